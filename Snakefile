@@ -1,0 +1,57 @@
+# How pre-training and fine-tuning interact: one study, from checkpoints to a report.
+#
+#   checkpoints + data -> tune -> evaluate -> statistics -> report
+#
+# A study is config/config.yaml, or any file given with --configfile. Results: results/{study}/.
+
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
+
+from tuning_dynamics.study.begin import begin, keep_provenance, lock
+
+# A study is read whole from one file: nothing of the demo leaks into another study.
+if not workflow.configfiles:
+    configfile: "config/config.yaml"
+
+
+keep_provenance()
+jobs, code = begin(config, workflow.basedir, workflow.configfiles)
+paths = jobs.paths
+
+
+wildcard_constraints:
+    dataset=jobs.datasets,
+    eval_set=jobs.datasets,
+    variant=jobs.variants,
+    family="[A-Za-z0-9][A-Za-z0-9_-]*",
+    format="[A-Za-z0-9][A-Za-z0-9_-]*",
+    step="[0-9]+",
+    shots="[0-9]+",
+    prediction="[a-z_]+",
+
+
+onstart:
+    lock(paths.root)
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/checkpoints.smk"
+include: "workflow/rules/tune.smk"
+#include: "workflow/rules/evaluate.smk"
+#include: "workflow/rules/stats.smk"
+#include: "workflow/rules/report.smk"
+
+
+rule all:
+    """The whole study: tables, figures, findings, report."""
+    default_target: True
+    localrule: True
+    input:
+        paths.report,
+        paths.config,

@@ -1,0 +1,194 @@
+"""A made-up study with planted effects: records of every cell, written in seconds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tuning_dynamics.stats.changes import change_rows
+from tuning_dynamics.stats.cost import cost_rows
+from tuning_dynamics.stats.groups import group_change_rows, group_rows
+from tuning_dynamics.stats.scores import score_rows
+from tuning_dynamics.stats.sensitivity import sensitivity_rows
+from tuning_dynamics.stats.transfer import transfer_rows
+
+TASKS = {
+    "nli": ("classification", "token_prob", "accuracy"),
+    "paraphrase": ("classification", "token_prob", "accuracy"),
+    "summary": ("generation", "greedy", "rouge_l"),
+    "question_generation": ("generation", "greedy", "rouge_l"),
+}
+DOMAINS = ("people", "places", "events")
+LEARNED_TASKS = ("nli", "summary")
+DRAWING: dict[str, Any] = {"resamples": 400, "level": 0.95, "seed": 0}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is planted; scores are expected values, slopes are per tenfold tokens."""
+
+    learned_trend: float = 0.12
+    forgetting: float = -0.12
+    gain_new: float = 0.12
+    gain_learned: float = 0.01
+    gain_slope: float = 0.05
+    spread: float = 0.3
+    spread_slope: float = -0.06
+    families: tuple[str, ...] = ("toy",)
+    steps: tuple[int, ...] = (0, 100, 300, 1000, 3000, 10000)
+    seeds: tuple[int, ...] = (1,)
+    recipes: tuple[str, ...] = ("full",)
+    tasks: tuple[str, ...] = tuple(TASKS)
+    domains: tuple[str, ...] = DOMAINS
+    formats: tuple[str, ...] = ("default", "io", "instruct")
+    items: int = 120
+    base: dict[str, float] = field(
+        default_factory=lambda: {"classification": 0.4, "generation": 0.3}
+    )
+
+
+# The study as published; its opposite; and one in which tuning does nothing.
+PUBLISHED = Truth()
+OPPOSITE = Truth(
+    forgetting=0.15,
+    gain_new=-0.1,
+    gain_learned=0.12,
+    gain_slope=-0.05,
+    spread=0.02,
+    spread_slope=0.08,
+)
+NOTHING_PLANTED = Truth(
+    forgetting=0.0, gain_new=0.0, gain_learned=0.0, gain_slope=0.0, spread=0.1, spread_slope=0.0
+)
+
+
+def study_cells(truth: Truth) -> Iterator[tuple[dict[str, Any], float]]:
+    """Each cell's key columns and the expected score of its items."""
+    for family in truth.families:
+        for step in truth.steps:
+            for eval_task in truth.tasks:
+                for domain in truth.domains:
+                    yield from _set_cells(truth, family, step, eval_task, domain)
+
+
+def _set_cells(
+    truth: Truth, family: str, step: int, eval_task: str, domain: str
+) -> Iterator[tuple[dict[str, Any], float]]:
+    kind, prediction, metric = TASKS[eval_task]
+    depth = np.log10(max(step, 33) / 100)
+    level = truth.base[kind]
+    if eval_task in LEARNED_TASKS:
+        level += truth.learned_trend * depth
+    key = {
+        "family": family,
+        "checkpoint": str(step),
+        "step": step,
+        "tokens": step * 1024,
+        "recipe": "base",
+        "train_set": "",
+        "seed": None,
+        "eval_set": f"{eval_task}_{domain}",
+        "task": eval_task,
+        "kind": kind,
+        "role": "",
+        "format": "default",
+        "shots": 4,
+        "prediction": prediction,
+        "metric": metric,
+    }
+    yield key, level
+    for recipe in truth.recipes:
+        for train_task in truth.tasks:
+            for seed in truth.seeds:
+                own = train_task == eval_task
+                role = "cross" if not own else ("id" if domain == "people" else "ood")
+                change = _change(truth, train_task, eval_task, depth)
+                spread = max(0.0, truth.spread + truth.spread_slope * depth) if own else 0.0
+                formats = truth.formats if own else truth.formats[:1]
+                for place, name in enumerate(formats):
+                    tuned = {
+                        **key,
+                        "recipe": recipe,
+                        "train_set": f"{train_task}_people",
+                        "seed": seed,
+                        "role": role,
+                        "format": name,
+                        "shots": 0,
+                    }
+                    yield tuned, level + change - spread * place / max(1, len(formats) - 1)
+
+
+def _change(truth: Truth, train_task: str, eval_task: str, depth: float) -> float:
+    if train_task == eval_task:
+        if eval_task in LEARNED_TASKS:
+            return truth.gain_learned
+        return truth.gain_new + truth.gain_slope * depth
+    to_generation = (TASKS[train_task][0], TASKS[eval_task][0])
+    return truth.forgetting if to_generation == ("classification", "generation") else 0.0
+
+
+def records(items: int, expected: float, kind: str, seed: int) -> pd.DataFrame:
+    """One cell's records; cells of one seed share their items' difficulty, as real ones do."""
+    difficulty = np.random.default_rng(seed).uniform(size=items)
+    if kind == "generation":
+        score = np.clip(expected + 0.4 * (difficulty - 0.5), 0, 1)
+    else:
+        score = (difficulty < expected).astype(float)
+    return records_of(score)
+
+
+def records_of(score: Any) -> pd.DataFrame:
+    """Records with these scores."""
+    score = np.asarray(score, dtype=float)
+    names = [f"item-{index:05d}" for index in range(len(score))]
+    return pd.DataFrame(
+        {
+            "item": names,
+            "context": names,
+            "prompt_digest": "0" * 16,
+            "truncated": False,
+            "prediction": "yes",
+            "gold": [["yes"] for _ in names],
+            "score": score,
+            "option_scores": [[0.1, 0.2] for _ in names],
+        }
+    )
+
+
+def write_cells(folder: Path, truth: Truth) -> list[dict[str, Any]]:
+    """Write every cell's records below `folder`; the cells' dicts with `path`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = []
+    seeds: dict[str, int] = {}
+    noise = np.random.default_rng(7)
+    for number, (key, expected) in enumerate(study_cells(truth)):
+        seed = seeds.setdefault(key["eval_set"], len(seeds))
+        path = folder / f"{number}.parquet"
+        shaken = expected + noise.normal(0, 0.01)
+        records(truth.items, shaken, key["kind"], seed).to_parquet(path, index=False)
+        cells.append({**key, "path": path})
+    return cells
+
+
+def train_kinds(truth: Truth) -> dict[str, str]:
+    """The kind of each train set."""
+    return {f"{task}_people": TASKS[task][0] for task in truth.tasks}
+
+
+def study_tables(cells: list[dict[str, Any]], truth: Truth) -> dict[str, pd.DataFrame]:
+    """Every table of the study."""
+    scores = score_rows(cells, **DRAWING)
+    changes = change_rows(cells, **DRAWING, permutations=999)
+    groups = group_rows(scores, alpha=0.1)
+    return {
+        "scores": scores,
+        "changes": changes,
+        "transfer": transfer_rows(changes, train_kinds(truth), **DRAWING),
+        "groups": groups,
+        "group_changes": group_change_rows(changes, groups, **DRAWING),
+        "sensitivity": sensitivity_rows(cells, **DRAWING),
+        "cost": cost_rows([], {}),
+    }

@@ -1,0 +1,113 @@
+"""Tables keep their columns, types and bytes; docs/tables.md lists the same columns."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tuning_dynamics.stats.tables import TABLES, from_rows, read_table, typed, write_table
+from tuning_dynamics.study.errors import StudyError
+
+ROOT = Path(__file__).parents[2]
+
+
+def groups(trend: float = 0.1) -> pd.DataFrame:
+    row = {"family": "toy", "eval_set": "NA", "group": "learned", "trend": trend, "trend_p": 0.5}
+    return from_rows([row], "groups")
+
+
+def cost(**changes: object) -> pd.DataFrame:
+    row = {name: "x" if kind == "str" else None for name, kind in TABLES["cost"].items()}
+    return from_rows([{**row, **changes}], "cost")
+
+
+def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    for name, frame in (("groups", groups()), ("cost", cost(tokens=5, gpu=""))):
+        write_table(frame, tmp_path / "tables" / f"{name}.csv")
+        back = read_table(tmp_path / "tables" / f"{name}.csv")
+        pd.testing.assert_frame_equal(back, frame)
+        parquet = pd.read_parquet(tmp_path / "tables" / f"{name}.parquet")
+        pd.testing.assert_frame_equal(parquet, frame)
+    assert [path.name for path in (tmp_path / "tables").glob(".*")] == []
+
+
+def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
+    for name in TABLES:
+        write_table(from_rows([], name), tmp_path / f"{name}.csv")
+        assert list(read_table(tmp_path / f"{name}.csv").columns) == list(TABLES[name])
+
+
+def test_rounding_differences_do_not_reach_the_bytes(tmp_path: Path) -> None:
+    for folder, trend in (("a", 0.1 + 0.2), ("b", 0.3), ("c", -0.0), ("d", 0.0)):
+        write_table(groups(trend), tmp_path / folder / "groups.csv")
+    for name in ("groups.csv", "groups.parquet"):
+        first, second, third, fourth = (
+            (tmp_path / folder / name).read_bytes() for folder in "abcd"
+        )
+        assert first == second
+        assert third == fourth
+        assert first != third
+    assert b"\r" not in (tmp_path / "a" / "groups.csv").read_bytes()
+
+
+def test_a_number_is_empty_where_unknown_and_text_stays_text(tmp_path: Path) -> None:
+    write_table(groups(np.nan), tmp_path / "groups.csv")
+    assert "toy,NA,learned,,0.5" in (tmp_path / "groups.csv").read_text()
+    assert read_table(tmp_path / "groups.csv")["eval_set"].iloc[0] == "NA"
+
+
+def test_wrong_columns_names_and_values_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="missing \\['trend'\\]"):
+        typed(groups().drop(columns="trend"), "groups")
+    with pytest.raises(StudyError, match="unknown"):
+        typed(groups().assign(more=1), "groups")
+    with pytest.raises(StudyError, match="no float"):
+        typed(groups().assign(trend="high"), "groups")
+    with pytest.raises(StudyError, match="not the name of a table"):
+        write_table(groups(), tmp_path / "group.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "readable"),
+        ("family,eval_set,group,trend\na,b,c,1\n", "columns"),
+        ("family,eval_set,group,trend,trend_p\na,b,c,high,1\n", "no float"),
+        ('family,eval_set,group,trend,trend_p\na,b,c,1,1,1,1\n"', "readable"),
+    ],
+)
+def test_broken_files_are_refused(tmp_path: Path, content: str, problem: str) -> None:
+    (tmp_path / "groups.csv").write_text(content)
+    with pytest.raises(StudyError, match=problem) as caught:
+        read_table(tmp_path / "groups.csv")
+    assert "groups.csv" in str(caught.value)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="missing"):
+        read_table(tmp_path / "groups.csv")
+
+
+def test_a_failed_write_leaves_the_old_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(groups(1.0), tmp_path / "groups.csv")
+    before = (tmp_path / "groups.csv").read_bytes()
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", full_disk)
+    with pytest.raises(OSError, match="no space"):
+        write_table(groups(2.0), tmp_path / "groups.csv")
+    assert (tmp_path / "groups.csv").read_bytes() == before
+
+
+def test_the_page_lists_every_table_with_its_columns_in_order() -> None:
+    page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## `(\w+)\.csv`$(.*?)(?=^## |\Z)", page, re.M | re.S))
+    assert list(sections) == list(TABLES)
+    for name, text in sections.items():
+        assert re.findall(r"^\| `(\w+)` \|", text, re.M) == list(TABLES[name])

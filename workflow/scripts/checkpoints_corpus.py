@@ -1,0 +1,16 @@
+"""Rule corpus: a family's tokenizer and its corpus as token ids."""
+
+import json
+
+from tuning_dynamics.checkpoints.corpus import prepare_corpus
+from tuning_dynamics.study.stub import logged
+
+with logged(snakemake.log):
+    prepare_corpus(
+        snakemake.wildcards.family,
+        **json.loads(snakemake.params.spec),
+        data_root=snakemake.config.get("data_root"),
+        tokenizer_path=snakemake.output.tokenizer,
+        tokens_path=snakemake.output.tokens,
+        heldout_path=snakemake.output.heldout,
+    )

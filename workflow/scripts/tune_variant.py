@@ -1,0 +1,15 @@
+"""Rule tune: a variant through its recipe's stages."""
+
+from tuning_dynamics.study.execution import execution_of
+from tuning_dynamics.study.stub import logged
+from tuning_dynamics.tune.variant import tune_from_spec
+
+with logged(snakemake.log):
+    tune_from_spec(
+        snakemake.wildcards.variant,
+        snakemake.params.spec,
+        code=snakemake.params.code,
+        execution=execution_of(snakemake.config),
+        inputs=snakemake.input,
+        outputs=dict(snakemake.output.items()),
+    )

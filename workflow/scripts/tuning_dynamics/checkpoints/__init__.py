@@ -1,0 +1,1 @@
+"""Checkpoints: pre-trained here, in local folders, or on a hub; each with a manifest."""

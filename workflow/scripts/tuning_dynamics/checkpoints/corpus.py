@@ -1,0 +1,118 @@
+"""The pre-training corpus of a family: documents, a tokenizer trained on them, token ids."""
+
+import glob
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from tuning_dynamics.data.sources import fill_root, read_text
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.families import Corpus
+from tuning_dynamics.study.files import whole_file, write_json
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def prepare_corpus(
+    name: str,
+    *,
+    corpus: dict[str, Any],
+    vocab_size: int,
+    heldout: int,
+    seed: int,
+    world: dict[str, Any] | None = None,
+    data_root: str | None,
+    tokenizer_path: str,
+    tokens_path: str,
+    heldout_path: str,
+) -> None:
+    """Write a tokenizer, the corpus as 1-D token ids (end-of-text after each document), and
+    `heldout` texts kept out of training.
+
+    `world` holds the fields of the mini world's WorldSpec. StudyError where the corpus is
+    missing or too small.
+    """
+    documents = read_documents(name, Corpus.model_validate(corpus), data_root, world or {})
+    if len(documents) <= heldout:
+        raise StudyError(
+            f"the corpus has {len(documents)} documents, of which {heldout} are held out",
+            file=f"families/{name}.yaml",
+            key="heldout",
+            fix="hold fewer documents out, or give more text",
+        )
+    random.Random(f"{seed} heldout").shuffle(documents)
+    training = documents[heldout:]
+    tokenizer = train_tokenizer(training, vocab_size)
+    with whole_file(tokenizer_path) as temporary:
+        tokenizer.save(str(temporary))
+    with whole_file(tokens_path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, _encode(tokenizer, training))
+    write_json(heldout_path, documents[:heldout])
+
+
+def read_documents(
+    name: str, corpus: Corpus, data_root: str | None, world: dict[str, Any]
+) -> list[str]:
+    """The corpus' documents in order: the mini world's, or the files' parts between blank lines.
+
+    Short parts of a file are put together until a document has about 200 words, so that a
+    paragraph keeps some of its context.
+    """
+    if corpus.world:
+        from tuning_dynamics.data.world import WorldSpec
+        from tuning_dynamics.data.world import corpus as world_corpus
+
+        return world_corpus(WorldSpec(**world))
+    documents: list[str] = []
+    for pattern in corpus.files:
+        path = str(fill_root(pattern, data_root, f"families/{name}.yaml"))
+        found = sorted(glob.glob(path))
+        if not found:
+            raise StudyError(
+                "no corpus file matches",
+                file=f"families/{name}.yaml",
+                key="corpus.files",
+                value=path,
+                fix="check the pattern and data_root",
+            )
+        for file in found:
+            documents += _parts(read_text(Path(file)))
+    return documents
+
+
+def _parts(text: str, words: int = 200) -> list[str]:
+    parts: list[str] = []
+    gathered: list[str] = []
+    for paragraph in text.replace("\r\n", "\n").split("\n\n"):
+        line = " ".join(paragraph.split())
+        if line:
+            gathered.append(line)
+        if sum(len(part.split()) for part in gathered) >= words:
+            parts.append("\n".join(gathered))
+            gathered = []
+    return [*parts, "\n".join(gathered)] if gathered else parts
+
+
+def train_tokenizer(documents: list[str], vocab_size: int) -> Tokenizer:
+    """A byte-level BPE tokenizer (Radford et al. 2019), with an end-of-text token."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(documents, trainer)
+    return tokenizer
+
+
+def _encode(tokenizer: Tokenizer, documents: list[str]) -> np.ndarray[Any, np.dtype[np.int32]]:
+    end = tokenizer.token_to_id(END_OF_TEXT)
+    encoded = tokenizer.encode_batch(documents, add_special_tokens=False)
+    ids = [token for document in encoded for token in [*document.ids, end]]
+    return np.asarray(ids, dtype=np.int32)

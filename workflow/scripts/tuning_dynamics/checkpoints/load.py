@@ -1,0 +1,98 @@
+"""Load weights and refuse what would silently be another model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuning_dynamics.study.errors import StudyError
+
+
+def load_model(folder: Path, adapter: Path | None, device: torch.device) -> torch.nn.Module:
+    """The causal language model of a Hugging Face folder in fp32, eval mode, on `device`.
+
+    `adapter` names a LoRA folder that is merged into the weights. StudyError for damaged
+    files, missing or unexpected keys, another class than the config names, or weights that
+    are not finite.
+    """
+    model = _from_folder(folder)
+    if adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    _refuse_non_finite(model, adapter or folder)
+    return model.to(device).eval()
+
+
+def _from_folder(folder: Path) -> Any:
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    _require_safetensors(folder)
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=torch.float32,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise StudyError(
+            f"the weights cannot be loaded ({' '.join(str(error).split())[:300]})",
+            file=folder,
+            fix="the files are damaged, incomplete or of another architecture: get them again",
+        ) from None
+    _refuse_other_keys(report, folder)
+    _refuse_other_class(model, folder)
+    return model
+
+
+def _require_safetensors(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise StudyError(
+            "the checkpoint's folder has no config.json", file=folder, fix="check the path"
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise StudyError(
+            "the checkpoint has no safetensors weights",
+            file=folder,
+            fix="convert it with save_pretrained; pickled weights can run code and are not read",
+        )
+
+
+def _refuse_other_keys(report: dict[str, Any], folder: Path) -> None:
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        keys = sorted(map(str, report.get(kind, ())))
+        if keys:
+            raise StudyError(
+                f"the weights do not fit the model: {len(keys)} {kind.replace('_', ' ')}",
+                file=folder,
+                value=keys[:5],
+                fix="missing weights would be random: use the checkpoint's own class and config",
+            )
+
+
+def _refuse_other_class(model: torch.nn.Module, folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    named = config.get("architectures") or []
+    if named and type(model).__name__ not in named:
+        raise StudyError(
+            f"the config names {named}, but the weights load as {type(model).__name__}",
+            file=folder / "config.json",
+            key="architectures",
+            fix="use a checkpoint of a causal language model with a matching config",
+        )
+
+
+def _refuse_non_finite(model: torch.nn.Module, source: Path) -> None:
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise StudyError(
+                "the weights hold values that are not finite",
+                file=source,
+                value=name,
+                fix="the checkpoint diverged or is damaged: leave it out or get it again",
+            )

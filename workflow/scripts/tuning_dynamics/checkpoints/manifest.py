@@ -1,0 +1,62 @@
+"""Manifests: the small files through which weights flow.
+
+A checkpoint's manifest names the folder of its weights, their digests, step, tokens and loss
+on a fixed text. A tuned variant's manifest is the same with the recipe, and an adapter where
+only that was trained.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import file_digest, read_json
+
+
+def weight_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each weight file of a folder, by name."""
+    return {path.name: file_digest(path) for path in sorted(folder.glob("*.safetensors"))}
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a manifest says that weights lie; `adapter` is None for full weights."""
+
+    folder: Path
+    adapter: Path | None
+
+
+def find_weights(manifest_path: str | Path) -> Weights:
+    """The weights of a manifest; StudyError where they are gone or changed since."""
+    manifest = read_json(manifest_path)
+    weights = Weights(
+        Path(manifest["folder"]), Path(manifest["adapter"]) if manifest.get("adapter") else None
+    )
+    changed = weights.adapter or weights.folder
+    if weight_digests(changed) != manifest["digests"]:
+        raise StudyError(
+            "the weights are not those of the manifest (deleted, or changed since)",
+            file=changed,
+            value=manifest_path,
+            fix=f"make them again: snakemake --force {manifest_path}",
+        )
+    return weights
+
+
+def text_loss(
+    model: Any, encoder: Encoder, texts: list[str], context: int, device: torch.device
+) -> float:
+    """Mean cross-entropy in nats per token of texts, each cut into windows of the context."""
+    total, counted = 0.0, 0
+    with torch.inference_mode():
+        for text in texts:
+            ids = [*encoder.prompt(text), encoder.eos]
+            for start in range(0, len(ids) - 1, context):
+                window = torch.tensor([ids[start : start + context + 1]], device=device)
+                logits = model(input_ids=window[:, :-1]).logits.float()
+                loss = torch.nn.functional.cross_entropy(logits[0], window[0, 1:], reduction="sum")
+                total, counted = total + float(loss), counted + window.shape[1] - 1
+    return total / counted

@@ -1,0 +1,79 @@
+"""Text to token ids and back, by the tokenizer in a checkpoint's folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from tuning_dynamics.study.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A checkpoint's tokenizer: `tokenizer.json` with its beginning and end-of-text ids."""
+
+    tokenizer: Tokenizer
+    beginning: tuple[int, ...]
+    eos: int
+
+    def ids(self, text: str) -> list[int]:
+        """Ids of a text alone, without special tokens."""
+        found: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return found
+
+    def prompt(self, text: str) -> list[int]:
+        """Ids of a prompt, with what the tokenizer puts at the beginning of a text."""
+        return [*self.beginning, *self.ids(text)]
+
+    def continuation(self, prompt: str, text: str) -> list[int]:
+        """Ids that `text` adds to `prompt` when both are encoded as one text.
+
+        As in lm-evaluation-harness: the whole is encoded, and the prompt's length cut off.
+        """
+        return self.ids(prompt + text)[len(self.ids(prompt)) :]
+
+    def boundary_holds(self, prompt: str, text: str) -> bool:
+        """Whether no token spans the boundary of prompt and continuation."""
+        start = self.ids(prompt)
+        return self.ids(prompt + text)[: len(start)] == start
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of ids, special tokens left out."""
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return text
+
+
+def load_encoder(folder: str | Path) -> Encoder:
+    """The encoder of a checkpoint's folder: `tokenizer.json`, end-of-text from `config.json`."""
+    folder = Path(folder)
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise StudyError(
+            "the checkpoint has no fast tokenizer",
+            file=path,
+            fix="save one with AutoTokenizer.from_pretrained(…).save_pretrained(folder)",
+        )
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    # What the tokenizer adds around nothing is what it puts at a beginning; an end-of-text
+    # that some add at the end must not follow a prompt.
+    eos = _eos(folder)
+    around: list[int] = tokenizer.encode("").ids
+    return Encoder(tokenizer, tuple(token for token in around if token != eos), eos)
+
+
+def _eos(folder: Path) -> int:
+    path = folder / "config.json"
+    value = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    first = value[0] if isinstance(value, list) and value else value
+    if not isinstance(first, int):
+        raise StudyError(
+            "the checkpoint's config names no end-of-text token",
+            file=path,
+            key="eos_token_id",
+            value=value,
+            fix="add eos_token_id to config.json",
+        )
+    return first

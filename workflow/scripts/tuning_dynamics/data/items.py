@@ -1,0 +1,82 @@
+"""Frozen items: the one parquet per dataset that tuning and evaluation read."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import whole_file
+
+#: A training row, an evaluated item, or a demonstration (never an evaluated item).
+SPLITS = ("train", "evaluation", "demonstration")
+
+_SCHEMA = pa.schema(
+    [
+        ("item", pa.string()),
+        ("split", pa.string()),
+        ("context", pa.string()),
+        ("fields", pa.string()),
+        ("gold", pa.list_(pa.string())),
+        ("options", pa.list_(pa.string())),
+        ("messages", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of a dataset.
+
+    `gold` holds the label word, the right option, or the references; `options` are in the
+    shown order; `messages` are role / content turns of instruction data.
+    """
+
+    item: str
+    split: str
+    context: str
+    fields: dict[str, str]
+    gold: list[str] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    messages: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def target(self) -> str:
+        """The text that tuning teaches: the label, the option, the first reference."""
+        return self.gold[0]
+
+
+def write_items(path: str | Path, items: list[Item]) -> None:
+    """Write items in the order given, whole or not at all."""
+    rows = [
+        {
+            **vars(item),
+            "fields": json.dumps(item.fields, ensure_ascii=False),
+            "messages": json.dumps(item.messages, ensure_ascii=False),
+        }
+        for item in items
+    ]
+    with whole_file(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), temporary)
+
+
+def read_items(path: str | Path, split: str) -> list[Item]:
+    """The items of one split, in frozen order; StudyError where the file is unreadable."""
+    try:
+        table = pq.read_table(path, filters=[("split", "=", split)])
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StudyError(
+            f"frozen items cannot be read ({error})",
+            file=path,
+            fix="delete the file and run the same command again",
+        ) from None
+    return [_item(row) for row in table.to_pylist()]
+
+
+def _item(row: dict[str, Any]) -> Item:
+    return Item(
+        **{**row, "fields": json.loads(row["fields"]), "messages": json.loads(row["messages"])}
+    )

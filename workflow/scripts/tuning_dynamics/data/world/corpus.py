@@ -1,0 +1,142 @@
+"""The pre-training corpus of a mini world."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from tuning_dynamics.data.world import lexicon
+from tuning_dynamics.data.world.entities import Entity, World, WorldSpec, build, passing, stream
+from tuning_dynamics.data.world.wording import asked, capitalised, passage
+
+QUESTION = "Question: {question}\nAnswer: {answer}"
+
+
+def corpus(spec: WorldSpec) -> list[str]:
+    """The pre-training documents, in a seeded order."""
+    world = build(spec)
+    rng = stream(spec, "corpus")
+    kinds = [kind for kind, _ in SHARES]
+    weights = [weight for _, weight in SHARES]
+    return [kind(rng, world) for kind in rng.choices(kinds, weights, k=spec.documents)]
+
+
+def biography(rng: random.Random, world: World) -> str:
+    """Most of a person's facts, in any order and wording."""
+    return described(rng, rng.choice(world.people), (4, 6))
+
+
+def place_page(rng: random.Random, world: World) -> str:
+    """A place's facts."""
+    return described(rng, rng.choice(world.places), (2, 4))
+
+
+def event_page(rng: random.Random, world: World) -> str:
+    """An event's facts."""
+    return described(rng, rng.choice(world.events), (2, 4))
+
+
+def story(rng: random.Random, world: World) -> str:
+    """A short story of somebody who goes somewhere and is given something."""
+    return Story.draw(rng, world).text(rng)
+
+
+def closed_questions(rng: random.Random, world: World) -> str:
+    """Questions about lasting facts, without a passage; never about the unasked people."""
+    pairs = []
+    for _ in range(rng.randint(2, 5)):
+        pool = rng.choices((world.asked, world.places, world.events), (4, 1, 1))[0]
+        pairs.append(question_pair(rng, rng.choice(pool)))
+    return "\n\n".join(pairs)
+
+
+def context_questions(rng: random.Random, world: World) -> str:
+    """A passage about passing entities, then questions that it answers."""
+    domain = rng.choices(("people", "places", "events"), (4, 1, 1))[0]
+    text, entities = new_passage(rng, world, domain)
+    pairs = []
+    for entity in rng.sample(entities, rng.randint(1, len(entities))):
+        pairs.append(question_pair(rng, entity))
+    return "\n".join([text, *pairs])
+
+
+def described(rng: random.Random, entity: Entity, sizes: tuple[int, int]) -> str:
+    """An opening and some facts of one entity."""
+    opening = rng.choice(("Here is {n}.", "This is {n}.", "About {n}:")).format(n=entity.name)
+    facts = rng.sample(entity.facts, rng.randint(*sizes))
+    return f"{opening} {passage(rng, entity, facts)}"
+
+
+def question_pair(rng: random.Random, entity: Entity) -> str:
+    """One question about the entity, with its answer, in the corpus' own wording."""
+    attribute, value = rng.choice(entity.facts)
+    question = asked(rng.choice(attribute.questions), entity.name)
+    return QUESTION.format(question=question, answer=value)
+
+
+def new_passage(rng: random.Random, world: World, domain: str) -> tuple[str, list[Entity]]:
+    """Two to four facts about one or two passing entities, each cut down to the facts told."""
+    count = rng.randint(1, 2)
+    entities: list[Entity] = []
+    while len(entities) < count:
+        drawn = passing(rng, world, domain)
+        if drawn.name not in [entity.name for entity in entities]:
+            told = tuple(rng.sample(drawn.facts, rng.randint(2, 3) if count == 1 else 2))
+            entities.append(Entity(drawn.name, drawn.domain, drawn.pronoun, told))
+    return " ".join(passage(rng, e, list(e.facts)) for e in entities), entities
+
+
+class Story:
+    """Somebody goes to a place, meets somebody and is given a thing."""
+
+    def __init__(self, slots: dict[str, str]) -> None:
+        self.slots = slots
+
+    @classmethod
+    def draw(cls, rng: random.Random, world: World) -> Story:
+        """A new story."""
+        values = {a.name: a.values for domain in world.schema.values() for a in domain}
+        return cls(
+            {
+                "n": rng.choice(world.story_names),
+                "place": rng.choice(world.places).name,
+                "by": rng.choice(lexicon.TRANSPORTS),
+                "job": rng.choice(values["job"]),
+                "thing": rng.choice(values["prize"]),
+                "weather": rng.choice(values["weather"]),
+                "day": rng.choice(values["day"]),
+                "food": rng.choice(values["food"]),
+            }
+        )
+
+    def text(self, rng: random.Random) -> str:
+        """The story, told in one of many ways."""
+        return " ".join(rng.choice(options).format(**self.slots) for options in STORY_LINES)
+
+    def summary(self) -> str:
+        """What the story comes down to; no corpus document says it like this."""
+        return "{n} went to {place} and got a {thing}.".format(**self.slots)
+
+
+STORY_LINES = (
+    (
+        "On {day} {n} went to {place} by {by}.",
+        "One day {n} took the {by} to {place}.",
+        "It was {day} and {n} went by {by} to {place}.",
+    ),
+    ("The day was {weather}.", "It was a {weather} day."),
+    ("There {n} met a {job}.", "In town a {job} met {n}.", "A {job} was there."),
+    ("The {job} gave {n} a {thing}.", "{n} took a {thing} from the {job}."),
+    ("Then {n} ate {food} and went home.", "At home {n} ate {food}."),
+)
+
+SHARES: tuple[tuple[Callable[[random.Random, World], str], float], ...] = (
+    (biography, 0.36),
+    (place_page, 0.06),
+    (event_page, 0.08),
+    (story, 0.10),
+    (closed_questions, 0.15),
+    (context_questions, 0.25),
+)
+
+__all__ = ["Story", "capitalised", "corpus", "new_passage"]

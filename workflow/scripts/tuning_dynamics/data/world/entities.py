@@ -1,0 +1,117 @@
+"""The entities of a mini world and the facts that are true of them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from tuning_dynamics.data.world import lexicon
+from tuning_dynamics.data.world.lexicon import Attribute
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """Sizes of a mini world. Two equal specs give the same world in every process."""
+
+    seed: int = 0
+    people: int = 64  # people with lasting facts; half of them are asked about in the corpus
+    story_people: int = 32  # names that stories and passages reuse with new facts every time
+    places: int = 24
+    events: int = 40
+    documents: int = 24_000  # of the pre-training corpus
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A person, place or event: its name, its domain and one value per attribute."""
+
+    name: str
+    domain: str
+    pronoun: str
+    facts: tuple[tuple[Attribute, str], ...]
+
+    @property
+    def context(self) -> str:
+        """Cluster id of the rows about this entity."""
+        return f"{self.domain}-{self.name.replace(' ', '-')}"
+
+
+@dataclass(frozen=True)
+class World:
+    """All that is true in one world, and the pools from which passing stories draw."""
+
+    spec: WorldSpec
+    people: tuple[Entity, ...]
+    places: tuple[Entity, ...]
+    events: tuple[Entity, ...]
+    story_names: tuple[str, ...]
+    schema: dict[str, tuple[Attribute, ...]]
+
+    @property
+    def asked(self) -> tuple[Entity, ...]:
+        """People about whom the corpus also asks questions."""
+        return self.people[: len(self.people) // 2]
+
+    @property
+    def unasked(self) -> tuple[Entity, ...]:
+        """People whose facts the corpus states, but never asks for."""
+        return self.people[len(self.people) // 2 :]
+
+
+def stream(spec: WorldSpec, name: str) -> random.Random:
+    """A random stream of its own for each use, so that one set's size never moves another's rows."""
+    return random.Random(f"world/{spec.seed}/{name}")
+
+
+def build(spec: WorldSpec) -> World:
+    """Draw names and facts of a world."""
+    rng = stream(spec, "entities")
+    names = _names(rng, lexicon.NAME_STARTS, lexicon.NAME_ENDS, spec.people + spec.story_people)
+    towns = _names(rng, lexicon.PLACE_STARTS, lexicon.PLACE_ENDS, spec.places)
+    story_names = tuple(names[spec.people :])
+    schema = {
+        "people": _filled(lexicon.PEOPLE, "birthplace", towns),
+        "places": lexicon.PLACES,
+        "events": _filled(lexicon.EVENTS, "host", story_names),
+    }
+    titles = [f"the {kind} in {town}" for town in towns for kind in lexicon.EVENT_KINDS]
+    rng.shuffle(titles)
+    return World(
+        spec=spec,
+        people=tuple(entity(rng, n, "people", schema) for n in names[: spec.people]),
+        places=tuple(entity(rng, n, "places", schema) for n in towns),
+        events=tuple(entity(rng, n, "events", schema) for n in titles[: spec.events]),
+        story_names=story_names,
+        schema=schema,
+    )
+
+
+def entity(
+    rng: random.Random, name: str, domain: str, schema: dict[str, tuple[Attribute, ...]]
+) -> Entity:
+    """An entity of that name with facts drawn at random."""
+    pronoun = rng.choice(("he", "she")) if domain == "people" else "it"
+    facts = tuple((attribute, rng.choice(attribute.values)) for attribute in schema[domain])
+    return Entity(name, domain, pronoun, facts)
+
+
+def passing(rng: random.Random, world: World, domain: str) -> Entity:
+    """An entity of a story: an old name, facts of this story only."""
+    names = {
+        "people": world.story_names,
+        "places": tuple(place.name for place in world.places),
+        "events": tuple(event.name for event in world.events),
+    }
+    return entity(rng, rng.choice(names[domain]), domain, world.schema)
+
+
+def _names(
+    rng: random.Random, starts: tuple[str, ...], ends: tuple[str, ...], count: int
+) -> list[str]:
+    return rng.sample([start + end for start in starts for end in ends], count)
+
+
+def _filled(
+    attributes: tuple[Attribute, ...], name: str, values: tuple[str, ...] | list[str]
+) -> tuple[Attribute, ...]:
+    return tuple(replace(a, values=tuple(values)) if a.name == name else a for a in attributes)

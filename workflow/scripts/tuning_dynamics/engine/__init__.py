@@ -1,0 +1,1 @@
+"""Engine: the training loop and the hardware facts that pre-training and tuning share."""

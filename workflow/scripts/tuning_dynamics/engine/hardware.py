@@ -1,0 +1,58 @@
+"""The device a job computes on, how it is made deterministic, and what it can do."""
+
+import os
+import resource
+from typing import Literal
+
+import torch
+
+from tuning_dynamics.study.errors import StudyError
+
+#: Dense bf16 peak in FLOP/s, from the makers' data sheets. A device that is not listed yields
+#: no utilisation rather than a wrong one.
+PEAK_FLOPS = {
+    "NVIDIA A100": 312e12,
+    "NVIDIA H100": 989e12,
+    "NVIDIA H200": 989e12,
+    "NVIDIA L40S": 362e12,
+    "NVIDIA GeForce RTX 4090": 165e12,
+}
+
+
+def prepare_device(choice: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """The device to use, set up so that one seed gives one result.
+
+    One CPU thread per job: jobs run side by side, and the order of sums stays the same however
+    many cores there are. StudyError where cuda is asked for and absent.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    if choice == "cuda" and not torch.cuda.is_available():
+        raise StudyError(
+            "no GPU is visible to this job",
+            key="execution.device",
+            value=choice,
+            fix="ask for a GPU (profile), or set execution.device to auto or cpu",
+        )
+    return torch.device("cuda" if choice != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """What the tables call the device: the GPU's name, or `cpu`."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Largest memory so far in MB: the GPU's allocations, or the process' resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def utilisation(device: torch.device, parameters: int, tokens_per_second: float) -> float | None:
+    """Model FLOPs utilisation of training, 6 FLOPs per parameter and token (Kaplan et al.
+    2020; Chowdhery et al. 2022), None where the device's peak is not known."""
+    name = device_name(device)
+    peak = next((peak for known, peak in PEAK_FLOPS.items() if name.startswith(known)), None)
+    return None if peak is None else 6 * parameters * tokens_per_second / peak

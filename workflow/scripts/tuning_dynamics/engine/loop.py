@@ -1,0 +1,296 @@
+"""The training loop of pre-training and tuning: deterministic, and resumable at any step.
+
+Everything random in a step comes from (seed, step), so that a state needs no generator, and a
+run that was killed and resumed ends bit for bit as one that was not.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import whole_file
+
+#: Positions that the loss does not count.
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One optimiser step's examples: token ids and targets, a list of each per example.
+
+    `targets[i][t]` is the token that position t must predict next, or IGNORED.
+    """
+
+    ids: list[list[int]]
+    targets: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate by step: linear warm-up, then linear, cosine or constant.
+
+    `steps` is the whole run's length, `warmup` a share of it.
+    """
+
+    peak: float
+    steps: int
+    warmup: float
+    shape: str
+
+    def rate(self, step: int) -> float:
+        """Rate of the 0-based step `step`."""
+        rise = math.ceil(self.steps * self.warmup)
+        if step < rise:
+            return self.peak * (step + 1) / rise
+        done = (step - rise) / max(1, self.steps - rise)
+        if self.shape == "linear":
+            return self.peak * (1 - done)
+        if self.shape == "cosine":
+            return self.peak * 0.5 * (1 + math.cos(math.pi * done))
+        return self.peak
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to optimise; `l2_to_start` weighs the squared distance to the starting weights."""
+
+    schedule: Schedule
+    weight_decay: float
+    clip_norm: float
+    betas: tuple[float, float]
+    seed: int
+    micro_batch: int
+    save_seconds: float
+    l2_to_start: float = 0.0
+
+
+@dataclass
+class Progress:
+    """Where a run stands; what its metrics are made of."""
+
+    step: int = 0
+    tokens: int = 0
+    target_tokens: int = 0
+    seconds: float = 0.0
+    resumed_from: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+
+class Interrupted(SystemExit):
+    """Raised after a state was saved because the job was told to end."""
+
+
+class Training:
+    """A run over steps [first, last) of a model's trainable parameters."""
+
+    def __init__(
+        self, model: torch.nn.Module, settings: Settings, device: torch.device, *, what: str
+    ) -> None:
+        self.model, self.settings, self.device, self.what = model, settings, device, what
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.start = [p.detach().clone() for p in self.parameters] if settings.l2_to_start else []
+        # Decay is for matrices; gains and biases keep their scale (as in GPT-2's training).
+        groups: list[dict[str, Any]] = [
+            {"params": [p for p in self.parameters if p.ndim >= 2]},
+            {"params": [p for p in self.parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
+        self.optimiser = torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=settings.schedule.peak,
+            betas=settings.betas,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.progress = Progress()
+
+    def state(self) -> dict[str, Any]:
+        """Trainable weights, optimiser and progress: all that the rest of the run depends on."""
+        named = {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad}
+        return {
+            "weights": named,
+            "optimiser": self.optimiser.state_dict(),
+            "progress": vars(self.progress),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a `state`."""
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(state["weights"][name])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.progress = Progress(**state["progress"])
+
+    def run(self, batch_of: Callable[[int], Batch], last: int, scratch: "Scratch | None") -> None:
+        """Train up to step `last` (exclusive); `batch_of(step)` gives each step's examples.
+
+        Saves to `scratch` every `save_seconds` and on SIGTERM or SIGUSR1, then raises
+        Interrupted. StudyError where the loss is not finite.
+        """
+        self.model.train()
+        saved = started = time.monotonic()
+        before = self.progress.seconds
+        with _Signals() as signals:
+            while self.progress.step < last:
+                self._step(batch_of(self.progress.step))
+                now = time.monotonic()
+                self.progress.seconds = before + now - started
+                self._tell(last)
+                due = now - saved > self.settings.save_seconds
+                if scratch and (due or signals.received):
+                    scratch.save(self.state())
+                    saved = now
+                if signals.received:
+                    raise Interrupted(128 + signals.received)
+
+    def _step(self, batch: Batch) -> None:
+        progress, settings = self.progress, self.settings
+        # Dropout of a step depends on the seed and the step alone.
+        torch.manual_seed(settings.seed * 1_000_003 + progress.step)
+        rate = settings.schedule.rate(progress.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        counted = sum(target != IGNORED for row in batch.targets for target in row)
+        loss = 0.0
+        for start in range(0, len(batch.ids), settings.micro_batch):
+            part = slice(start, start + settings.micro_batch)
+            loss += self._backward(batch.ids[part], batch.targets[part], counted)
+        loss += self._pull_to_start()
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
+        if not math.isfinite(loss) or not torch.isfinite(norm):
+            raise StudyError(
+                f"{self.what}: the loss or its gradient is not finite at step {progress.step}",
+                key="lr",
+                value={"loss": loss, "lr": rate},
+                fix="lower the learning rate, or check the checkpoint's weights and the data",
+            )
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        progress.step += 1
+        progress.tokens += sum(map(len, batch.ids))
+        progress.target_tokens += counted
+        progress.losses.append(loss)
+
+    def _backward(self, ids: list[list[int]], targets: list[list[int]], counted: int) -> float:
+        """Add the gradient of a micro-batch's share of the mean loss; returns that share."""
+        width = max(map(len, ids))
+        # Right padding needs no mask: under causal attention nothing looks at what follows.
+        inputs = torch.tensor([row + [0] * (width - len(row)) for row in ids], device=self.device)
+        wanted = torch.tensor(
+            [row + [IGNORED] * (width - len(row)) for row in targets], device=self.device
+        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits = self.model(input_ids=inputs).logits
+        loss = torch.nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        share = loss / counted
+        share.backward()
+        return float(share.detach())
+
+    def _pull_to_start(self) -> float:
+        if not self.start:
+            return 0.0
+        pairs = zip(self.parameters, self.start, strict=True)
+        distance = torch.stack([(now - then).square().sum() for now, then in pairs]).sum()
+        penalty = self.settings.l2_to_start * distance
+        penalty.backward()
+        return float(penalty.detach())
+
+    def _tell(self, last: int) -> None:
+        """A line of progress in the job's log, twenty times a run."""
+        step = self.progress.step
+        if step == last or step % max(1, last // 20) == 0:
+            speed = self.progress.tokens / max(self.progress.seconds, 1e-9)
+            print(
+                f"{self.what}: step {step} of {last}, loss {self.progress.losses[-1]:.4f}, "
+                f"{speed:,.0f} tokens/s",
+                flush=True,
+            )
+
+    def metrics(self, stage: str, job: str) -> dict[str, Any]:
+        """The run's row of cost.csv, and its loss curve."""
+        progress = self.progress
+        speed = progress.tokens / progress.seconds if progress.seconds else None
+        parameters = sum(p.numel() for p in self.model.parameters())
+        return {
+            "stage": stage,
+            "job": job,
+            "planned_seconds": None,
+            "seconds": progress.seconds,
+            "gpu": device_name(self.device),
+            "peak_memory_mb": peak_memory_mb(self.device),
+            "tokens": progress.tokens,
+            "target_tokens": progress.target_tokens,
+            "tokens_per_second": speed,
+            "mfu": None if speed is None else utilisation(self.device, parameters, speed),
+            "parameters": parameters,
+            "trainable": sum(p.numel() for p in self.parameters),
+            "steps": progress.step,
+            "resumed_from": progress.resumed_from,
+            "losses": progress.losses,
+        }
+
+
+class _Signals:
+    """While open, SIGTERM and SIGUSR1 are noted instead of ending the process."""
+
+    def __enter__(self) -> "_Signals":
+        self.received = 0
+        self.previous = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGUSR1)}
+        return self
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.received = number
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
+
+
+class Scratch:
+    """The resumable state of one training run, outside the job's declared outputs.
+
+    `identity` is everything the run's numbers depend on; a state of another identity is not
+    resumed from.
+    """
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        self.path, self.identity = folder / "state.pt", identity
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Write the state, whole or not at all."""
+        with whole_file(self.path) as temporary:
+            torch.save({"identity": self.identity, **state}, temporary)
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """The saved state, None where there is none of this identity."""
+        if not self.path.is_file():
+            return None
+        # Our own file, but weights-only all the same: nothing in it needs code.
+        state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+        if state.pop("identity") != self.identity:
+            return None
+        return state
+
+    def remove(self) -> None:
+        """Delete the state: the run's outputs are written."""
+        self.path.unlink(missing_ok=True)
+
+
+def resume(training: Training, scratch: Scratch) -> None:
+    """Continue a training from its saved state, where there is one."""
+    state = scratch.load(training.device)
+    if state is not None:
+        training.restore(state)
+        training.progress.resumed_from.append(training.progress.step)
+        print(f"{training.what}: resumed from step {training.progress.step}", flush=True)

@@ -1,0 +1,1 @@
+"""Figures, captions and the findings page, made from the tables alone."""

@@ -1,0 +1,36 @@
+"""Numbers as people read them."""
+
+import math
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """With + or a true minus sign; `0.000` without a sign, `n/a` for NaN."""
+    if math.isnan(value):
+        return "n/a"
+    text = f"{abs(value):.{digits}f}"
+    if float(text) == 0:
+        return text
+    return ("+" if value > 0 else MINUS) + text
+
+
+def percent(value: float) -> str:
+    """A share as a signed percentage with one decimal."""
+    return f"{signed(100 * value, 1)} %" if not math.isnan(value) else "n/a"
+
+
+def interval_text(low: float, high: float, level: float) -> str:
+    """`95 % interval +0.100 to +0.200`, or that there is none."""
+    if math.isnan(low) or math.isnan(high):
+        return "no interval"
+    return f"{100 * level:g} % interval {signed(low)} to {signed(high)}"
+
+
+def short_count(value: float) -> str:
+    """A count with k, M, B or T: 1.2M."""
+    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            number = value / size
+            return f"{number:.0f}{unit}" if number >= 100 else f"{number:.3g}{unit}"
+    return f"{value:.0f}"

@@ -1,0 +1,1 @@
+"""Statistics: per-item records and tables in, tables out; every function is pure."""

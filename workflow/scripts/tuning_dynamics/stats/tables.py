@@ -1,0 +1,260 @@
+"""The tables' columns, and how tables are written and read.
+
+A table is a CSV file with a parquet file of the same values beside it. Numbers are rounded to
+nine significant digits first: far below any uncertainty, far above the last bits in which two
+linear algebra libraries differ, so that equal runs give equal bytes.
+"""
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tuning_dynamics.study.errors import StudyError
+
+SIGNIFICANT_DIGITS = 9
+
+# The columns that say which cell a row is; in this order in scores.csv and changes.csv.
+KEY_COLUMNS: dict[str, str] = {
+    "family": "str",
+    "checkpoint": "str",
+    "step": "int",
+    "tokens": "int",
+    "recipe": "str",
+    "train_set": "str",
+    "seed": "int",
+    "eval_set": "str",
+    "task": "str",
+    "kind": "str",
+    "role": "str",
+    "format": "str",
+    "shots": "int",
+    "prediction": "str",
+    "metric": "str",
+}
+
+# Two rows that agree on these are the same cell; the other key columns follow from them.
+IDENTITY = (
+    "family",
+    "checkpoint",
+    "recipe",
+    "train_set",
+    "seed",
+    "eval_set",
+    "format",
+    "shots",
+    "prediction",
+    "metric",
+)
+
+TABLES: dict[str, dict[str, str]] = {
+    "scores": {
+        **KEY_COLUMNS,
+        "n": "int",
+        "score": "float",
+        "se": "float",
+        "ci_low": "float",
+        "ci_high": "float",
+        "truncated": "int",
+    },
+    "changes": {
+        **KEY_COLUMNS,
+        "base_score": "float",
+        "tuned_score": "float",
+        "change": "float",
+        "change_low": "float",
+        "change_high": "float",
+        "ratio": "float",
+        "p_value": "float",
+        "q_value": "float",
+    },
+    "transfer": {
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "train_kind": "str",
+        "eval_kind": "str",
+        "statistic": "str",
+        "value": "float",
+        "low": "float",
+        "high": "float",
+        "cells": "int",
+    },
+    "groups": {
+        "family": "str",
+        "eval_set": "str",
+        "group": "str",
+        "trend": "float",
+        "trend_p": "float",
+    },
+    "group_changes": {
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "group": "str",
+        "mean_change": "float",
+        "low": "float",
+        "high": "float",
+        "cells": "int",
+    },
+    "sensitivity": {
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "recipe": "str",
+        "train_set": "str",
+        "seed": "int",
+        "eval_set": "str",
+        "spread": "float",
+        "low": "float",
+        "high": "float",
+        "best": "str",
+        "worst": "str",
+    },
+    "cost": {
+        "stage": "str",
+        "job": "str",
+        "planned_seconds": "float",
+        "seconds": "float",
+        "gpu": "str",
+        "peak_memory_mb": "float",
+        "tokens": "int",
+        "tokens_per_second": "float",
+        "mfu": "float",
+    },
+}
+
+# Int64 holds an empty value, as the seed of an untuned checkpoint is; numpy's int64 can't.
+_DTYPES = {"str": "str", "int": "Int64", "float": "float64"}
+
+
+def typed(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """The frame with exactly the columns of `table`, in order, with their types.
+
+    Raises StudyError for a column that is missing or not the table's, or a value of another type.
+    """
+    columns = TABLES[table]
+    _require_columns(list(frame.columns), table, file=None)
+    casted = {}
+    for name, kind in columns.items():
+        try:
+            casted[name] = frame[name].astype(_DTYPES[kind])
+        except (TypeError, ValueError) as error:
+            raise StudyError(
+                f"column '{name}' of table '{table}' holds a value that is no {kind}: {error}",
+                key=name,
+                fix="give every row a value of the type that docs/tables.md states",
+            ) from error
+    return pd.DataFrame(casted).reset_index(drop=True)
+
+
+def from_rows(rows: list[dict[str, object]], table: str) -> pd.DataFrame:
+    """A typed table of `rows`; no rows give an empty table with all columns."""
+    return typed(pd.DataFrame(rows, columns=list(TABLES[table])), table)
+
+
+def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
+    """Write the table named by the file's stem as CSV, and as parquet beside it.
+
+    Both appear whole or not at all. Raises StudyError where the columns aren't the table's.
+    """
+    rounded = _rounded(typed(frame, _table_name(csv_path)))
+    csv_path.parent.mkdir(parents=True, exist_ok=True)
+    parquet_path = csv_path.with_suffix(".parquet")
+    _replace(parquet_path, lambda temp: rounded.to_parquet(temp, index=False))
+    _replace(
+        csv_path,
+        lambda temp: rounded.to_csv(
+            temp, index=False, lineterminator="\n", float_format=f"%.{SIGNIFICANT_DIGITS}g"
+        ),
+    )
+
+
+def read_table(csv_path: Path) -> pd.DataFrame:
+    """Read the CSV table named by the file's stem; empty text stays "", an empty number is NA.
+
+    Raises StudyError for a missing or broken file, wrong columns, or a value of a wrong type.
+    """
+    table = _table_name(csv_path)
+    try:
+        text = pd.read_csv(csv_path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError as error:
+        raise StudyError(
+            f"table '{table}' is missing",
+            file=csv_path,
+            fix="run the workflow's aggregate stage, which writes it",
+        ) from error
+    except (ValueError, pd.errors.ParserError) as error:
+        raise StudyError(
+            f"table '{table}' is not a readable CSV file: {error}",
+            file=csv_path,
+            fix="delete the file and let the workflow write it again",
+        ) from error
+    _require_columns(list(text.columns), table, file=csv_path)
+    return pd.DataFrame(
+        {name: _parsed(text[name], kind, csv_path) for name, kind in TABLES[table].items()}
+    )
+
+
+def _table_name(path: Path) -> str:
+    if path.stem not in TABLES or path.suffix != ".csv":
+        raise StudyError(
+            f"'{path.name}' is not the name of a table",
+            file=path,
+            value=path.name,
+            fix="use one of " + ", ".join(f"{name}.csv" for name in TABLES),
+        )
+    return path.stem
+
+
+def _require_columns(found: list[str], table: str, file: Path | None) -> None:
+    expected = list(TABLES[table])
+    missing = [name for name in expected if name not in found]
+    unknown = [name for name in found if name not in expected]
+    repeated = sorted({name for name in found if found.count(name) > 1})
+    if missing or unknown or repeated:
+        raise StudyError(
+            f"table '{table}' has wrong columns: missing {missing}, unknown {unknown}, "
+            f"repeated {repeated}",
+            file=file,
+            fix="give the columns that docs/tables.md lists: " + ", ".join(expected),
+        )
+
+
+def _parsed(text: pd.Series, kind: str, path: Path) -> pd.Series:
+    if kind == "str":
+        return text
+    try:
+        numbers = pd.to_numeric(text.where(text != "", None))
+        return numbers.astype(_DTYPES[kind])
+    except (TypeError, ValueError) as error:
+        raise StudyError(
+            f"column '{text.name}' holds a value that is no {kind}: {error}",
+            file=path,
+            key=str(text.name),
+            fix="correct the value; an unknown number is left empty",
+        ) from error
+
+
+def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
+    floats = frame.select_dtypes("float64").columns
+    return frame.assign(**{name: frame[name].map(_round_number) for name in floats})
+
+
+def _round_number(value: float) -> float:
+    if not math.isfinite(value):
+        return np.nan if math.isnan(value) else value
+    # Adding zero turns -0.0 into 0.0, which would otherwise print differently.
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

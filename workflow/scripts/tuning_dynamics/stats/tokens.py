@@ -1,0 +1,40 @@
+"""The axis of pre-training: tokens seen, on a logarithmic scale."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tuning_dynamics.study.errors import StudyError
+
+Floats = NDArray[np.float64]
+
+# An untrained checkpoint has no logarithm; it is set at a third of the first one's tokens, about
+# one step of a log-spaced series to its left. Ranks (the trend's p-value) don't depend on it.
+ZERO_SHARE = 1 / 3
+
+
+def log_tokens(tokens: pd.Series) -> Floats:
+    """log10 of tokens; 0 tokens count as a third of the smallest positive number in `tokens`.
+
+    Raises StudyError where a number is missing or negative.
+    """
+    if tokens.isna().any() or (tokens < 0).any():
+        raise StudyError(
+            "a checkpoint's number of tokens is missing or negative",
+            key="tokens",
+            fix="give the tokens seen by each checkpoint (column tokens of scores.csv)",
+        )
+    values = tokens.to_numpy(dtype=float)
+    positive = values[values > 0]
+    if positive.size == 0:
+        return np.zeros(len(values))
+    return np.log10(np.where(values > 0, values, positive.min() * ZERO_SHARE))
+
+
+def slope(x: Floats, y: Floats) -> float:
+    """Least-squares slope of y on x; NaN for fewer than 2 different x."""
+    centred = x - x.mean()
+    spread = float(centred @ centred)
+    if spread == 0.0:
+        return float("nan")
+    return float(centred @ (y - y.mean()) / spread)

@@ -1,0 +1,61 @@
+"""How a run begins: the config becomes jobs, provenance is kept with the results, one at a time."""
+
+import fcntl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.identity import code_digest
+from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.study.load import load_study
+
+#: Locks of this process; the system lets go of them when it ends, however it ends.
+_HELD: list[Any] = []
+
+
+def begin(
+    config: dict[str, Any], root: str | Path, configfiles: list[Any]
+) -> tuple[Jobs, Callable[..., str]]:
+    """The jobs of a config mapping, and the function that digests code.
+
+    Ends the process with the error's text alone where the config is wrong.
+    """
+    file = ", ".join(str(path) for path in configfiles) or "config/config.yaml"
+    try:
+        return Jobs(load_study(config, Path(root), file), file), code_digest
+    except StudyError as error:
+        raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
+
+
+def keep_provenance(root: Path = Path()) -> None:
+    """Have Snakemake's records of jobs lie in results/, so that they travel with the results.
+
+    They say from which settings, code and inputs a file was made: without them a copy of the
+    results could not tell whether it is current.
+    """
+    records, link = root / "results" / ".provenance", root / ".snakemake" / "metadata"
+    records.mkdir(parents=True, exist_ok=True)
+    link.parent.mkdir(exist_ok=True)
+    if not link.is_symlink() and not link.exists():
+        link.symlink_to(Path("..", "results", ".provenance"))
+
+
+def lock(study_root: str) -> None:
+    """Hold a study for this process; StudyError where another run holds it.
+
+    A lock of the operating system, unlike Snakemake's own, is gone when its holder is killed,
+    so that the same command continues.
+    """
+    path = Path(study_root) / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = path.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StudyError(
+            "another run works on this study",
+            file=study_root,
+            fix="wait until it ends, or end it",
+        ) from None
+    _HELD.append(handle)

@@ -1,0 +1,38 @@
+"""The one error that people see: what is wrong, where, and what to do."""
+
+from pathlib import Path
+
+
+class StudyError(Exception):
+    """Something the user can mend, told in one screen.
+
+    `what` says what is wrong, `file`, `key` and `value` say where, `fix` says what to do.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        file: str | Path | None = None,
+        key: str | None = None,
+        value: object = None,
+        fix: str,
+    ) -> None:
+        self.what, self.file, self.key, self.value, self.fix = what, file, key, value, fix
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        lines = [self.what]
+        if self.file is not None:
+            lines.append(f"  file:  {self.file}")
+        if self.key is not None:
+            lines.append(f"  key:   {self.key}")
+        if self.value is not None:
+            lines.append(f"  value: {shorten(repr(self.value))}")
+        lines.append(f"  fix:   {self.fix}")
+        return "\n".join(lines)
+
+
+def shorten(text: str, limit: int = 300) -> str:
+    """`text` cut to `limit` characters, so that an error stays on one screen."""
+    return text if len(text) <= limit else f"{text[:limit]} … ({len(text)} characters)"

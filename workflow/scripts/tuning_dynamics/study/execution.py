@@ -1,0 +1,25 @@
+"""How jobs run, apart from what they compute: never part of an identity."""
+
+from typing import Any, Literal
+
+from pydantic import PositiveFloat, PositiveInt
+
+from tuning_dynamics.study.strict import Strict
+
+
+class Execution(Strict):
+    """What cannot change a number beyond rounding, and so enters no identity."""
+
+    batch_tokens: PositiveInt = 8192
+    """Tokens in a batch of evaluation."""
+    micro_batch: PositiveInt = 8
+    """Examples in a forward pass of tuning; gradients add up to the effective batch."""
+    save_seconds: PositiveFloat = 120
+    """Seconds between resumable states of a training run."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: a GPU where there is one."""
+
+
+def execution_of(config: dict[str, Any]) -> Execution:
+    """The execution settings of a study's config mapping (validated when the run began)."""
+    return Execution.model_validate(config.get("execution", {}))

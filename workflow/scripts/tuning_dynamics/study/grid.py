@@ -1,0 +1,239 @@
+"""The grid: the unique cells, variants and checkpoints that a study's blocks expand to."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.models import Block, ResolvedStudy
+
+
+@dataclass(frozen=True, order=True)
+class Checkpoint:
+    """One point of a family's pre-training."""
+
+    family: str
+    step: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Checkpoint x recipe x train set x seed: one set of weights to evaluate."""
+
+    family: str
+    step: int
+    recipe: str
+    train_set: str
+    seed: int | None
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint(self.family, self.step)
+
+    def order(self) -> tuple[str, int, str, str, int]:
+        """Sort key; base comes with seed -1."""
+        seed = -1 if self.seed is None else self.seed
+        return (self.family, self.step, self.recipe, self.train_set, seed)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Variant x evaluation set x format x shots x prediction method."""
+
+    variant: Variant
+    eval_set: str
+    format: str
+    shots: int
+    prediction: str
+
+    def order(self) -> tuple[tuple[str, int, str, str, int], str, str, int, str]:
+        """Sort key."""
+        return (self.variant.order(), self.eval_set, self.format, self.shots, self.prediction)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The unique cells of a study and what they need."""
+
+    cells: tuple[Cell, ...]
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        return sorted({cell.variant for cell in self.cells}, key=Variant.order)
+
+    @cached_property
+    def tuned(self) -> list[Variant]:
+        return [variant for variant in self.variants if variant.recipe != "base"]
+
+    @cached_property
+    def checkpoints(self) -> list[Checkpoint]:
+        return sorted({variant.checkpoint for variant in self.variants})
+
+    @cached_property
+    def eval_sets(self) -> list[str]:
+        return sorted({cell.eval_set for cell in self.cells})
+
+
+def expand(resolved: ResolvedStudy, file: str) -> Grid:
+    """The grid of a study; StudyError for a block that asks for what is not there."""
+    cells = {
+        cell
+        for number, block in enumerate(resolved.study.blocks)
+        for cell in _cells(resolved, block, f"blocks.{number}", file)
+    }
+    return Grid(tuple(sorted(cells, key=Cell.order)))
+
+
+def _cells(resolved: ResolvedStudy, block: Block, key: str, file: str) -> Iterator[Cell]:
+    _check_block(resolved, block, key, file)
+    steps = _steps(resolved, block, key, file)
+    for step, recipe in product(steps, block.recipes):
+        for variant in _variants(block, step, recipe):
+            for eval_set, prompt_format, shots in product(
+                block.eval_sets, block.formats, block.shots
+            ):
+                kind = resolved.kind(eval_set)
+                for prediction in getattr(block.predictions, kind):
+                    yield Cell(variant, eval_set, prompt_format, shots, prediction)
+
+
+def _variants(block: Block, step: int, recipe: str) -> Iterator[Variant]:
+    if recipe == "base":
+        yield Variant(block.family, step, "base", "", None)
+        return
+    for train_set, seed in product(block.train_sets, block.seeds):
+        yield Variant(block.family, step, recipe, train_set, seed)
+
+
+def _steps(resolved: ResolvedStudy, block: Block, key: str, file: str) -> list[int]:
+    try:
+        known = resolved.families[block.family].steps()
+    except ValueError as error:
+        raise StudyError(
+            f"the family's checkpoints cannot be resolved: {error}",
+            file=f"families/{block.family}.yaml",
+            key="checkpoints",
+            fix="correct the key checkpoints",
+        ) from None
+    if block.checkpoints == "all":
+        return known
+    if block.checkpoints == "last":
+        return known[-1:]
+    missing = sorted(set(block.checkpoints) - set(known))
+    if missing:
+        raise StudyError(
+            f"family {block.family!r} has no such checkpoint",
+            file=file,
+            key=f"{key}.checkpoints",
+            value=missing,
+            fix=f"choose from {known}, or add the step to families/{block.family}.yaml",
+        )
+    return sorted(block.checkpoints)
+
+
+def _check_block(resolved: ResolvedStudy, block: Block, key: str, file: str) -> None:
+    tuned = [recipe for recipe in block.recipes if recipe != "base"]
+    if tuned and not block.train_sets:
+        raise StudyError(
+            "recipes that tune need train sets",
+            file=file,
+            key=f"{key}.train_sets",
+            value=block.train_sets,
+            fix=f"list train sets for {', '.join(tuned)}",
+        )
+    if block.train_sets and not tuned:
+        raise StudyError(
+            "train sets are given, but no recipe of the block tunes",
+            file=file,
+            key=f"{key}.recipes",
+            value=block.recipes,
+            fix="add a recipe such as full, or remove train_sets",
+        )
+    for name in block.train_sets:
+        _check_train_set(resolved, name, f"{key}.train_sets", file)
+    for recipe in tuned:
+        _check_recipe(resolved, recipe, block)
+    for name in block.eval_sets:
+        _check_eval_set(resolved, name, block, key, file)
+
+
+def has_split(resolved: ResolvedStudy, name: str, split: str) -> bool | None:
+    """Whether a dataset has a `train` or `evaluation` split; None where only its source knows."""
+    source = resolved.datasets[name].source
+    if source.world is not None:
+        return None
+    splits = source.files or (source.hub.splits if source.hub else None)
+    return splits is not None and getattr(splits, split) is not None
+
+
+def _check_train_set(resolved: ResolvedStudy, name: str, key: str, file: str) -> None:
+    if has_split(resolved, name, "train") is False:
+        raise StudyError(
+            f"dataset {name!r} has no training split",
+            file=file,
+            key=key,
+            value=name,
+            fix=f"name a train split in datasets/{name}.yaml, or choose another set",
+        )
+
+
+def _check_recipe(resolved: ResolvedStudy, name: str, block: Block) -> None:
+    file = f"recipes/{name}.yaml"
+    for number, stage in enumerate(resolved.recipes[name].stages):
+        if isinstance(stage.optim.lr, dict) and "default" not in stage.optim.lr:
+            missing = [train for train in block.train_sets if train not in stage.optim.lr]
+            if missing:
+                raise StudyError(
+                    "no learning rate for a train set",
+                    file=file,
+                    key=f"stages.{number}.optim.lr",
+                    value=missing,
+                    fix="add the set, or `default`",
+                )
+        for source in stage.data.mix:
+            if source != "$target":
+                _check_train_set(resolved, source, f"stages.{number}.data.mix", file)
+
+
+def _check_eval_set(resolved: ResolvedStudy, name: str, block: Block, key: str, file: str) -> None:
+    if resolved.kind(name) == "instruction" or has_split(resolved, name, "evaluation") is False:
+        raise StudyError(
+            f"dataset {name!r} has nothing to evaluate",
+            file=file,
+            key=f"{key}.eval_sets",
+            value=name,
+            fix=f"name an evaluation split in datasets/{name}.yaml, or remove the set",
+        )
+    known = resolved.formats(name)
+    for prompt_format in block.formats:
+        if prompt_format not in known:
+            raise StudyError(
+                f"dataset {name!r} has no format {prompt_format!r}",
+                file=file,
+                key=f"{key}.formats",
+                value=prompt_format,
+                fix=f"known: {', '.join(known)}; or add it to the dataset or its task",
+            )
+    lender = resolved.demonstrations(name)
+    if max(block.shots) and has_split(resolved, lender, "train") is False:
+        raise StudyError(
+            f"dataset {name!r} has no training split to take demonstrations from",
+            file=file,
+            key=f"{key}.shots",
+            value=block.shots,
+            fix=f"name a set with one as `demonstrations` in datasets/{name}.yaml, or use 0 shots",
+        )
+
+
+def role(resolved: ResolvedStudy, variant: Variant, eval_set: str) -> str:
+    """Role of an evaluation set to a variant: id, ood, cross, bench, or empty for base."""
+    target = resolved.datasets[eval_set]
+    if target.benchmark:
+        return "bench"
+    if variant.recipe == "base":
+        return ""
+    source = resolved.datasets[variant.train_set]
+    if source.task != target.task:
+        return "cross"
+    return "id" if source.domain == target.domain else "ood"

@@ -1,0 +1,84 @@
+"""What decides re-runs: the content of code and of the settings that can change a number."""
+
+import ast
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+#: Folder of the stubs; the package lies in it.
+SCRIPTS = Path(__file__).resolve().parents[2]
+
+
+def canonical(value: BaseModel | dict[str, Any] | list[Any]) -> str:
+    """Compact JSON with sorted keys; a model's fields at their default are left out.
+
+    So a key that a later version adds changes no identity until somebody sets it.
+    """
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def code_digest(*stubs: str) -> str:
+    """Digest of stubs in `workflow/scripts/` and of all project modules that they import.
+
+    Docstrings and comments do not count: they cannot change a number.
+    """
+    modules: set[Path] = set()
+    for stub in stubs:
+        _collect(SCRIPTS / stub, modules)
+    digest = hashlib.sha256()
+    for path in sorted(modules):
+        digest.update(f"{path.relative_to(SCRIPTS)}\n{_content(path)[0]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _collect(path: Path, seen: set[Path]) -> None:
+    if path in seen:
+        return
+    seen.add(path)
+    for name in _content(path)[1]:
+        for imported in _files(name):
+            _collect(imported, seen)
+
+
+@cache
+def _content(path: Path) -> tuple[str, tuple[str, ...]]:
+    """A module's code without docstrings, and the project modules it imports, even lazily."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            _strip_docstring(node)
+    ours = sorted(name for name in names if name.split(".")[0] == "tuning_dynamics")
+    return ast.unparse(tree), tuple(ours)
+
+
+def _strip_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> None:
+    kept = [
+        statement
+        for statement in node.body
+        # Every bare string, as field docstrings are bare strings too.
+        if not (
+            isinstance(statement, ast.Expr)
+            and isinstance(statement.value, ast.Constant)
+            and isinstance(statement.value.value, str)
+        )
+    ]
+    node.body = kept or [ast.Pass()]
+
+
+def _files(module: str) -> list[Path]:
+    """The files that importing `module` runs: its packages' __init__ and itself."""
+    parts = module.split(".")
+    packages = [SCRIPTS.joinpath(*parts[: k + 1], "__init__.py") for k in range(len(parts))]
+    itself = SCRIPTS.joinpath(*parts[:-1], f"{parts[-1]}.py")
+    return [path for path in [*packages, itself] if path.is_file()]

@@ -1,0 +1,347 @@
+"""What each rule needs of the study: inputs, and the settings its results depend on.
+
+Rules stay prose; this is their logic, testable without Snakemake. Every `…_spec` is canonical
+JSON of exactly what can change the job's result, and becomes the job's `params`.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.families import PretrainFamily
+from tuning_dynamics.study.grid import Cell, Checkpoint, Grid, Variant, expand, role
+from tuning_dynamics.study.identity import canonical
+from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.study.paths import RESERVED, Paths, parse_variant
+
+#: Matches no name: the wildcard of a source that the study does not use.
+NOTHING = "(?!)"
+
+
+class Jobs:
+    """The jobs of one study."""
+
+    def __init__(self, resolved: ResolvedStudy, file: str) -> None:
+        self.resolved, self.file = resolved, file
+        self.grid: Grid = expand(resolved, file)
+        self.paths = Paths(resolved.study.study)
+        self._check_names()
+
+    def _check_names(self) -> None:
+        taken = sorted(RESERVED & set(self.resolved.families))
+        if taken:
+            raise StudyError(
+                "the family's name is that of a folder of every study",
+                file=self.file,
+                key="blocks.family",
+                value=taken,
+                fix=f"rename it; taken: {', '.join(sorted(RESERVED))}",
+            )
+
+    # --- wildcards ---------------------------------------------------------------------------
+
+    def families(self, source: str) -> str:
+        """Pattern of the families of a source."""
+        return either(
+            name for name, family in self.resolved.families.items() if family.source == source
+        )
+
+    @cached_property
+    def datasets(self) -> str:
+        """Pattern of the datasets."""
+        return either(self.resolved.datasets)
+
+    @cached_property
+    def tuned(self) -> str:
+        """Pattern of tuned variants."""
+        tuned = self.grid.tuned
+        return (
+            f"{either({v.family for v in tuned})}/[0-9]+/{either({v.recipe for v in tuned})}/"
+            f"{either({v.train_set for v in tuned})}/seed[0-9]+"
+        )
+
+    @cached_property
+    def variants(self) -> str:
+        """Pattern of all variants."""
+        return f"(?:{either(self.resolved.families)}/[0-9]+/base|{self.tuned})"
+
+    def cell(self, wildcards: Any) -> Cell:
+        """The cell that wildcards name; StudyError where the grid has no such cell."""
+        cell = Cell(
+            parse_variant(wildcards.variant),
+            wildcards.eval_set,
+            wildcards.format,
+            int(wildcards.shots),
+            wildcards.prediction,
+        )
+        if cell not in self._cells:
+            raise StudyError(
+                "the study's grid has no such cell",
+                file=self.file,
+                key="blocks",
+                value=self.paths.cell(cell),
+                fix="add it to a block, or ask for a cell of the grid (snakemake -n lists them)",
+            )
+        return cell
+
+    @cached_property
+    def _cells(self) -> frozenset[Cell]:
+        return frozenset(self.grid.cells)
+
+    def variant(self, key: str) -> Variant:
+        """The variant of a key; StudyError where the grid has none."""
+        variant = parse_variant(key)
+        if variant not in self._variants:
+            raise StudyError(
+                "the study's grid has no such variant",
+                file=self.file,
+                key="blocks",
+                value=key,
+                fix="add it to a block, or ask for one of the grid (snakemake -n lists them)",
+            )
+        return variant
+
+    @cached_property
+    def _variants(self) -> frozenset[Variant]:
+        return frozenset(self.grid.variants)
+
+    # --- data --------------------------------------------------------------------------------
+
+    def data_files(self, dataset: str) -> list[str]:
+        """Local files that a dataset is read from."""
+        description = self.resolved.datasets[dataset]
+        found = []
+        if description.source.files is not None:
+            files = description.source.files
+            found += [path for path in (files.train, files.evaluation) if path is not None]
+        if description.join is not None:
+            found.append(description.join.file)
+        return [self._rooted(path, f"datasets/{dataset}.yaml") for path in found]
+
+    def _rooted(self, path: str, file: str) -> str:
+        root = self.resolved.study.data_root
+        if "{data_root}" in path and root is None:
+            raise StudyError(
+                "the file lies under {data_root}, which the study does not give",
+                file=file,
+                value=path,
+                fix="add --config data_root=FOLDER, or the key data_root to the study",
+            )
+        return path.replace("{data_root}", root or "")
+
+    def freeze_spec(self, dataset: str) -> str:
+        """What a dataset's frozen items depend on."""
+        study = self.resolved.study
+        description = self.resolved.datasets[dataset]
+        spec: dict[str, Any] = {
+            "dataset": description.model_dump(mode="json", exclude_defaults=True),
+            "kind": self.resolved.kind(dataset),
+            "seed": study.seed,
+            "train_items": study.data.train_items,
+            "evaluation_items": study.data.evaluation_items,
+        }
+        # Formats show items; they do not change them.
+        spec["dataset"].pop("formats", None)
+        if description.source.world is not None:
+            spec["world"] = study.world.model_dump(exclude_defaults=True)
+        return canonical(spec)
+
+    def check_spec(self, dataset: str, family: str) -> str:
+        """What the check of a dataset by a family's tokenizer covers: formats, and label words
+        where token_prob is asked for."""
+        cells = [
+            cell
+            for cell in self.grid.cells
+            if cell.eval_set == dataset and cell.variant.family == family
+        ]
+        formats = self.resolved.formats(dataset)
+        by_token = any(cell.prediction == "token_prob" for cell in cells)
+        return canonical(
+            {
+                "templates": {name: formats[name] for name in {cell.format for cell in cells}},
+                "labels": self._labels(dataset) if by_token else [],
+            }
+        )
+
+    def _labels(self, dataset: str) -> list[str]:
+        gold = self.resolved.datasets[dataset].gold
+        return gold.label_words() if gold is not None else []
+
+    # --- checkpoints -------------------------------------------------------------------------
+
+    def corpus_files(self, family: str) -> list[str]:
+        """Patterns of local files that a family is pre-trained on."""
+        description = self._pretrained(family)
+        return [self._rooted(p, f"families/{family}.yaml") for p in description.corpus.files]
+
+    def corpus_spec(self, family: str) -> str:
+        """What a family's tokenizer and token ids depend on."""
+        description = self._pretrained(family)
+        spec = {
+            "corpus": description.corpus.model_dump(exclude_defaults=True),
+            "vocab_size": description.architecture.vocab_size,
+            "heldout": description.heldout,
+            "seed": description.training.seed,
+        }
+        if description.corpus.world:
+            spec["world"] = self.resolved.study.world.model_dump(exclude_defaults=True)
+        return canonical(spec)
+
+    def family_spec(self, family: str) -> str:
+        """What a family's weights depend on. Which points are kept changes none of them."""
+        description = self.resolved.families[family]
+        spec = description.model_dump(mode="json", exclude_defaults=True)
+        spec["source"] = description.source
+        del spec["checkpoints"]
+        return canonical(spec)
+
+    def _pretrained(self, family: str) -> PretrainFamily:
+        description = self.resolved.families[family]
+        assert isinstance(description, PretrainFamily), family
+        return description
+
+    def previous(self, family: str, step: int) -> Checkpoint | None:
+        """The checkpoint that pre-training to `step` continues from; None for the first."""
+        steps = self._pretrained(family).steps()
+        if step not in steps:
+            raise StudyError(
+                "the family has no such checkpoint",
+                file=f"families/{family}.yaml",
+                key="checkpoints",
+                value=step,
+                fix=f"choose from {steps}",
+            )
+        place = steps.index(step)
+        return Checkpoint(family, steps[place - 1]) if place else None
+
+    def previous_states(self, family: str, step: int) -> list[str]:
+        """What pre-training to `step` continues from: a path, or none."""
+        previous = self.previous(family, step)
+        if previous is None:
+            return []
+        return [self.paths.checkpoint_file(family, previous.step, "state.pt")]
+
+    def first_checkpoint(self, family: str) -> Checkpoint:
+        """The family's first checkpoint: it has the tokenizer of them all."""
+        return Checkpoint(family, self.resolved.families[family].steps()[0])
+
+    # --- tune --------------------------------------------------------------------------------
+
+    def train_sets(self, variant: Variant) -> dict[str, str]:
+        """The datasets that a variant is tuned on, by the name its recipe's mixes use."""
+        named = {
+            name
+            for stage in self.resolved.recipes[variant.recipe].stages
+            for name in stage.data.mix
+        }
+        return {name: variant.train_set if name == "$target" else name for name in sorted(named)}
+
+    def train_items(self, key: str) -> list[str]:
+        """The frozen items that a variant is tuned on."""
+        return [self.paths.items(name) for name in self.train_sets(self.variant(key)).values()]
+
+    def tuned_weights(self, key: str) -> list[str]:
+        """The folder of a tuned variant's weights; a base variant's are its checkpoint's."""
+        tuned = self.variant(key).recipe != "base"
+        return [self.paths.variant_file(key, "weights")] if tuned else []
+
+    def kept(self, directory: Callable[[str], Any], temp: Callable[[Any], Any], path: str) -> Any:
+        """A folder of weights as an output: to keep, or temporary, as the study says."""
+        folder = directory(path)
+        return folder if self.resolved.study.keep_weights == "all" else temp(folder)
+
+    def tune_spec(self, variant: Variant) -> str:
+        """What a variant's weights depend on, besides its inputs."""
+        recipe = self.resolved.recipes[variant.recipe]
+        formats = {stage.data.format for stage in recipe.stages}
+        return canonical(
+            {
+                "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
+                "sets": {
+                    name: {
+                        "name": dataset,
+                        "templates": {
+                            key: template
+                            for key, template in self.resolved.formats(dataset).items()
+                            if key in formats and self.resolved.kind(dataset) != "instruction"
+                        },
+                    }
+                    for name, dataset in self.train_sets(variant).items()
+                },
+                "seed": variant.seed,
+                "max_length": self.resolved.study.tune.max_length,
+            }
+        )
+
+    # --- evaluate ----------------------------------------------------------------------------
+
+    def cells_of(self, variant: Variant) -> list[Cell]:
+        """The cells of a variant."""
+        return [cell for cell in self.grid.cells if cell.variant == variant]
+
+    def cell_inputs(self, cell: Cell) -> dict[str, str]:
+        """The files that a cell's numbers come from."""
+        inputs = {
+            "manifest": self.paths.manifest(cell.variant),
+            "frozen": self.paths.items(cell.eval_set),
+        }
+        if cell.shots:
+            inputs["demonstrations"] = self.paths.items(self.resolved.demonstrations(cell.eval_set))
+        return inputs
+
+    def cell_spec(self, cell: Cell) -> str:
+        """What a cell's records depend on, besides its inputs."""
+        settings = self.resolved.study.evaluate
+        kind = self.resolved.kind(cell.eval_set)
+        short = kind == "classification"
+        return canonical(
+            {
+                "eval_set": cell.eval_set,
+                "kind": kind,
+                "template": self.resolved.formats(cell.eval_set)[cell.format],
+                "shots": cell.shots,
+                "prediction": cell.prediction,
+                "truncation": settings.truncation,
+                "max_new_tokens": settings.label_tokens if short else settings.text_tokens,
+                "labels": self._labels(cell.eval_set) if short else [],
+            }
+        )
+
+    # --- statistics --------------------------------------------------------------------------
+
+    def cell_row(self, cell: Cell) -> dict[str, Any]:
+        """A cell's key columns of scores.csv, and `path` of its records."""
+        variant = cell.variant
+        kind = self.resolved.kind(cell.eval_set)
+        tokens_per_step = self.resolved.families[variant.family].tokens_per_step
+        return {
+            "family": variant.family,
+            "checkpoint": str(variant.step),
+            "step": variant.step,
+            "tokens": int(variant.step * tokens_per_step),
+            "recipe": variant.recipe,
+            "train_set": variant.train_set,
+            "seed": variant.seed,
+            "eval_set": cell.eval_set,
+            "task": self.resolved.datasets[cell.eval_set].task,
+            "kind": kind,
+            "role": role(self.resolved, variant, cell.eval_set),
+            "format": cell.format,
+            "shots": cell.shots,
+            "prediction": cell.prediction,
+            "metric": "rouge_l" if kind == "generation" else "accuracy",
+            "path": self.paths.cell(cell),
+        }
+
+    def statistics_spec(self, *names: str) -> str:
+        """The named settings of `statistics`."""
+        settings = self.resolved.study.statistics
+        return canonical({name: getattr(settings, name) for name in names})
+
+
+def either(names: Any) -> str:
+    """A pattern that matches exactly the names; nothing where there are none."""
+    listed = sorted(set(names))
+    # Names hold no character that a regular expression reads as anything else.
+    return f"(?:{'|'.join(listed)})" if listed else NOTHING

@@ -1,0 +1,159 @@
+"""The typed config of a study, and the study with all that it names.
+
+Every model refuses unknown keys and names the nearest known one. Field docstrings become the
+descriptions in `workflow/schemas/`, which editors complete from.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from tuning_dynamics.study.datasets import Dataset, Kind, Task
+from tuning_dynamics.study.execution import Execution
+from tuning_dynamics.study.families import Family
+from tuning_dynamics.study.recipes import Recipe
+from tuning_dynamics.study.strict import Count, Name, Names, Strict, Unique
+
+
+class Predictions(Strict):
+    """How an answer is read off the model, by kind of evaluation set."""
+
+    classification: Annotated[
+        list[Literal["token_prob", "constrained", "free"]], Field(min_length=1), Unique
+    ] = ["token_prob"]
+    """token_prob: the label whose first token is likeliest; constrained: the label whose whole
+    text is likeliest; free: generate and match."""
+    multiple_choice: Annotated[
+        list[Literal["likelihood", "likelihood_per_char"]], Field(min_length=1), Unique
+    ] = ["likelihood"]
+    """The option of the highest log-likelihood, raw or per character."""
+    generation: Annotated[list[Literal["greedy"]], Field(min_length=1), Unique] = ["greedy"]
+    """Greedy decoding."""
+
+
+class Block(Strict):
+    """One full product of axes; a study is a list of blocks and its grid their union."""
+
+    family: Name
+    """A file of families/."""
+    checkpoints: Literal["all", "last"] | Annotated[list[Count], Field(min_length=1), Unique]
+    """all, last, or steps."""
+    recipes: Names
+    """Files of recipes/; `base` is the untuned checkpoint."""
+    train_sets: Annotated[list[Name], Unique] = []
+    """Datasets to tune on; none for base."""
+    seeds: Annotated[list[Count], Field(min_length=1), Unique] = [0]
+    """Seeds of tuning (data order, adapter initialisation, dropout)."""
+    eval_sets: Names
+    """Datasets to evaluate on."""
+    formats: Names = ["default"]
+    """Prompt formats at evaluation."""
+    shots: Annotated[list[Count], Field(min_length=1), Unique] = [0]
+    """Numbers of demonstrations in the prompt."""
+    predictions: Predictions = Predictions()
+    """Prediction methods."""
+
+
+class WorldSettings(Strict):
+    """Size and seed of the mini world."""
+
+    seed: Count = 0
+    """Seed of the world: other facts, same language."""
+    people: Annotated[int, Field(ge=16)] = 64
+    """People with lasting facts."""
+    documents: Annotated[int, Field(ge=100)] = 24_000
+    """Documents of the pre-training corpus."""
+
+
+class DataSettings(Strict):
+    """How much of each set is used."""
+
+    train_items: PositiveInt = 6000
+    """Largest number of training rows, drawn with the study's seed."""
+    evaluation_items: PositiveInt | None = None
+    """Largest number of evaluated items, drawn with the study's seed; none: all."""
+
+
+class EvaluateSettings(Strict):
+    """What can change an evaluation's numbers."""
+
+    truncation: Literal["refuse", "demonstrations", "input"] = "refuse"
+    """A prompt longer than the context: stop; leave demonstrations out, first ones first, then
+    stop; or do that and then cut the end of the item's longest field. Counted per item."""
+    label_tokens: PositiveInt = 5
+    """Most new tokens for `free` classification."""
+    text_tokens: PositiveInt = 60
+    """Most new tokens for generation."""
+
+
+class TuneSettings(Strict):
+    """What all recipes share."""
+
+    max_length: PositiveInt = 2048
+    """Longest training example in tokens; longer ones lose the end of their longest input
+    field, counted. Never more than the model's context."""
+
+
+class StatisticsSettings(Strict):
+    """Resampling and thresholds."""
+
+    resamples: Annotated[int, Field(ge=100)] = 3000
+    """Bootstrap resamples."""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Coverage of intervals."""
+    seed: Count = 0
+    """Seed of resampling."""
+    learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """A set counts as learned in pre-training when base's trend has a p-value under this."""
+    main_recipe: Name = "full"
+    """Recipe that transfer and groups are computed on: like is compared with like."""
+
+
+class Study(Strict):
+    """One config: the grid and what is asked of it."""
+
+    study: Name
+    """Name; results live in results/{study}/."""
+    title: str = ""
+    """One line for the report."""
+    seed: Count = 0
+    """Seed of subsets, demonstrations and option order."""
+    data_root: str | None = None
+    """Folder that {data_root} stands for in dataset and family files."""
+    catalogue: Annotated[list[str], Field(min_length=1)] = ["config"]
+    """Folders with families/, datasets/, tasks/ and recipes/, searched in this order."""
+    blocks: Annotated[list[Block], Field(min_length=1)]
+    """The grid."""
+    world: WorldSettings = WorldSettings()
+    data: DataSettings = DataSettings()
+    tune: TuneSettings = TuneSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    statistics: StatisticsSettings = StatisticsSettings()
+    execution: Execution = Execution()
+    keep_weights: Literal["all", "none"] = "all"
+    """Tuned weights: kept, or deleted once their cells are evaluated."""
+
+
+class ResolvedStudy(Strict):
+    """A study with the full text of everything it names: the merged config."""
+
+    study: Study
+    families: dict[Name, Family]
+    tasks: dict[Name, Task]
+    datasets: dict[Name, Dataset]
+    recipes: dict[Name, Recipe]
+
+    def kind(self, dataset: str) -> Kind:
+        """Kind of a dataset's items."""
+        return self.tasks[self.datasets[dataset].task].kind
+
+    def formats(self, dataset: str) -> dict[str, str]:
+        """A dataset's prompt templates by format."""
+        return {
+            **self.tasks[self.datasets[dataset].task].formats,
+            **self.datasets[dataset].formats,
+        }
+
+    def demonstrations(self, dataset: str) -> str:
+        """The dataset whose training split gives a dataset's demonstrations."""
+        return self.datasets[dataset].demonstrations or dataset

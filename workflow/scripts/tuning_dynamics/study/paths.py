@@ -1,0 +1,120 @@
+"""Every path of the workflow: made here, and parsed back here."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuning_dynamics.study.grid import Cell, Checkpoint, Variant
+
+#: Folders of a study that are not families, so that no family may carry these names.
+RESERVED = frozenset(
+    {"data", "tables", "figures", "logs", "benchmarks", "metrics", "plan", "scratch"}
+)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths of one study, relative to the repository."""
+
+    study: str
+
+    @property
+    def root(self) -> str:
+        return f"results/{self.study}"
+
+    @property
+    def config(self) -> str:
+        """The merged config."""
+        return f"{self.root}/config.yaml"
+
+    @property
+    def report(self) -> str:
+        return f"{self.root}/report.html"
+
+    def table(self, name: str) -> str:
+        return f"{self.root}/tables/{name}.csv"
+
+    def figure(self, name: str) -> str:
+        return f"{self.root}/figures/{name}.svg"
+
+    def log(self, rule: str, *parts: str) -> str:
+        """Log of a job."""
+        return f"{self.root}/logs/{rule}/{'/'.join(parts)}.log"
+
+    def benchmark(self, rule: str, *parts: str) -> str:
+        """Snakemake's record of a job's time and memory."""
+        return f"{self.root}/benchmarks/{rule}/{'/'.join(parts)}.tsv"
+
+    def items(self, dataset: str) -> str:
+        """Frozen items of a dataset: training, evaluation and demonstrations."""
+        return f"{self.root}/data/{dataset}/items.parquet"
+
+    def data_manifest(self, dataset: str) -> str:
+        """Counts, labels and digests of a dataset's frozen items."""
+        return f"{self.root}/data/{dataset}/manifest.json"
+
+    def check(self, dataset: str, family: str) -> str:
+        """What a family's tokenizer makes of a dataset."""
+        return f"{self.root}/data/{dataset}/{family}.json"
+
+    def corpus(self, family: str, name: str) -> str:
+        """A file of a family's pre-training corpus."""
+        return f"{self.root}/{family}/corpus/{name}"
+
+    def checkpoint_file(self, family: str, step: str | int, name: str) -> str:
+        """A file of a checkpoint."""
+        return f"{self.root}/{family}/{step}/checkpoint/{name}"
+
+    def checkpoint(self, checkpoint: Checkpoint) -> str:
+        """Manifest of a checkpoint."""
+        return self.checkpoint_file(checkpoint.family, checkpoint.step, "manifest.json")
+
+    def variant_file(self, key: str, name: str) -> str:
+        """A file of a variant."""
+        return f"{self.root}/{key}/{name}"
+
+    def manifest(self, variant: Variant) -> str:
+        """Manifest of the weights a variant is evaluated with."""
+        if variant.recipe == "base":
+            return self.checkpoint(variant.checkpoint)
+        return self.variant_file(variant_key(variant), "manifest.json")
+
+    def cell_file(
+        self, variant: str, eval_set: str, prompt_format: str, shots: str | int, prediction: str
+    ) -> str:
+        """Per-item records of a cell, from the parts of its key."""
+        name = f"{eval_set}/{prompt_format}/{shots}shot/{prediction}.parquet"
+        return f"{self.root}/{variant}/cells/{name}"
+
+    def cell(self, cell: Cell) -> str:
+        """Per-item records of a cell."""
+        return self.cell_file(
+            variant_key(cell.variant), cell.eval_set, cell.format, cell.shots, cell.prediction
+        )
+
+
+def variant_key(variant: Variant) -> str:
+    """`family/step/base` or `family/step/recipe/train_set/seedN`."""
+    start = f"{variant.family}/{variant.step}/{variant.recipe}"
+    return start if variant.recipe == "base" else f"{start}/{variant.train_set}/seed{variant.seed}"
+
+
+def parse_variant(key: str) -> Variant:
+    """The variant of a `variant_key`; ValueError where it is none."""
+    match = re.fullmatch(r"([^/]+)/(\d+)/(?:(base)|([^/]+)/([^/]+)/seed(\d+))", key)
+    if match is None:
+        raise ValueError(f"not a variant: {key}")
+    family, step, base, recipe, train_set, seed = match.groups()
+    if base:
+        return Variant(family, int(step), "base", "", None)
+    return Variant(family, int(step), recipe, train_set, int(seed))
+
+
+def scratch(output: str | Path) -> Path:
+    """Where the training job that makes `output` keeps its resumable state.
+
+    Outside all declared outputs, which Snakemake deletes when a job fails, and keyed by the
+    job's own folder: results/STUDY/X/manifest.json -> results/STUDY/scratch/X.
+    """
+    folder = Path(output).parent
+    return Path(*folder.parts[:2], "scratch", *folder.parts[2:])

@@ -1,0 +1,50 @@
+"""What every config model shares: names, counts, and the refusal of unknown keys."""
+
+import difflib
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+# Names become folders, wildcards and shell words, so they hold nothing that needs quoting.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+def refuse_repeats(values: list[Any]) -> list[Any]:
+    """`values` as they are; ValueError where one is listed more than once."""
+    repeated = sorted({str(value) for value in values if values.count(value) > 1})
+    if repeated:
+        raise ValueError(f"listed more than once: {', '.join(repeated)}")
+    return values
+
+
+Unique = AfterValidator(refuse_repeats)
+Names = Annotated[list[Name], Field(min_length=1), Unique]
+
+
+class Strict(BaseModel):
+    """A model that is immutable and refuses keys it does not know."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            known = list(cls.model_fields)
+            for key in values:
+                if key not in known:
+                    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+                    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+                    raise ValueError(f"unknown key {key!r}; {hint}")
+        return values

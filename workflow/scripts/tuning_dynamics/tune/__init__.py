@@ -1,0 +1,1 @@
+"""Tune: a checkpoint's weights through a recipe's stages on a train set."""

@@ -1,0 +1,89 @@
+"""Training examples: token ids and which of them the loss counts."""
+
+from dataclasses import dataclass
+
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.items import Item
+from tuning_dynamics.data.prompts import completion, dialogue, render
+from tuning_dynamics.engine.loop import IGNORED
+from tuning_dynamics.study.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Example:
+    """One sequence: `targets[t]` is what position t must predict, or IGNORED.
+
+    `truncated` says that it was cut to the longest length.
+    """
+
+    ids: list[int]
+    targets: list[int]
+    truncated: bool
+
+
+def encode_example(item: Item, template: str | None, encoder: Encoder, max_length: int) -> Example:
+    """An item as prompt and completion, or (without a template) as a dialogue.
+
+    StudyError where nothing is left to learn after cutting to `max_length` tokens.
+    """
+    if template is None:
+        ids, counted = _dialogue_tokens(item, encoder)
+        return _example(
+            item, ids[: max_length + 1], counted[: max_length + 1], len(ids), max_length
+        )
+    ending = [*encoder.continuation(render(template, item.fields), completion(item.target))]
+    ending.append(encoder.eos)
+    prompt, cut = fit_prompt(item, template, encoder, max_length + 1 - len(ending))
+    counted = [False] * len(prompt) + [True] * len(ending)
+    length = len(prompt) + len(ending) + cut
+    return _example(item, prompt + ending, counted, length, max_length)
+
+
+def fit_prompt(item: Item, template: str, encoder: Encoder, room: int) -> tuple[list[int], int]:
+    """(prompt ids of at most `room` tokens, tokens cut): the longest field loses its end."""
+    ids = encoder.prompt(render(template, item.fields))
+    if len(ids) <= room:
+        return ids, 0
+    longest = max(item.fields, key=lambda name: len(item.fields[name]))
+    words = item.fields[longest].split(" ")
+    keep, beyond = 0, len(words)
+    # The most words that fit: prompts grow with the words kept.
+    while beyond - keep > 1:
+        middle = (keep + beyond) // 2
+        shorter = {**item.fields, longest: " ".join(words[:middle])}
+        fits = len(encoder.prompt(render(template, shorter))) <= room
+        keep, beyond = (middle, beyond) if fits else (keep, middle)
+    shorter = {**item.fields, longest: " ".join(words[:keep])}
+    cut = encoder.prompt(render(template, shorter))
+    if keep == 0 or len(cut) > room:
+        raise StudyError(
+            f"item {item.item} does not fit: its prompt has {len(ids)} tokens, room is {room}",
+            key="tune.max_length",
+            fix="raise tune.max_length, shorten the format, or `drop` the row",
+        )
+    return cut, len(ids) - len(cut)
+
+
+def _dialogue_tokens(item: Item, encoder: Encoder) -> tuple[list[int], list[bool]]:
+    ids, counted = list(encoder.beginning), [False] * len(encoder.beginning)
+    for text, counts in dialogue(item.messages):
+        piece = encoder.ids(text) + ([encoder.eos] if counts else [])
+        ids += piece
+        counted += [counts] * len(piece)
+    return ids, counted
+
+
+def _example(
+    item: Item, ids: list[int], counted: list[bool], length: int, max_length: int
+) -> Example:
+    targets = [
+        token if counts else IGNORED for token, counts in zip(ids[1:], counted[1:], strict=True)
+    ]
+    if all(target == IGNORED for target in targets):
+        raise StudyError(
+            f"item {item.item} has no token to learn within {max_length} tokens",
+            key="tune.max_length",
+            value=max_length,
+            fix="raise tune.max_length, or `drop` the row",
+        )
+    return Example(ids[:-1], targets, truncated=length > max_length + 1)
