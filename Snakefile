@@ -13,16 +13,18 @@ min_version("9.0")
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
-from tuning_dynamics.study.begin import begin, keep_provenance, lock
+from tuning_dynamics.study.begin import Shown, begin, keep_provenance, lock
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
+
     configfile: "config/config.yaml"
 
 
 keep_provenance()
 jobs, code = begin(config, workflow.basedir, workflow.configfiles)
 paths = jobs.paths
+shown = Shown(paths, report)
 
 
 wildcard_constraints:
@@ -43,15 +45,15 @@ onstart:
 include: "workflow/rules/data.smk"
 include: "workflow/rules/checkpoints.smk"
 include: "workflow/rules/tune.smk"
-#include: "workflow/rules/evaluate.smk"
-#include: "workflow/rules/stats.smk"
-#include: "workflow/rules/report.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/stats.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
     """The whole study: tables, figures, findings, report."""
     default_target: True
-    localrule: True
     input:
         paths.report,
         paths.config,
+    localrule: True

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -192,3 +194,10 @@ def study_tables(cells: list[dict[str, Any]], truth: Truth) -> dict[str, pd.Data
         "sensitivity": sensitivity_rows(cells, **DRAWING),
         "cost": cost_rows([], {}),
     }
+
+
+@cache
+def published_tables() -> dict[str, pd.DataFrame]:
+    """The tables of PUBLISHED, made once for all tests, which must leave them as they are."""
+    with TemporaryDirectory() as folder:
+        return study_tables(write_cells(Path(folder), PUBLISHED), PUBLISHED)

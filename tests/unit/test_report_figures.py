@@ -27,23 +27,34 @@ from tuning_dynamics.study.errors import StudyError
 Tables = dict[str, pd.DataFrame]
 ROOT = Path(__file__).parents[2]
 
-TRUTH = Truth(steps=(0, 100, 1000, 10000), domains=("people", "places"), items=30, seeds=(1, 2),
-              tasks=("nli", "summary"), recipes=("full", "lora"))
+TRUTH = Truth(
+    steps=(0, 100, 1000, 10000),
+    domains=("people", "places"),
+    items=30,
+    seeds=(1, 2),
+    tasks=("nli", "summary"),
+    recipes=("full", "lora"),
+)
 
 FIGURES: dict[str, Callable[[Tables], Figure]] = {
     "score_by_checkpoint": lambda t: score_by_checkpoint(
-        t["scores"], family="toy", train_set="nli_people", level=0.95),
+        t["scores"], family="toy", train_set="nli_people", level=0.95
+    ),
     "score_by_format": lambda t: score_by_checkpoint(
-        t["scores"], family="toy", train_set="nli_people", level=0.95, by="format"),
+        t["scores"], family="toy", train_set="nli_people", level=0.95, by="format"
+    ),
     "base_by_checkpoint": lambda t: base_by_checkpoint(
-        t["scores"], t["groups"], family="toy", level=0.95),
+        t["scores"], t["groups"], family="toy", level=0.95
+    ),
     "change_by_group": lambda t: change_by_group(t["group_changes"], family="toy", level=0.95),
     "ood": lambda t: ood_bars(t["scores"], family="toy", recipe="full", level=0.95),
     "transfer_heat_map": lambda t: transfer_heat_map(t["changes"], family="toy", recipe="full"),
     "transfer_by_checkpoint": lambda t: transfer_by_checkpoint(
-        t["transfer"], t["scores"], family="toy", level=0.95),
+        t["transfer"], t["scores"], family="toy", level=0.95
+    ),
     "sensitivity": lambda t: sensitivity_by_checkpoint(
-        t["sensitivity"], t["scores"], family="toy", level=0.95),
+        t["sensitivity"], t["scores"], family="toy", level=0.95
+    ),
 }
 
 
@@ -84,9 +95,12 @@ def test_a_figure_states_its_interval(tables: Tables, name: str) -> None:
 @pytest.mark.parametrize("name", ["score_by_checkpoint", "score_by_format", "ood"])
 def test_a_missing_cell_is_marked_and_no_point_is_drawn(tables: Tables, name: str) -> None:
     scores = tables["scores"]
-    gone = (scores["step"] == 1000) & (scores["eval_set"] == "nli_places") & (
-        scores["train_set"] == "nli_people"
-    ) & (scores["recipe"] == "full")
+    gone = (
+        (scores["step"] == 1000)
+        & (scores["eval_set"] == "nli_places")
+        & (scores["train_set"] == "nli_people")
+        & (scores["recipe"] == "full")
+    )
     assert "n/a" not in words(FIGURES[name](tables))
     figure = FIGURES[name]({**tables, "scores": scores[~gone]})
     assert "n/a" in words(figure)
@@ -102,10 +116,20 @@ def test_a_missing_line_has_a_gap_and_no_zero(tables: Tables) -> None:
     assert pd.notna(heights[[0, 1, 3]]).all()
 
 
+def test_a_step_that_lacks_one_seed_is_a_gap(tables: Tables) -> None:
+    scores = tables["scores"]
+    gone = (scores["step"] == 1000) & (scores["recipe"] == "full") & (scores["seed"] == 2)
+    kept = scores[~gone.fillna(False).astype(bool)]
+    axes = FIGURES["score_by_checkpoint"]({**tables, "scores": kept}).axes[0]
+    heights = next(line for line in axes.lines if line.get_label() == "full").get_ydata()
+    assert pd.isna(heights).tolist() == [False, False, True, False]
+
+
 def test_a_missing_pair_of_the_heat_map_is_hatched(tables: Tables) -> None:
     changes = tables["changes"]
-    gone = changes[~((changes["train_set"] == "nli_people")
-                     & (changes["eval_set"] == "summary_people"))]
+    gone = changes[
+        ~((changes["train_set"] == "nli_people") & (changes["eval_set"] == "summary_people"))
+    ]
 
     def hatched(table: pd.DataFrame) -> int:
         figure = transfer_heat_map(table, family="toy", recipe="full", checkpoint="1000")
@@ -141,7 +165,11 @@ def test_numbers_are_written_for_people() -> None:
     assert interval_text(-0.1, 0.2, 0.95) == "95 % interval \N{MINUS SIGN}0.100 to +0.200"
     assert interval_text(float("nan"), 0.2, 0.95) == "no interval"
     assert [short_count(value) for value in (0, 512, 1024, 4.194e9, 3.0955e12)] == [
-        "0", "512", "1.02k", "4.19B", "3.1T",
+        "0",
+        "512",
+        "1.02k",
+        "4.19B",
+        "3.1T",
     ]
 
 

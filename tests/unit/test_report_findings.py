@@ -11,8 +11,8 @@ from unit.synthetic import (
     DRAWING,
     NOTHING_PLANTED,
     OPPOSITE,
-    PUBLISHED,
     Truth,
+    published_tables,
     study_tables,
     write_cells,
 )
@@ -28,8 +28,8 @@ def made(folder: Path, truth: Truth) -> Tables:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    return made(tmp_path_factory.mktemp("published"), PUBLISHED)
+def published() -> Tables:
+    return published_tables()
 
 
 def told(tables: Tables) -> list[Finding]:
@@ -63,8 +63,9 @@ def test_nothing_can_be_told_where_nothing_is_planted(tmp_path: Path) -> None:
 
 
 def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
-    truth = Truth(steps=(100, 1000, 3000, 10000), domains=("people",), formats=("default",),
-                  items=40)
+    truth = Truth(
+        steps=(100, 1000, 3000, 10000), domains=("people",), formats=("default",), items=40
+    )
     found = told(made(tmp_path, truth))
     assert [item.verdict for item in found] == ["cannot tell"] * 4
     reasons = [item.sentence for item in found]
@@ -92,7 +93,8 @@ def test_no_group_learned_cannot_tell_the_dichotomy(published: Tables) -> None:
 
 def test_two_checkpoints_have_no_slope(published: Tables) -> None:
     few = {
-        name: table[table["step"].isin([0, 10000])] if "step" in table and name != "transfer"
+        name: table[table["step"].isin([0, 10000])]
+        if "step" in table and name != "transfer"
         else table
         for name, table in published.items()
     }
@@ -104,7 +106,8 @@ def test_two_checkpoints_have_no_slope(published: Tables) -> None:
 def test_each_family_is_told_for_itself(published: Tables) -> None:
     both = {
         name: pd.concat([table, table.assign(family="zoo")], ignore_index=True)
-        if "family" in table else table
+        if "family" in table
+        else table
         for name, table in published.items()
     }
     found = told(both)

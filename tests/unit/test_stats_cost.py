@@ -12,8 +12,15 @@ from tuning_dynamics.stats.cost import cost_rows
 from tuning_dynamics.study.errors import StudyError
 
 METRICS: dict[str, Any] = {
-    "stage": "tune", "job": "toy/10/full", "planned_seconds": None, "seconds": 12.5, "gpu": None,
-    "peak_memory_mb": 300, "tokens": 4096, "tokens_per_second": 327.7, "mfu": None,
+    "stage": "tune",
+    "job": "toy/10/full",
+    "planned_seconds": None,
+    "seconds": 12.5,
+    "gpu": None,
+    "peak_memory_mb": 300,
+    "tokens": 4096,
+    "tokens_per_second": 327.7,
+    "mfu": None,
     "loss": [3.0, 2.0],
 }
 BENCHMARK = (

@@ -11,7 +11,7 @@ from unit.synthetic import (
     DRAWING,
     PUBLISHED,
     Truth,
-    records_of,
+    published_tables,
     study_tables,
     train_kinds,
     write_cells,
@@ -23,13 +23,15 @@ from tuning_dynamics.stats.select import primary_cells
 from tuning_dynamics.stats.sensitivity import sensitivity_rows
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import known_train_kinds, transfer_rows
-from tuning_dynamics.stats.units import contrast, estimate, mean_of, median_of
+from tuning_dynamics.stats.units import Drawing, contrast, estimate, mean_of, median_of
 from tuning_dynamics.study.errors import StudyError
+
+DRAWN = Drawing(**DRAWING)
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
-    return study_tables(write_cells(tmp_path_factory.mktemp("study"), PUBLISHED), PUBLISHED)
+def tables() -> dict[str, pd.DataFrame]:
+    return published_tables()
 
 
 def changes_of(rows: list[tuple[str, str, str, float, float]], **more: Any) -> pd.DataFrame:
@@ -214,20 +216,20 @@ def test_primary_cells_take_one_method_and_number_of_shots() -> None:
 
 def test_an_interval_over_units_needs_5_and_seeds_are_no_units() -> None:
     values = np.arange(40.0)
-    few = estimate(mean_of(values), ["a", "b", "c", "d"] * 10, **DRAWING)
+    few = estimate(mean_of(values), ["a", "b", "c", "d"] * 10, DRAWN)
     assert few.thin
     assert np.isnan(few.low)
     assert (few.cells, few.units, few.value) == (40, 4, 19.5)
-    enough = estimate(mean_of(values), ["a", "b", "c", "d", "e"] * 8, **DRAWING)
+    enough = estimate(mean_of(values), ["a", "b", "c", "d", "e"] * 8, DRAWN)
     assert enough.low < enough.value < enough.high
-    assert estimate(mean_of(values), [], **DRAWING).cells == 0
+    assert estimate(mean_of(values), [], DRAWN).cells == 0
 
 
 def test_seeds_of_one_pair_do_not_narrow_the_interval() -> None:
     once = np.random.default_rng(0).normal(size=8)
     names = list("abcdefgh")
-    single = estimate(mean_of(once), names, **DRAWING)
-    repeated = estimate(mean_of(np.tile(once, 3)), names * 3, **DRAWING)
+    single = estimate(mean_of(once), names, DRAWN)
+    repeated = estimate(mean_of(np.tile(once, 3)), names * 3, DRAWN)
     assert (repeated.low, repeated.high) == pytest.approx((single.low, single.high))
 
 
@@ -245,7 +247,7 @@ def test_intervals_over_units_cover_the_truth() -> None:
     names = [str(number) for number in range(20)]
     hits = 0
     for _ in range(400):
-        found = estimate(mean_of(generator.normal(0.3, 0.1, size=20)), names, **DRAWING)
+        found = estimate(mean_of(generator.normal(0.3, 0.1, size=20)), names, DRAWN)
         hits += found.low <= 0.3 <= found.high
     assert 0.89 <= hits / 400 <= 0.97
 
@@ -254,10 +256,10 @@ def test_a_contrast_of_equal_groups_holds_0_and_needs_5_units_on_both_sides() ->
     generator = np.random.default_rng(6)
     one, two = generator.normal(size=30), generator.normal(size=30)
     names = [str(number) for number in range(30)]
-    found = contrast(one, names, two, names, **DRAWING)
+    found = contrast(one, names, two, names, DRAWN)
     assert found.low < 0 < found.high
-    assert contrast(one, names, two[:4], names[:4], **DRAWING).thin
-    assert np.isnan(contrast(one, names, two[:0], [], **DRAWING).value)
+    assert contrast(one, names, two[:4], names[:4], DRAWN).thin
+    assert np.isnan(contrast(one, names, two[:0], [], DRAWN).value)
 
 
 def test_log_tokens_set_the_untrained_checkpoint_to_the_left() -> None:

@@ -14,17 +14,17 @@ rule corpus:
         tokenizer=paths.corpus("{family}", "tokenizer.json"),
         tokens=paths.corpus("{family}", "tokens.npy"),
         heldout=paths.corpus("{family}", "heldout.json"),
-    wildcard_constraints:
-        family=jobs.families("pretrain"),
-    params:
-        spec=lambda wildcards: jobs.corpus_spec(wildcards.family),
-        code=code("checkpoints_corpus.py"),
     log:
         paths.log("corpus", "{family}"),
     benchmark:
         paths.benchmark("corpus", "{family}")
+    wildcard_constraints:
+        family=jobs.families("pretrain"),
     conda:
         "../../envs/data.yaml"
+    params:
+        spec=lambda wildcards: jobs.corpus_spec(wildcards.family),
+        code=code("checkpoints_corpus.py"),
     script:
         "../scripts/checkpoints_corpus.py"
 
@@ -38,26 +38,24 @@ rule pretrain:
         tokenizer=paths.corpus("{family}", "tokenizer.json"),
         tokens=paths.corpus("{family}", "tokens.npy"),
         heldout=paths.corpus("{family}", "heldout.json"),
-        previous=lambda wildcards: jobs.previous_states(
-            wildcards.family, int(wildcards.step)
-        ),
+        previous=lambda wildcards: jobs.previous_states(wildcards.family, int(wildcards.step)),
     output:
         manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
         weights=directory(paths.checkpoint_file("{family}", "{step}", "weights")),
         state=paths.checkpoint_file("{family}", "{step}", "state.pt"),
         metrics=paths.checkpoint_file("{family}", "{step}", "metrics.json"),
-    wildcard_constraints:
-        family=jobs.families("pretrain"),
-    params:
-        spec=lambda wildcards: jobs.family_spec(wildcards.family),
-        code=code("checkpoints_pretrain.py"),
-    priority: 100  # everything waits for the last checkpoint
     log:
         paths.log("pretrain", "{family}", "{step}"),
     benchmark:
         paths.benchmark("pretrain", "{family}", "{step}")
+    wildcard_constraints:
+        family=jobs.families("pretrain"),
+    priority: 100  # everything waits for the last checkpoint
     conda:
         "../../envs/train.yaml"
+    params:
+        spec=lambda wildcards: jobs.family_spec(wildcards.family),
+        code=code("checkpoints_pretrain.py"),
     script:
         "../scripts/checkpoints_pretrain.py"
 
@@ -66,17 +64,17 @@ rule import_local:
     """Check a checkpoint in a local folder; its weights stay where they are."""
     output:
         manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
-    wildcard_constraints:
-        family=jobs.families("local"),
-    params:
-        spec=lambda wildcards: jobs.family_spec(wildcards.family),
-        code=code("checkpoints_local.py"),
     log:
         paths.log("import_local", "{family}", "{step}"),
     benchmark:
         paths.benchmark("import_local", "{family}", "{step}")
+    wildcard_constraints:
+        family=jobs.families("local"),
     conda:
         "../../envs/train.yaml"
+    params:
+        spec=lambda wildcards: jobs.family_spec(wildcards.family),
+        code=code("checkpoints_local.py"),
     script:
         "../scripts/checkpoints_local.py"
 
@@ -85,16 +83,16 @@ rule download:
     """Download and check a revision of a hub repository."""
     output:
         manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
-    wildcard_constraints:
-        family=jobs.families("hub"),
-    params:
-        spec=lambda wildcards: jobs.family_spec(wildcards.family),
-        code=code("checkpoints_hub.py"),
     log:
         paths.log("download", "{family}", "{step}"),
     benchmark:
         paths.benchmark("download", "{family}", "{step}")
+    wildcard_constraints:
+        family=jobs.families("hub"),
     conda:
         "../../envs/train.yaml"
+    params:
+        spec=lambda wildcards: jobs.family_spec(wildcards.family),
+        code=code("checkpoints_hub.py"),
     script:
         "../scripts/checkpoints_hub.py"

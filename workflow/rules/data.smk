@@ -13,15 +13,15 @@ rule freeze:
     output:
         frozen=paths.items("{dataset}"),
         manifest=paths.data_manifest("{dataset}"),
-    params:
-        spec=lambda wildcards: jobs.freeze_spec(wildcards.dataset),
-        code=code("data_freeze.py"),
     log:
         paths.log("freeze", "{dataset}"),
     benchmark:
         paths.benchmark("freeze", "{dataset}")
     conda:
         "../../envs/data.yaml"
+    params:
+        spec=lambda wildcards: jobs.freeze_spec(wildcards.dataset),
+        code=code("data_freeze.py"),
     script:
         "../scripts/data_freeze.py"
 
@@ -30,19 +30,17 @@ rule check:
     """Count a dataset's tokens, and refuse labels that its first tokens cannot tell apart."""
     input:
         frozen=paths.items("{dataset}"),
-        checkpoint=lambda wildcards: paths.checkpoint(
-            jobs.first_checkpoint(wildcards.family)
-        ),
+        checkpoint=lambda wildcards: paths.checkpoint(jobs.first_checkpoint(wildcards.family)),
     output:
         paths.check("{dataset}", "{family}"),
-    params:
-        spec=lambda wildcards: jobs.check_spec(wildcards.dataset, wildcards.family),
-        code=code("data_check.py"),
     log:
         paths.log("check", "{dataset}", "{family}"),
     benchmark:
         paths.benchmark("check", "{dataset}", "{family}")
     conda:
         "../../envs/data.yaml"
+    params:
+        spec=lambda wildcards: jobs.check_spec(wildcards.dataset, wildcards.family),
+        code=code("data_check.py"),
     script:
         "../scripts/data_check.py"

@@ -13,15 +13,15 @@ rule serve:
         weights=lambda wildcards: ancient(jobs.tuned_weights(wildcards.variant)),
     output:
         service(paths.variant_file("{variant}", "server.json")),
-    params:
-        code=code("evaluate_serve.py"),
-    priority: 20  # a variant that is loaded frees its place soonest
     log:
         paths.log("serve", "{variant}"),
     benchmark:
         paths.benchmark("serve", "{variant}")
+    priority: 20  # a variant that is loaded frees its place soonest
     conda:
         "../../envs/evaluate.yaml"
+    params:
+        code=code("evaluate_serve.py"),
     script:
         "../scripts/evaluate_serve.py"
 
@@ -29,28 +29,26 @@ rule serve:
 rule cell:
     """Have one cell evaluated and its per-item records written."""
     input:
+        unpack(lambda wildcards: jobs.cell_inputs(jobs.cell(wildcards))),
         # ancient: which server answered changes no number, so one missing cell re-runs alone.
         server=ancient(paths.variant_file("{variant}", "server.json")),
         # ancient: a check stops what would go wrong, and changes no number either.
         check=lambda wildcards: ancient(
             paths.check(wildcards.eval_set, jobs.variant(wildcards.variant).family)
         ),
-        unpack=lambda wildcards: jobs.cell_inputs(jobs.cell(wildcards)),
     output:
         paths.cell_file("{variant}", "{eval_set}", "{format}", "{shots}", "{prediction}"),
-    params:
-        spec=lambda wildcards: jobs.cell_spec(jobs.cell(wildcards)),
-        code=code("evaluate_serve.py", "evaluate_cell.py"),
-    threads: 0  # it waits for the server, which has a thread of its own
     log:
-        paths.log(
-            "cell", "{variant}", "{eval_set}", "{format}", "{shots}shot", "{prediction}"
-        ),
+        paths.log("cell", "{variant}", "{eval_set}", "{format}", "{shots}shot", "{prediction}"),
     benchmark:
         paths.benchmark(
             "cell", "{variant}", "{eval_set}", "{format}", "{shots}shot", "{prediction}"
         )
     conda:
         "../../envs/evaluate.yaml"
+    threads: 0  # it waits for the server, which has a thread of its own
+    params:
+        spec=lambda wildcards: jobs.cell_spec(jobs.cell(wildcards)),
+        code=code("evaluate_serve.py", "evaluate_cell.py"),
     script:
         "../scripts/evaluate_cell.py"

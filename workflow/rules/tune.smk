@@ -10,25 +10,23 @@ continues from its state under scratch/, which no rule declares, so nothing dele
 rule tune:
     """Train a variant through the stages of its recipe."""
     input:
-        checkpoint=lambda wildcards: paths.checkpoint(
-            jobs.variant(wildcards.variant).checkpoint
-        ),
+        checkpoint=lambda wildcards: paths.checkpoint(jobs.variant(wildcards.variant).checkpoint),
         sets=lambda wildcards: jobs.train_items(wildcards.variant),
     output:
         manifest=paths.variant_file("{variant}", "manifest.json"),
         weights=jobs.kept(directory, temp, paths.variant_file("{variant}", "weights")),
         metrics=paths.variant_file("{variant}", "metrics.json"),
-    wildcard_constraints:
-        variant=jobs.tuned,
-    params:
-        spec=lambda wildcards: jobs.tune_spec(jobs.variant(wildcards.variant)),
-        code=code("tune_variant.py"),
-    priority: 10
     log:
         paths.log("tune", "{variant}"),
     benchmark:
         paths.benchmark("tune", "{variant}")
+    wildcard_constraints:
+        variant=jobs.tuned,
+    priority: 10
     conda:
         "../../envs/train.yaml"
+    params:
+        spec=lambda wildcards: jobs.tune_spec(jobs.variant(wildcards.variant)),
+        code=code("tune_variant.py"),
     script:
         "../scripts/tune_variant.py"

@@ -6,6 +6,7 @@ from math import ceil
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -156,14 +157,14 @@ def share_heights(axes: Sequence[Axes], names: Sequence[str]) -> None:
 
 def legend_above(figure: Figure, axes: Sequence[Axes]) -> None:
     """One legend for all panels, below the title."""
-    found = {}
+    found: dict[str, Artist] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
+            found.setdefault(str(label), handle)
     width, height = figure.get_size_inches()
     figure.legend(
-        list(found.values()),
-        list(found),
+        handles=list(found.values()),
+        labels=list(found),
         loc="upper left",
         ncols=6,
         bbox_to_anchor=(0.12 / width, 1 - 0.33 / height),

@@ -28,7 +28,7 @@ from tuning_dynamics.report.axes import (
 )
 from tuning_dynamics.report.numbers import short_count, signed
 from tuning_dynamics.report.style import BASE_COLOUR, GROUP_COLOURS, colours, style
-from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per, primary_cells
+from tuning_dynamics.stats.select import one_per, primary_cells
 from tuning_dynamics.stats.transfer import ALL
 from tuning_dynamics.study.errors import StudyError
 
@@ -430,8 +430,11 @@ def _metric(cells: pd.DataFrame) -> str:
 
 
 def _over_seeds(cells: pd.DataFrame) -> pd.DataFrame:
-    """Mean score and interval ends by step."""
-    return cells.groupby("step")[["score", "ci_low", "ci_high"]].mean()
+    """Mean score and interval ends by step; NaN at a step that lacks one of the seeds."""
+    steps = cells.groupby("step")
+    seeds = steps.size()
+    means = steps[["score", "ci_low", "ci_high"]].mean()
+    return means.where(seeds == seeds.max(), axis=0)
 
 
 def _in_several_formats(tuned: pd.DataFrame) -> pd.DataFrame:

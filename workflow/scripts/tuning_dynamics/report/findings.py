@@ -18,7 +18,7 @@ from tuning_dynamics.stats.groups import (
 )
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import ALL
-from tuning_dynamics.stats.units import MIN_UNITS, NOTHING, Estimate, estimate, mean_of
+from tuning_dynamics.stats.units import MIN_UNITS, NOTHING, Drawing, Estimate, estimate, mean_of
 from tuning_dynamics.study.errors import StudyError
 
 Verdict = Literal["supported", "contradicted", "cannot tell"]
@@ -59,14 +59,8 @@ class Finding:
 @dataclass(frozen=True)
 class _Settings:
     recipe: str
-    resamples: int
-    level: float
-    seed: int
     roles: tuple[str, ...]
-
-    @property
-    def drawing(self) -> dict[str, int | float]:
-        return {"resamples": self.resamples, "level": self.level, "seed": self.seed}
+    drawing: Drawing
 
 
 def findings(
@@ -91,7 +85,7 @@ def findings(
             value=missing[0],
             fix="pass " + ", ".join(_NEEDED),
         )
-    settings = _Settings(recipe, resamples, level, seed, tuple(roles))
+    settings = _Settings(recipe, tuple(roles), Drawing(resamples, level, seed))
     results = []
     for family in sorted(tables["scores"]["family"].unique()):
         own = {
@@ -175,7 +169,7 @@ def _dichotomy(tables: Mapping[str, pd.DataFrame], settings: _Settings) -> Findi
     empty = [group.replace("_", " ") for group, size in sizes.items() if size == 0]
     if empty:
         return _untold(4, name, f"no tuned evaluation set is in the group '{empty[0]}'")
-    found = group_contrast(rows, **settings.drawing)
+    found = group_contrast(rows, settings.drawing)
     means = rows.groupby("group")["change"].mean()
     text = (
         f"Tuning changed sets not learned in pre-training by {signed(means[NOT_LEARNED])} "
@@ -223,7 +217,7 @@ def _untold(number: int, statistic: str, reason: str) -> Finding:
 
 def _number(found: Estimate, settings: _Settings) -> str:
     cells = "1 cell" if found.cells == 1 else f"{found.cells} cells"
-    interval = interval_text(found.low, found.high, settings.level)
+    interval = interval_text(found.low, found.high, settings.drawing.level)
     return f"{signed(found.value)} ({interval}; {cells})"
 
 
@@ -285,7 +279,7 @@ def _mean_slope(rows: pd.DataFrame, column: str, settings: _Settings) -> Estimat
             cells += len(pair)
     if not slopes:
         return NOTHING
-    found = estimate(mean_of(np.array(slopes)), names, **settings.drawing)
+    found = estimate(mean_of(np.array(slopes)), names, settings.drawing)
     return replace(found, cells=cells)
 
 

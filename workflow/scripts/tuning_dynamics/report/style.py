@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ BASE_COLOUR = "#444444"
 MISSING_COLOUR = "#9A9A9A"
 GROUP_COLOURS = {"learned": "#0072B2", "not_learned": "#D55E00", "undecided": "#9A9A9A"}
 
-STYLE: dict[str, object] = {
+STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "font.family": "DejaVu Sans",

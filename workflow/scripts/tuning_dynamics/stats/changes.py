@@ -67,7 +67,8 @@ def change_rows(
 def ratios(change: Floats, base: Floats) -> Floats:
     """change / base, NaN where the base is below RATIO_FLOOR."""
     safe = base >= RATIO_FLOOR
-    return np.divide(change, base, out=np.full(len(change), np.nan), where=safe)
+    unknown: Floats = np.full(len(change), np.nan)
+    return np.divide(change, base, out=unknown, where=safe)
 
 
 class _BaseCells:

@@ -13,7 +13,7 @@ from tuning_dynamics.stats.select import primary_cells, require_recipe
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import ALL
-from tuning_dynamics.stats.units import Estimate, contrast, estimate, mean_of, pair_units
+from tuning_dynamics.stats.units import Drawing, Estimate, contrast, estimate, mean_of, pair_units
 from tuning_dynamics.study.errors import StudyError
 
 LEARNED, NOT_LEARNED, UNDECIDED = "learned", "not_learned", "undecided"
@@ -79,9 +79,7 @@ def group_change_rows(
             found = estimate(
                 mean_of(cells["change"].to_numpy(dtype=float)),
                 pair_units(cells),
-                resamples=resamples,
-                level=level,
-                seed=seed,
+                Drawing(resamples, level, seed),
             )
             rows.append(
                 {
@@ -133,7 +131,7 @@ def grouped_changes(
     return joined
 
 
-def group_contrast(grouped: pd.DataFrame, *, resamples: int, level: float, seed: int) -> Estimate:
+def group_contrast(grouped: pd.DataFrame, drawing: Drawing) -> Estimate:
     """Mean change of sets not learned less that of learned ones; rows of `grouped_changes`."""
     new = grouped[grouped["group"] == NOT_LEARNED]
     old = grouped[grouped["group"] == LEARNED]
@@ -142,9 +140,7 @@ def group_contrast(grouped: pd.DataFrame, *, resamples: int, level: float, seed:
         pair_units(new),
         old["change"].to_numpy(dtype=float),
         pair_units(old),
-        resamples=resamples,
-        level=level,
-        seed=seed,
+        drawing,
     )
 
 

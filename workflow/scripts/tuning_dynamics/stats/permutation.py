@@ -33,8 +33,8 @@ def sign_flip_p_value(differences: Floats, permutations: int, seed: int) -> floa
     hits, block = 0, max(1, _BLOCK_NUMBERS // moved.size)
     for start in range(0, permutations, block):
         rows = min(block, permutations - start)
-        signs = 2.0 * generator.integers(0, 2, size=(rows, moved.size), dtype=np.int8) - 1.0
-        hits += int(_extreme(signs, moved).sum())
+        flips = generator.integers(0, 2, size=(rows, moved.size), dtype=np.int8)
+        hits += int(_extreme(_signs(flips), moved).sum())
     return (hits + 1) / (permutations + 1)
 
 
@@ -47,10 +47,15 @@ def q_values(p_values: Floats) -> Floats:
 
 def _all_signs(n: int) -> Floats:
     patterns = np.arange(2**n)[:, None] >> np.arange(n)
-    return 2.0 * (patterns & 1) - 1.0
+    return _signs(patterns & 1)
+
+
+def _signs(flips: NDArray[np.integer]) -> Floats:
+    """-1 for 0 and 1 for 1."""
+    return 2.0 * flips.astype(np.float64) - 1.0
 
 
 def _extreme(signs: Floats, moved: Floats) -> NDArray[np.bool_]:
     # The tolerance counts sums that are equal but for rounding as equal.
     observed = abs(moved.sum())
-    return np.abs(signs @ moved) >= observed - 1e-12 * np.abs(moved).sum()
+    return np.asarray(np.abs(signs @ moved) >= observed - _ROUNDING * np.abs(moved).sum())

@@ -28,7 +28,8 @@ def log_tokens(tokens: pd.Series) -> Floats:
     positive = values[values > 0]
     if positive.size == 0:
         return np.zeros(len(values))
-    return np.log10(np.where(values > 0, values, positive.min() * ZERO_SHARE))
+    placed: Floats = np.where(values > 0, values, positive.min() * ZERO_SHARE)
+    return np.log10(placed)
 
 
 def slope(x: Floats, y: Floats) -> float:

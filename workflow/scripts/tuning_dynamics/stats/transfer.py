@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from tuning_dynamics.stats.select import primary_cells, require_recipe
 from tuning_dynamics.stats.tables import from_rows
-from tuning_dynamics.stats.units import Estimate, estimate, mean_of, median_of, pair_units
+from tuning_dynamics.stats.units import Drawing, Estimate, estimate, mean_of, median_of, pair_units
 from tuning_dynamics.stats.units import ratio_of_means as ratio_of_means_of
 from tuning_dynamics.study.errors import StudyError
 
@@ -36,22 +35,19 @@ def transfer_rows(
     chosen = primary_cells(changes[changes["recipe"] == recipe])
     chosen = chosen[chosen["eval_set"] != chosen["train_set"]]
     chosen = chosen.assign(train_kind=_kinds_of(chosen["train_set"], train_kinds))
+    drawing = Drawing(resamples, level, seed)
     rows: list[dict[str, object]] = []
     for (family, train_kind, eval_kind), block in chosen.groupby(
         ["family", "train_kind", "kind"], sort=True
     ):
         key = {"family": family, "train_kind": train_kind, "eval_kind": eval_kind}
         for (step, checkpoint), cells in block.groupby(["step", "checkpoint"], sort=True):
-            rows += _rows(
-                cells, {**key, "checkpoint": checkpoint, "step": step}, resamples, level, seed
-            )
-        rows += _rows(block, {**key, "checkpoint": ALL, "step": pd.NA}, resamples, level, seed)
+            rows += _rows(cells, {**key, "checkpoint": checkpoint, "step": step}, drawing)
+        rows += _rows(block, {**key, "checkpoint": ALL, "step": pd.NA}, drawing)
     return from_rows(rows, "transfer")
 
 
-def transfer_statistics(
-    cells: pd.DataFrame, *, resamples: int, level: float, seed: int
-) -> dict[str, Estimate]:
+def transfer_statistics(cells: pd.DataFrame, drawing: Drawing) -> dict[str, Estimate]:
     """The four statistics of `cells` (columns train_set, eval_set, base_score, change)."""
     units = pair_units(cells)
     change = cells["change"].to_numpy(dtype=float)
@@ -60,12 +56,12 @@ def transfer_statistics(
     positive = base > 0
     ratio = change[positive] / base[positive]
     ratio_units = [unit for unit, kept in zip(units, positive, strict=True) if kept]
-    settings = {"resamples": resamples, "level": level, "seed": seed}
+
     return {
-        "mean_ratio": estimate(mean_of(ratio), ratio_units, **settings),
-        "ratio_of_means": estimate(ratio_of_means_of(change, base), units, **settings),
-        "median_ratio": estimate(median_of(ratio), ratio_units, **settings),
-        "mean_change": estimate(mean_of(change), units, **settings),
+        "mean_ratio": estimate(mean_of(ratio), ratio_units, drawing),
+        "ratio_of_means": estimate(ratio_of_means_of(change, base), units, drawing),
+        "median_ratio": estimate(median_of(ratio), ratio_units, drawing),
+        "mean_change": estimate(mean_of(change), units, drawing),
     }
 
 
@@ -102,15 +98,13 @@ def _kinds_of(train_sets: pd.Series, kinds: Mapping[str, str]) -> list[str]:
     return [kinds[name] for name in train_sets]
 
 
-def _rows(
-    cells: pd.DataFrame, key: dict[str, object], resamples: int, level: float, seed: int
-) -> list[dict[str, object]]:
-    statistics = transfer_statistics(cells, resamples=resamples, level=level, seed=seed)
+def _rows(cells: pd.DataFrame, key: dict[str, object], drawing: Drawing) -> list[dict[str, object]]:
+    statistics = transfer_statistics(cells, drawing)
     return [
         {
             **key,
             "statistic": name,
-            "value": found.value if found.cells else np.nan,
+            "value": found.value,
             "low": found.low,
             "high": found.high,
             "cells": found.cells,

@@ -23,6 +23,15 @@ MIN_UNITS = 5
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """How intervals are drawn: number of resamples, share of them inside, seed."""
+
+    resamples: int
+    level: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A number, its interval (NaN where there are fewer than MIN_UNITS units), and of how many."""
 
@@ -41,9 +50,7 @@ class Estimate:
 NOTHING = Estimate(np.nan, np.nan, np.nan, 0, 0)
 
 
-def estimate(
-    statistic: Statistic, units: Sequence[str], *, resamples: int, level: float, seed: int
-) -> Estimate:
+def estimate(statistic: Statistic, units: Sequence[str], drawing: Drawing) -> Estimate:
     """`statistic` of all cells, with the percentile interval of resampled units.
 
     `units` gives each cell's unit. No cells give NOTHING.
@@ -54,8 +61,8 @@ def estimate(
     value = float(statistic(np.ones((1, len(units))))[0])
     low = high = np.nan
     if len(names) >= MIN_UNITS:
-        drawn = statistic(unit_counts(len(names), resamples, seed)[:, codes])
-        low, high = (float(end) for end in interval_of(drawn[:, None], level)[0])
+        drawn = statistic(unit_counts(len(names), drawing.resamples, drawing.seed)[:, codes])
+        low, high = (float(end) for end in interval_of(drawn[:, None], drawing.level)[0])
     return Estimate(value, low, high, len(units), len(names))
 
 
@@ -64,10 +71,7 @@ def contrast(
     first_units: Sequence[str],
     second: Floats,
     second_units: Sequence[str],
-    *,
-    resamples: int,
-    level: float,
-    seed: int,
+    drawing: Drawing,
 ) -> Estimate:
     """Mean of `first` less mean of `second`; units of the two are drawn independently.
 
@@ -80,16 +84,17 @@ def contrast(
     value = float(first.mean() - second.mean())
     if units < MIN_UNITS:
         return Estimate(value, np.nan, np.nan, cells, units)
-    drawn = _drawn_means(first, first_units, resamples, seed) - _drawn_means(
-        second, second_units, resamples, seed + 1
+    # Another seed for the second group, which would else be drawn alike.
+    drawn = _drawn_means(first, first_units, drawing.resamples, drawing.seed) - _drawn_means(
+        second, second_units, drawing.resamples, drawing.seed + 1
     )
-    low, high = (float(end) for end in interval_of(drawn[:, None], level)[0])
+    low, high = (float(end) for end in interval_of(drawn[:, None], drawing.level)[0])
     return Estimate(value, low, high, cells, units)
 
 
 def mean_of(values: Floats) -> Statistic:
     """Weighted mean of `values`."""
-    return lambda weights: weights @ values / weights.sum(axis=1)
+    return lambda weights: np.asarray(weights @ values / weights.sum(axis=1))
 
 
 def ratio_of_means(numerator: Floats, denominator: Floats) -> Statistic:
@@ -97,9 +102,8 @@ def ratio_of_means(numerator: Floats, denominator: Floats) -> Statistic:
 
     def statistic(weights: Floats) -> Floats:
         below = weights @ denominator
-        return np.divide(
-            weights @ numerator, below, out=np.full(len(weights), np.nan), where=below != 0
-        )
+        unknown: Floats = np.full(len(weights), np.nan)
+        return np.divide(weights @ numerator, below, out=unknown, where=below != 0)
 
     return statistic
 
@@ -114,7 +118,7 @@ def median_of(values: Floats) -> Statistic:
         total = running[:, -1]
         lower = (running <= ((total - 1) // 2)[:, None]).sum(axis=1)
         upper = (running <= (total // 2)[:, None]).sum(axis=1)
-        return (ordered[lower] + ordered[upper]) / 2
+        return np.asarray((ordered[lower] + ordered[upper]) / 2)
 
     return statistic
 
@@ -126,4 +130,7 @@ def _drawn_means(values: Floats, units: Sequence[str], resamples: int, seed: int
 
 def pair_units(frame: pd.DataFrame) -> list[str]:
     """Each row's unit: its train set and evaluation set."""
-    return (frame["train_set"] + " on " + frame["eval_set"]).tolist()
+    return [
+        f"{train_set} on {eval_set}"
+        for train_set, eval_set in zip(frame["train_set"], frame["eval_set"], strict=True)
+    ]

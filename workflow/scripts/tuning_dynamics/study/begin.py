@@ -9,6 +9,7 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.identity import code_digest
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
+from tuning_dynamics.study.paths import Paths
 
 #: Locks of this process; the system lets go of them when it ends, however it ends.
 _HELD: list[Any] = []
@@ -26,6 +27,45 @@ def begin(
         return Jobs(load_study(config, Path(root), file), file), code_digest
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
+
+
+class Shown:
+    """Outputs that the report shows, with category, labels and caption.
+
+    `report` is Snakemake's flag of that name.
+    """
+
+    def __init__(self, paths: Paths, report: Callable[..., Any]) -> None:
+        self.paths, self.report = paths, report
+
+    def table(self, name: str) -> Any:
+        """A table as CSV."""
+        return self.report(
+            self.paths.table(name),
+            category="Tables",
+            labels={"table": name.replace("_", " ")},
+            caption=f"../report/table_{name}.rst",
+        )
+
+    def figure(self, name: str) -> Any:
+        """A figure of a {family}; `name.{dataset}` is one of what was tuned on a dataset."""
+        what, _, tuned_on = name.partition(".")
+        return self.report(
+            self.paths.figure("{family}", name),
+            category="Figures",
+            subcategory="{family}",
+            labels={"figure": what.replace("_", " "), "tuned on": tuned_on or "all"},
+            caption=f"../report/figure_{what}.rst",
+        )
+
+    def findings(self) -> Any:
+        """The findings' page."""
+        return self.report(
+            self.paths.findings("html"),
+            category="Findings",
+            labels={"page": "findings"},
+            caption="../report/findings.rst",
+        )
 
 
 def keep_provenance(root: Path = Path()) -> None:

@@ -12,8 +12,20 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import PretrainFamily
 from tuning_dynamics.study.grid import Cell, Checkpoint, Grid, Variant, expand, role
 from tuning_dynamics.study.identity import canonical
+from tuning_dynamics.study.load import dump_merged
 from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.paths import RESERVED, Paths, parse_variant
+from tuning_dynamics.study.paths import RESERVED, Paths, parse_variant, variant_key
+
+#: Figures of a family, and of each set that it was tuned on.
+FAMILY_FIGURES = (
+    "base_by_checkpoint",
+    "change_by_group",
+    "ood",
+    "transfer_heat_map",
+    "transfer_by_checkpoint",
+    "sensitivity",
+)
+TRAIN_SET_FIGURES = ("score_by_checkpoint", "score_by_format")
 
 #: Matches no name: the wildcard of a source that the study does not use.
 NOTHING = "(?!)"
@@ -276,10 +288,6 @@ class Jobs:
 
     # --- evaluate ----------------------------------------------------------------------------
 
-    def cells_of(self, variant: Variant) -> list[Cell]:
-        """The cells of a variant."""
-        return [cell for cell in self.grid.cells if cell.variant == variant]
-
     def cell_inputs(self, cell: Cell) -> dict[str, str]:
         """The files that a cell's numbers come from."""
         inputs = {
@@ -335,9 +343,75 @@ class Jobs:
         }
 
     def statistics_spec(self, *names: str) -> str:
-        """The named settings of `statistics`."""
+        """The named settings of `statistics`: `recipe` and `alpha` are main_recipe and
+        learned_alpha."""
         settings = self.resolved.study.statistics
-        return canonical({name: getattr(settings, name) for name in names})
+        known = {
+            **settings.model_dump(),
+            "recipe": settings.main_recipe,
+            "alpha": settings.learned_alpha,
+        }
+        return canonical({name: known[name] for name in names})
+
+    def merged_config(self) -> str:
+        """The merged config as YAML."""
+        return dump_merged(self.resolved)
+
+    def cell_files(self) -> list[str]:
+        """The records of every cell."""
+        return [self.paths.cell(cell) for cell in self.grid.cells]
+
+    def metrics_files(self) -> list[str]:
+        """The metrics of every training run."""
+        steps = [
+            self.paths.checkpoint_file(name, step, "metrics.json")
+            for name, last in self._pretrained_to().items()
+            for step in self.resolved.families[name].steps()
+            if step <= last
+        ]
+        tuned = [
+            self.paths.variant_file(variant_key(variant), "metrics.json")
+            for variant in self.grid.tuned
+        ]
+        return [*steps, *tuned]
+
+    def _pretrained_to(self) -> dict[str, int]:
+        """The last step to which each family is pre-trained here."""
+        return {
+            point.family: point.step
+            for point in self.grid.checkpoints
+            if isinstance(self.resolved.families[point.family], PretrainFamily)
+        }
+
+    def server_metrics(self) -> list[str]:
+        """What every variant's server says it took."""
+        return [
+            self.paths.variant_file(variant_key(variant), "serve.json")
+            for variant in self.grid.variants
+        ]
+
+    def benchmark_files(self) -> dict[str, str]:
+        """Snakemake's records of jobs that keep no metrics of their own, by `stage:job`."""
+        return {
+            f"data:{name}": self.paths.benchmark("freeze", name) for name in self.resolved.datasets
+        } | {
+            f"pretrain:{name}/corpus": self.paths.benchmark("corpus", name)
+            for name in self._pretrained_to()
+        }
+
+    def figure_files(self) -> list[str]:
+        """Every figure of the report."""
+        families = [
+            self.paths.figure(family, name)
+            for family in self.resolved.families
+            for name in FAMILY_FIGURES
+        ]
+        tuned = sorted({(v.family, v.train_set) for v in self.grid.tuned})
+        return families + [
+            self.paths.figure(family, f"{name}.{train_set}")
+            for family, train_set in tuned
+            for name in TRAIN_SET_FIGURES
+        ]
 
 
 def either(names: Any) -> str:

@@ -31,11 +31,32 @@ class Paths:
     def report(self) -> str:
         return f"{self.root}/report.html"
 
+    #: Names of the tables.
+    tables = (
+        "scores",
+        "changes",
+        "transfer",
+        "groups",
+        "group_changes",
+        "sensitivity",
+        "cost",
+    )
+
     def table(self, name: str) -> str:
+        """A table as CSV."""
         return f"{self.root}/tables/{name}.csv"
 
-    def figure(self, name: str) -> str:
-        return f"{self.root}/figures/{name}.svg"
+    def parquet(self, name: str) -> str:
+        """The same table as parquet."""
+        return f"{self.root}/tables/{name}.parquet"
+
+    def figure(self, family: str, name: str) -> str:
+        """A figure as SVG; a PNG lies beside it."""
+        return f"{self.root}/figures/{family}/{name}.svg"
+
+    def findings(self, suffix: str) -> str:
+        """The findings as a page (html) or as the report's front (rst)."""
+        return f"{self.root}/findings.{suffix}"
 
     def log(self, rule: str, *parts: str) -> str:
         """Log of a job."""

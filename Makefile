@@ -1,0 +1,45 @@
+# Two commands do all set-up themselves in a private environment, .venv/:
+#   make demo    run the embedded default study; prints where its report is
+#   make test    run all checks and tests
+# They need Python >= 3.11, git and make, and nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake
+
+.PHONY: demo test lint clean-env
+
+demo: .venv/run.ready
+	@$(SNAKEMAKE) --quiet rules reason host
+	@echo
+	@echo "The report:   results/demo/report.html"
+	@echo "The findings: results/demo/findings.html"
+	@echo "The tables:   results/demo/tables/"
+
+test: .venv/test.ready lint
+	$(BIN)/pytest
+
+lint: .venv/test.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+	@# Lint says on standard error what it would like changed, and fails where there is any.
+	$(SNAKEMAKE) --lint
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/run.ready: requirements.txt | .venv/bin/python
+	@echo "Installing the environment into .venv/ (a minute or two) …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+.venv/test.ready: requirements-dev.txt .venv/run.ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+clean-env:
+	rm -rf .venv

@@ -1,0 +1,110 @@
+"""Report: figures, findings, and the pages that show them.
+
+Inputs: tables. Outputs: results/{study}/figures/{family}/*.svg and .png, findings.html (what the
+tables say on each published finding), report.html (Snakemake's own report: findings, figures and
+tables with captions, and the provenance of each; self-contained).
+"""
+
+
+report: paths.findings("rst")
+
+
+rule family_figures:
+    """Figures over all that a family was tuned on."""
+    input:
+        scores=paths.table("scores"),
+        changes=paths.table("changes"),
+        transfer=paths.table("transfer"),
+        groups=paths.table("groups"),
+        group_changes=paths.table("group_changes"),
+        sensitivity=paths.table("sensitivity"),
+    output:
+        base_by_checkpoint=shown.figure("base_by_checkpoint"),
+        change_by_group=shown.figure("change_by_group"),
+        ood=shown.figure("ood"),
+        transfer_heat_map=shown.figure("transfer_heat_map"),
+        transfer_by_checkpoint=shown.figure("transfer_by_checkpoint"),
+        sensitivity=shown.figure("sensitivity"),
+    log:
+        paths.log("family_figures", "{family}"),
+    benchmark:
+        paths.benchmark("family_figures", "{family}")
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        spec=lambda wildcards: jobs.statistics_spec("level", "recipe"),
+        code=code("report_family_figures.py"),
+    script:
+        "../scripts/report_family_figures.py"
+
+
+rule train_set_figures:
+    """Figures of the models tuned on one set: scores by checkpoint, recipe and format."""
+    input:
+        scores=paths.table("scores"),
+    output:
+        score_by_checkpoint=shown.figure("score_by_checkpoint.{dataset}"),
+        score_by_format=shown.figure("score_by_format.{dataset}"),
+    log:
+        paths.log("train_set_figures", "{family}", "{dataset}"),
+    benchmark:
+        paths.benchmark("train_set_figures", "{family}", "{dataset}")
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        spec=lambda wildcards: jobs.statistics_spec("level"),
+        code=code("report_train_set_figures.py"),
+    script:
+        "../scripts/report_train_set_figures.py"
+
+
+rule findings:
+    """State for each published finding what this study's tables say, or that they can't tell."""
+    input:
+        config=paths.config,
+        scores=paths.table("scores"),
+        changes=paths.table("changes"),
+        transfer=paths.table("transfer"),
+        groups=paths.table("groups"),
+        sensitivity=paths.table("sensitivity"),
+    output:
+        html=shown.findings(),
+        rst=paths.findings("rst"),
+    log:
+        paths.log("findings", "all"),
+    benchmark:
+        paths.benchmark("findings", "all")
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed", "recipe"),
+        code=code("report_findings.py"),
+    script:
+        "../scripts/report_findings.py"
+
+
+rule pages:
+    input:
+        [paths.table(name) for name in paths.tables],
+        jobs.figure_files(),
+        paths.findings("html"),
+    """Everything that the report shows."""
+    localrule: True
+
+
+rule report:
+    """Put findings, figures, tables and provenance into one self-contained page."""
+    input:
+        rules.pages.input,
+    output:
+        paths.report,
+    log:
+        paths.log("report", "all"),
+    benchmark:
+        paths.benchmark("report", "all")
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        code=code("report_page.py"),
+    script:
+        "../scripts/report_page.py"

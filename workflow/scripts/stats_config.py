@@ -1,0 +1,7 @@
+"""Rule merged_config: the study with all that it names, beside its results."""
+
+from tuning_dynamics.study.files import whole_file
+from tuning_dynamics.study.stub import logged
+
+with logged(snakemake.log), whole_file(snakemake.output[0]) as temporary:
+    temporary.write_text(snakemake.params.text, encoding="utf-8")

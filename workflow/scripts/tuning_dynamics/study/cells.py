@@ -1,0 +1,34 @@
+"""The cells of a study, read back from its merged config."""
+
+from typing import Any
+
+from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.study.load import load_merged
+
+
+def cell_rows(config: str) -> list[dict[str, Any]]:
+    """Every cell's key columns of scores.csv, and the `path` of its records."""
+    jobs = Jobs(load_merged(config), config)
+    return [jobs.cell_row(cell) for cell in jobs.grid.cells]
+
+
+def dataset_kinds(config: str) -> dict[str, str]:
+    """Kind of every dataset by name."""
+    resolved = load_merged(config)
+    return {name: resolved.kind(name) for name in resolved.datasets}
+
+
+def summary(config: str) -> dict[str, str]:
+    """What was studied, in words and counts, for the head of a page."""
+    jobs = Jobs(load_merged(config), config)
+    grid, study = jobs.grid, jobs.resolved.study
+    return {
+        "Study": study.title or study.study,
+        "Families": ", ".join(jobs.resolved.families),
+        "Checkpoints": str(len(grid.checkpoints)),
+        "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),
+        "Train sets": str(len({variant.train_set for variant in grid.tuned})),
+        "Tuned models": str(len(grid.tuned)),
+        "Evaluation sets": str(len(grid.eval_sets)),
+        "Cells": str(len(grid.cells)),
+    }
