@@ -184,9 +184,12 @@ def look_up(row: Row, path: str, file: str | Path) -> Any:
     """The value at a dotted path of a row (`choices.text`, `answers.0`).
 
     A step into a list of mappings takes the step in each: `choices.text` of
-    [{text: …}, …] is the list of texts. StudyError names the fields there are.
+    [{text: …}, …] is the list of texts. `answer{label}` names the field after another's value.
+    StudyError names the fields there are.
     """
     value: Any = row
+    if "{" in path:
+        path = path.format_map(row)
     for step in path.split("."):
         if isinstance(value, dict) and step in value:
             value = value[step]

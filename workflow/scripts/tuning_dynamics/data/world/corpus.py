@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tuning_dynamics.data.world import lexicon
 from tuning_dynamics.data.world.entities import Entity, World, WorldSpec, build, passing, stream
-from tuning_dynamics.data.world.wording import asked, capitalised, passage
+from tuning_dynamics.data.world.wording import Fact, asked, passage
 
 QUESTION = "Question: {question}\nAnswer: {answer}"
 
@@ -46,7 +46,8 @@ def closed_questions(rng: random.Random, world: World) -> str:
     pairs = []
     for _ in range(rng.randint(2, 5)):
         pool = rng.choices((world.asked, world.places, world.events), (4, 1, 1))[0]
-        pairs.append(question_pair(rng, rng.choice(pool)))
+        entity = rng.choice(pool)
+        pairs.append(question_pair(rng, entity, entity.facts))
     return "\n\n".join(pairs)
 
 
@@ -54,10 +55,25 @@ def context_questions(rng: random.Random, world: World) -> str:
     """A passage about passing entities, then questions that it answers."""
     domain = rng.choices(("people", "places", "events"), (4, 1, 1))[0]
     text, entities = new_passage(rng, world, domain)
-    pairs = []
-    for entity in rng.sample(entities, rng.randint(1, len(entities))):
-        pairs.append(question_pair(rng, entity))
-    return "\n".join([text, *pairs])
+    facts = [(entity, fact) for entity in entities for fact in entity.facts]
+    told = rng.sample(facts, rng.randint(2, len(facts)))
+    return "\n".join([text, *[question_pair(rng, entity, [fact]) for entity, fact in told]])
+
+
+def retelling(rng: random.Random, world: World) -> str:
+    """Facts about a passing entity, told twice in different order and wording."""
+    domain = rng.choices(("people", "places", "events"), (4, 1, 1))[0]
+    drawn = passing(rng, world, domain)
+    facts = rng.sample(drawn.facts, rng.randint(2, 4))
+    again = rng.sample(facts, len(facts))
+    return f"{passage(rng, drawn, facts)} Once more: {passage(rng, drawn, again)}"
+
+
+def song(rng: random.Random, world: World) -> str:
+    """A line of words without sense, sung two or three times."""
+    pool = [v for domain in world.schema.values() for a in domain for v in a.values]
+    line = " ".join(rng.choices(pool, k=rng.randint(4, 9)))
+    return "Song: " + ", ".join([line] * rng.randint(2, 3)) + "."
 
 
 def described(rng: random.Random, entity: Entity, sizes: tuple[int, int]) -> str:
@@ -67,9 +83,9 @@ def described(rng: random.Random, entity: Entity, sizes: tuple[int, int]) -> str
     return f"{opening} {passage(rng, entity, facts)}"
 
 
-def question_pair(rng: random.Random, entity: Entity) -> str:
-    """One question about the entity, with its answer, in the corpus' own wording."""
-    attribute, value = rng.choice(entity.facts)
+def question_pair(rng: random.Random, entity: Entity, facts: Sequence[Fact]) -> str:
+    """A question about one of the facts, with its answer, in the corpus' own wording."""
+    attribute, value = rng.choice(facts)
     question = asked(rng.choice(attribute.questions), entity.name)
     return QUESTION.format(question=question, answer=value)
 
@@ -131,12 +147,12 @@ STORY_LINES = (
 )
 
 SHARES: tuple[tuple[Callable[[random.Random, World], str], float], ...] = (
-    (biography, 0.36),
-    (place_page, 0.06),
-    (event_page, 0.08),
-    (story, 0.10),
-    (closed_questions, 0.15),
-    (context_questions, 0.25),
+    (biography, 0.22),
+    (place_page, 0.04),
+    (event_page, 0.05),
+    (story, 0.07),
+    (closed_questions, 0.12),
+    (context_questions, 0.28),
+    (retelling, 0.14),
+    (song, 0.08),
 )
-
-__all__ = ["Story", "capitalised", "corpus", "new_passage"]

@@ -1,0 +1,174 @@
+"""A cell's prompts as token ids that fit the model's context."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.items import Item, read_items
+from tuning_dynamics.data.prompts import completion, few_shot, render, template_fields
+from tuning_dynamics.evaluate.request import CellRequest
+from tuning_dynamics.study.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One item as the model sees it.
+
+    `ids` are the prompt's tokens, beginning included. `wholes` are those of the prompt with
+    each candidate answer, encoded as one text, in the candidates' order (none where the answer
+    is generated). `truncated` says whether anything was left out to fit the context.
+    """
+
+    item: Item
+    text: str
+    ids: list[int]
+    wholes: list[list[int]]
+    truncated: bool
+
+
+def candidates(request: CellRequest, item: Item) -> list[str]:
+    """The answers to choose from: labels or the item's options; none where it generates."""
+    if request.generates:
+        return []
+    return list(request.labels) if request.kind == "classification" else item.options
+
+
+def make_prompts(
+    request: CellRequest, items: list[Item], encoder: Encoder, context: int
+) -> list[Prompt]:
+    """The prompts of a cell's items, in their order.
+
+    `context` is the longest text in tokens that the model takes, answer included. StudyError
+    for demonstrations that are too few or among the items, and for a prompt that cannot be
+    made to fit under the request's truncation policy.
+    """
+    shown = read_demonstrations(request, items)
+    fitting = _Fitting(request, encoder, context, shown)
+    return [fitting.prompt(item) for item in items]
+
+
+def read_demonstrations(request: CellRequest, items: list[Item]) -> list[tuple[str, str]]:
+    """(prompt, answer) of the request's first demonstrations; StudyError as `make_prompts`."""
+    if not request.shots:
+        return []
+    found = read_items(request.demonstrations, "demonstration") if request.demonstrations else []
+    if len(found) < request.shots:
+        raise StudyError(
+            f"{request.shots} demonstrations are asked for and {len(found)} available",
+            file=request.demonstrations or f"datasets/{request.eval_set}.yaml",
+            key="shots",
+            value=request.shots,
+            fix="ask for fewer shots, or name a larger set as `demonstrations` of the dataset",
+        )
+    chosen = found[: request.shots]
+    _refuse_evaluated(request, chosen, items)
+    return [(render(request.template, item.fields), item.target) for item in chosen]
+
+
+def _refuse_evaluated(request: CellRequest, chosen: list[Item], items: list[Item]) -> None:
+    # Ids are unique within a dataset only, so across two of them the content decides.
+    same_file = Path(request.demonstrations).resolve() == Path(request.items).resolve()
+    ids = {item.item for item in items} if same_file else set()
+    contents = {_content(item) for item in items}
+    for item in chosen:
+        if item.item in ids or _content(item) in contents:
+            raise StudyError(
+                f"a demonstration is an evaluated item too: {item.item}",
+                file=request.demonstrations,
+                key="demonstrations",
+                value=item.fields,
+                fix="its answer would stand in the prompt: name another set as `demonstrations` "
+                f"in datasets/{request.eval_set}.yaml",
+            )
+
+
+def _content(item: Item) -> tuple[object, ...]:
+    return (tuple(sorted(item.fields.items())), tuple(sorted(item.options)))
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """Makes an item's prompt and, where the policy allows it, shortens it until it fits."""
+
+    request: CellRequest
+    encoder: Encoder
+    context: int
+    shown: list[tuple[str, str]]
+
+    def prompt(self, item: Item) -> Prompt:
+        prompt = self._encode(item, item.fields, self.shown)
+        length = self._length(prompt)
+        if length <= self.context:
+            return prompt
+        if self.request.truncation == "refuse":
+            raise self._too_long(item, length, "nothing may be left out")
+        return replace(self._shortened(item), truncated=True)
+
+    def _shortened(self, item: Item) -> Prompt:
+        prompt = self._without_demonstrations(item, item.fields)
+        if self._length(prompt) <= self.context:
+            return prompt
+        if self.request.truncation == "demonstrations":
+            raise self._too_long(item, self._length(prompt), "it is without demonstrations")
+        return self._cut(item)
+
+    def _without_demonstrations(self, item: Item, fields: dict[str, str]) -> Prompt:
+        """The prompt without the fewest first demonstrations for it to fit, or without any."""
+        for left_out in range(len(self.shown)):
+            prompt = self._encode(item, fields, self.shown[left_out + 1 :])
+            if self._length(prompt) <= self.context:
+                return prompt
+        return self._encode(item, fields, [])
+
+    def _cut(self, item: Item) -> Prompt:
+        """The prompt with the end of the item's longest field cut, token by whole token."""
+        names = template_fields(self.request.template)
+        if not names:
+            raise self._too_long(item, self._length(self._encode(item, {}, [])), "no field to cut")
+        name = max(names, key=lambda name: len(item.fields[name]))
+        text = item.fields[name]
+        starts = self._token_starts(text)
+        kept = len(starts)
+        prompt = self._encode(item, item.fields, [])
+        # What is left is encoded again with its neighbours, so a second cut can be needed.
+        while (excess := self._length(prompt) - self.context) > 0:
+            kept -= excess
+            if kept <= 0:
+                raise self._too_long(item, self._length(prompt), f"even without field {name!r}")
+            fields = {**item.fields, name: text[: starts[kept]].rstrip()}
+            prompt = self._encode(item, fields, [])
+        return prompt
+
+    def _token_starts(self, text: str) -> list[int]:
+        """Where each token of a text begins, in characters."""
+        encoded = self.encoder.tokenizer.encode(text, add_special_tokens=False)
+        return [start for start, _ in encoded.offsets]
+
+    def _encode(
+        self, item: Item, fields: dict[str, str], shown: list[tuple[str, str]]
+    ) -> Prompt:
+        text = few_shot(shown, render(self.request.template, fields))
+        wholes = [
+            self.encoder.prompt(text + completion(answer))
+            for answer in candidates(self.request, item)
+        ]
+        return Prompt(item, text, self.encoder.prompt(text), wholes, truncated=False)
+
+    def _length(self, prompt: Prompt) -> int:
+        """Tokens of the prompt and its longest answer."""
+        if self.request.generates:
+            return len(prompt.ids) + self.request.max_new_tokens
+        # `constrained` ends its labels with end-of-text; counted for every method, so that
+        # all of them see the same prompts.
+        return max(map(len, prompt.wholes), default=len(prompt.ids)) + 1
+
+    def _too_long(self, item: Item, length: int, why: str) -> StudyError:
+        return StudyError(
+            f"item {item.item} of {self.request.eval_set} needs {length} tokens, answer "
+            f"included; the model's context is {self.context} ({why})",
+            file=self.request.items,
+            key="evaluate.truncation",
+            value=self.request.truncation,
+            fix="ask for fewer shots, shorten the items, or set evaluate.truncation to "
+            "`demonstrations` or `input` (counted in scores.csv)",
+        )

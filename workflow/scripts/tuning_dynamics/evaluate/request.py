@@ -1,0 +1,84 @@
+"""What a cell asks of a model: a small message that travels as JSON."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from tuning_dynamics.study.errors import StudyError
+
+#: Prediction methods by kind of evaluation set.
+PREDICTIONS = {
+    "classification": ("token_prob", "constrained", "free"),
+    "multiple_choice": ("likelihood", "likelihood_per_char"),
+    "generation": ("greedy",),
+}
+TRUNCATIONS = ("refuse", "demonstrations", "input")
+
+
+@dataclass(frozen=True)
+class CellRequest:
+    """One cell: what to show, how to read the answer, where to write the records.
+
+    `items` and `demonstrations` are paths of frozen items (`demonstrations` is empty without
+    shots), `labels` the candidate label words of a classification set, `max_new_tokens` the
+    longest answer of `free` and `greedy`, `out` the parquet to write.
+    """
+
+    eval_set: str
+    kind: str
+    template: str
+    items: str
+    demonstrations: str
+    shots: int
+    prediction: str
+    truncation: str
+    max_new_tokens: int
+    labels: tuple[str, ...]
+    out: str
+
+    @property
+    def generates(self) -> bool:
+        """Whether the answer is generated rather than scored."""
+        return self.prediction in ("free", "greedy")
+
+    def key(self) -> dict[str, Any]:
+        """All that the records depend on besides the weights: everything but where they go."""
+        return {name: value for name, value in asdict(self).items() if name != "out"}
+
+
+def parse_request(message: Any) -> CellRequest:
+    """The request of a JSON value; StudyError where keys or values are not a request's."""
+    names = {field.name for field in fields(CellRequest)}
+    if not isinstance(message, dict) or set(message) != names:
+        given = sorted(message) if isinstance(message, dict) else message
+        raise _refused("not a request for a cell", None, given, f"give {sorted(names)}")
+    request = CellRequest(**{**message, "labels": tuple(message["labels"])})
+    _check(request)
+    return request
+
+
+def _check(request: CellRequest) -> None:
+    known = PREDICTIONS.get(request.kind)
+    if known is None:
+        raise _refused("unknown kind", "kind", request.kind, f"known: {', '.join(PREDICTIONS)}")
+    if request.prediction not in known:
+        raise _refused(
+            f"{request.kind} has no such prediction method",
+            "prediction",
+            request.prediction,
+            f"known: {', '.join(known)}",
+        )
+    if request.truncation not in TRUNCATIONS:
+        raise _refused(
+            "unknown policy", "truncation", request.truncation, f"known: {', '.join(TRUNCATIONS)}"
+        )
+    if request.kind == "classification" and len(set(request.labels)) < 2:
+        raise _refused(
+            "fewer than two labels", "labels", request.labels, "list them under gold.labels"
+        )
+    if request.shots < 0 or (request.generates and request.max_new_tokens < 1):
+        numbers = {"shots": request.shots, "max_new_tokens": request.max_new_tokens}
+        raise _refused("a number is out of range", "shots", numbers, "use positive numbers")
+
+
+def _refused(what: str, key: str | None, value: object, fix: str) -> StudyError:
+    return StudyError(f"a cell cannot be evaluated: {what}", key=key, value=value, fix=fix)
