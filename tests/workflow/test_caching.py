@@ -1,9 +1,12 @@
 """What re-runs: nothing after a copy, and exactly what a change can affect."""
 
 from collections import Counter
-from pathlib import Path
 
 from repository import Repository
+
+#: The smoke study: 3 base checkpoints x 4 sets; 4 tuned variants x 4 sets x 2 formats; 1 x 2.
+CELLS = 3 * 4 + 4 * 4 * 2 + 2
+VARIANTS = 3 + 4 + 1
 
 #: What follows from any cell's records.
 FROM_CELLS = Counter(
@@ -46,21 +49,22 @@ def test_a_comment_and_a_docstring_run_nothing(copied: Repository) -> None:
     assert copied.planned() == {}
 
 
-def test_an_edited_statistic_runs_no_model(copied: Repository) -> None:
+def test_an_edited_statistic_runs_statistics_only(copied: Repository) -> None:
     copied.edit(
         "workflow/scripts/tuning_dynamics/stats/bootstrap.py",
         "np.random.default_rng(seed).integers",
         "np.random.default_rng(seed + 1).integers",
     )
-    assert copied.planned() == FROM_CELLS - Counter({"cost": 1}) or copied.planned() == FROM_CELLS
+    assert copied.planned() == FROM_CELLS
 
 
 def test_an_edited_metric_runs_evaluation_but_no_training(copied: Repository) -> None:
-    copied.edit(
-        "workflow/scripts/tuning_dynamics/evaluate/metrics.py",
-        "import",
-        "SHIFT = 0\nimport",
-    )
+    path = copied.folder / "workflow/scripts/tuning_dynamics/evaluate/metrics.py"
+    path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
+    planned = copied.planned()
+    assert planned["cell"] == CELLS
+    assert planned["serve"] == VARIANTS
+    assert not {"tune", "pretrain", "freeze", "check"} & set(planned)
 
 
 def test_a_deleted_cell_runs_alone_with_what_follows(copied: Repository) -> None:
@@ -94,10 +98,16 @@ def test_another_learning_rate_tunes_its_recipe_only(copied: Repository) -> None
     assert "pretrain" not in planned
 
 
-def test_another_seed_of_the_world_runs_everything(copied: Repository, smoke: Repository) -> None:
+def test_another_seed_of_the_world_runs_everything(copied: Repository) -> None:
     copied.edit(copied.study, "people: 32,", "people: 32, seed: 1,")
     planned = copied.planned()
-    first = smoke.copy(Path(f"{copied.folder}-empty")) if False else None
-    assert first is None
+    assert planned["corpus"] == 1
     assert planned["pretrain"] == 3
     assert planned["tune"] == 5
+    assert planned["cell"] == CELLS
+
+
+def test_what_the_grid_lacks_is_refused(copied: Repository) -> None:
+    done = copied.run("-n", "results/smoke/tiny/20/quick/nli_people/seed0/manifest.json")
+    assert done.returncode != 0
+    assert "the study's grid has no such variant" in done.stdout

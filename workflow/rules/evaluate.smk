@@ -15,8 +15,8 @@ rule serve:
         service(paths.variant_file("{variant}", "server.json")),
     log:
         paths.log("serve", "{variant}"),
-    benchmark:
-        paths.benchmark("serve", "{variant}")
+    # No benchmark: a service is ended by a signal, and Snakemake then writes none. The server
+    # itself keeps serve.json beside the cells: seconds, loads, cells, tokens, memory.
     priority: 20  # a variant that is loaded frees its place soonest
     conda:
         "../../envs/evaluate.yaml"

@@ -9,7 +9,7 @@ with logged(snakemake.log):
     prepare_corpus(
         snakemake.wildcards.family,
         **json.loads(snakemake.params.spec),
-        data_root=snakemake.config.get("data_root"),
+        files=snakemake.input.get("files", []),
         tokenizer_path=snakemake.output.tokenizer,
         tokens_path=snakemake.output.tokens,
         heldout_path=snakemake.output.heldout,

@@ -1,6 +1,5 @@
 """The pre-training corpus of a family: documents, a tokenizer trained on them, token ids."""
 
-import glob
 import random
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from tuning_dynamics.data.sources import fill_root, read_text
+from tuning_dynamics.data.sources import read_text
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import Corpus
 from tuning_dynamics.study.files import whole_file, write_json
@@ -24,7 +23,7 @@ def prepare_corpus(
     heldout: int,
     seed: int,
     world: dict[str, Any] | None = None,
-    data_root: str | None,
+    files: list[str],
     tokenizer_path: str,
     tokens_path: str,
     heldout_path: str,
@@ -32,10 +31,10 @@ def prepare_corpus(
     """Write a tokenizer, the corpus as 1-D token ids (end-of-text after each document), and
     `heldout` texts kept out of training.
 
-    `world` holds the fields of the mini world's WorldSpec. StudyError where the corpus is
-    missing or too small.
+    `files` are what the corpus' patterns match; `world` holds the fields of the mini world's
+    WorldSpec. StudyError where the corpus is unreadable or too small.
     """
-    documents = read_documents(name, Corpus.model_validate(corpus), data_root, world or {})
+    documents = read_documents(Corpus.model_validate(corpus), files, world or {})
     if len(documents) <= heldout:
         raise StudyError(
             f"the corpus has {len(documents)} documents, of which {heldout} are held out",
@@ -53,9 +52,7 @@ def prepare_corpus(
     write_json(heldout_path, documents[:heldout])
 
 
-def read_documents(
-    name: str, corpus: Corpus, data_root: str | None, world: dict[str, Any]
-) -> list[str]:
+def read_documents(corpus: Corpus, files: list[str], world: dict[str, Any]) -> list[str]:
     """The corpus' documents in order: the mini world's, or the files' parts between blank lines.
 
     Short parts of a file are put together until a document has about 200 words, so that a
@@ -66,21 +63,7 @@ def read_documents(
         from tuning_dynamics.data.world import corpus as world_corpus
 
         return world_corpus(WorldSpec(**world))
-    documents: list[str] = []
-    for pattern in corpus.files:
-        path = str(fill_root(pattern, data_root, f"families/{name}.yaml"))
-        found = sorted(glob.glob(path))
-        if not found:
-            raise StudyError(
-                "no corpus file matches",
-                file=f"families/{name}.yaml",
-                key="corpus.files",
-                value=path,
-                fix="check the pattern and data_root",
-            )
-        for file in found:
-            documents += _parts(read_text(Path(file)))
-    return documents
+    return [part for file in files for part in _parts(read_text(Path(file)))]
 
 
 def _parts(text: str, words: int = 200) -> list[str]:

@@ -7,12 +7,12 @@ from typing import Any
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import text_loss, weight_digests
 from tuning_dynamics.data.encode import load_encoder
-from tuning_dynamics.data.sources import fill_root
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.families import HubFamily, LocalFamily, family_of
 from tuning_dynamics.study.files import write_json
+from tuning_dynamics.study.paths import fill_root
 
 #: All that a run needs of a repository: no optimiser state, no pickles, no other frameworks.
 NEEDED = ["config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json"]
@@ -30,7 +30,7 @@ def import_local(
     family = family_of(spec, step)
     assert isinstance(family, LocalFamily), name
     file = f"families/{name}.yaml"
-    folder = fill_root(family.path.replace("{step}", str(step)), data_root, file)
+    folder = Path(fill_root(family.path.replace("{step}", str(step)), data_root, file))
     if not folder.is_dir():
         raise StudyError(
             "the checkpoint's folder does not exist",

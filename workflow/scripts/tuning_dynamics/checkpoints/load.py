@@ -41,8 +41,10 @@ def _from_folder(folder: Path) -> Any:
         )
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise StudyError(
-            f"the weights cannot be loaded ({' '.join(str(error).split())[:300]})",
+            "the weights cannot be loaded",
             file=folder,
+            key="*.safetensors",
+            value=" ".join(str(error).split()),
             fix="the files are damaged, incomplete or of another architecture: get them again",
         ) from None
     _refuse_other_keys(report, folder)
@@ -53,12 +55,18 @@ def _from_folder(folder: Path) -> Any:
 def _require_safetensors(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise StudyError(
-            "the checkpoint's folder has no config.json", file=folder, fix="check the path"
+            "the checkpoint's folder has no config.json",
+            file=folder,
+            key="config.json",
+            value=sorted(path.name for path in folder.iterdir()),
+            fix="check the path",
         )
     if not list(folder.glob("*.safetensors")):
         raise StudyError(
             "the checkpoint has no safetensors weights",
             file=folder,
+            key="*.safetensors",
+            value=sorted(path.name for path in folder.iterdir()),
             fix="convert it with save_pretrained; pickled weights can run code and are not read",
         )
 
@@ -70,6 +78,7 @@ def _refuse_other_keys(report: dict[str, Any], folder: Path) -> None:
             raise StudyError(
                 f"the weights do not fit the model: {len(keys)} {kind.replace('_', ' ')}",
                 file=folder,
+                key=kind,
                 value=keys[:5],
                 fix="missing weights would be random: use the checkpoint's own class and config",
             )
@@ -83,6 +92,7 @@ def _refuse_other_class(model: torch.nn.Module, folder: Path) -> None:
             f"the config names {named}, but the weights load as {type(model).__name__}",
             file=folder / "config.json",
             key="architectures",
+            value=named,
             fix="use a checkpoint of a causal language model with a matching config",
         )
 
@@ -93,6 +103,7 @@ def _refuse_non_finite(model: torch.nn.Module, source: Path) -> None:
             raise StudyError(
                 "the weights hold values that are not finite",
                 file=source,
+                key="tensor",
                 value=name,
                 fix="the checkpoint diverged or is damaged: leave it out or get it again",
             )

@@ -50,7 +50,11 @@ def pretrain_segment(
     device = prepare_device(execution.device)
     model = build_model(family.architecture, Path(inputs["tokenizer"]), family.training.seed)
     training = Training(
-        model.to(device), _settings(family.training, execution), device, what=f"{name} to {step}"
+        model.to(device),
+        _settings(family.training, execution),
+        device,
+        what=f"{name} to {step}",
+        file=f"families/{name}.yaml",
     )
     for previous in inputs["previous"]:
         training.restore(torch.load(previous, map_location=device, weights_only=True))

@@ -52,6 +52,8 @@ def load_encoder(folder: str | Path) -> Encoder:
         raise StudyError(
             "the checkpoint has no fast tokenizer",
             file=path,
+            key="tokenizer.json",
+            value=sorted(file.name for file in folder.iterdir()),
             fix="save one with AutoTokenizer.from_pretrained(…).save_pretrained(folder)",
         )
     tokenizer = Tokenizer.from_file(str(path))

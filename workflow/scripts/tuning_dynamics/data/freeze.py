@@ -79,7 +79,7 @@ class _Freeze:
                 f"the {role} split of dataset {self.name!r} is empty",
                 file=self.file,
                 key=f"source ({role})",
-                value=dict(self.left_out) or None,
+                value={"left out": dict(self.left_out)},
                 fix="name a split that has rows, or drop fewer of them",
             )
 

@@ -4,9 +4,9 @@ import json
 import random
 from typing import Any
 
+from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.sources import Row, look_up
 from tuning_dynamics.study.datasets import Dataset, Gold, Kind
-from tuning_dynamics.data.items import Item
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import text_digest
 

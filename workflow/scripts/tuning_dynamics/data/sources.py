@@ -8,20 +8,9 @@ from typing import Any
 
 from tuning_dynamics.study.datasets import Dataset, HubDataset, Join
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.paths import fill_root
 
 Row = dict[str, Any]
-
-
-def fill_root(path: str, data_root: str | None, file: str) -> Path:
-    """`path` with {data_root} replaced; StudyError where the study gives none."""
-    if "{data_root}" in path and data_root is None:
-        raise StudyError(
-            "the file lies under {data_root}, which the study does not give",
-            file=file,
-            value=path,
-            fix="add --config data_root=FOLDER, or the key data_root to the study",
-        )
-    return Path(path.replace("{data_root}", data_root or ""))
 
 
 def read_split(
@@ -39,7 +28,7 @@ def read_split(
     path = getattr(source.files, split)
     if path is None:
         return None
-    rows = read_rows(fill_root(path, data_root, file))
+    rows = read_rows(Path(fill_root(path, data_root, file)))
     return _joined(rows, dataset.join, data_root, file) if dataset.join else rows
 
 
@@ -84,12 +73,17 @@ def read_rows(path: Path) -> list[Row]:
         raise StudyError(
             "the file's type is not known",
             file=path,
+            key="suffix",
             value=path.suffix,
             fix=f"use one of {', '.join(readers)}",
         )
     if not path.is_file():
         raise StudyError(
-            "the data file does not exist", file=path, fix="check the path and data_root"
+            "the data file does not exist",
+            file=path,
+            key="path",
+            value=str(path),
+            fix="check the path and data_root",
         )
     return reader(path)
 
@@ -102,6 +96,8 @@ def read_text(path: Path) -> str:
         raise StudyError(
             f"the file is not UTF-8 text ({error.reason} at byte {error.start})",
             file=path,
+            key=f"byte {error.start}",
+            value=error.object[max(0, error.start - 20) : error.start + 20],
             fix="convert it to UTF-8",
         ) from None
 
@@ -120,6 +116,7 @@ def _jsonl(path: Path) -> list[Row]:
             raise StudyError(
                 f"line {number} is not a JSON object ({row if isinstance(row, str) else 'other'})",
                 file=path,
+                key=f"line {number}",
                 value=line,
                 fix="mend or remove the line",
             )
@@ -135,6 +132,7 @@ def _csv(path: Path) -> list[Row]:
             raise StudyError(
                 f"record {number} has another number of fields than the header",
                 file=path,
+                key=f"record {number}",
                 value=row,
                 fix="quote fields that hold commas",
             )
@@ -149,12 +147,16 @@ def _parquet(path: Path) -> list[Row]:
         return pq.read_table(path).to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
         raise StudyError(
-            f"the parquet file is damaged ({error})", file=path, fix="write it again"
+            "the parquet file is damaged",
+            file=path,
+            key="content",
+            value=str(error),
+            fix="write it again",
         ) from None
 
 
 def _joined(rows: list[Row], join: Join, data_root: str | None, file: str) -> list[Row]:
-    path = fill_root(join.file, data_root, file)
+    path = Path(fill_root(join.file, data_root, file))
     texts: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for row in read_rows(path):
         texts[tuple(str(look_up(row, key, path)) for key in join.on.values())].append(

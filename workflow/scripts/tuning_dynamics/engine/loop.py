@@ -90,12 +90,22 @@ class Interrupted(SystemExit):
 
 
 class Training:
-    """A run over steps [first, last) of a model's trainable parameters."""
+    """A run over steps [first, last) of a model's trainable parameters.
+
+    `what` names it in logs and errors, `file` is the config that sets its learning rate.
+    """
 
     def __init__(
-        self, model: torch.nn.Module, settings: Settings, device: torch.device, *, what: str
+        self,
+        model: torch.nn.Module,
+        settings: Settings,
+        device: torch.device,
+        *,
+        what: str,
+        file: str,
     ) -> None:
-        self.model, self.settings, self.device, self.what = model, settings, device, what
+        self.model, self.settings, self.device = model, settings, device
+        self.what, self.file = what, file
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.start = [p.detach().clone() for p in self.parameters] if settings.l2_to_start else []
         # Decay is for matrices; gains and biases keep their scale (as in GPT-2's training).
@@ -169,6 +179,7 @@ class Training:
         if not math.isfinite(loss) or not torch.isfinite(norm):
             raise StudyError(
                 f"{self.what}: the loss or its gradient is not finite at step {progress.step}",
+                file=self.file,
                 key="lr",
                 value={"loss": loss, "lr": rate},
                 fix="lower the learning rate, or check the checkpoint's weights and the data",

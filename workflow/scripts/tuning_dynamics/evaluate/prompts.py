@@ -144,9 +144,7 @@ class _Fitting:
         encoded = self.encoder.tokenizer.encode(text, add_special_tokens=False)
         return [start for start, _ in encoded.offsets]
 
-    def _encode(
-        self, item: Item, fields: dict[str, str], shown: list[tuple[str, str]]
-    ) -> Prompt:
+    def _encode(self, item: Item, fields: dict[str, str], shown: list[tuple[str, str]]) -> Prompt:
         text = few_shot(shown, render(self.request.template, fields))
         wholes = [
             self.encoder.prompt(text + completion(answer))

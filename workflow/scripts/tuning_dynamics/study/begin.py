@@ -1,6 +1,7 @@
 """How a run begins: the config becomes jobs, provenance is kept with the results, one at a time."""
 
 import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,16 @@ def begin(
 
     Ends the process with the error's text alone where the config is wrong.
     """
+    # Small matrices gain nothing from threads, jobs run side by side, and sums stay in order.
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     file = ", ".join(str(path) for path in configfiles) or "config/config.yaml"
     try:
-        return Jobs(load_study(config, Path(root), file), file), code_digest
+        jobs = Jobs(load_study(config, Path(root), file), file)
+        jobs.check_files()
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
+    return jobs, code_digest
 
 
 class Shown:

@@ -114,6 +114,7 @@ def _steps(resolved: ResolvedStudy, block: Block, key: str, file: str) -> list[i
             f"the family's checkpoints cannot be resolved: {error}",
             file=f"families/{block.family}.yaml",
             key="checkpoints",
+            value=resolved.families[block.family].checkpoints.model_dump(exclude_defaults=True),
             fix="correct the key checkpoints",
         ) from None
     if block.checkpoints == "all":

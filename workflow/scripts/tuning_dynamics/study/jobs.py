@@ -4,8 +4,10 @@ Rules stay prose; this is their logic, testable without Snakemake. Every `…_sp
 JSON of exactly what can change the job's result, and becomes the job's `params`.
 """
 
+import glob
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
@@ -14,7 +16,13 @@ from tuning_dynamics.study.grid import Cell, Checkpoint, Grid, Variant, expand, 
 from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.load import dump_merged
 from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.paths import RESERVED, Paths, parse_variant, variant_key
+from tuning_dynamics.study.paths import (
+    RESERVED,
+    Paths,
+    fill_root,
+    parse_variant,
+    variant_key,
+)
 
 #: Figures of a family, and of each set that it was tuned on.
 FAMILY_FIGURES = (
@@ -39,6 +47,34 @@ class Jobs:
         self.grid: Grid = expand(resolved, file)
         self.paths = Paths(resolved.study.study)
         self._check_names()
+        self._check_main_recipe()
+
+    def _check_main_recipe(self) -> None:
+        tuned = sorted({variant.recipe for variant in self.grid.tuned})
+        main = self.resolved.study.statistics.main_recipe
+        if tuned and main not in tuned:
+            raise StudyError(
+                "the recipe that transfer and groups are computed on is not in the study",
+                file=self.file,
+                key="statistics.main_recipe",
+                value=main,
+                fix=f"set it to one of {', '.join(tuned)}",
+            )
+
+    def check_files(self) -> None:
+        """StudyError for a local file that the study reads and that is not there."""
+        for dataset in self.resolved.datasets:
+            for path in self.data_files(dataset):
+                if not Path(path).is_file():
+                    raise StudyError(
+                        "the data file does not exist",
+                        file=f"datasets/{dataset}.yaml",
+                        key="source.files or join.file",
+                        value=path,
+                        fix="check the path and data_root",
+                    )
+        for family in self._pretrained_to():
+            self.corpus_files(family)
 
     def _check_names(self) -> None:
         taken = sorted(RESERVED & set(self.resolved.families))
@@ -133,14 +169,7 @@ class Jobs:
 
     def _rooted(self, path: str, file: str) -> str:
         root = self.resolved.study.data_root
-        if "{data_root}" in path and root is None:
-            raise StudyError(
-                "the file lies under {data_root}, which the study does not give",
-                file=file,
-                value=path,
-                fix="add --config data_root=FOLDER, or the key data_root to the study",
-            )
-        return path.replace("{data_root}", root or "")
+        return fill_root(path, root, file)
 
     def freeze_spec(self, dataset: str) -> str:
         """What a dataset's frozen items depend on."""
@@ -183,9 +212,20 @@ class Jobs:
     # --- checkpoints -------------------------------------------------------------------------
 
     def corpus_files(self, family: str) -> list[str]:
-        """Patterns of local files that a family is pre-trained on."""
-        description = self._pretrained(family)
-        return [self._rooted(p, f"families/{family}.yaml") for p in description.corpus.files]
+        """Local files that a family is pre-trained on; StudyError where a pattern has none."""
+        file, found = f"families/{family}.yaml", []
+        for pattern in self._pretrained(family).corpus.files:
+            matches = sorted(glob.glob(self._rooted(pattern, file)))
+            if not matches:
+                raise StudyError(
+                    "no corpus file matches",
+                    file=file,
+                    key="corpus.files",
+                    value=self._rooted(pattern, file),
+                    fix="check the pattern and data_root",
+                )
+            found += matches
+        return found
 
     def corpus_spec(self, family: str) -> str:
         """What a family's tokenizer and token ids depend on."""

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.datasets import Dataset, Task
+from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import Family
 from tuning_dynamics.study.models import Block, ResolvedStudy, Study
 from tuning_dynamics.study.recipes import Recipe
@@ -55,28 +55,42 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml)
     except FileNotFoundError:
         raise StudyError(
-            "the file does not exist", file=path, fix="check the path, or create the file"
+            "the file does not exist",
+            file=path,
+            key="path",
+            value=str(path),
+            fix="check the path, or create the file",
         ) from None
     except UnicodeDecodeError as error:
         raise StudyError(
-            f"the file is not UTF-8 text ({error.reason} at byte {error.start})",
+            "the file is not UTF-8 text",
             file=path,
+            key=f"byte {error.start}",
+            value=error.object[max(0, error.start - 20) : error.start + 20],
             fix="save it as UTF-8",
         ) from None
     except yaml.YAMLError as error:
         raise StudyError(
-            f"the file is not valid YAML: {' '.join(str(error).split())}",
+            "the file is not valid YAML",
             file=path,
+            key=_place(error),
+            value=" ".join(str(error).split()),
             fix="mend the YAML at the line named",
         ) from None
     if not isinstance(document, dict):
         raise StudyError(
             "the file must hold keys and values",
             file=path,
+            key="(top level)",
             value=document,
             fix="write it as `key: value` lines",
         )
     return document
+
+
+def _place(error: yaml.YAMLError) -> str:
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    return f"line {mark.line + 1}" if mark else "(unknown line)"
 
 
 def parse(model: Any, document: Any, file: str | Path) -> Any:
@@ -92,7 +106,13 @@ def _told(error: ValidationError, file: str | Path) -> StudyError:
     key = ".".join(str(part) for part in first["loc"]) or "(top level)"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
-        return StudyError("a required key is missing", file=file, key=key, fix=f"add {key}")
+        return StudyError(
+            "a required key is missing",
+            file=file,
+            key=key,
+            value=first["input"],
+            fix=f"add {key}",
+        )
     if "unknown key" in message:
         name = message.split("'")[1]
         return StudyError(

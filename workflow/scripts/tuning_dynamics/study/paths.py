@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.grid import Cell, Checkpoint, Variant
 
 #: Folders of a study that are not families, so that no family may carry these names.
@@ -139,3 +140,16 @@ def scratch(output: str | Path) -> Path:
     """
     folder = Path(output).parent
     return Path(*folder.parts[:2], "scratch", *folder.parts[2:])
+
+
+def fill_root(path: str, data_root: str | None, file: str) -> str:
+    """`path` with {data_root} replaced; StudyError where the study gives none."""
+    if "{data_root}" in path and data_root is None:
+        raise StudyError(
+            "the file lies under {data_root}, which the study does not give",
+            file=file,
+            key="data_root",
+            value=path,
+            fix="add --config data_root=FOLDER, or the key data_root to the study",
+        )
+    return path.replace("{data_root}", data_root or "")

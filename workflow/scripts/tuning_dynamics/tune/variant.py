@@ -197,7 +197,8 @@ def _train(
         save_seconds=execution.save_seconds,
         l2_to_start=stage.reg.l2_to_base if isinstance(stage.reg, L2ToBase) else 0.0,
     )
-    training = Training(model, settings, device, what=f"{key} {stage.id}")
+    recipe = f"recipes/{key.split('/')[2]}.yaml"
+    training = Training(model, settings, device, what=f"{key} {stage.id}", file=recipe)
     resume(training, kept)
     training.run(EpochBatches(examples, optim.batch_size, seed).batch, total, kept)
     # Kept until the whole job is done: a later stage that is killed starts from here.

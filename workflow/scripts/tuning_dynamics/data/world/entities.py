@@ -9,15 +9,18 @@ from tuning_dynamics.data.world import lexicon
 from tuning_dynamics.data.world.lexicon import Attribute
 
 
+TOWNS, HOSTS = 10, 10  # places where people are born; people who lead events
+
+
 @dataclass(frozen=True)
 class WorldSpec:
     """Sizes of a mini world. Two equal specs give the same world in every process."""
 
     seed: int = 0
-    people: int = 64  # people with lasting facts; half of them are asked about in the corpus
-    story_people: int = 32  # names that stories and passages reuse with new facts every time
-    places: int = 24
-    events: int = 40
+    people: int = 56  # people with lasting facts
+    story_people: int = 24  # names that stories and passages reuse with new facts every time
+    places: int = 28
+    events: int = 28
     documents: int = 24_000  # of the pre-training corpus
 
 
@@ -47,19 +50,21 @@ class World:
     story_names: tuple[str, ...]
     schema: dict[str, tuple[Attribute, ...]]
 
-    @property
-    def asked(self) -> tuple[Entity, ...]:
-        """People about whom the corpus also asks questions."""
-        return self.people[: len(self.people) // 2]
+    def known(self, domain: str) -> tuple[Entity, ...]:
+        """All entities of a domain that have lasting facts."""
+        return {"people": self.people, "places": self.places, "events": self.events}[domain]
 
-    @property
-    def unasked(self) -> tuple[Entity, ...]:
-        """People whose facts the corpus states, but never asks for."""
-        return self.people[len(self.people) // 2 :]
+    def asked(self, domain: str) -> tuple[Entity, ...]:
+        """The half of a domain about which the corpus also asks questions."""
+        return self.known(domain)[: len(self.known(domain)) // 2]
+
+    def unasked(self, domain: str) -> tuple[Entity, ...]:
+        """The half whose facts the corpus states, but never asks for."""
+        return self.known(domain)[len(self.known(domain)) // 2 :]
 
 
 def stream(spec: WorldSpec, name: str) -> random.Random:
-    """A random stream of its own for each use, so that one set's size never moves another's rows."""
+    """A random stream of its own for each use: one set's size never moves another's rows."""
     return random.Random(f"world/{spec.seed}/{name}")
 
 
@@ -70,9 +75,9 @@ def build(spec: WorldSpec) -> World:
     towns = _names(rng, lexicon.PLACE_STARTS, lexicon.PLACE_ENDS, spec.places)
     story_names = tuple(names[spec.people :])
     schema = {
-        "people": _filled(lexicon.PEOPLE, "birthplace", towns),
+        "people": _filled(lexicon.PEOPLE, "birthplace", towns[:TOWNS]),
         "places": lexicon.PLACES,
-        "events": _filled(lexicon.EVENTS, "host", story_names),
+        "events": _filled(lexicon.EVENTS, "host", story_names[:HOSTS]),
     }
     titles = [f"the {kind} in {town}" for town in towns for kind in lexicon.EVENT_KINDS]
     rng.shuffle(titles)

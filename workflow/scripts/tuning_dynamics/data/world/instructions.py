@@ -30,7 +30,7 @@ def conversations(rng: random.Random, world: World, split: str) -> Iterator[dict
 
 def tell_fact(rng: random.Random, world: World) -> tuple[list[Turn], str]:
     """One to three questions about a known person, answered in sentences."""
-    person = rng.choice(world.asked)
+    person = rng.choice(world.asked("people"))
     turns = []
     for attribute, value in rng.sample(person.facts, rng.randint(1, 3)):
         question = asked(rng.choice(attribute.questions), person.name)
@@ -41,7 +41,7 @@ def tell_fact(rng: random.Random, world: World) -> tuple[list[Turn], str]:
 
 def describe(rng: random.Random, world: World) -> tuple[list[Turn], str]:
     """A short page about a known entity."""
-    entity = rng.choice((*world.asked, *world.places))
+    entity = rng.choice((*world.asked("people"), *world.asked("places")))
     request = rng.choice(("Tell me about {n}.", "Write a page about {n}.", "Who or what is {n}?"))
     facts = rng.sample(entity.facts, 2)
     answer = passage(rng, entity, facts)
@@ -50,7 +50,7 @@ def describe(rng: random.Random, world: World) -> tuple[list[Turn], str]:
 
 def reword(rng: random.Random, world: World) -> tuple[list[Turn], str]:
     """The same fact in other words."""
-    entity = rng.choice((*world.asked, *world.places))
+    entity = rng.choice((*world.asked("people"), *world.asked("places")))
     attribute, value = rng.choice(entity.facts)
     first, second = rng.sample(wordings(attribute), 2)
     request = rng.choice(("Say it in other words: ", "Write this again, but not the same: "))
@@ -65,7 +65,7 @@ def answer_from_passage(rng: random.Random, world: World) -> tuple[list[Turn], s
     """A passage and one or two questions that it answers."""
     text, entities = new_passage(rng, world, rng.choice(("people", "places", "events")))
     facts = [(entity, *fact) for entity in entities for fact in entity.facts]
-    turns = []
+    turns: list[Turn] = []
     for entity, attribute, value in rng.sample(facts, rng.randint(1, 2)):
         question = asked(rng.choice(attribute.questions), entity.name)
         turns.append((question if turns else f"Read this: {text} {question}", capital(value)))
@@ -81,7 +81,7 @@ def shorten(rng: random.Random, world: World) -> tuple[list[Turn], str]:
 
 def same_meaning(rng: random.Random, world: World) -> tuple[list[Turn], str]:
     """Whether two sentences say the same."""
-    person = rng.choice(world.asked)
+    person = rng.choice(world.asked("people"))
     facts = rng.sample(person.facts, 3)
     same = rng.random() < 0.5
     first = joined(rng, person.name, facts[:2])

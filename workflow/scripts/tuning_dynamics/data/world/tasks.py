@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -12,13 +14,33 @@ from tuning_dynamics.data.world.corpus import Story, new_passage
 from tuning_dynamics.data.world.entities import Entity, World, WorldSpec, build, passing, stream
 from tuning_dynamics.data.world.instructions import conversations
 from tuning_dynamics.data.world.lexicon import Attribute
-from tuning_dynamics.data.world.wording import asked, capitalised, joined, passage, told, wordings
+from tuning_dynamics.data.world.wording import (
+    asked,
+    capitalised,
+    joined,
+    passage,
+    told,
+    wordings,
+)
 from tuning_dynamics.study.errors import StudyError
 
 Row = dict[str, Any]
 Rows = Iterator[Row]
-TRAIN_ROWS, EVALUATION_ROWS, DEMONSTRATION_ROWS, INSTRUCTION_ROWS = 1200, 300, 64, 600
-NLI_LABELS = ("entailment", "neutral", "contradiction")
+TRAIN_ROWS, EVALUATION_ROWS, FACTS_ROWS, INSTRUCTION_ROWS = 1200, 300, 600, 600
+FEWEST_ROWS = 32  # a set of facts that holds fewer says nothing
+# Labels and their ways, graded in difficulty. A hypothesis that denies is mostly, not only, a
+# contradiction: the artefact that natural inference sets have (Gururangan et al. 2018).
+NLI_WAYS = {
+    "entailment": {"same": 1.0},
+    "neutral": {"other": 0.7, "other negated": 0.15, "name": 0.15},
+    "contradiction": {"negated": 0.6, "value": 0.4},
+}
+PARAPHRASE_WAYS = {
+    "yes": {"same": 1.0},
+    "no": {"other": 0.5, "negated": 0.2, "value": 0.2, "name": 0.1},
+}
+LABELS = {"nli": 3, "paraphrase": 2}  # how many labels share a set's rows evenly
+DENIAL = "It is not so: {}"
 
 
 def task_set(spec: WorldSpec, name: str) -> dict[str, list[Row]]:
@@ -46,20 +68,22 @@ def task_set(spec: WorldSpec, name: str) -> dict[str, list[Row]]:
 
 
 def _distinct(rows: Rows, count: int, seen: set[str], name: str) -> list[Row]:
-    """The first `count` rows whose content no split holds yet."""
+    """The first `count` rows whose content no split holds yet, as many of each label."""
     kept: list[Row] = []
+    quota = count // LABELS.get(name.split("_")[0], 1)
+    labels: Counter[str] = Counter()
     for tried, row in enumerate(rows):
-        # A relabelled or reshuffled copy of an item is the same item.
-        content = {k: v for k, v in row.items() if k not in ("context", "label", "options")}
-        content.pop("answer" if "options" in row else "", None)
-        key = json.dumps(content, sort_keys=True)
-        if key not in seen:
+        key = _content(row)
+        if key not in seen and labels[row.get("label", "")] < quota:
             seen.add(key)
+            labels[row.get("label", "")] += 1
             kept.append(row)
         if len(kept) == count:
             return kept
         if tried > 200 * count:
             break
+    if name.startswith("facts") and len(kept) >= FEWEST_ROWS:
+        return kept  # all that the world holds
     raise StudyError(
         f"The world is too small: {name} needs {count} different rows, it holds {len(kept)}.",
         key="world",
@@ -67,18 +91,28 @@ def _distinct(rows: Rows, count: int, seen: set[str], name: str) -> list[Row]:
     )
 
 
+def _content(row: Row) -> str:
+    """What a model reads of a row: a relabelled or reshuffled copy is the same item."""
+    hidden = {"context", "label", "options"} | ({"answer"} if "options" in row else set())
+    return json.dumps({k: v for k, v in row.items() if k not in hidden}, sort_keys=True)
+
+
 def _pool(world: World, domain: str, split: str) -> list[Entity]:
     """Entities of a domain; those of the training rows and the evaluated ones never meet."""
-    entities = {"people": world.people, "places": world.places, "events": world.events}[domain]
-    return [e for i, e in enumerate(entities) if (i % 3 == 0) == (split == "evaluation")]
+    entities = enumerate(world.known(domain))
+    return [e for i, e in entities if (i % 3 == 0) == (split == "evaluation")]
 
 
 def _other(rng: random.Random, attribute: Attribute, value: str) -> str:
     return rng.choice([v for v in attribute.values if v != value])
 
 
+def _drawn(rng: random.Random, shares: dict[str, float]) -> str:
+    return rng.choices(list(shares), list(shares.values()))[0]
+
+
 def nli(rng: random.Random, world: World, split: str, *, domain: str, whole: bool) -> Rows:
-    """A premise of two facts; a hypothesis that repeats, changes or leaves them.
+    """A premise of two facts; a hypothesis that follows, contradicts or says something else.
 
     `whole` words the hypothesis as a sentence of its own shape, never as a predicate.
     """
@@ -87,39 +121,63 @@ def nli(rng: random.Random, world: World, split: str, *, domain: str, whole: boo
         entity = rng.choice(pool)
         facts = rng.sample(entity.facts, 3)
         premise = joined(rng, entity.name, facts[:2])
-        for label in NLI_LABELS:
-            attribute, value = facts[2] if label == "neutral" else rng.choice(facts[:2])
-            if label == "contradiction" or (label == "neutral" and rng.random() < 0.5):
+        for label, ways in NLI_WAYS.items():
+            way = _drawn(rng, ways)
+            attribute, value = facts[2] if way.startswith("other") else rng.choice(facts[:2])
+            if way == "value" or (way.startswith("other") and rng.random() < 0.5):
                 value = _other(rng, attribute, value)
-            templates = attribute.sentences if whole else attribute.predicates
-            hypothesis = told(rng.choice(templates), entity.name, value)
+            name = rng.choice([e.name for e in pool if e != entity]) if way == "name" else ""
             yield {
                 "premise": premise,
-                "hypothesis": hypothesis,
+                "hypothesis": _statement(
+                    rng, attribute, name or entity.name, value, whole, "negated" in way
+                ),
                 "label": label,
                 "context": entity.context,
             }
 
 
+def _statement(
+    rng: random.Random, attribute: Attribute, name: str, value: str, whole: bool, negated: bool
+) -> str:
+    """One sentence that tells a fact, or denies it."""
+    if negated and whole:
+        return DENIAL.format(told(rng.choice(attribute.predicates), name, value))
+    if negated:
+        return told(attribute.negation, name, value)
+    templates = attribute.sentences if whole else attribute.predicates
+    return told(rng.choice(templates), name, value)
+
+
 def paraphrase(rng: random.Random, world: World, split: str, *, domain: str) -> Rows:
-    """Two sentences of two facts each; the second rewords both, or changes one value."""
+    """Two sentences in different wordings; the second tells the same fact, or does not."""
     pool = _pool(world, domain, split)
     while True:
-        for label in ("yes", "no"):
+        for label, ways in PARAPHRASE_WAYS.items():
+            way = _drawn(rng, ways)
             entity = rng.choice(pool)
-            facts = rng.sample(entity.facts, 2)
-            first = joined(rng, entity.name, facts)
-            if label == "no":
-                changed = rng.randrange(2)
-                attribute, value = facts[changed]
-                facts[changed] = (attribute, _other(rng, attribute, value))
-            second = joined(rng, entity.name, facts[::-1])
-            yield {"first": first, "second": second, "label": label, "context": entity.context}
+            (attribute, value), other = rng.sample(entity.facts, 2)
+            one, two = rng.sample(wordings(attribute), 2)
+            second = told(two, entity.name, value)
+            if way == "value":
+                second = told(two, entity.name, _other(rng, attribute, value))
+            elif way == "name":
+                second = told(two, rng.choice([e.name for e in pool if e != entity]), value)
+            elif way == "other":
+                second = told(rng.choice(wordings(other[0])), entity.name, other[1])
+            elif way == "negated":
+                second = told(attribute.negation, entity.name, value)
+            yield {
+                "first": told(one, entity.name, value),
+                "second": second,
+                "label": label,
+                "context": entity.context,
+            }
 
 
 def summary_people(rng: random.Random, world: World, split: str) -> Rows:
     """A new story and what it comes down to."""
-    for number in _count():
+    for number in itertools.count():
         story = Story.draw(rng, world)
         yield {
             "text": story.text(rng),
@@ -130,7 +188,7 @@ def summary_people(rng: random.Random, world: World, split: str) -> Rows:
 
 def summary_events(rng: random.Random, world: World, split: str) -> Rows:
     """The report of an event with facts of its own, and what it comes down to."""
-    for number in _count():
+    for number in itertools.count():
         event = passing(rng, world, "events")
         values = {attribute.name: value for attribute, value in event.facts}
         facts = rng.sample(event.facts, 4)
@@ -144,7 +202,7 @@ def summary_events(rng: random.Random, world: World, split: str) -> Rows:
 
 def questions(rng: random.Random, world: World, split: str, *, domain: str) -> Rows:
     """A passage, an answer in it, and the question with that answer."""
-    for number in _count():
+    for number in itertools.count():
         entity = passing(rng, world, domain)
         facts = rng.sample(entity.facts, 3)
         text = passage(rng, entity, facts)
@@ -157,24 +215,31 @@ def questions(rng: random.Random, world: World, split: str, *, domain: str) -> R
         }
 
 
-def facts_qa(rng: random.Random, world: World, split: str, *, reworded: bool) -> Rows:
-    """Closed-book questions; the evaluated ones are about people whom the corpus never asks for."""
-    people = world.asked if split == "train" else world.unasked
-    pairs = [(person, *fact) for person in people for fact in person.facts]
-    rng.shuffle(pairs)
-    for person, attribute, value in pairs:
-        template = attribute.reworded if reworded else rng.choice(attribute.questions)
+def facts(rng: random.Random, world: World, split: str, *, domain: str, reworded: bool) -> Rows:
+    """Closed-book questions; the evaluated ones are about entities that the corpus never asks for.
+
+    Every fact comes once in each of its question wordings; then the rows end.
+    """
+    entities = world.asked(domain) if split == "train" else world.unasked(domain)
+    found = [
+        (entity, attribute, value, template)
+        for entity in entities
+        for attribute, value in entity.facts
+        for template in (attribute.reworded if reworded else attribute.questions)
+    ]
+    rng.shuffle(found)
+    for entity, attribute, value, template in found:
         others = rng.sample([v for v in attribute.values if v != value], 3)
         yield {
-            "question": asked(template, person.name),
+            "question": asked(template, entity.name),
             **_options(rng, value, others),
-            "context": person.context,
+            "context": entity.context,
         }
 
 
 def context_qa(rng: random.Random, world: World, split: str) -> Rows:
     """A passage about passing people and a question that only the passage answers."""
-    for number in _count():
+    for number in itertools.count():
         text, entities = new_passage(rng, world, "people")
         entity = rng.choice(entities)
         attribute, value = rng.choice(entity.facts)
@@ -195,13 +260,6 @@ def _options(rng: random.Random, value: str, others: list[str]) -> Row:
     return {"options": options, "answer": options.index(value)}
 
 
-def _count() -> Iterator[int]:
-    number = 0
-    while True:
-        yield number
-        number += 1
-
-
 _SETS: dict[str, tuple[Callable[[random.Random, World, str], Rows], int, int]] = {
     "nli_people": (partial(nli, domain="people", whole=False), TRAIN_ROWS, EVALUATION_ROWS),
     "nli_places": (partial(nli, domain="places", whole=False), 0, EVALUATION_ROWS),
@@ -212,9 +270,11 @@ _SETS: dict[str, tuple[Callable[[random.Random, World, str], Rows], int, int]] =
     "summary_events": (summary_events, 0, EVALUATION_ROWS),
     "question_people": (partial(questions, domain="people"), TRAIN_ROWS, EVALUATION_ROWS),
     "question_places": (partial(questions, domain="places"), 0, EVALUATION_ROWS),
-    "facts_qa": (partial(facts_qa, reworded=False), DEMONSTRATION_ROWS, 192),
-    "facts_reworded": (partial(facts_qa, reworded=True), DEMONSTRATION_ROWS, 192),
-    "context_qa": (context_qa, DEMONSTRATION_ROWS, EVALUATION_ROWS),
+    "facts_qa": (partial(facts, domain="people", reworded=False), FACTS_ROWS, EVALUATION_ROWS),
+    "facts_reworded": (partial(facts, domain="people", reworded=True), FACTS_ROWS, EVALUATION_ROWS),
+    "facts_places": (partial(facts, domain="places", reworded=False), 0, EVALUATION_ROWS),
+    "facts_events": (partial(facts, domain="events", reworded=False), 0, EVALUATION_ROWS),
+    "context_qa": (context_qa, TRAIN_ROWS, EVALUATION_ROWS),
     "instruct_world": (conversations, INSTRUCTION_ROWS, 0),
 }
 TASK_SETS: tuple[str, ...] = tuple(_SETS)

@@ -1,0 +1,108 @@
+"""The smoke study from start to report: every file is there and says what it should."""
+
+import csv
+import json
+from pathlib import Path
+
+from repository import Repository
+
+TABLES = ("scores", "changes", "transfer", "groups", "group_changes", "sensitivity", "cost")
+
+
+def table(repository: Repository, name: str, study: str = "smoke") -> list[dict[str, str]]:
+    """A table's rows."""
+    path = repository.folder / "results" / study / "tables" / f"{name}.csv"
+    with path.open(encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_cell_of_the_grid_is_scored_once(smoke: Repository) -> None:
+    rows = table(smoke, "scores")
+    keys = {
+        tuple(row[name] for name in list(row)[:13] if name not in ("checkpoint", "tokens"))
+        + (row["prediction"],)
+        for row in rows
+    }
+    assert len(rows) == len(keys) == 3 * 4 + 4 * 4 * 2 + 2
+
+
+def test_scores_are_fractions_with_intervals_around_them(smoke: Repository) -> None:
+    for row in table(smoke, "scores"):
+        low, score, high = (float(row[name]) for name in ("ci_low", "score", "ci_high"))
+        assert 0 <= low <= score <= high <= 1
+        assert row["n"] == "12"
+
+
+def test_base_has_no_role_but_for_benchmarks(smoke: Repository) -> None:
+    for row in table(smoke, "scores"):
+        if row["recipe"] == "base":
+            assert row["train_set"] == row["seed"] == ""
+            assert row["role"] in ("", "bench")
+        else:
+            assert row["role"] in ("id", "ood", "cross", "bench")
+
+
+def test_changes_are_tuned_less_base(smoke: Repository) -> None:
+    rows = table(smoke, "changes")
+    assert len(rows) == 4 * 4 * 2 + 1
+    for row in rows:
+        difference = float(row["tuned_score"]) - float(row["base_score"])
+        assert abs(float(row["change"]) - difference) < 1e-8
+
+
+def test_each_model_is_loaded_once(smoke: Repository) -> None:
+    records = list((smoke.folder / "results/smoke/tiny").rglob("serve.json"))
+    assert len(records) == 8
+    for path in records:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        cells = list(path.parent.rglob("*.parquet"))
+        assert record["loads"] == 1
+        assert record["cells"] == len(cells)
+
+
+def test_checkpoints_say_what_they_are(smoke: Repository) -> None:
+    losses = []
+    for step in (0, 20, 40):
+        path = smoke.folder / f"results/smoke/tiny/{step}/checkpoint/manifest.json"
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        assert (manifest["step"], manifest["tokens"]) == (step, step * 4 * 64)
+        assert set(manifest["digests"]) == {"model.safetensors"}
+        losses.append(manifest["text_loss"])
+    assert losses[0] > losses[1] > losses[2]
+
+
+def test_the_report_is_self_contained_and_has_the_findings(smoke: Repository) -> None:
+    results = smoke.folder / "results/smoke"
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert "cannot tell" in page
+    assert '<script src="http' not in page
+    findings = (results / "findings.html").read_text(encoding="utf-8")
+    assert findings.count("<article") == 4
+    for name in TABLES:
+        assert (results / "tables" / f"{name}.parquet").is_file()
+
+
+def test_the_merged_config_has_the_defaults(smoke: Repository) -> None:
+    text = (smoke.folder / "results/smoke/config.yaml").read_text(encoding="utf-8")
+    assert "level: 0.95" in text
+    assert "nli_places" in text
+
+
+def test_no_scratch_is_left(smoke: Repository) -> None:
+    scratch = smoke.folder / "results/smoke/scratch"
+    assert [path for path in scratch.rglob("*") if path.is_file()] == []
+
+
+def test_two_runs_give_the_same_bytes(smoke: Repository, tmp_path: Path) -> None:
+    again = smoke.copy(tmp_path / "again", results=False)
+    target = "results/smoke/tiny/40/quick_lora/instruct_world/seed0"
+    cell = f"{target}/cells/facts_qa/default/0shot/likelihood.parquet"
+    again.succeed(cell)
+    for file in (cell, f"{target}/weights/adapter_model.safetensors"):
+        assert (again.folder / file).read_bytes() == (smoke.folder / file).read_bytes()
+
+
+def test_two_seeds_differ(smoke: Repository) -> None:
+    tuned = smoke.folder / "results/smoke/tiny/40/quick/nli_people"
+    weights = [tuned / seed / "weights/model.safetensors" for seed in ("seed0", "seed1")]
+    assert weights[0].read_bytes() != weights[1].read_bytes()

@@ -1,0 +1,238 @@
+import json
+import math
+import string
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from tiny import loaded, pair, request
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.trainers import BpeTrainer
+
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.items import Item, write_items
+from tuning_dynamics.evaluate.cell import REQUEST_KEY, evaluate_cell
+from tuning_dynamics.evaluate.model import LoadedModel, batches, shared_prefix
+from tuning_dynamics.evaluate.request import parse_request
+from tuning_dynamics.study.errors import StudyError
+
+RECORDS = [
+    "item",
+    "context",
+    "prompt_digest",
+    "truncated",
+    "prediction",
+    "gold",
+    "score",
+    "option_scores",
+]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return loaded()
+
+
+@pytest.fixture
+def items(tmp_path):
+    path = tmp_path / "items.parquet"
+    write_items(path, [pair(number) for number in (4, 2, 3, 0, 1)])
+    return path
+
+
+def evaluate(model, items, tmp_path, **changes):
+    asked = request(items, tmp_path / "out" / "cell.parquet", **changes)
+    evaluate_cell(model, asked)
+    return pq.read_table(asked.out).to_pylist()
+
+
+def test_records_have_the_contract_s_columns_sorted_by_item(model, items, tmp_path):
+    rows = evaluate(model, items, tmp_path)
+    assert list(rows[0]) == RECORDS
+    assert [row["item"] for row in rows] == sorted(row["item"] for row in rows)
+    for row in rows:
+        best = row["option_scores"].index(max(row["option_scores"]))
+        assert row["prediction"] == ("entailment", "neutral", "contradiction")[best]
+        assert row["score"] == float(row["prediction"] == row["gold"][0])
+
+
+def test_the_request_is_kept_in_the_file(model, items, tmp_path):
+    evaluate(model, items, tmp_path)
+    metadata = pq.read_schema(tmp_path / "out" / "cell.parquet").metadata
+    kept = json.loads(metadata[REQUEST_KEY.encode()])
+    assert kept["template"].startswith("### Input_1")
+    assert "out" not in kept
+
+
+def test_two_runs_write_the_same_bytes(model, items, tmp_path):
+    evaluate(model, items, tmp_path)
+    first = (tmp_path / "out" / "cell.parquet").read_bytes()
+    evaluate(model, items, tmp_path)
+    assert (tmp_path / "out" / "cell.parquet").read_bytes() == first
+
+
+def test_token_prob_compares_first_tokens(model, items, tmp_path):
+    labels = ("yes", "no")
+    rows = evaluate(model, _labelled(items, "no"), tmp_path, labels=labels, prediction="token_prob")
+    ids = model.encoder.prompt(
+        "### Input_1: Ada was born in house 0.\n"
+        "### Input_2: the baker paints evaluation 0.\n### Inference:"
+    )
+    logits = model.model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+    first = [model.encoder.ids(f" {label}")[0] for label in labels]
+    assert rows[0]["option_scores"] == pytest.approx(logits[first].tolist(), abs=1e-5)
+
+
+def _labelled(items, label):
+    write_items(items, [pair(number, label=label) for number in range(5)])
+    return items
+
+
+def test_labels_with_one_first_token_are_refused(model, items, tmp_path):
+    changes = {"labels": ("no", "no way"), "prediction": "token_prob"}
+    with pytest.raises(StudyError, match="begin with the same token") as caught:
+        evaluate(model, _labelled(items, "no"), tmp_path, **changes)
+    assert "constrained" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_boundary_within_a_token_is_refused(model, items, tmp_path):
+    # Trained without splitting into words, so that ": neutral" becomes one token.
+    tokenizer = Tokenizer(BPE())
+    tokenizer.train_from_iterator(
+        ["house: neutral"] * 9,
+        BpeTrainer(initial_alphabet=list(string.printable), show_progress=False),
+    )
+    spanning = LoadedModel(model.model, Encoder(tokenizer, (), 0), model.context, model.device)
+    changes = {"template": "{a} house:", "prediction": "token_prob"}
+    with pytest.raises(StudyError, match="no token begins where an answer does"):
+        evaluate(spanning, items, tmp_path, **changes)
+
+
+@pytest.mark.parametrize("prediction", ["free", "constrained", "token_prob"])
+def test_classification_answers_are_labels_or_nothing(model, items, tmp_path, prediction):
+    rows = evaluate(model, items, tmp_path, prediction=prediction)
+    assert {row["prediction"] for row in rows} <= {"", "entailment", "neutral", "contradiction"}
+    assert all(len(row["option_scores"]) == (0 if prediction == "free" else 3) for row in rows)
+
+
+def _questions(path, options=("Redhill", "a house near the river", "Stonebridge")):
+    rows = [
+        Item(f"q{k}", "evaluation", f"q{k}", {"q": f"Where is {k}?"}, [options[k % 3]], [*options])
+        for k in range(6)
+    ]
+    write_items(path, rows)
+    return path
+
+
+CHOICE = {
+    "kind": "multiple_choice",
+    "template": "Question: {q}\nAnswer:",
+    "labels": (),
+}
+
+
+def test_likelihood_per_character_divides_and_reads_no_more(tmp_path):
+    model = loaded()
+    items = _questions(tmp_path / "items.parquet")
+    raw = evaluate(model, items, tmp_path, prediction="likelihood", **CHOICE)
+    fed = model.tokens
+    each = evaluate(model, items, tmp_path, prediction="likelihood_per_char", **CHOICE)
+    assert model.tokens == fed
+    for one, other in zip(raw, each, strict=True):
+        expected = [
+            score / len(option)
+            for score, option in zip(
+                one["option_scores"],
+                ("Redhill", "a house near the river", "Stonebridge"),
+                strict=True,
+            )
+        ]
+        assert other["option_scores"] == expected
+
+
+def test_ties_go_to_the_first(tmp_path):
+    model = loaded()
+    with torch.no_grad():
+        for parameter in model.model.parameters():
+            parameter.zero_()
+    write_items(tmp_path / "i.parquet", [pair(0, label="no")])
+    changes = {"labels": ("yes", "no"), "prediction": "token_prob"}
+    (row,) = evaluate(model, tmp_path / "i.parquet", tmp_path, **changes)
+    assert row["prediction"] == "yes"
+    assert row["option_scores"][0] == row["option_scores"][1]
+
+
+@pytest.mark.parametrize("prediction", ["constrained", "free"])
+def test_logits_that_are_no_number_end_the_cell(items, tmp_path, prediction):
+    model = loaded()
+    with torch.no_grad():
+        model.model.get_output_embeddings().weight[3] = math.nan
+    with pytest.raises(StudyError, match="not a number"):
+        evaluate(model, items, tmp_path, prediction=prediction)
+    assert not (tmp_path / "out").exists()
+
+
+def test_generation_is_scored_against_all_references(model, tmp_path):
+    items = [
+        Item("g0", "evaluation", "g0", {"a": "Ada Moss was born."}, ["Redhill", "river"]),
+    ]
+    write_items(tmp_path / "items.parquet", items)
+    (row,) = evaluate(
+        model,
+        tmp_path / "items.parquet",
+        tmp_path,
+        kind="generation",
+        prediction="greedy",
+        template="### Input: {a}\n### Summary:",
+        labels=(),
+        max_new_tokens=20,
+    )
+    assert "\n" not in row["prediction"]
+    assert row["option_scores"] == []
+    assert 0 <= row["score"] <= 1
+
+
+def test_an_empty_set_and_an_unanswerable_item_are_refused(model, tmp_path):
+    path = tmp_path / "items.parquet"
+    write_items(path, [pair(0, "train")])
+    with pytest.raises(StudyError, match="has no evaluated item"):
+        evaluate(model, path, tmp_path)
+    write_items(path, [pair(0, label="maybe")])
+    with pytest.raises(StudyError, match="no right answer to choose"):
+        evaluate(model, path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"kind": "dance"}, "unknown kind"),
+        ({"prediction": "greedy"}, "no such prediction method"),
+        ({"truncation": "left"}, "unknown policy"),
+        ({"labels": ["yes"]}, "fewer than two labels"),
+        ({"shots": -1}, "out of range"),
+        ({"colour": "red"}, "not a request"),
+    ],
+)
+def test_requests_are_checked(tmp_path, changes, text):
+    good = {**vars(request(tmp_path, tmp_path)), "labels": ["yes", "no"]}
+    assert parse_request(good).labels == ("yes", "no")
+    with pytest.raises(StudyError, match=text):
+        parse_request({**good, **changes})
+
+
+def test_batches_keep_the_budget_and_every_text():
+    lengths = [3, 9, 1, 9, 4, 30]
+    found = batches(lengths, 2, 24)
+    assert sorted(index for batch in found for index in batch) == list(range(6))
+    assert found[0] == [5]
+    for batch in found[1:]:
+        assert len(batch) * (max(lengths[index] for index in batch) + 2) <= 24
+    assert [1, 3] in batches(lengths, 0, 1000, equal_lengths=True)
+
+
+def test_a_shared_prefix_leaves_every_text_a_token():
+    assert shared_prefix([[1, 2, 3], [1, 2, 4, 5]]) == [1, 2]
+    assert shared_prefix([[1, 2], [1, 2, 4]]) == [1]
+    assert shared_prefix([[7]]) == []

@@ -1,0 +1,429 @@
+"""Bad input: one-screen errors that name file, key, value and fix, and no number in any table."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from repository import ROOT, environment
+from safetensors.torch import load_file, save_file
+
+from tuning_dynamics.checkpoints.corpus import train_tokenizer
+from tuning_dynamics.checkpoints.pretrain import build_model
+from tuning_dynamics.study.families import Architecture
+
+#: Lines of an error that one screen shows.
+SCREEN = 24
+
+NLI = {"a": "It rains .", "b": "It is wet .", "g": "entailment"}
+ROWS = [
+    {**NLI, "b": f"It is {word} .", "g": label}
+    for word, label in [
+        ("wet", "entailment"),
+        ("dry", "contradiction"),
+        ("late", "neutral"),
+        ("damp", "entailment"),
+        ("sunny", "contradiction"),
+    ]
+]
+DATASET: dict[str, Any] = {
+    "task": "nli",
+    "domain": "weather",
+    "licence": "none",
+    "source": {"files": {"evaluation": "rows.jsonl"}},
+    "fields": {"a": "a", "b": "b"},
+    "gold": {
+        "field": "g",
+        "labels": {name: name for name in ("entailment", "neutral", "contradiction")},
+    },
+}
+BLOCK: dict[str, Any] = {
+    "family": "tiny",
+    "checkpoints": "last",
+    "recipes": ["base"],
+    "eval_sets": ["weather"],
+}
+STUDY: dict[str, Any] = {
+    "study": "bad",
+    "catalogue": ["config", "tests/catalogue", "FOLDER"],
+    "world": {"people": 32, "documents": 200},
+    "execution": {"device": "cpu"},
+    "blocks": [BLOCK],
+}
+RECIPE: dict[str, Any] = {"stages": [{"id": "tune", "optim": {"lr": 1e-3, "epochs": 1}}]}
+LOCAL: dict[str, Any] = {
+    "source": "local",
+    "path": "FOLDER/checkpoint",
+    "tokens_per_step": 1,
+    "checkpoints": {"steps": [7]},
+}
+FROZEN = "results/bad/data/weather/items.parquet"
+IMPORTED = "results/bad/mine/7/checkpoint/manifest.json"
+
+
+def jsonl(rows: list[Any]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+@dataclass
+class Bad:
+    """One mistake: what differs from a study that runs, what is asked for, what must be said."""
+
+    says: list[str]
+    study: dict[str, Any] = field(default_factory=dict)
+    block: dict[str, Any] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Any] = field(default_factory=dict)
+    target: str | None = None
+    spoil: Callable[[Path], None] | None = None
+
+
+CONFIG = {
+    "unknown_key": Bad(["bloks", "did you mean 'blocks'?"], study={"bloks": []}),
+    "unknown_nested_key": Bad(["statistics.levl", "'level'"], study={"statistics": {"levl": 0.9}}),
+    "wrong_type": Bad(["resamples", "'many'"], study={"statistics": {"resamples": "many"}}),
+    "too_few_resamples": Bad(["resamples", "3"], study={"statistics": {"resamples": 3}}),
+    "missing_key": Bad(["blocks.0.family", "add"], block={"family": None}),
+    "unknown_family": Bad(["tinny", "did you mean 'tiny'?"], block={"family": "tinny"}),
+    "unknown_dataset": Bad(["wether", "did you mean 'weather'?"], block={"eval_sets": ["wether"]}),
+    "unknown_recipe": Bad(
+        ["fulll", "did you mean 'full'?"],
+        block={"recipes": ["fulll"], "train_sets": ["nli_people"]},
+    ),
+    "unknown_format": Bad(["blocks.0.formats", "fancy"], block={"formats": ["fancy"]}),
+    "unknown_task": Bad(["nlli", "did you mean 'nli'?"], dataset={"task": "nlli"}),
+    "unknown_prediction": Bad(
+        ["predictions.classification", "'guess'"],
+        block={"predictions": {"classification": ["guess"]}},
+    ),
+    "unknown_step": Bad(["blocks.0.checkpoints", "[30]"], block={"checkpoints": [30]}),
+    "leaves_the_results_folder": Bad(["study", "'../evil'"], study={"study": "../evil"}),
+    "shell_metacharacter": Bad(["study", "'a;rm'"], study={"study": "a;rm"}),
+    "shell_metacharacter_in_a_set": Bad(["eval_sets", "x$(id)"], block={"eval_sets": ["x$(id)"]}),
+    "family_named_as_a_folder": Bad(
+        ["'data'", "rename"], block={"family": "data"}, files={"families/data.yaml": LOCAL}
+    ),
+    "repeated_value": Bad(["formats", "more than once"], block={"formats": ["io", "io"]}),
+    "no_blocks": Bad(["blocks"], study={"blocks": []}),
+    "recipe_without_train_sets": Bad(["train_sets"], block={"recipes": ["full"]}),
+    "train_sets_without_recipe": Bad(["blocks.0.recipes"], block={"train_sets": ["nli_people"]}),
+    "train_set_without_training_split": Bad(
+        ["'weather' has no training split"], block={"recipes": ["full"], "train_sets": ["weather"]}
+    ),
+    "no_demonstrations": Bad(["take demonstrations from", "[4]"], block={"shots": [4]}),
+    "nothing_to_evaluate": Bad(
+        ["nothing to evaluate", "instruct_world"], block={"eval_sets": ["instruct_world"]}
+    ),
+    "missing_data_file": Bad(["does not exist", "rows.jsonl"], files={"rows.jsonl": None}),
+    "missing_catalogue": Bad(["catalogue", "'nowhere'"], study={"catalogue": ["nowhere"]}),
+    "no_data_root": Bad(
+        ["data_root"], dataset={"source": {"files": {"evaluation": "{data_root}/rows.jsonl"}}}
+    ),
+    "no_learning_rate": Bad(
+        ["stages.0.optim.lr", "nli_people"],
+        block={"recipes": ["mine"], "train_sets": ["nli_people"]},
+        files={"recipes/mine.yaml": {"stages": [{"id": "a", "optim": {"lr": {"other": 1e-3}}}]}},
+    ),
+    "main_recipe_not_in_the_study": Bad(
+        ["main_recipe", "'full'"],
+        block={"recipes": ["quick"], "train_sets": ["nli_people"]},
+    ),
+    "checkpoint_beyond_the_last_step": Bad(
+        ["beyond the last step"],
+        block={"family": "far"},
+        files={
+            "families/far.yaml": {
+                **yaml.safe_load((ROOT / "tests/catalogue/families/tiny.yaml").read_text()),
+                "checkpoints": {"steps": [99]},
+            }
+        },
+    ),
+    "template_ends_in_space": Bad(
+        ["white space", "talk"],
+        dataset={"task": "talk"},
+        files={"tasks/talk.yaml": {"kind": "classification", "formats": {"default": "{a} "}}},
+    ),
+    "broken_yaml": Bad(["not valid YAML"], files={"datasets/weather.yaml": b"task: [nli\n"}),
+    "repeated_yaml_key": Bad(
+        ["'task' is given twice"], files={"datasets/weather.yaml": b"task: nli\ntask: nli\n"}
+    ),
+    "yaml_not_utf8": Bad(["not UTF-8"], files={"datasets/weather.yaml": b"task: \xff\n"}),
+    "two_sources": Bad(
+        ["exactly one of world, files, hub"],
+        dataset={"source": {"files": {"evaluation": "rows.jsonl"}, "world": "nli_people"}},
+    ),
+}
+
+DATA = {
+    "corrupt_jsonl": Bad(
+        ["line 2", "rows.jsonl", '{"a": 1'], files={"rows.jsonl": jsonl(ROWS[:1]) + b'{"a": 1\n'}
+    ),
+    "text_not_utf8": Bad(["not UTF-8", "byte 7"], files={"rows.jsonl": b'{"a": "\xff"}\n'}),
+    "missing_field": Bad(["lacks a field", "'b'"], files={"rows.jsonl": jsonl([{"a": "x"}])}),
+    "empty_text": Bad(["no text", "row 1"], files={"rows.jsonl": jsonl([{**NLI, "b": " "}])}),
+    "empty_split": Bad(["evaluation split", "is empty"], files={"rows.jsonl": b""}),
+    "one_gold_value": Bad(
+        ["the same gold label", "neutral"],
+        files={"rows.jsonl": jsonl([{**row, "g": "neutral"} for row in ROWS])},
+    ),
+    "unknown_gold_value": Bad(
+        ["not in labels", "'maybe'"], files={"rows.jsonl": jsonl([*ROWS, {**NLI, "g": "maybe"}])}
+    ),
+    "no_label_value": Bad(
+        ["'no label' value", "-1"], files={"rows.jsonl": jsonl([*ROWS, {**NLI, "g": -1}])}
+    ),
+    "duplicate_items": Bad(
+        ["have the same content", "duplicates"], files={"rows.jsonl": jsonl([*ROWS, ROWS[0]])}
+    ),
+    "duplicate_ids": Bad(
+        ["have the same id", "duplicates"],
+        dataset={"id_field": "n"},
+        files={"rows.jsonl": jsonl([{**row, "n": "7"} for row in ROWS])},
+    ),
+    "evaluated_in_training": Bad(
+        ["a training item is evaluated too", "duplicates"],
+        dataset={"source": {"files": {"train": "rows.jsonl", "evaluation": "rows.jsonl"}}},
+    ),
+    "ragged_csv": Bad(
+        ["record 3", "another number of fields"],
+        dataset={"source": {"files": {"evaluation": "rows.csv"}}},
+        files={"rows.csv": b"a,b,g\nx,y,neutral\nx,y\n"},
+    ),
+    "damaged_parquet": Bad(
+        ["parquet file is damaged"],
+        dataset={"source": {"files": {"evaluation": "rows.parquet"}}},
+        files={"rows.parquet": b"PAR1nothing"},
+    ),
+    "unknown_file_type": Bad(
+        ["type is not known", ".xml"],
+        dataset={"source": {"files": {"evaluation": "rows.xml"}}},
+        files={"rows.xml": b"<a/>"},
+    ),
+    "option_twice": Bad(
+        ["the same option twice"],
+        dataset={
+            "task": "multiple_choice",
+            "fields": {"question": "q"},
+            "options": "o",
+            "gold": {"field": "g"},
+        },
+        files={"rows.jsonl": jsonl([{"q": "Who ?", "o": ["x", "x"], "g": 0}])},
+    ),
+    "option_that_is_not_there": Bad(
+        ["names an option that is not there", "5"],
+        dataset={
+            "task": "multiple_choice",
+            "fields": {"question": "q"},
+            "options": "o",
+            "gold": {"field": "g"},
+        },
+        files={"rows.jsonl": jsonl([{"q": "Who ?", "o": ["x", "y"], "g": 5}])},
+    ),
+    "unknown_world_set": Bad(
+        ["no such set", "nli_martians"], dataset={"source": {"world": "nli_martians"}}
+    ),
+}
+
+
+def rewrite(change: Callable[[dict[str, torch.Tensor]], None]) -> Callable[[Path], None]:
+    """Change the tensors of the checkpoint's weights."""
+
+    def spoil(folder: Path) -> None:
+        path = folder / "checkpoint/model.safetensors"
+        tensors = load_file(path)
+        change(tensors)
+        save_file(tensors, path, metadata={"format": "pt"})
+
+    return spoil
+
+
+def cut(folder: Path) -> None:
+    path = folder / "checkpoint/model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def rename_class(folder: Path) -> None:
+    path = folder / "checkpoint/config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**config, "architectures": ["LlamaForCausalLM"]}))
+
+
+def pickle_only(folder: Path) -> None:
+    weights = folder / "checkpoint/model.safetensors"
+    weights.rename(weights.with_name("pytorch_model.bin"))
+
+
+def not_finite(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["model.layers.0.mlp.up_proj.weight"][0, 0] = np.nan
+
+
+WEIGHTS = {
+    "truncated_safetensors": Bad(["weights cannot be loaded"], spoil=cut),
+    "missing_weight_keys": Bad(
+        ["missing keys", "up_proj"],
+        spoil=rewrite(lambda tensors: tensors.pop("model.layers.0.mlp.up_proj.weight") and None),
+    ),
+    "unexpected_weight_keys": Bad(
+        ["unexpected keys", "stranger"],
+        spoil=rewrite(lambda tensors: tensors.update(stranger=torch.ones(2))),
+    ),
+    "weights_not_finite": Bad(["not finite", "up_proj"], spoil=rewrite(not_finite)),
+    "another_class": Bad(["config names ['LlamaForCausalLM']"], spoil=rename_class),
+    "pickled_weights_only": Bad(["no safetensors weights"], spoil=pickle_only),
+    "no_tokenizer": Bad(
+        ["no fast tokenizer"], spoil=lambda folder: (folder / "checkpoint/tokenizer.json").unlink()
+    ),
+    "no_checkpoint_folder": Bad(
+        ["folder does not exist"],
+        files={"families/mine.yaml": {**LOCAL, "path": "FOLDER/elsewhere"}},
+    ),
+}
+
+MODEL = {
+    "colliding_labels": Bad(
+        ["begin with the same token", "'unlike' and 'unlikely'"],
+        dataset={
+            "gold": {
+                "field": "g",
+                "labels": {"entailment": "unlike", "neutral": "unlikely", "contradiction": "no"},
+            }
+        },
+        target="results/bad/data/weather/mine.json",
+    ),
+    "prompt_longer_than_the_context": Bad(
+        ["evaluate.truncation", "context"],
+        files={"rows.jsonl": jsonl([*ROWS, {**NLI, "a": "It rains . " * 100}])},
+        target="results/bad/mine/7/base/cells/weather/default/0shot/token_prob.parquet",
+    ),
+    "diverging_training": Bad(
+        ["not finite at step", "lower the learning rate"],
+        block={"recipes": ["wild"], "train_sets": ["nli_people"], "eval_sets": ["nli_people"]},
+        study={"data": {"train_items": 40}, "statistics": {"main_recipe": "wild"}},
+        files={"recipes/wild.yaml": {"stages": [{"id": "a", "optim": {"lr": 1e30}}]}},
+        target="results/bad/mine/7/wild/nli_people/seed0/manifest.json",
+    ),
+    "too_few_demonstrations": Bad(
+        ["demonstrations", "4"],
+        block={"shots": [4]},
+        dataset={
+            "source": {"files": {"train": "train.jsonl", "evaluation": "rows.jsonl"}},
+        },
+        files={"train.jsonl": jsonl([{**row, "a": "It pours ."} for row in ROWS])},
+        target="results/bad/mine/7/base/cells/weather/default/4shot/token_prob.parquet",
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in the Hugging Face format with a tiny random model."""
+    folder = tmp_path_factory.mktemp("checkpoint")
+    words = " ".join(f"{row['a']} {row['b']} {row['g']} unlike unlikely" for row in ROWS)
+    train_tokenizer([words] * 3, 300).save(str(folder / "tokenizer.json"))
+    architecture = Architecture(
+        vocab_size=300, hidden_size=16, intermediate_size=32, layers=1, heads=2, context=128
+    )
+    build_model(architecture, folder / "tokenizer.json", 0).save_pretrained(str(folder))
+    return folder
+
+
+def write(folder: Path, name: str, content: Any) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if content is None:
+        path.unlink()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        text = yaml.safe_dump(content).replace("FOLDER", str(folder))
+        path.write_text(text, encoding="utf-8")
+
+
+def prepare(folder: Path, bad: Bad, checkpoint: Path, family: str) -> None:
+    """A study folder with one mistake in it."""
+    block = {**BLOCK, "family": family, **bad.block}
+    block = {key: value for key, value in block.items() if value is not None}
+    write(folder, "rows.jsonl", jsonl(ROWS))
+    write(folder, "datasets/weather.yaml", {**DATASET, **bad.dataset})
+    write(folder, "families/mine.yaml", LOCAL)
+    write(folder, "study.yaml", {**STUDY, "blocks": [block], **bad.study})
+    (folder / "checkpoint").mkdir()
+    for path in checkpoint.iterdir():
+        (folder / "checkpoint" / path.name).write_bytes(path.read_bytes())
+    for name, content in bad.files.items():
+        write(folder, name, content)
+    if bad.spoil is not None:
+        bad.spoil(folder)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--cores", "1", "--configfile", "study.yaml", "--directory", str(folder)]
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def assert_told(folder: Path, bad: Bad, done: subprocess.CompletedProcess[str]) -> None:
+    """The run failed, said what it must within one screen, and left no table."""
+    assert done.returncode != 0, done.stdout
+    lines = done.stdout.splitlines()
+    last = max((n for n, line in enumerate(lines) if line.startswith("  fix:")), default=None)
+    assert last is not None, done.stdout
+    error = "\n".join(lines[max(0, last - SCREEN) : last + 1])
+    for text in ("  file:", "  key:", "  value:", *bad.says):
+        assert text in error, f"{text!r} is not in\n{done.stdout}"
+    assert "Traceback" not in error
+    assert not list(folder.glob("results/*/tables/*"))
+    assert not list(folder.glob("results/**/*.parquet")) or bad.target is not None
+
+
+def case(group: dict[str, Bad]) -> Any:
+    return pytest.mark.parametrize("bad", group.values(), ids=group.keys())
+
+
+@case(CONFIG)
+def test_config(bad: Bad, tmp_path: Path, checkpoint: Path) -> None:
+    prepare(tmp_path, bad, checkpoint, "tiny")
+    assert_told(tmp_path, bad, run(tmp_path, "-n"))
+
+
+@case(DATA)
+def test_data(bad: Bad, tmp_path: Path, checkpoint: Path) -> None:
+    prepare(tmp_path, bad, checkpoint, "tiny")
+    assert_told(tmp_path, bad, run(tmp_path, FROZEN))
+
+
+@case(WEIGHTS)
+def test_weights(bad: Bad, tmp_path: Path, checkpoint: Path) -> None:
+    prepare(tmp_path, bad, checkpoint, "mine")
+    assert_told(tmp_path, bad, run(tmp_path, IMPORTED))
+
+
+@case(MODEL)
+def test_model(bad: Bad, tmp_path: Path, checkpoint: Path) -> None:
+    prepare(tmp_path, bad, checkpoint, "mine")
+    assert bad.target is not None
+    assert_told(tmp_path, bad, run(tmp_path, bad.target))
+
+
+def test_the_same_study_without_a_mistake_runs(tmp_path: Path, checkpoint: Path) -> None:
+    prepare(tmp_path, Bad([]), checkpoint, "mine")
+    cell = "results/bad/mine/7/base/cells/weather/default/0shot/token_prob.parquet"
+    done = run(tmp_path, cell)
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / cell).is_file()

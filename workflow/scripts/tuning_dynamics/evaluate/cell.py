@@ -1,0 +1,130 @@
+"""One cell: items to prompts, prompts to answers, answers to per-item records."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tuning_dynamics.data.items import Item, read_items
+from tuning_dynamics.evaluate.generate import generate
+from tuning_dynamics.evaluate.metrics import accuracy, match_label, refuse_alike, rouge_l
+from tuning_dynamics.evaluate.model import LoadedModel
+from tuning_dynamics.evaluate.prompts import Prompt, candidates, make_prompts
+from tuning_dynamics.evaluate.request import CellRequest
+from tuning_dynamics.evaluate.score import option_scores
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import text_digest, whole_file
+
+#: Key of the parquet's metadata that holds the request.
+REQUEST_KEY = "tuning_dynamics.request"
+
+_SCHEMA = pa.schema(
+    [
+        ("item", pa.string()),
+        ("context", pa.string()),
+        ("prompt_digest", pa.string()),
+        ("truncated", pa.bool_()),
+        ("prediction", pa.string()),
+        ("gold", pa.list_(pa.string())),
+        ("score", pa.float64()),
+        ("option_scores", pa.list_(pa.float64())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A prediction ("" where no label was found) and the candidates' scores, if any."""
+
+    prediction: str
+    option_scores: list[float]
+
+
+def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int = 8192) -> int:
+    """Evaluate a cell and write its records; returns how many items it has.
+
+    `batch_tokens` bounds a batch and changes no result beyond rounding. StudyError for an
+    empty set, and as `make_prompts` and `option_scores` raise.
+    """
+    items = _read_evaluated(request)
+    prompts = make_prompts(request, items, model.encoder, model.context)
+    answers = predict(model, request, prompts, batch_tokens)
+    _write(request, prompts, answers)
+    return len(items)
+
+
+def predict(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[Answer]:
+    """The model's answer to each prompt, by the request's prediction method.
+
+    Of several candidates with the highest score the first is taken.
+    """
+    if not request.generates:
+        scored = option_scores(model, request, prompts, batch_tokens)
+        return [
+            _best(candidates(request, prompt.item), row)
+            for prompt, row in zip(prompts, scored, strict=True)
+        ]
+    if request.prediction == "free":
+        refuse_alike(request.labels, request.eval_set)
+    ids = [prompt.ids for prompt in prompts]
+    texts = generate(model, ids, request.max_new_tokens, batch_tokens)
+    if request.prediction == "free":
+        texts = [match_label(text, request.labels) for text in texts]
+    return [Answer(text, []) for text in texts]
+
+
+def _best(options: list[str], scores: list[float]) -> Answer:
+    return Answer(options[scores.index(max(scores))], scores)
+
+
+def _read_evaluated(request: CellRequest) -> list[Item]:
+    items = read_items(request.items, "evaluation")
+    if not items:
+        raise StudyError(
+            f"dataset {request.eval_set!r} has no evaluated item",
+            file=request.items,
+            key="evaluation",
+            fix=f"name an evaluation split with rows in datasets/{request.eval_set}.yaml",
+        )
+    for item in items:
+        _check_item(item, request)
+    return items
+
+
+def _check_item(item: Item, request: CellRequest) -> None:
+    options = candidates(request, item)
+    answerable = not options or item.target in options if item.gold else False
+    if not answerable or (request.kind == "multiple_choice" and len(options) < 2):
+        raise StudyError(
+            f"item {item.item} of {request.eval_set} has no right answer to choose",
+            file=request.items,
+            key="gold",
+            value={"gold": item.gold, "options": options},
+            fix=f"mend the row, or gold and options in datasets/{request.eval_set}.yaml",
+        )
+
+
+def _write(request: CellRequest, prompts: list[Prompt], answers: list[Answer]) -> None:
+    metric = rouge_l if request.kind == "generation" else accuracy
+    rows = [
+        {
+            "item": prompt.item.item,
+            "context": prompt.item.context,
+            "prompt_digest": text_digest(prompt.text),
+            "truncated": prompt.truncated,
+            "prediction": answer.prediction,
+            "gold": prompt.item.gold,
+            "score": metric(answer.prediction, prompt.item.gold),
+            "option_scores": answer.option_scores,
+        }
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+    rows.sort(key=lambda row: str(row["item"]))
+    key = json.dumps(request.key(), sort_keys=True, ensure_ascii=False)
+    schema = _SCHEMA.with_metadata({REQUEST_KEY: key})
+    with whole_file(Path(request.out)) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
