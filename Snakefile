@@ -13,7 +13,7 @@ min_version("9.0")
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
-from tuning_dynamics.study.begin import Shown, begin, keep_provenance, lock
+from tuning_dynamics.study.begin import Shown, begin, keep_provenance, lock, serving
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -25,6 +25,7 @@ keep_provenance()
 jobs, code = begin(config, workflow.basedir, workflow.configfiles)
 paths = jobs.paths
 shown = Shown(paths, report)
+serve_command = serving(workflow, jobs)
 
 
 wildcard_constraints:

@@ -66,8 +66,8 @@ def test_two_seeds_give_two_worlds():
     assert task_set(WorldSpec(seed=1), "nli_people") != SETS["nli_people"]
 
 
-def test_there_are_twelve_evaluation_sets_and_instruction_data():
-    assert len(EVALUATED) >= 12
+def test_there_are_fourteen_evaluation_sets_and_instruction_data():
+    assert len(EVALUATED) == 14
     assert set(SETS["instruct_world"]) == {"train"}
 
 
@@ -114,10 +114,30 @@ def test_the_corpus_holds_no_label_no_summary_and_no_reworded_question():
 def test_the_corpus_states_but_never_asks_the_evaluated_facts():
     text = "\n".join(CORPUS)
     world = build(SPEC)
-    for person in world.unasked:
-        assert f" {person.name} " in text
+    for domain in ("people", "places", "events"):
+        for entity in world.unasked(domain):
+            assert entity.name in text
     assert not [r for r in SETS["facts_qa"]["evaluation"] if r["question"] in text]
     assert [r for r in SETS["facts_qa"]["train"] if r["question"] in text]
+
+
+@pytest.mark.parametrize("name", ["facts_places", "facts_events"])
+def test_the_closed_book_part_never_asks_what_is_evaluated(name):
+    closed = "\n".join(d for d in CORPUS if d.startswith("Question:"))
+    assert not [r for r in SETS[name]["evaluation"] if r["question"] in closed]
+
+
+@pytest.mark.parametrize("name", ["nli_people", "nli_places", "nli_reworded"])
+def test_a_denial_is_mostly_and_not_only_a_contradiction(name):
+    rows = SETS[name]["evaluation"]
+    denied = Counter(
+        row["label"]
+        for row in rows
+        if " not " in row["hypothesis"]
+    )
+    share = {label: denied[label] / (len(rows) / 3) for label in ("neutral", "contradiction")}
+    assert 0.4 < share["contradiction"] < 0.8
+    assert 0.05 < share["neutral"] < 0.3
 
 
 def test_answers_of_context_questions_stand_in_the_passage():

@@ -131,9 +131,14 @@ CONFIG = {
         block={"recipes": ["mine"], "train_sets": ["nli_people"]},
         files={"recipes/mine.yaml": {"stages": [{"id": "a", "optim": {"lr": {"other": 1e-3}}}]}},
     ),
+    "tuned_without_base": Bad(
+        ["untuned checkpoint is not", "weather"],
+        block={"recipes": ["quick"], "train_sets": ["nli_people"]},
+        study={"statistics": {"main_recipe": "quick"}},
+    ),
     "main_recipe_not_in_the_study": Bad(
         ["main_recipe", "'full'"],
-        block={"recipes": ["quick"], "train_sets": ["nli_people"]},
+        block={"recipes": ["base", "quick"], "train_sets": ["nli_people"]},
     ),
     "checkpoint_beyond_the_last_step": Bad(
         ["beyond the last step"],
@@ -304,7 +309,7 @@ MODEL = {
     ),
     "diverging_training": Bad(
         ["not finite at step", "lower the learning rate"],
-        block={"recipes": ["wild"], "train_sets": ["nli_people"], "eval_sets": ["nli_people"]},
+        block={"recipes": ["base", "wild"], "train_sets": ["nli_people"], "eval_sets": ["nli_people"]},
         study={"data": {"train_items": 40}, "statistics": {"main_recipe": "wild"}},
         files={"recipes/wild.yaml": {"stages": [{"id": "a", "optim": {"lr": 1e30}}]}},
         target="results/bad/mine/7/wild/nli_people/seed0/manifest.json",

@@ -17,13 +17,12 @@ rule serve:
         paths.log("serve", "{variant}"),
     # No benchmark: a service is ended by a signal, and Snakemake then writes none. The server
     # itself keeps serve.json beside the cells: seconds, loads, cells, tokens, memory.
+    # No params: which server answers is no part of a cell's identity; `cell` has the code's.
     priority: 20  # a variant that is loaded frees its place soonest
     conda:
         "../../envs/evaluate.yaml"
-    params:
-        code=code("evaluate_serve.py"),
-    script:
-        "../scripts/evaluate_serve.py"
+    shell:
+        serve_command + " {wildcards.variant} {input.manifest} {output} {log}"
 
 
 rule cell:

@@ -84,12 +84,11 @@ rule findings:
 
 
 rule pages:
+    """Everything that the report shows."""
     input:
         [paths.table(name) for name in paths.tables],
         jobs.figure_files(),
         paths.findings("html"),
-    """Everything that the report shows."""
-    localrule: True
 
 
 rule report:

@@ -1,13 +1,14 @@
-"""Rule serve: a variant's model, loaded once, answers its cells."""
+"""Rule serve: a variant's model, loaded once, answers its cells.
+
+Started by `shell`, not `script`: Snakemake ends a service by a signal to the process it knows,
+and it knows those of shell commands only.
+"""
+
+import sys
 
 from tuning_dynamics.evaluate.server import serve
-from tuning_dynamics.study.execution import execution_of
 from tuning_dynamics.study.stub import logged
 
-with logged(snakemake.log):
-    serve(
-        snakemake.wildcards.variant,
-        snakemake.input.manifest,
-        snakemake.output[0],
-        execution=execution_of(snakemake.config),
-    )
+device, batch_tokens, variant, manifest, address_file, log = sys.argv[1:]
+with logged(log):
+    serve(variant, manifest, address_file, device=device, batch_tokens=int(batch_tokens))

@@ -14,10 +14,9 @@ import time
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -30,7 +29,14 @@ BACKLOG = 4096
 SLOW_CLIENT = 30.0
 
 
-def serve(variant: str, manifest: str, address_file: str, *, execution: Execution) -> None:
+def serve(
+    variant: str,
+    manifest: str,
+    address_file: str,
+    *,
+    device: Literal["auto", "cpu", "cuda"],
+    batch_tokens: int,
+) -> None:
     """Write `address_file`, load the model of `manifest`, and answer cells until SIGTERM.
 
     Also ends when its parent process is gone. `address_file` then stays as an empty
@@ -50,28 +56,28 @@ def serve(variant: str, manifest: str, address_file: str, *, execution: Executio
             # Before the model is loaded: Snakemake gives a service's file seconds to appear,
             # and cells may wait in line for as long as loading takes.
             write_json(address, {"address": listener.getsockname(), "pid": os.getpid()})
-            _load_and_answer(listener, variant, manifest, address, execution, began)
+            model, cost = _load(variant, manifest, address, device, began)
+            while True:
+                _answer_next(listener, model, batch_tokens, cost)
     finally:
         _leave(address, folder)
 
 
-def _load_and_answer(
-    listener: socket.socket,
+def _load(
     variant: str,
     manifest: str,
     address_file: Path,
-    execution: Execution,
+    device: Literal["auto", "cpu", "cuda"],
     began: float,
-) -> None:
+) -> "tuple[LoadedModel, _Cost]":
     from tuning_dynamics.engine.hardware import prepare_device
     from tuning_dynamics.evaluate.model import load_for_evaluation
 
-    model = load_for_evaluation(manifest, prepare_device(execution.device))
+    model = load_for_evaluation(manifest, prepare_device(device))
     cost = _Cost(address_file.with_name("serve.json"), variant, model, began)
     cost.loaded()
     print(f"{variant}: loaded in {cost.load_seconds:.1f} s", flush=True)
-    while True:
-        _answer_next(listener, model, execution.batch_tokens, cost)
+    return model, cost
 
 
 def _end_on_sigterm(address_file: Path, socket_folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,20 @@ class Shown:
             labels={"page": "findings"},
             caption="../report/findings.rst",
         )
+
+
+def serving(workflow: Any, jobs: Jobs) -> str:
+    """The shell command that starts a variant's server, but for its own arguments.
+
+    Its Python is that of the job's environment where Snakemake deploys one, else the one that
+    runs Snakemake.
+    """
+    deployed = workflow.deployment_settings.deployment_method
+    python = "python" if deployed else shlex.quote(sys.executable)
+    stub = shlex.quote(str(Path(workflow.basedir, "workflow", "scripts", "evaluate_serve.py")))
+    execution = jobs.resolved.study.execution
+    # exec: the signal that ends a service must reach Python, not a shell around it.
+    return f"exec {python} {stub} {execution.device} {execution.batch_tokens}"
 
 
 def keep_provenance(root: Path = Path()) -> None:

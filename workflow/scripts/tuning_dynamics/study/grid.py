@@ -85,6 +85,29 @@ def expand(resolved: ResolvedStudy, file: str) -> Grid:
     return Grid(tuple(sorted(cells, key=Cell.order)))
 
 
+def require_base(grid: Grid, file: str) -> None:
+    """StudyError for a tuned cell that no base cell can be compared with.
+
+    Told before anything runs, as changes.csv could not be made in the end.
+    """
+    compared = {
+        (cell.variant.checkpoint, cell.eval_set, cell.prediction, cell.format)
+        for cell in grid.cells
+        if cell.variant.recipe == "base"
+    }
+    for cell in grid.cells:
+        key = (cell.variant.checkpoint, cell.eval_set, cell.prediction)
+        if not any((*key, name) in compared for name in (cell.format, "default")):
+            raise StudyError(
+                "a tuned model is evaluated where its untuned checkpoint is not",
+                file=file,
+                key="blocks",
+                value=f"{cell.eval_set}, {cell.prediction}, step {cell.variant.step}",
+                fix=f"add a block of recipe base for {cell.variant.family} at this step with the "
+                f"evaluation set {cell.eval_set} and the prediction {cell.prediction}",
+            )
+
+
 def _cells(resolved: ResolvedStudy, block: Block, key: str, file: str) -> Iterator[Cell]:
     _check_block(resolved, block, key, file)
     steps = _steps(resolved, block, key, file)

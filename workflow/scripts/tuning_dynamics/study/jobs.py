@@ -12,7 +12,7 @@ from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import PretrainFamily
-from tuning_dynamics.study.grid import Cell, Checkpoint, Grid, Variant, expand, role
+from tuning_dynamics.study.grid import Cell, Checkpoint, Grid, Variant, expand, require_base, role
 from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.load import dump_merged
 from tuning_dynamics.study.models import ResolvedStudy
@@ -45,6 +45,7 @@ class Jobs:
     def __init__(self, resolved: ResolvedStudy, file: str) -> None:
         self.resolved, self.file = resolved, file
         self.grid: Grid = expand(resolved, file)
+        require_base(self.grid, file)
         self.paths = Paths(resolved.study.study)
         self._check_names()
         self._check_main_recipe()

@@ -10,6 +10,9 @@ from tuning_dynamics.data.world.entities import Entity, World, WorldSpec, build,
 from tuning_dynamics.data.world.wording import Fact, asked, passage
 
 QUESTION = "Question: {question}\nAnswer: {answer}"
+# Numbers of facts told of each entity of a passage. Short ones make reading learnable.
+SHAPES: tuple[tuple[int, ...], ...] = ((1,), (2,), (2,), (3,), (1, 1), (2, 2))
+LONGER_SHAPES: tuple[tuple[int, ...], ...] = ((2,), (3,), (2, 2))
 
 
 def corpus(spec: WorldSpec) -> list[str]:
@@ -51,11 +54,11 @@ def closed_questions(rng: random.Random, world: World) -> str:
 
 
 def context_questions(rng: random.Random, world: World) -> str:
-    """A passage about passing entities, then questions that it answers."""
+    """A passage about passing entities, then a question on each of its facts."""
     text, entities = new_passage(rng, world, a_domain(rng))
     facts = [(entity, fact) for entity in entities for fact in entity.facts]
-    told = rng.sample(facts, len(facts))
-    return "\n".join([text, *[question_pair(rng, entity, [fact]) for entity, fact in told]])
+    pairs = [question_pair(rng, e, [fact]) for e, fact in rng.sample(facts, len(facts))]
+    return "\n".join([text, *pairs])
 
 
 def a_domain(rng: random.Random) -> str:
@@ -77,14 +80,19 @@ def question_pair(rng: random.Random, entity: Entity, facts: Sequence[Fact]) -> 
     return QUESTION.format(question=question, answer=value)
 
 
-def new_passage(rng: random.Random, world: World, domain: str) -> tuple[str, list[Entity]]:
-    """Two to four facts about one or two passing entities, each cut down to the facts told."""
-    count = rng.choice((1, 1, 2))
+def new_passage(
+    rng: random.Random, world: World, domain: str, shapes: Sequence[tuple[int, ...]] = SHAPES
+) -> tuple[str, list[Entity]]:
+    """Facts about one or two passing entities, each cut down to the facts told.
+
+    A shape says how many facts are told of each entity.
+    """
     entities: list[Entity] = []
-    while len(entities) < count:
+    shape = rng.choice(shapes)
+    while len(entities) < len(shape):
         drawn = passing(rng, world, domain)
         if drawn.name not in [entity.name for entity in entities]:
-            told = tuple(rng.sample(drawn.facts, rng.randint(2, 3) if count == 1 else 2))
+            told = tuple(rng.sample(drawn.facts, shape[len(entities)]))
             entities.append(Entity(drawn.name, drawn.domain, drawn.pronoun, told))
     return " ".join(passage(rng, e, list(e.facts)) for e in entities), entities
 
@@ -134,10 +142,10 @@ STORY_LINES = (
 )
 
 SHARES: tuple[tuple[Callable[[random.Random, World], str], float], ...] = (
-    (biography, 0.32),
-    (place_page, 0.09),
-    (event_page, 0.09),
-    (story, 0.05),
-    (closed_questions, 0.15),
-    (context_questions, 0.30),
+    (biography, 0.26),
+    (place_page, 0.07),
+    (event_page, 0.07),
+    (story, 0.04),
+    (closed_questions, 0.13),
+    (context_questions, 0.43),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tuning_dynamics.data.world import lexicon
@@ -17,11 +18,11 @@ class WorldSpec:
     """Sizes of a mini world. Two equal specs give the same world in every process."""
 
     seed: int = 0
-    people: int = 56  # people with lasting facts
+    people: int = 50  # people with lasting facts
     story_people: int = 24  # names that stories and passages reuse with new facts every time
-    places: int = 28
-    events: int = 28
-    documents: int = 24_000  # of the pre-training corpus
+    places: int = 24
+    events: int = 24
+    documents: int = 48_000  # of the pre-training corpus
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class World:
     places: tuple[Entity, ...]
     events: tuple[Entity, ...]
     story_names: tuple[str, ...]
+    story_places: tuple[str, ...]
+    story_events: tuple[str, ...]
     schema: dict[str, tuple[Attribute, ...]]
 
     def known(self, domain: str) -> tuple[Entity, ...]:
@@ -72,21 +75,24 @@ def build(spec: WorldSpec) -> World:
     """Draw names and facts of a world."""
     rng = stream(spec, "entities")
     names = _names(rng, lexicon.NAME_STARTS, lexicon.NAME_ENDS, spec.people + spec.story_people)
-    towns = _names(rng, lexicon.PLACE_STARTS, lexicon.PLACE_ENDS, spec.places)
+    towns_and_others = _names(rng, lexicon.PLACE_STARTS, lexicon.PLACE_ENDS, 2 * spec.places)
+    towns = towns_and_others[: spec.places]
     story_names = tuple(names[spec.people :])
     schema = {
         "people": _filled(lexicon.PEOPLE, "birthplace", towns[:TOWNS]),
         "places": lexicon.PLACES,
         "events": _filled(lexicon.EVENTS, "host", story_names[:HOSTS]),
     }
-    titles = [f"the {kind} in {town}" for town in towns for kind in lexicon.EVENT_KINDS]
-    rng.shuffle(titles)
+    titles = _titles(rng, towns)
+    other_towns = tuple(towns_and_others[spec.places :])
     return World(
         spec=spec,
         people=tuple(entity(rng, n, "people", schema) for n in names[: spec.people]),
         places=tuple(entity(rng, n, "places", schema) for n in towns),
         events=tuple(entity(rng, n, "events", schema) for n in titles[: spec.events]),
         story_names=story_names,
+        story_places=other_towns,
+        story_events=tuple(_titles(stream(spec, "story events"), other_towns)[: spec.events]),
         schema=schema,
     )
 
@@ -104,8 +110,8 @@ def passing(rng: random.Random, world: World, domain: str) -> Entity:
     """An entity of a story: an old name, facts of this story only."""
     names = {
         "people": world.story_names,
-        "places": tuple(place.name for place in world.places),
-        "events": tuple(event.name for event in world.events),
+        "places": world.story_places,
+        "events": world.story_events,
     }
     return entity(rng, rng.choice(names[domain]), domain, world.schema)
 
@@ -114,6 +120,12 @@ def _names(
     rng: random.Random, starts: tuple[str, ...], ends: tuple[str, ...], count: int
 ) -> list[str]:
     return rng.sample([start + end for start in starts for end in ends], count)
+
+
+def _titles(rng: random.Random, towns: Sequence[str]) -> list[str]:
+    titles = [f"the {kind} in {town}" for town in towns for kind in lexicon.EVENT_KINDS]
+    rng.shuffle(titles)
+    return titles
 
 
 def _filled(

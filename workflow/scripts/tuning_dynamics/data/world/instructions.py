@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tuning_dynamics.data.world.corpus import Story, new_passage
+from tuning_dynamics.data.world.corpus import LONGER_SHAPES, Story, new_passage
 from tuning_dynamics.data.world.entities import World
 from tuning_dynamics.data.world.wording import asked, joined, passage, told, wordings
 
@@ -63,7 +63,8 @@ def reword(rng: random.Random, world: World) -> tuple[list[Turn], str]:
 
 def answer_from_passage(rng: random.Random, world: World) -> tuple[list[Turn], str]:
     """A passage and one or two questions that it answers."""
-    text, entities = new_passage(rng, world, rng.choice(("people", "places", "events")))
+    domain = rng.choice(("people", "places", "events"))
+    text, entities = new_passage(rng, world, domain, LONGER_SHAPES)
     facts = [(entity, *fact) for entity in entities for fact in entity.facts]
     turns: list[Turn] = []
     for entity, attribute, value in rng.sample(facts, rng.randint(1, 2)):

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from tuning_dynamics.data.world.corpus import Story, new_passage
+from tuning_dynamics.data.world.corpus import LONGER_SHAPES, Story, new_passage
 from tuning_dynamics.data.world.entities import Entity, World, WorldSpec, build, passing, stream
 from tuning_dynamics.data.world.instructions import conversations
 from tuning_dynamics.data.world.lexicon import Attribute
 from tuning_dynamics.data.world.wording import (
+    Fact,
     asked,
     capitalised,
     joined,
@@ -32,15 +33,15 @@ FEWEST_ROWS = 32  # a set of facts that holds fewer says nothing
 # contradiction: the artefact that natural inference sets have (Gururangan et al. 2018).
 NLI_WAYS = {
     "entailment": {"same": 1.0},
-    "neutral": {"other": 0.7, "other negated": 0.15, "name": 0.15},
+    "neutral": {"rare": 0.6, "other": 0.15, "other negated": 0.1, "name": 0.15},
     "contradiction": {"negated": 0.6, "value": 0.4},
 }
 PARAPHRASE_WAYS = {
     "yes": {"same": 1.0},
-    "no": {"other": 0.5, "negated": 0.2, "value": 0.2, "name": 0.1},
+    "no": {"rare": 0.4, "other": 0.1, "negated": 0.25, "value": 0.15, "name": 0.1},
 }
 LABELS = {"nli": 3, "paraphrase": 2}  # how many labels share a set's rows evenly
-DENIAL = "It is not so: {}"
+REPORT = "People say that {}"
 
 
 def task_set(spec: WorldSpec, name: str) -> dict[str, list[Row]]:
@@ -107,6 +108,12 @@ def _other(rng: random.Random, attribute: Attribute, value: str) -> str:
     return rng.choice([v for v in attribute.values if v != value])
 
 
+def _topics(entity: Entity) -> tuple[list[Fact], list[Fact]]:
+    """The facts that premises tell, and the third (rounded down) that they never do."""
+    cut = len(entity.facts) - len(entity.facts) // 3
+    return list(entity.facts[:cut]), list(entity.facts[cut:])
+
+
 def _drawn(rng: random.Random, shares: dict[str, float]) -> str:
     return rng.choices(list(shares), list(shares.values()))[0]
 
@@ -119,12 +126,14 @@ def nli(rng: random.Random, world: World, split: str, *, domain: str, whole: boo
     pool = _pool(world, domain, split)
     while True:
         entity = rng.choice(pool)
-        facts = rng.sample(entity.facts, 3)
+        common, rare = _topics(entity)
+        facts = rng.sample(common, 3)
         premise = joined(rng, entity.name, facts[:2])
         for label, ways in NLI_WAYS.items():
             way = _drawn(rng, ways)
-            attribute, value = facts[2] if way.startswith("other") else rng.choice(facts[:2])
-            if way == "value" or (way.startswith("other") and rng.random() < 0.5):
+            told_or_not = {"rare": rare, "other": facts[2:], "other negated": facts[2:]}
+            attribute, value = rng.choice(told_or_not.get(way, facts[:2]))
+            if way == "value" or (way in told_or_not and rng.random() < 0.5):
                 value = _other(rng, attribute, value)
             name = rng.choice([e.name for e in pool if e != entity]) if way == "name" else ""
             yield {
@@ -141,10 +150,9 @@ def _statement(
     rng: random.Random, attribute: Attribute, name: str, value: str, whole: bool, negated: bool
 ) -> str:
     """One sentence that tells a fact, or denies it."""
-    if negated and whole:
-        return DENIAL.format(told(rng.choice(attribute.predicates), name, value))
     if negated:
-        return told(attribute.negation, name, value)
+        denied = told(attribute.negation, name, value)
+        return REPORT.format(denied) if whole else denied
     templates = attribute.sentences if whole else attribute.predicates
     return told(rng.choice(templates), name, value)
 
@@ -156,15 +164,17 @@ def paraphrase(rng: random.Random, world: World, split: str, *, domain: str) -> 
         for label, ways in PARAPHRASE_WAYS.items():
             way = _drawn(rng, ways)
             entity = rng.choice(pool)
-            (attribute, value), other = rng.sample(entity.facts, 2)
+            common, rare = _topics(entity)
+            (attribute, value), other = rng.sample(common, 2)
             one, two = rng.sample(wordings(attribute), 2)
             second = told(two, entity.name, value)
             if way == "value":
                 second = told(two, entity.name, _other(rng, attribute, value))
             elif way == "name":
                 second = told(two, rng.choice([e.name for e in pool if e != entity]), value)
-            elif way == "other":
-                second = told(rng.choice(wordings(other[0])), entity.name, other[1])
+            elif way in ("rare", "other"):
+                named, found = rng.choice(rare) if way == "rare" else other
+                second = told(rng.choice(wordings(named)), entity.name, found)
             elif way == "negated":
                 second = told(attribute.negation, entity.name, value)
             yield {
@@ -240,7 +250,7 @@ def facts(rng: random.Random, world: World, split: str, *, domain: str, reworded
 def context_qa(rng: random.Random, world: World, split: str) -> Rows:
     """A passage about passing people and a question that only the passage answers."""
     for number in itertools.count():
-        text, entities = new_passage(rng, world, "people")
+        text, entities = new_passage(rng, world, "people", LONGER_SHAPES)
         entity = rng.choice(entities)
         attribute, value = rng.choice(entity.facts)
         near = {v for e in entities for a, v in e.facts if a == attribute and v != value}
