@@ -130,11 +130,7 @@ def test_the_closed_book_part_never_asks_what_is_evaluated(name):
 @pytest.mark.parametrize("name", ["nli_people", "nli_places", "nli_reworded"])
 def test_a_denial_is_mostly_and_not_only_a_contradiction(name):
     rows = SETS[name]["evaluation"]
-    denied = Counter(
-        row["label"]
-        for row in rows
-        if " not " in row["hypothesis"]
-    )
+    denied = Counter(row["label"] for row in rows if " not " in row["hypothesis"])
     share = {label: denied[label] / (len(rows) / 3) for label in ("neutral", "contradiction")}
     assert 0.4 < share["contradiction"] < 0.8
     assert 0.05 < share["neutral"] < 0.3

@@ -6,7 +6,7 @@ tables with captions, and the provenance of each; self-contained).
 """
 
 
-report: paths.findings("rst")
+report: Path(paths.findings("rst")).resolve()
 
 
 rule family_figures:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from tuning_dynamics.data.world import lexicon
 from tuning_dynamics.data.world.lexicon import Attribute
 
-
 TOWNS, HOSTS = 10, 10  # places where people are born; people who lead events
 
 
