@@ -16,13 +16,14 @@ def load_model(folder: Path, adapter: Path | None, device: torch.device) -> torc
     files, missing or unexpected keys, another class than the config names, or weights that
     are not finite.
     """
-    model = _from_folder(folder)
+    model: Any = _from_folder(folder)
     if adapter is not None:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
     _refuse_non_finite(model, adapter or folder)
-    return model.to(device).eval()
+    ready: torch.nn.Module = model.to(device).eval()
+    return ready
 
 
 def _from_folder(folder: Path) -> Any:
@@ -31,7 +32,7 @@ def _from_folder(folder: Path) -> Any:
 
     _require_safetensors(folder)
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
             dtype=torch.float32,
             use_safetensors=True,
@@ -47,6 +48,7 @@ def _from_folder(folder: Path) -> Any:
             value=" ".join(str(error).split()),
             fix="the files are damaged, incomplete or of another architecture: get them again",
         ) from None
+    model, report = loaded
     _refuse_other_keys(report, folder)
     _refuse_other_class(model, folder)
     return model

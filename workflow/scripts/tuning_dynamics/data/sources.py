@@ -144,7 +144,8 @@ def _parquet(path: Path) -> list[Row]:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path).to_pylist()
+        rows: list[Row] = pq.read_table(path).to_pylist()
+        return rows
     except (OSError, pa.ArrowInvalid) as error:
         raise StudyError(
             "the parquet file is damaged",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from tuning_dynamics.study.datasets import Dataset, Task
 from tuning_dynamics.study.errors import StudyError
@@ -17,7 +17,7 @@ from tuning_dynamics.study.recipes import Recipe
 Parsed = TypeVar("Parsed")
 
 
-class _Yaml(yaml.SafeLoader):
+class _Yaml(yaml.SafeLoader):  # type: ignore[misc]
     """YAML 1.2's scalars (yes and no are words, 2e-6 is a number); repeated keys are refused."""
 
 
@@ -42,7 +42,8 @@ def _mapping(loader: _Yaml, node: yaml.MappingNode) -> dict[Any, Any]:
             raise yaml.constructor.ConstructorError(
                 None, None, f"key {key!r} is given twice", node.start_mark
             )
-    return loader.construct_mapping(node, deep=True)
+    mapping: dict[Any, Any] = loader.construct_mapping(node, deep=True)
+    return mapping
 
 
 _Yaml.add_constructor("tag:yaml.org,2002:map", _mapping)
@@ -239,7 +240,8 @@ def _add_mixed_sets(
 def dump_merged(resolved: ResolvedStudy) -> str:
     """The merged config as YAML text, defaults included; `load_merged` reads it back."""
     document = resolved.model_dump(mode="json")
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return text
 
 
 def load_merged(path: str | Path) -> ResolvedStudy:
@@ -248,8 +250,3 @@ def load_merged(path: str | Path) -> ResolvedStudy:
     document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     resolved: ResolvedStudy = parse(ResolvedStudy, document, path)
     return resolved
-
-
-def json_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """JSON schema of a config model, for editors."""
-    return model.model_json_schema()

@@ -165,7 +165,7 @@ def with_adapter(model: Any, lora: Lora, seed: int) -> Any:
     torch.manual_seed(seed)
     config = LoraConfig(
         r=lora.r,
-        lora_alpha=lora.alpha,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # any number works
         lora_dropout=lora.dropout,
         target_modules=lora.targets,
         task_type="CAUSAL_LM",

@@ -1,0 +1,177 @@
+"""Freezing: stable ids, seeded subsets, demonstrations apart from what is evaluated."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuning_dynamics.checkpoints.corpus import train_tokenizer
+from tuning_dynamics.checkpoints.existing import revision_pattern
+from tuning_dynamics.data.check import first_tokens
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.freeze import freeze_from_spec
+from tuning_dynamics.data.items import Item, read_items
+from tuning_dynamics.data.prompts import dialogue, few_shot, render
+from tuning_dynamics.data.sources import look_up
+from tuning_dynamics.study.errors import StudyError
+
+LABELS = ("entailment", "neutral", "contradiction")
+
+
+def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
+    return [
+        {"a": f"premise {n}", "b": "hypothesis", "g": LABELS[n % 3], "n": str(n)}
+        for n in range(start, start + count)
+    ]
+
+
+def freeze(folder: Path, train: list[Any], evaluation: list[Any], **changes: Any) -> Path:
+    for name, content in (("train", train), ("evaluation", evaluation)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
+    spec = {
+        "dataset": {
+            "task": "nli",
+            "domain": "x",
+            "licence": "x",
+            "source": {
+                "files": {
+                    "train": str(folder / "train.jsonl"),
+                    "evaluation": str(folder / "evaluation.jsonl"),
+                }
+            },
+            "fields": {"a": "a", "b": "b"},
+            "gold": {"field": "g", "labels": {label: label for label in LABELS}},
+            **changes.pop("dataset", {}),
+        },
+        "kind": "classification",
+        "seed": 0,
+        "train_items": 1000,
+        "evaluation_items": None,
+        **changes,
+    }
+    freeze_from_spec("x", spec, None, folder / "items.parquet", folder / "manifest.json")
+    return folder / "items.parquet"
+
+
+def test_ids_do_not_depend_on_the_rows_order(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    one = freeze(tmp_path / "1", rows(30, 100), rows(30))
+    other = freeze(tmp_path / "2", rows(30, 100), rows(30)[::-1])
+    assert read_items(one, "evaluation") == read_items(other, "evaluation")
+
+
+def test_demonstrations_are_balanced_and_apart(tmp_path: Path) -> None:
+    path = freeze(tmp_path, rows(300, 100), rows(30))
+    demonstrations = read_items(path, "demonstration")
+    assert len(demonstrations) == 30
+    for k in (3, 6, 9):
+        assert set(Counter(item.target for item in demonstrations[:k]).values()) == {k // 3}
+    ids = {item.item for item in demonstrations}
+    assert not ids & {item.item for item in read_items(path, "train")}
+    assert not ids & {item.item for item in read_items(path, "evaluation")}
+
+
+def test_subsets_follow_the_seed(tmp_path: Path) -> None:
+    found = []
+    for n, seed in enumerate((0, 0, 1)):
+        (tmp_path / str(n)).mkdir()
+        path = freeze(
+            tmp_path / str(n), rows(100, 100), rows(40), seed=seed, train_items=20,
+            evaluation_items=10,
+        )
+        found.append([item.item for split in ("train", "evaluation") for item in
+                      read_items(path, split)])
+    assert found[0] == found[1] != found[2]
+    assert len(found[0]) == 30
+
+
+def test_repeats_are_dropped_and_counted_on_request(tmp_path: Path) -> None:
+    freeze(
+        tmp_path,
+        [*rows(30, 100), *rows(3)],
+        [*rows(30), *rows(2)],
+        dataset={"duplicates": "drop"},
+    )
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["left_out"] == {"evaluation: repeated": 2, "train: evaluated too": 3}
+    assert manifest["items"]["evaluation"] == 30
+
+
+def test_options_are_shuffled_by_item_and_gold_follows(tmp_path: Path) -> None:
+    questions = [{"q": f"q {n} ?", "o": ["right", "b", "c", "d"], "g": 0} for n in range(60)]
+    path = freeze(
+        tmp_path,
+        [{**row, "q": f"t{row['q']}"} for row in questions],
+        questions,
+        kind="multiple_choice",
+        dataset={
+            "task": "multiple_choice", "fields": {"question": "q"}, "options": "o",
+            "gold": {"field": "g"},
+        },
+    )
+    places = Counter(item.options.index("right") for item in read_items(path, "evaluation"))
+    assert set(places) == {0, 1, 2, 3}
+    assert all(item.gold == ["right"] for item in read_items(path, "evaluation"))
+
+
+def test_look_up_descends_and_names_fields_by_value() -> None:
+    row = {"choices": {"text": ["x", "y"]}, "many": [{"t": 1}, {"t": 2}], "answer1": "z", "l": 1}
+    assert look_up(row, "choices.text.1", "f") == "y"
+    assert look_up(row, "many.t", "f") == [1, 2]
+    assert look_up(row, "answer{l}", "f") == "z"
+    with pytest.raises(StudyError, match="lacks a field"):
+        look_up(row, "choices.label", "f")
+
+
+def test_prompts() -> None:
+    assert render("{a} and {b}:", {"a": "x", "b": "{y}"}) == "x and {y}:"
+    assert few_shot([("Q: 1\nA:", "one")], "Q: 2\nA:") == "Q: 1\nA: one\n\nQ: 2\nA:"
+    with pytest.raises(StudyError, match="does not give: c"):
+        render("{c}", {"a": "x"})
+
+
+def test_dialogues_count_the_assistants_turns_only() -> None:
+    turns = [("user", "Hi"), ("assistant", "Hello ."), ("user", "Bye"), ("assistant", "Bye .")]
+    pieces = dialogue([{"role": role, "content": content} for role, content in turns])
+    assert [text for text, counts in pieces if counts] == ["Hello .", "Bye ."]
+    assert "".join(text for text, _ in pieces) == (
+        "<|user|>\nHi\n<|assistant|>\nHello .\n<|user|>\nBye\n<|assistant|>\nBye ."
+    )
+
+
+def encoder(*texts: str) -> Encoder:
+    return Encoder(train_tokenizer(list(texts) * 20, 400), (), 0)
+
+
+def test_labels_need_first_tokens_of_their_own() -> None:
+    distinct = encoder("the answer is yes", "the answer is no")
+    assert len(set(first_tokens(distinct, "is it ?", ["yes", "no"], "x").values())) == 2
+    with pytest.raises(StudyError, match="begin with the same token"):
+        first_tokens(distinct, "is it ?", ["qa", "qb"], "x")
+
+
+def test_continuations_are_cut_from_the_whole_text() -> None:
+    tokens = encoder("the answer is yes")
+    whole = tokens.ids("the answer is") + tokens.continuation("the answer is", " yes")
+    assert whole == tokens.ids("the answer is yes")
+    assert tokens.decode(whole) == "the answer is yes"
+
+
+def test_revisions_are_matched_never_composed() -> None:
+    pattern = revision_pattern("step{step}-tokens{tokens}B")
+    match = pattern.fullmatch("step738000-tokens3094B")
+    assert match is not None
+    assert match["step"] == "738000"
+    assert pattern.fullmatch("main") is None
+    assert revision_pattern("stage1-step{step}-*").fullmatch("stage1-step5-x") is not None
+
+
+def test_an_item_survives_its_file(tmp_path: Path) -> None:
+    from tuning_dynamics.data.items import write_items
+
+    item = Item("1", "train", "c", {"a": "é \u2028"}, ["x", "y"], ["x"], [{"role": "user"}])
+    write_items(tmp_path / "i.parquet", [item])
+    assert read_items(tmp_path / "i.parquet", "train") == [item]
