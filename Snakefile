@@ -57,4 +57,6 @@ rule all:
     input:
         paths.report,
         paths.config,
+        # Named, so that a cell's file that was deleted is made again.
+        jobs.cell_files(),
     localrule: True

@@ -21,7 +21,7 @@ class Repository:
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of a Snakemake run."""
-        base = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", self.study]
+        base = [sys.executable, "-m", "snakemake", "--configfile", self.study, "--cores", "2"]
         return [*base, *arguments]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -22,6 +22,7 @@ def prepare_corpus(
     vocab_size: int,
     heldout: int,
     seed: int,
+    tokenizer_text: str,
     world: dict[str, Any] | None = None,
     files: list[str],
     tokenizer_path: str,
@@ -31,7 +32,7 @@ def prepare_corpus(
     """Write a tokenizer, the corpus as 1-D token ids (end-of-text after each document), and
     `heldout` texts kept out of training.
 
-    `files` are what the corpus' patterns match; `world` holds the fields of the mini world's
+    `tokenizer_text` is for the tokenizer alone; `files` are what the corpus' patterns match; `world` holds the fields of the mini world's
     WorldSpec. StudyError where the corpus is unreadable or too small.
     """
     documents = read_documents(Corpus.model_validate(corpus), files, world or {})
@@ -44,7 +45,8 @@ def prepare_corpus(
         )
     random.Random(f"{seed} heldout").shuffle(documents)
     training = documents[heldout:]
-    tokenizer = train_tokenizer(training, vocab_size)
+    # Often enough that the pair merges reach whole words.
+    tokenizer = train_tokenizer([*training, *[tokenizer_text] * 500], vocab_size)
     with whole_file(tokenizer_path) as temporary:
         tokenizer.save(str(temporary))
     with whole_file(tokens_path) as temporary, temporary.open("wb") as stream:

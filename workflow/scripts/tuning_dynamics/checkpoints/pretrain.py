@@ -122,6 +122,7 @@ def build_model(architecture: Architecture, tokenizer: Path, seed: int) -> Any:
             eos_token_id=end,
             pad_token_id=end,
             bos_token_id=None,
+            initializer_range=architecture.initialiser,
             tie_word_embeddings=True,
         )
     )

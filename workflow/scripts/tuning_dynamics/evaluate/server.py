@@ -39,10 +39,9 @@ def serve(
 ) -> None:
     """Write `address_file`, load the model of `manifest`, and answer cells until SIGTERM.
 
-    Also ends when its parent process is gone. `address_file` then stays as an empty
-    placeholder, which a later dry run needs to see; `serve.json` beside it holds what serving
-    the variant took so far, in the columns of cost.csv. StudyError where the weights cannot be
-    loaded.
+    Also ends when its parent process is gone; `address_file` is empty then. `serve.json` beside
+    it holds what serving the variant took so far, in the columns of cost.csv. StudyError where
+    the weights cannot be loaded.
     """
     began, address = time.monotonic(), Path(address_file)
     # A folder of its own: a path of results can be too long for a socket.
@@ -81,7 +80,7 @@ def _load(
 
 
 def _end_on_sigterm(address_file: Path, socket_folder: Path) -> None:
-    """Have SIGTERM end the process at once, with the placeholder in place of the address.
+    """Have SIGTERM end the process at once, its address taken back.
 
     No exception: one that is raised in the middle of a library's import can be swallowed, and
     the server would live on. Nothing is lost, as every cell and the cost are written by then.
@@ -98,7 +97,7 @@ def _end_on_sigterm(address_file: Path, socket_folder: Path) -> None:
 def _leave(address_file: Path, socket_folder: Path) -> None:
     """Take the address back, unless a later server has put its own there."""
     text = address_file.read_text(encoding="utf-8") if address_file.is_file() else ""
-    if not text or json.loads(text)["pid"] == os.getpid():
+    if text and json.loads(text)["pid"] == os.getpid():
         address_file.write_text("")
     shutil.rmtree(socket_folder, ignore_errors=True)
 

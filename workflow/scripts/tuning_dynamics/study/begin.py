@@ -32,6 +32,7 @@ def begin(
     try:
         jobs = Jobs(load_study(config, Path(root), file), file)
         jobs.check_files()
+        jobs.leave_placeholders()
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
     return jobs, code_digest

@@ -70,6 +70,8 @@ class Architecture(Strict):
     """Number of attention heads."""
     context: PositiveInt
     """Longest sequence in tokens, prompts of evaluation included."""
+    initialiser: PositiveFloat = 0.02
+    """Standard deviation of the random weights at the start."""
 
 
 class Pretraining(Strict):
@@ -105,6 +107,9 @@ class PretrainFamily(Strict):
     """The run."""
     checkpoints: Spacing
     """The points to keep."""
+    tokenizer_text: str = ""
+    """Text that the tokenizer is trained on besides the corpus, so that words of prompts become
+    tokens. The model never sees it."""
     heldout: PositiveInt = 50
     """Documents kept out of training; every checkpoint's loss on them is recorded."""
 

@@ -235,6 +235,7 @@ class Jobs:
             "corpus": description.corpus.model_dump(exclude_defaults=True),
             "vocab_size": description.architecture.vocab_size,
             "heldout": description.heldout,
+            "tokenizer_text": description.tokenizer_text,
             "seed": description.training.seed,
         }
         if description.corpus.world:
@@ -401,6 +402,17 @@ class Jobs:
     def cell_files(self) -> list[str]:
         """The records of every cell."""
         return [self.paths.cell(cell) for cell in self.grid.cells]
+
+    def leave_placeholders(self) -> None:
+        """Have an empty file where a variant's server writes its address, if there is none.
+
+        Snakemake removes that file when a server ends. Where it is missing when jobs are
+        planned, one cell that is wanted would have all cells of its variant made again.
+        """
+        for variant in self.grid.variants:
+            folder = Path(self.paths.variant_file(variant_key(variant), "cells")).parent
+            if folder.is_dir():
+                (folder / "server.json").touch()
 
     def metrics_files(self) -> list[str]:
         """The metrics of every training run."""

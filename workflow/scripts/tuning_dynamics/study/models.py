@@ -55,13 +55,13 @@ class Block(Strict):
 
 
 class WorldSettings(Strict):
-    """Size and seed of the mini world."""
+    """Size and seed of the mini world; the defaults are the generator's."""
 
     seed: Count = 0
     """Seed of the world: other facts, same language."""
-    people: Annotated[int, Field(ge=16)] = 64
+    people: Annotated[int, Field(ge=32)] = 50
     """People with lasting facts."""
-    documents: Annotated[int, Field(ge=100)] = 24_000
+    documents: Annotated[int, Field(ge=100)] = 48_000
     """Documents of the pre-training corpus."""
 
 
