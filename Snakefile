@@ -1,7 +1,5 @@
 # How pre-training and fine-tuning interact: one study, from checkpoints to a report.
-#
 #   checkpoints + data -> tune -> evaluate -> statistics -> report
-#
 # A study is config/config.yaml, or any file given with --configfile. Results: results/{study}/.
 
 import sys
@@ -57,6 +55,5 @@ rule all:
     input:
         paths.report,
         paths.config,
-        # Named, so that a cell's file that was deleted is made again.
-        jobs.cell_files(),
+        jobs.cell_files(),  # named, so that one that was deleted is made again
     localrule: True
