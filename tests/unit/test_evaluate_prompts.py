@@ -117,3 +117,16 @@ def test_a_generated_answer_needs_room(tmp_path):
     prompts([pair(1)], tmp_path, max_new_tokens=room, **changes)
     with pytest.raises(StudyError, match="needs 257 tokens"):
         prompts([pair(1)], tmp_path, max_new_tokens=room + 1, **changes)
+
+
+def test_demonstrations_show_only_labels_that_are_candidates(tmp_path, lender):
+    (prompt,) = prompts(
+        [pair(1, label="neutral")],
+        tmp_path,
+        demonstrations=str(lender),
+        shots=2,
+        labels=("neutral", "contradiction"),
+    )
+    first, second, _ = prompt.text.split("\n\n")
+    assert first.endswith(" neutral")
+    assert second.endswith(" contradiction")

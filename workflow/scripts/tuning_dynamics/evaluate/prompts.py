@@ -52,6 +52,9 @@ def read_demonstrations(request: CellRequest, items: list[Item]) -> list[tuple[s
     if not request.shots:
         return []
     found = read_items(request.demonstrations, "demonstration") if request.demonstrations else []
+    if request.kind == "classification":
+        # Another set's demonstrations may hold labels that are no candidates here.
+        found = [item for item in found if item.target in request.labels]
     if len(found) < request.shots:
         raise StudyError(
             f"{request.shots} demonstrations are asked for and {len(found)} available",
