@@ -48,9 +48,7 @@ def examples() -> list[Example]:
     return made
 
 
-def trained(
-    model: torch.nn.Module, how: Settings, seed: int = 0, stop: int = STEPS
-) -> Training:
+def trained(model: torch.nn.Module, how: Settings, seed: int = 0, stop: int = STEPS) -> Training:
     training = Training(model, how, torch.device("cpu"), what="test", file="x")
     training.run(EpochBatches(examples(), 8, seed).batch, stop, None)
     return training
@@ -88,7 +86,7 @@ def test_padding_changes_nothing(model: torch.nn.Module) -> None:
         training = Training(
             copy.deepcopy(model), settings(), torch.device("cpu"), what="t", file="x"
         )
-        training.run(lambda step, batch=batch: batch, 3, None)
+        training.run(lambda _, batch=batch: batch, 3, None)
         losses.append(training.progress.losses)
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
@@ -114,9 +112,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
     assert rest.progress.resumed_from == [5]
 
 
-def test_a_state_of_another_identity_is_not_resumed(
-    model: torch.nn.Module, tmp_path: Path
-) -> None:
+def test_a_state_of_another_identity_is_not_resumed(model: torch.nn.Module, tmp_path: Path) -> None:
     training = trained(model, settings(), stop=2)
     Scratch(tmp_path, "one").save(training.state())
     assert Scratch(tmp_path, "other").load(torch.device("cpu")) is None

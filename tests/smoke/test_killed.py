@@ -53,8 +53,9 @@ def results(repository: Repository) -> Path:
 
 def state(job: str) -> Callable[[Repository], bool]:
     """Whether a training job has saved a state and not yet ended."""
-    return lambda repository: (results(repository) / "scratch" / job).exists() and any(
-        (results(repository) / "scratch" / job).rglob("state.pt")
+    return lambda repository: (
+        (results(repository) / "scratch" / job).exists()
+        and any((results(repository) / "scratch" / job).rglob("state.pt"))
     )
 
 
@@ -83,6 +84,10 @@ def test_killed_and_continued_equals_undisturbed(
     assert tables(repository) == tables(undisturbed)
     assert repository.planned() == {}
     job = {"pretrain": "40/checkpoint", "tune": "40/quick/nli_people/seed0"}.get(stage)
+    if stage == "evaluate":
+        log = results(repository) / "logs/serve/tiny/40"
+        text = "".join(path.read_text(encoding="utf-8") for path in log.rglob("*.log"))
+        assert text.count("kept from an earlier run") >= 2, "cells were evaluated again"
     if job is not None:
         path = results(repository) / "tiny" / job / "metrics.json"
         metrics = json.loads(path.read_text(encoding="utf-8"))

@@ -18,11 +18,8 @@ def table(repository: Repository, name: str, study: str = "smoke") -> list[dict[
 
 def test_every_cell_of_the_grid_is_scored_once(smoke: Repository) -> None:
     rows = table(smoke, "scores")
-    keys = {
-        tuple(row[name] for name in list(row)[:13] if name not in ("checkpoint", "tokens"))
-        + (row["prediction"],)
-        for row in rows
-    }
+    names = ("step", "recipe", "train_set", "seed", "eval_set", "format", "shots", "prediction")
+    keys = {tuple(row[name] for name in names) for row in rows}
     assert len(rows) == len(keys) == 3 * 4 + 1 + 4 * 4 * 2 + 2
 
 
@@ -88,9 +85,15 @@ def test_the_merged_config_has_the_defaults(smoke: Repository) -> None:
     assert "nli_places" in text
 
 
-def test_no_scratch_is_left(smoke: Repository) -> None:
-    scratch = smoke.folder / "results/smoke/scratch"
-    assert [path for path in scratch.rglob("*") if path.is_file()] == []
+def test_no_training_state_is_left(smoke: Repository) -> None:
+    assert not list((smoke.folder / "results/smoke/scratch").rglob("state.pt"))
+
+
+def test_kept_cells_take_no_space_of_their_own(smoke: Repository) -> None:
+    results = smoke.folder / "results/smoke"
+    cells = {path.stat().st_ino for path in (results / "tiny").rglob("cells/**/*.parquet")}
+    kept = {path.stat().st_ino for path in (results / "scratch").rglob("*.parquet")}
+    assert kept == cells
 
 
 def test_two_runs_give_the_same_bytes(smoke: Repository, tmp_path: Path) -> None:

@@ -79,11 +79,16 @@ def test_subsets_follow_the_seed(tmp_path: Path) -> None:
     for n, seed in enumerate((0, 0, 1)):
         (tmp_path / str(n)).mkdir()
         path = freeze(
-            tmp_path / str(n), rows(100, 100), rows(40), seed=seed, train_items=20,
+            tmp_path / str(n),
+            rows(100, 100),
+            rows(40),
+            seed=seed,
+            train_items=20,
             evaluation_items=10,
         )
-        found.append([item.item for split in ("train", "evaluation") for item in
-                      read_items(path, split)])
+        found.append(
+            [item.item for split in ("train", "evaluation") for item in read_items(path, split)]
+        )
     assert found[0] == found[1] != found[2]
     assert len(found[0]) == 30
 
@@ -108,7 +113,9 @@ def test_options_are_shuffled_by_item_and_gold_follows(tmp_path: Path) -> None:
         questions,
         kind="multiple_choice",
         dataset={
-            "task": "multiple_choice", "fields": {"question": "q"}, "options": "o",
+            "task": "multiple_choice",
+            "fields": {"question": "q"},
+            "options": "o",
             "gold": {"field": "g"},
         },
     )

@@ -236,3 +236,22 @@ def test_a_shared_prefix_leaves_every_text_a_token():
     assert shared_prefix([[1, 2, 3], [1, 2, 4, 5]]) == [1, 2]
     assert shared_prefix([[1, 2], [1, 2, 4]]) == [1]
     assert shared_prefix([[7]]) == []
+
+
+def test_a_kept_record_is_recalled_for_the_same_cell_only(tmp_path):
+    from tuning_dynamics.evaluate.kept import KeptCells
+
+    (tmp_path / "manifest.json").write_text('{"digests": {"model.safetensors": "1"}}')
+    (tmp_path / "items.parquet").write_bytes(b"items")
+    asked = request(tmp_path / "items.parquet", tmp_path / "out.parquet")
+    kept = KeptCells(tmp_path / "kept", tmp_path / "manifest.json", "code")
+    assert not kept.recall(asked)
+    (tmp_path / "out.parquet").write_bytes(b"records")
+    kept.keep(asked)
+    (tmp_path / "out.parquet").unlink()
+    assert kept.recall(asked)
+    assert (tmp_path / "out.parquet").read_bytes() == b"records"
+    assert kept.recall(asked)
+    assert not KeptCells(tmp_path / "kept", tmp_path / "manifest.json", "other").recall(asked)
+    (tmp_path / "items.parquet").write_bytes(b"other items")
+    assert not kept.recall(asked)

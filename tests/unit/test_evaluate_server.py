@@ -22,7 +22,7 @@ from tuning_dynamics.study.errors import StudyError
 START = """
 import sys
 from tuning_dynamics.evaluate.server import serve
-serve("tiny/1/base", sys.argv[1], sys.argv[2], device="cpu", batch_tokens=8192)
+serve("tiny/1/base", sys.argv[1], sys.argv[2], device="cpu", batch_tokens=8192, code="x")
 """
 
 

@@ -159,7 +159,11 @@ HEAVY = ("torch", "transformers", "numpy", "pandas", "pyarrow", "datasets", "tok
 
 @pytest.mark.parametrize(
     "module",
-    ["tuning_dynamics.study.begin", "tuning_dynamics.evaluate.client", "tuning_dynamics.data.world"],
+    [
+        "tuning_dynamics.study.begin",
+        "tuning_dynamics.evaluate.client",
+        "tuning_dynamics.data.world",
+    ],
 )
 def test_light_modules_import_nothing_heavy(module: str) -> None:
     code = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
@@ -174,9 +178,7 @@ def test_light_modules_import_nothing_heavy(module: str) -> None:
 
 
 def test_environments_pin_the_tested_versions() -> None:
-    tested = dict(
-        re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), re.M)
-    )
+    tested = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), re.M))
     names = {"pytorch": "torch", "huggingface_hub": "huggingface-hub", "pyyaml": "PyYAML"}
     names["snakemake-minimal"] = "snakemake"
     for path in (ROOT / "envs").glob("*.yaml"):

@@ -309,7 +309,11 @@ MODEL = {
     ),
     "diverging_training": Bad(
         ["not finite at step", "lower the learning rate"],
-        block={"recipes": ["base", "wild"], "train_sets": ["nli_people"], "eval_sets": ["nli_people"]},
+        block={
+            "recipes": ["base", "wild"],
+            "train_sets": ["nli_people"],
+            "eval_sets": ["nli_people"],
+        },
         study={"data": {"train_items": 40}, "statistics": {"main_recipe": "wild"}},
         files={"recipes/wild.yaml": {"stages": [{"id": "a", "optim": {"lr": 1e30}}]}},
         target="results/bad/mine/7/wild/nli_people/seed0/manifest.json",

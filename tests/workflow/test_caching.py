@@ -4,7 +4,8 @@ from collections import Counter
 
 from repository import Repository
 
-#: The smoke study: 3 base checkpoints x 4 sets, 1 more; 4 tuned variants x 4 sets x 2 formats; 1 x 2.
+#: The smoke study: 3 base checkpoints x 4 sets and 1 more; 4 tuned variants x 4 sets x 2
+#: formats; 1 variant x 1 set x 2 prediction methods.
 CELLS = 3 * 4 + 1 + 4 * 4 * 2 + 2
 VARIANTS = 3 + 4 + 1
 

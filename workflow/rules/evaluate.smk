@@ -48,6 +48,6 @@ rule cell:
     threads: 0  # it waits for the server, which has a thread of its own
     params:
         spec=lambda wildcards: jobs.cell_spec(jobs.cell(wildcards)),
-        code=code("evaluate_serve.py", "evaluate_cell.py"),
+        code=code(*EVALUATION),
     script:
         "../scripts/evaluate_cell.py"

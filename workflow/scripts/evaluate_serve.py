@@ -9,6 +9,6 @@ import sys
 from tuning_dynamics.evaluate.server import serve
 from tuning_dynamics.study.stub import logged
 
-device, batch_tokens, variant, manifest, address_file, log = sys.argv[1:]
+device, batch_tokens, code, variant, manifest, address, log = sys.argv[1:]
 with logged(log):
-    serve(variant, manifest, address_file, device=device, batch_tokens=int(batch_tokens))
+    serve(variant, manifest, address, device=device, batch_tokens=int(batch_tokens), code=code)

@@ -10,6 +10,4 @@ from tuning_dynamics.study.stub import logged
 
 with logged(snakemake.log):
     rows = cell_rows(snakemake.input.config)
-    write_table(
-        score_rows(rows, **json.loads(snakemake.params.spec)), Path(snakemake.output.csv)
-    )
+    write_table(score_rows(rows, **json.loads(snakemake.params.spec)), Path(snakemake.output.csv))

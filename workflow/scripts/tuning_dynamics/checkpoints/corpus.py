@@ -32,8 +32,9 @@ def prepare_corpus(
     """Write a tokenizer, the corpus as 1-D token ids (end-of-text after each document), and
     `heldout` texts kept out of training.
 
-    `tokenizer_text` is for the tokenizer alone; `files` are what the corpus' patterns match; `world` holds the fields of the mini world's
-    WorldSpec. StudyError where the corpus is unreadable or too small.
+    `tokenizer_text` is for the tokenizer alone; `files` are what the corpus' patterns match;
+    `world` holds the fields of the mini world's WorldSpec. StudyError where the corpus is
+    unreadable or too small.
     """
     documents = read_documents(Corpus.model_validate(corpus), files, world or {})
     if len(documents) <= heldout:

@@ -18,7 +18,7 @@ def read_split(
 ) -> list[Row] | None:
     """Rows of a dataset's `train` or `evaluation` split, None where it has none.
 
-    `world` holds the fields of the mini world's WorldSpec. Raises StudyError for unreadable sources.
+    `world` holds the fields of the mini world's WorldSpec. StudyError for unreadable sources.
     """
     source, file = dataset.source, f"datasets/{name}.yaml"
     if source.world is not None:

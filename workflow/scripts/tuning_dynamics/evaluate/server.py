@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.paths import scratch
 
 if TYPE_CHECKING:
+    from tuning_dynamics.evaluate.kept import KeptCells
     from tuning_dynamics.evaluate.model import LoadedModel
 
 #: Cells that may wait in line; all of a variant's ask at once.
@@ -36,12 +38,14 @@ def serve(
     *,
     device: Literal["auto", "cpu", "cuda"],
     batch_tokens: int,
+    code: str,
 ) -> None:
     """Write `address_file`, load the model of `manifest`, and answer cells until SIGTERM.
 
     Also ends when its parent process is gone; `address_file` is empty then. `serve.json` beside
-    it holds what serving the variant took so far, in the columns of cost.csv. StudyError where
-    the weights cannot be loaded.
+    it holds what serving the variant took so far, in the columns of cost.csv. `code` is the
+    digest of the evaluation's code (see `KeptCells`). StudyError where the weights cannot be
+    loaded.
     """
     began, address = time.monotonic(), Path(address_file)
     # A folder of its own: a path of results can be too long for a socket.
@@ -56,8 +60,9 @@ def serve(
             # and cells may wait in line for as long as loading takes.
             write_json(address, {"address": listener.getsockname(), "pid": os.getpid()})
             model, cost = _load(variant, manifest, address, device, began)
+            kept = _kept(address, manifest, code)
             while True:
-                _answer_next(listener, model, batch_tokens, cost)
+                _answer_next(listener, model, kept, batch_tokens, cost)
     finally:
         _leave(address, folder)
 
@@ -77,6 +82,12 @@ def _load(
     cost.loaded()
     print(f"{variant}: loaded in {cost.load_seconds:.1f} s", flush=True)
     return model, cost
+
+
+def _kept(address_file: Path, manifest: str, code: str) -> "KeptCells":
+    from tuning_dynamics.evaluate.kept import KeptCells
+
+    return KeptCells(scratch(address_file) / "cells", manifest, code)
 
 
 def _end_on_sigterm(address_file: Path, socket_folder: Path) -> None:
@@ -115,7 +126,11 @@ def _follow_parent() -> None:
 
 
 def _answer_next(
-    listener: socket.socket, model: "LoadedModel", batch_tokens: int, cost: "_Cost"
+    listener: socket.socket,
+    model: "LoadedModel",
+    kept: "KeptCells",
+    batch_tokens: int,
+    cost: "_Cost",
 ) -> None:
     """Answer one client; what goes wrong with its cell is told to it and ends nothing."""
     connection, _ = listener.accept()
@@ -124,7 +139,7 @@ def _answer_next(
         try:
             with connection.makefile("rb") as stream:
                 line = stream.readline()
-            reply = _reply(line, model, batch_tokens)
+            reply = _reply(line, model, kept, batch_tokens)
             cost.answered()
             connection.sendall(json.dumps(reply).encode() + b"\n")
         except OSError as error:
@@ -132,14 +147,20 @@ def _answer_next(
             print(f"a client was lost: {error}", flush=True)
 
 
-def _reply(line: bytes, model: "LoadedModel", batch_tokens: int) -> dict[str, Any]:
+def _reply(
+    line: bytes, model: "LoadedModel", kept: "KeptCells", batch_tokens: int
+) -> dict[str, Any]:
     from tuning_dynamics.evaluate.cell import evaluate_cell
     from tuning_dynamics.evaluate.request import parse_request
 
     began = time.monotonic()
     try:
         request = parse_request(json.loads(line))
+        if kept.recall(request):
+            print(f"{request.out}: kept from an earlier run", flush=True)
+            return {"ok": True, "seconds": time.monotonic() - began}
         items = evaluate_cell(model, request, batch_tokens)
+        kept.keep(request)
     except StudyError as error:
         print(error, flush=True)
         return {"error": str(error)}

@@ -14,6 +14,9 @@ from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.paths import Paths
 
+#: The stubs whose code a cell's records depend on.
+EVALUATION = ("evaluate_serve.py", "evaluate_cell.py")
+
 #: Locks of this process; the system lets go of them when it ends, however it ends.
 _HELD: list[Any] = []
 
@@ -88,7 +91,8 @@ def serving(workflow: Any, jobs: Jobs) -> str:
     stub = shlex.quote(str(Path(workflow.basedir, "workflow", "scripts", "evaluate_serve.py")))
     execution = jobs.resolved.study.execution
     # exec: the signal that ends a service must reach Python, not a shell around it.
-    return f"exec {python} {stub} {execution.device} {execution.batch_tokens}"
+    code = code_digest(*EVALUATION)
+    return f"exec {python} {stub} {execution.device} {execution.batch_tokens} {code}"
 
 
 def keep_provenance(root: Path = Path()) -> None:

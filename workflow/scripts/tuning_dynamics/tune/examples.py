@@ -20,23 +20,26 @@ class Example:
     targets: list[int]
     truncated: bool
 
+    @property
+    def learns(self) -> bool:
+        """Whether the loss counts anything of it: a dialogue cut before its answer has none."""
+        return any(target != IGNORED for target in self.targets)
+
 
 def encode_example(item: Item, template: str | None, encoder: Encoder, max_length: int) -> Example:
     """An item as prompt and completion, or (without a template) as a dialogue.
 
-    StudyError where nothing is left to learn after cutting to `max_length` tokens.
+    StudyError where a prompt and completion cannot be cut to `max_length` tokens.
     """
     if template is None:
         ids, counted = _dialogue_tokens(item, encoder)
-        return _example(
-            item, ids[: max_length + 1], counted[: max_length + 1], len(ids), max_length
-        )
+        return _example(ids[: max_length + 1], counted[: max_length + 1], len(ids), max_length)
     ending = [*encoder.continuation(render(template, item.fields), completion(item.target))]
     ending.append(encoder.eos)
     prompt, cut = fit_prompt(item, template, encoder, max_length + 1 - len(ending))
     counted = [False] * len(prompt) + [True] * len(ending)
     length = len(prompt) + len(ending) + cut
-    return _example(item, prompt + ending, counted, length, max_length)
+    return _example(prompt + ending, counted, length, max_length)
 
 
 def fit_prompt(item: Item, template: str, encoder: Encoder, room: int) -> tuple[list[int], int]:
@@ -73,17 +76,8 @@ def _dialogue_tokens(item: Item, encoder: Encoder) -> tuple[list[int], list[bool
     return ids, counted
 
 
-def _example(
-    item: Item, ids: list[int], counted: list[bool], length: int, max_length: int
-) -> Example:
+def _example(ids: list[int], counted: list[bool], length: int, max_length: int) -> Example:
     targets = [
         token if counts else IGNORED for token, counts in zip(ids[1:], counted[1:], strict=True)
     ]
-    if all(target == IGNORED for target in targets):
-        raise StudyError(
-            f"item {item.item} has no token to learn within {max_length} tokens",
-            key="tune.max_length",
-            value=max_length,
-            fix="raise tune.max_length, or `drop` the row",
-        )
     return Example(ids[:-1], targets, truncated=length > max_length + 1)

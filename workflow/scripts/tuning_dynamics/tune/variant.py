@@ -73,7 +73,8 @@ def tune_variant(
         identity = canonical({**common, "stage": number})
         kept = Scratch(files.scratch / str(number), identity)
         training = _train(model, stage, sets, examples, seed, execution, device, kept, key)
-        metrics.append({**training.metrics("tune", key), **_counts(stage, examples)})
+        counts = _counts(stage, examples, sets)
+        metrics.append({**training.metrics("tune", key), **counts})
         last = number == len(recipe.stages) - 1
         if not last and isinstance(stage.train, LoraTrain):
             model = model.merge_and_unload()
@@ -131,10 +132,28 @@ def stage_examples(
             raise StudyError(
                 f"train set {train_set.name!r} has no training items left",
                 file=f"datasets/{train_set.name}.yaml",
+                key="source (train)",
+                value=str(train_set.items),
                 fix="give it more rows: a tenth is set apart for demonstrations",
             )
         template = _template(train_set, stage) if train_set.templates else None
-        sources[name] = [encode_example(item, template, encoder, max_length) for item in items]
+        encoded = [encode_example(item, template, encoder, max_length) for item in items]
+        sources[name] = [example for example in encoded if example.learns]
+        left_out = len(encoded) - len(sources[name])
+        if left_out:
+            print(
+                f"{train_set.name}: {left_out} of {len(encoded)} examples left out: "
+                f"nothing to learn within {max_length} tokens",
+                flush=True,
+            )
+        if not sources[name]:
+            raise StudyError(
+                f"no example of train set {train_set.name!r} has a token to learn",
+                file=f"datasets/{train_set.name}.yaml",
+                key="tune.max_length",
+                value=max_length,
+                fix="raise tune.max_length, or use a model with a longer context",
+            )
     return mix(sources, stage.data.mix, seed)
 
 
@@ -245,9 +264,11 @@ def totals(stages: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _counts(stage: Stage, examples: list[Example]) -> dict[str, Any]:
+def _counts(stage: Stage, examples: list[Example], sets: dict[str, TrainSet]) -> dict[str, Any]:
+    """What a stage trained on; examples without a token to learn are not among them."""
     return {
         "recipe_stage": stage.id,
+        "items": sum(len(read_items(sets[name].items, "train")) for name in stage.data.mix),
         "examples": len(examples),
         "truncated": sum(example.truncated for example in examples),
     }
