@@ -1,6 +1,8 @@
 """Ways of training that must agree, bit for bit where nothing is summed in another order."""
 
 import copy
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from tiny import tiny_model
 from tuning_dynamics.engine.loop import (
     IGNORED,
     Batch,
+    Interrupted,
     Schedule,
     Scratch,
     Settings,
@@ -183,3 +186,24 @@ def test_mixes_hold_their_shares() -> None:
     made = examples()
     mixed = mix({"$target": made, "other": made[:2]}, {"$target": 1.0, "other": 0.5}, 0)
     assert len(mixed) == 30
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_saves_the_state_and_ends_the_run(
+    model: torch.nn.Module, tmp_path: Path, number: signal.Signals
+) -> None:
+    batches = EpochBatches(examples(), 8, 0)
+
+    def batch(step: int) -> Batch:
+        if step == 4:
+            os.kill(os.getpid(), number)
+        return batches.batch(step)
+
+    training = Training(model, settings(), torch.device("cpu"), what="test", file="x")
+    scratch = Scratch(tmp_path, "identity")
+    with pytest.raises(Interrupted) as ended:
+        training.run(batch, STEPS, scratch)
+    assert ended.value.code == 128 + number
+    state = scratch.load(torch.device("cpu"))
+    assert state is not None
+    assert state["progress"]["step"] == 5

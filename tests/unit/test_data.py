@@ -3,12 +3,13 @@
 import json
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tuning_dynamics.checkpoints.corpus import train_tokenizer
-from tuning_dynamics.checkpoints.existing import revision_pattern
+from tuning_dynamics.checkpoints.existing import find_revision, revision_pattern
 from tuning_dynamics.data.check import first_tokens
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.freeze import freeze_from_spec
@@ -16,6 +17,7 @@ from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.data.prompts import dialogue, few_shot, render
 from tuning_dynamics.data.sources import look_up
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.families import HubFamily
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -174,6 +176,38 @@ def test_revisions_are_matched_never_composed() -> None:
     assert match["step"] == "738000"
     assert pattern.fullmatch("main") is None
     assert revision_pattern("stage1-step{step}-*").fullmatch("stage1-step5-x") is not None
+
+
+def refs(*names: str) -> SimpleNamespace:
+    branches = [SimpleNamespace(name=name, target_commit=f"commit-{name}") for name in names]
+    return SimpleNamespace(branches=branches, tags=[])
+
+
+FAMILY = HubFamily.model_validate(
+    {
+        "source": "hub",
+        "repo": "a/b",
+        "revision": "step{step}-tokens{tokens}B",
+        "tokens_per_step": 4e6,
+        "checkpoints": {"steps": [1000]},
+    }
+)
+
+
+def test_a_steps_revision_is_found_among_the_refs(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = refs("main", "step1000-tokens4B", "step10000-tokens41B")
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_refs", lambda *_: listed)
+    found = find_revision("x", FAMILY, 1000)
+    assert found == ("step1000-tokens4B", "commit-step1000-tokens4B", 4_000_000_000)
+    with pytest.raises(StudyError, match="0 revisions of a/b match step 7"):
+        find_revision("x", FAMILY, 7)
+
+
+def test_a_step_with_two_revisions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = refs("step1000-tokens4B", "step1000-tokens5B")
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_refs", lambda *_: listed)
+    with pytest.raises(StudyError, match="2 revisions of a/b match"):
+        find_revision("x", FAMILY, 1000)
 
 
 def test_an_item_survives_its_file(tmp_path: Path) -> None:
