@@ -105,7 +105,7 @@ def test_input_cuts_the_end_of_the_longest_field(tmp_path, lender):
 
 
 def test_what_cannot_be_cut_is_refused(tmp_path):
-    with pytest.raises(StudyError, match="even without field 'a'"):
+    with pytest.raises(StudyError, match="even without its longest field"):
         prompts([pair(1)], tmp_path, context=20, truncation="input", template="x" * 30 + "{a}:")
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.fit import cut_longest
 from tuning_dynamics.data.items import Item, read_items
-from tuning_dynamics.data.prompts import completion, few_shot, render, template_fields
+from tuning_dynamics.data.prompts import completion, few_shot, render
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
 
@@ -124,28 +125,16 @@ class _Fitting:
         return self._encode(item, fields, [])
 
     def _cut(self, item: Item) -> Prompt:
-        """The prompt with the end of the item's longest field cut, token by whole token."""
-        names = template_fields(self.request.template)
-        if not names:
-            raise self._too_long(item, self._length(self._encode(item, {}, [])), "no field to cut")
-        name = max(names, key=lambda name: len(item.fields[name]))
-        text = item.fields[name]
-        starts = self._token_starts(text)
-        kept = len(starts)
-        prompt = self._encode(item, item.fields, [])
-        # What is left is encoded again with its neighbours, so a second cut can be needed.
-        while (excess := self._length(prompt) - self.context) > 0:
-            kept -= excess
-            if kept <= 0:
-                raise self._too_long(item, self._length(prompt), f"even without field {name!r}")
-            fields = {**item.fields, name: text[: starts[kept]].rstrip()}
-            prompt = self._encode(item, fields, [])
-        return prompt
+        """The prompt without demonstrations, the end of the item's longest field cut."""
 
-    def _token_starts(self, text: str) -> list[int]:
-        """Where each token of a text begins, in characters."""
-        encoded = self.encoder.tokenizer.encode(text, add_special_tokens=False)
-        return [start for start, _ in encoded.offsets]
+        def excess(fields: dict[str, str]) -> int:
+            return self._length(self._encode(item, fields, [])) - self.context
+
+        fields = cut_longest(item.fields, self.request.template, self.encoder, excess)
+        if fields is None:
+            length = self._length(self._encode(item, item.fields, []))
+            raise self._too_long(item, length, "even without its longest field")
+        return self._encode(item, fields, [])
 
     def _encode(self, item: Item, fields: dict[str, str], shown: list[tuple[str, str]]) -> Prompt:
         text = few_shot(shown, render(self.request.template, fields))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.fit import cut_longest
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import completion, dialogue, render
 from tuning_dynamics.engine.loop import IGNORED
@@ -44,27 +45,22 @@ def encode_example(item: Item, template: str | None, encoder: Encoder, max_lengt
 
 def fit_prompt(item: Item, template: str, encoder: Encoder, room: int) -> tuple[list[int], int]:
     """(prompt ids of at most `room` tokens, tokens cut): the longest field loses its end."""
-    ids = encoder.prompt(render(template, item.fields))
-    if len(ids) <= room:
-        return ids, 0
-    longest = max(item.fields, key=lambda name: len(item.fields[name]))
-    words = item.fields[longest].split(" ")
-    keep, beyond = 0, len(words)
-    # The most words that fit: prompts grow with the words kept.
-    while beyond - keep > 1:
-        middle = (keep + beyond) // 2
-        shorter = {**item.fields, longest: " ".join(words[:middle])}
-        fits = len(encoder.prompt(render(template, shorter))) <= room
-        keep, beyond = (middle, beyond) if fits else (keep, middle)
-    shorter = {**item.fields, longest: " ".join(words[:keep])}
-    cut = encoder.prompt(render(template, shorter))
-    if keep == 0 or len(cut) > room:
+
+    def excess(fields: dict[str, str]) -> int:
+        return len(encoder.prompt(render(template, fields))) - room
+
+    fields = cut_longest(item.fields, template, encoder, excess)
+    length = len(encoder.prompt(render(template, item.fields)))
+    if fields is None:
         raise StudyError(
-            f"item {item.item} does not fit: its prompt has {len(ids)} tokens, room is {room}",
+            f"item {item.item} does not fit: its prompt has {length} tokens, room is {room}",
+            file=f"items with the split {item.split}",
             key="tune.max_length",
+            value=room,
             fix="raise tune.max_length, shorten the format, or `drop` the row",
         )
-    return cut, len(ids) - len(cut)
+    ids = encoder.prompt(render(template, fields))
+    return ids, length - len(ids)
 
 
 def _dialogue_tokens(item: Item, encoder: Encoder) -> tuple[list[int], list[bool]]:
