@@ -216,3 +216,30 @@ def test_an_item_survives_its_file(tmp_path: Path) -> None:
     item = Item("1", "train", "c", {"a": "é \u2028"}, ["x", "y"], ["x"], [{"role": "user"}])
     write_items(tmp_path / "i.parquet", [item])
     assert read_items(tmp_path / "i.parquet", "train") == [item]
+
+
+def test_a_join_does_not_depend_on_the_order_of_its_keys(tmp_path: Path) -> None:
+    from tuning_dynamics.data.sources import read_split
+    from tuning_dynamics.study.datasets import Dataset
+
+    (tmp_path / "rows.jsonl").write_text('{"s": "tale", "parts": "1, 3", "q": "who ?"}\n')
+    parts = [{"s": "tale", "n": str(n), "text": f"part {n}"} for n in (1, 2, 3)]
+    (tmp_path / "parts.jsonl").write_text("".join(json.dumps(part) + "\n" for part in parts))
+    for on in ({"s": "s", "parts": "n"}, {"parts": "n", "s": "s"}):
+        dataset = Dataset.model_validate(
+            {
+                "task": "question_generation",
+                "domain": "x",
+                "licence": "x",
+                "source": {"files": {"evaluation": str(tmp_path / "rows.jsonl")}},
+                "join": {
+                    "file": str(tmp_path / "parts.jsonl"),
+                    "on": on,
+                    "each": "parts",
+                    "take": "text",
+                    "into": "passage",
+                },
+            }
+        )
+        (row,) = read_split("x", dataset, "evaluation", None, {}) or []
+        assert row["passage"] == "part 1 part 3"

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import defaultdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -167,19 +168,20 @@ def _joined(rows: list[Row], join: Join, data_root: str | None, file: str) -> li
 
 
 def _taken(row: Row, join: Join, texts: dict[tuple[str, ...], list[str]], file: str) -> str:
-    *fixed, last = [str(look_up(row, key, file)) for key in join.on]
+    values = {name: [str(look_up(row, name, file))] for name in join.on}
+    if join.each is not None:
+        values[join.each] = [part.strip() for part in values[join.each][0].split(",")]
     found: list[str] = []
-    for part in last.split(","):
-        matches = texts.get((*fixed, part.strip()), [])
-        if not matches:
+    for key in product(*values.values()):
+        if key not in texts:
             raise StudyError(
                 "a row has no match in the joined file",
                 file=file,
                 key="join",
-                value=[*fixed, part.strip()],
-                fix="correct join.on, or drop the rows",
+                value=dict(zip(join.on, key, strict=True)),
+                fix="correct join.on and join.each, or drop the rows",
             )
-        found += matches
+        found += texts[key]
     return " ".join(found)
 
 

@@ -80,7 +80,9 @@ class Join(Strict):
     file: str
     """JSONL, CSV or parquet; {data_root} is replaced."""
     on: dict[str, str]
-    """Row field -> field of the file. A row field that lists ids with commas takes several."""
+    """Row field -> field of the file."""
+    each: str | None = None
+    """The row field of `on` that lists several ids with commas; each takes its text."""
     take: str
     """Field of the file to bring in; several matches are joined by a space."""
     into: str
