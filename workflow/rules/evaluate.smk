@@ -22,7 +22,7 @@ rule serve:
     conda:
         "../../envs/evaluate.yaml"
     shell:
-        "{serve_command} {wildcards.variant} {input.manifest} {output} {log}"
+        f"{serve_command} {{wildcards.variant}} {{input.manifest}} {{output}} {{log}}"
 
 
 rule cell:
