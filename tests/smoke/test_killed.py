@@ -67,8 +67,8 @@ def some_cells(repository: Repository) -> bool:
 @pytest.mark.parametrize(
     ("stage", "reached"),
     [
-        ("pretrain", state("tiny/40/checkpoint")),
-        ("tune", state("tiny/40/quick/nli_people/seed0")),
+        ("pretrain", state("steady/900/checkpoint")),
+        ("tune", state("steady/900/long/nli_people/seed0")),
         ("evaluate", some_cells),
     ],
 )
@@ -83,13 +83,13 @@ def test_killed_and_continued_equals_undisturbed(
     repository.succeed()
     assert tables(repository) == tables(undisturbed)
     assert repository.planned() == {}
-    job = {"pretrain": "40/checkpoint", "tune": "40/quick/nli_people/seed0"}.get(stage)
+    job = {"pretrain": "900/checkpoint", "tune": "900/long/nli_people/seed0"}.get(stage)
     if stage == "evaluate":
-        log = results(repository) / "logs/serve/tiny/40"
+        log = results(repository) / "logs/serve/steady/900"
         text = "".join(path.read_text(encoding="utf-8") for path in log.rglob("*.log"))
         assert text.count("kept from an earlier run") >= 2, "cells were evaluated again"
     if job is not None:
-        path = results(repository) / "tiny" / job / "metrics.json"
+        path = results(repository) / "steady" / job / "metrics.json"
         metrics = json.loads(path.read_text(encoding="utf-8"))
         resumed = [run["resumed_from"] for run in metrics.get("stages", [metrics])]
         assert resumed[0], "the job began again instead of resuming"
