@@ -157,7 +157,7 @@ CONFIG = {
     ),
     "broken_yaml": Bad(["not valid YAML"], files={"datasets/weather.yaml": b"task: [nli\n"}),
     "repeated_yaml_key": Bad(
-        ["'task' is given twice"], files={"datasets/weather.yaml": b"task: nli\ntask: nli\n"}
+        ["task", "is given twice"], files={"datasets/weather.yaml": b"task: nli\ntask: nli\n"}
     ),
     "yaml_not_utf8": Bad(["not UTF-8"], files={"datasets/weather.yaml": b"task: \xff\n"}),
     "two_sources": Bad(
@@ -171,7 +171,7 @@ DATA = {
         ["line 2", "rows.jsonl", '{"a": 1'], files={"rows.jsonl": jsonl(ROWS[:1]) + b'{"a": 1\n'}
     ),
     "text_not_utf8": Bad(["not UTF-8", "byte 7"], files={"rows.jsonl": b'{"a": "\xff"}\n'}),
-    "missing_field": Bad(["lacks a field", "'b'"], files={"rows.jsonl": jsonl([{"a": "x"}])}),
+    "missing_field": Bad(["lacks a field", "key:   b"], files={"rows.jsonl": jsonl([{"a": "x"}])}),
     "empty_text": Bad(["no text", "row 1"], files={"rows.jsonl": jsonl([{**NLI, "b": " "}])}),
     "empty_split": Bad(["evaluation split", "is empty"], files={"rows.jsonl": b""}),
     "one_gold_value": Bad(
@@ -273,7 +273,7 @@ WEIGHTS = {
     "truncated_safetensors": Bad(["weights cannot be loaded"], spoil=cut),
     "missing_weight_keys": Bad(
         ["missing keys", "up_proj"],
-        spoil=rewrite(lambda tensors: tensors.pop("model.layers.0.mlp.up_proj.weight") and None),
+        spoil=rewrite(lambda tensors: tensors.__delitem__("model.layers.0.mlp.up_proj.weight")),
     ),
     "unexpected_weight_keys": Bad(
         ["unexpected keys", "stranger"],
@@ -293,11 +293,11 @@ WEIGHTS = {
 
 MODEL = {
     "colliding_labels": Bad(
-        ["begin with the same token", "'unlike' and 'unlikely'"],
+        ["begin with the same token", "'qa' and 'qb'"],
         dataset={
             "gold": {
                 "field": "g",
-                "labels": {"entailment": "unlike", "neutral": "unlikely", "contradiction": "no"},
+                "labels": {"entailment": "qa", "neutral": "qb", "contradiction": "no"},
             }
         },
         target="results/bad/data/weather/mine.json",
@@ -334,7 +334,7 @@ MODEL = {
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in the Hugging Face format with a tiny random model."""
     folder = tmp_path_factory.mktemp("checkpoint")
-    words = " ".join(f"{row['a']} {row['b']} {row['g']} unlike unlikely" for row in ROWS)
+    words = " ".join(f"{row['a']} {row['b']} {row['g']}" for row in ROWS)
     train_tokenizer([words] * 3, 300).save(str(folder / "tokenizer.json"))
     architecture = Architecture(
         vocab_size=300, hidden_size=16, intermediate_size=32, layers=1, heads=2, context=128

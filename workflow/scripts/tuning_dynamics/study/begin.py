@@ -1,5 +1,7 @@
 """How a run begins: the config becomes jobs, provenance is kept with the results, one at a time."""
 
+import base64
+import binascii
 import fcntl
 import os
 import shlex
@@ -36,6 +38,7 @@ def begin(
         jobs = Jobs(load_study(config, Path(root), file), file)
         jobs.check_files()
         jobs.leave_placeholders()
+        forget_killed_servers(Path(".snakemake", "incomplete"))
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
     return jobs, code_digest
@@ -106,6 +109,24 @@ def keep_provenance(root: Path = Path()) -> None:
     link.parent.mkdir(exist_ok=True)
     if not link.is_symlink() and not link.exists():
         link.symlink_to(Path("..", "results", ".provenance"))
+
+
+def forget_killed_servers(marks: Path) -> None:
+    """Remove Snakemake's marks of servers that a killed run left behind.
+
+    A server's file holds no result. Snakemake would start the server by itself to complete it,
+    without the cells that it is for, and never end it. A mark is a file whose name is the
+    marked path in base 64 (long ones are parted into folders that begin with @).
+    """
+    for mark in marks.rglob("*"):
+        if mark.is_file():
+            coded = "".join(part.removeprefix("@") for part in mark.relative_to(marks).parts)
+            try:
+                marked = base64.b64decode(coded, validate=True)
+            except binascii.Error:
+                continue  # no mark of Snakemake's
+            if marked.endswith(b"/server.json"):
+                mark.unlink()
 
 
 def lock(study_root: str) -> None:
