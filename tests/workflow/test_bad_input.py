@@ -293,7 +293,7 @@ WEIGHTS = {
 
 MODEL = {
     "colliding_labels": Bad(
-        ["begin with the same token", "'qa' and 'qb'"],
+        ["begin with the same token", "'qa'"],
         dataset={
             "gold": {
                 "field": "g",
