@@ -10,7 +10,5 @@ with logged(snakemake.log):
         snakemake.wildcards.family,
         **json.loads(snakemake.params.spec),
         files=snakemake.input.get("files", []),
-        tokenizer_path=snakemake.output.tokenizer,
-        tokens_path=snakemake.output.tokens,
-        heldout_path=snakemake.output.heldout,
+        **{f"{name}_path": path for name, path in snakemake.output.items()},
     )

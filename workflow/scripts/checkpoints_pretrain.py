@@ -7,9 +7,8 @@ from tuning_dynamics.study.stub import logged
 with logged(snakemake.log):
     pretrain_segment(
         snakemake.wildcards.family,
-        snakemake.params.spec,
-        int(snakemake.wildcards.step),
-        code=snakemake.params.code,
+        step=int(snakemake.wildcards.step),
+        **dict(snakemake.params.items()),
         execution=execution_of(snakemake.config),
         inputs=dict(snakemake.input.items()),
         outputs=dict(snakemake.output.items()),
