@@ -11,6 +11,7 @@ min_version("9.0")
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
+from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.study.begin import EVALUATION, Shown, begin, keep_provenance, lock, serving
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
@@ -21,9 +22,9 @@ if not workflow.configfiles:
 
 keep_provenance()
 jobs, code = begin(config, workflow.basedir, workflow.configfiles)
-paths = jobs.paths
-shown = Shown(paths, report)
+paths, shown = jobs.paths, Shown(jobs.paths, report)
 serve_command = serving(workflow, jobs)
+budget_at_end(workflow, jobs)
 
 
 wildcard_constraints:

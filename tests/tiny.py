@@ -11,6 +11,8 @@ from transformers import (
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    Olmo2Config,
+    Olmo2ForCausalLM,
     OlmoConfig,
     OlmoForCausalLM,
 )
@@ -23,7 +25,7 @@ from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.files import write_json
 
 CONTEXT = 256
-ARCHITECTURES = ("olmo", "gpt_neox", "llama")
+ARCHITECTURES = ("olmo", "olmo2", "gpt_neox", "llama")
 SENTENCES = (
     "Ada Moss was born in Redhill and works as a baker.",
     "The baker lives in a house near the river.",
@@ -50,7 +52,9 @@ def tiny_encoder() -> Encoder:
     return Encoder(tokenizer, (), 0)
 
 
-def tiny_model(architecture: str = "olmo", seed: int = 0, scale: float = 8.0) -> Any:
+def tiny_model(
+    architecture: str = "olmo", seed: int = 0, scale: float = 8.0, context: int = CONTEXT
+) -> Any:
     """A random model in fp32; `scale` widens its weights so that its answers differ."""
     torch.manual_seed(seed)
     size: dict[str, Any] = {
@@ -59,7 +63,7 @@ def tiny_model(architecture: str = "olmo", seed: int = 0, scale: float = 8.0) ->
         "intermediate_size": 64,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
-        "max_position_embeddings": CONTEXT,
+        "max_position_embeddings": context,
         "bos_token_id": None,
         "eos_token_id": 0,
         "pad_token_id": None,
@@ -67,6 +71,8 @@ def tiny_model(architecture: str = "olmo", seed: int = 0, scale: float = 8.0) ->
     }
     if architecture == "olmo":
         return OlmoForCausalLM(OlmoConfig(**size)).eval()
+    if architecture == "olmo2":
+        return Olmo2ForCausalLM(Olmo2Config(**size)).eval()
     if architecture == "gpt_neox":
         return GPTNeoXForCausalLM(GPTNeoXConfig(**size)).eval()
     return LlamaForCausalLM(LlamaConfig(**size, num_key_value_heads=2)).eval()
@@ -101,7 +107,7 @@ def pair(
 
 
 def request(items: Path, out: Path, **changes: Any) -> CellRequest:
-    """A request for a classification cell, with `changes`."""
+    """A request for a classification cell, with `changes`; a label may be given as one word."""
     values: dict[str, Any] = {
         "eval_set": "tiny",
         "kind": "classification",
@@ -115,4 +121,6 @@ def request(items: Path, out: Path, **changes: Any) -> CellRequest:
         "labels": ("entailment", "neutral", "contradiction"),
         "out": str(out),
     }
-    return CellRequest(**(values | changes))
+    values |= changes
+    words = [(label,) if isinstance(label, str) else tuple(label) for label in values["labels"]]
+    return CellRequest(**{**values, "labels": tuple(words)})

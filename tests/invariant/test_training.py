@@ -23,7 +23,7 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.recipes import Lora
 from tuning_dynamics.tune.examples import Example
 from tuning_dynamics.tune.order import EpochBatches, mix, steps_in
-from tuning_dynamics.tune.variant import with_adapter
+from tuning_dynamics.tune.stages import with_adapter
 
 STEPS = 12
 
@@ -77,7 +77,9 @@ def test_batch_of_eight_equals_eight_accumulated(model: torch.nn.Module) -> None
     whole = trained(copy.deepcopy(model), settings(8))
     parts = trained(copy.deepcopy(model), settings(1))
     assert whole.progress.losses == pytest.approx(parts.progress.losses, rel=1e-5)
-    assert torch.allclose(weights(whole.model), weights(parts.model), rtol=1e-4, atol=1e-5)
+    # AdamW divides by the gradient's size, so the rounding of one near zero grows: a hundredth
+    # of a step of the rate 1e-2, not more.
+    assert torch.allclose(weights(whole.model), weights(parts.model), rtol=0, atol=1e-4)
 
 
 def test_padding_changes_nothing(model: torch.nn.Module) -> None:

@@ -3,13 +3,11 @@
 import json
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tuning_dynamics.checkpoints.corpus import train_tokenizer
-from tuning_dynamics.checkpoints.existing import find_revision, revision_pattern
 from tuning_dynamics.data.check import first_tokens
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.freeze import freeze_from_spec
@@ -17,7 +15,6 @@ from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.data.prompts import dialogue, few_shot, render
 from tuning_dynamics.data.sources import look_up
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import HubFamily
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -144,10 +141,10 @@ def test_prompts() -> None:
 
 def test_dialogues_count_the_assistants_turns_only() -> None:
     turns = [("user", "Hi"), ("assistant", "Hello ."), ("user", "Bye"), ("assistant", "Bye .")]
-    pieces = dialogue([{"role": role, "content": content} for role, content in turns])
-    assert [text for text, counts in pieces if counts] == ["Hello .", "Bye ."]
-    assert "".join(text for text, _ in pieces) == (
-        "<|user|>\nHi\n<|assistant|>\nHello .\n<|user|>\nBye\n<|assistant|>\nBye ."
+    segments = dialogue([{"role": role, "content": content} for role, content in turns])
+    assert [s.text[a:b] for s in segments for a, b in s.counted] == ["Hello .", "Bye ."]
+    assert "".join(segment.text + "</s>" * segment.ends for segment in segments) == (
+        "<|user|>\nHi\n<|assistant|>\nHello .</s>\n<|user|>\nBye\n<|assistant|>\nBye .</s>"
     )
 
 
@@ -157,9 +154,9 @@ def encoder(*texts: str) -> Encoder:
 
 def test_labels_need_first_tokens_of_their_own() -> None:
     distinct = encoder("the answer is yes", "the answer is no")
-    assert len(set(first_tokens(distinct, "is it ?", ["yes", "no"], "x").values())) == 2
+    assert len(set(first_tokens(distinct, "is it ?", [["yes"], ["no"]], "x").values())) == 2
     with pytest.raises(StudyError, match="begin with the same token"):
-        first_tokens(distinct, "is it ?", ["qa", "qb"], "x")
+        first_tokens(distinct, "is it ?", [["qa"], ["qb"]], "x")
 
 
 def test_continuations_are_cut_from_the_whole_text() -> None:
@@ -167,47 +164,6 @@ def test_continuations_are_cut_from_the_whole_text() -> None:
     whole = tokens.ids("the answer is") + tokens.continuation("the answer is", " yes")
     assert whole == tokens.ids("the answer is yes")
     assert tokens.decode(whole) == "the answer is yes"
-
-
-def test_revisions_are_matched_never_composed() -> None:
-    pattern = revision_pattern("step{step}-tokens{tokens}B")
-    match = pattern.fullmatch("step738000-tokens3094B")
-    assert match is not None
-    assert match["step"] == "738000"
-    assert pattern.fullmatch("main") is None
-    assert revision_pattern("stage1-step{step}-*").fullmatch("stage1-step5-x") is not None
-
-
-def refs(*names: str) -> SimpleNamespace:
-    branches = [SimpleNamespace(name=name, target_commit=f"commit-{name}") for name in names]
-    return SimpleNamespace(branches=branches, tags=[])
-
-
-FAMILY = HubFamily.model_validate(
-    {
-        "source": "hub",
-        "repo": "a/b",
-        "revision": "step{step}-tokens{tokens}B",
-        "tokens_per_step": 4e6,
-        "checkpoints": {"steps": [1000]},
-    }
-)
-
-
-def test_a_steps_revision_is_found_among_the_refs(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = refs("main", "step1000-tokens4B", "step10000-tokens41B")
-    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_refs", lambda *_: listed)
-    found = find_revision("x", FAMILY, 1000)
-    assert found == ("step1000-tokens4B", "commit-step1000-tokens4B", 4_000_000_000)
-    with pytest.raises(StudyError, match="0 revisions of a/b match step 7"):
-        find_revision("x", FAMILY, 7)
-
-
-def test_a_step_with_two_revisions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = refs("step1000-tokens4B", "step1000-tokens5B")
-    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_refs", lambda *_: listed)
-    with pytest.raises(StudyError, match="2 revisions of a/b match"):
-        find_revision("x", FAMILY, 1000)
 
 
 def test_an_item_survives_its_file(tmp_path: Path) -> None:

@@ -210,14 +210,16 @@ def test_an_empty_set_and_an_unanswerable_item_are_refused(model, tmp_path):
         ({"kind": "dance"}, "unknown kind"),
         ({"prediction": "greedy"}, "no such prediction method"),
         ({"truncation": "left"}, "unknown policy"),
-        ({"labels": ["yes"]}, "fewer than two labels"),
+        ({"labels": [["yes"]]}, "fewer than two labels"),
+        ({"labels": [["yes"], ["yes", "no"]]}, "one word for two"),
+        ({"labels": ["yes", "no"]}, "no lists of words"),
         ({"shots": -1}, "out of range"),
         ({"colour": "red"}, "not a request"),
     ],
 )
 def test_requests_are_checked(tmp_path, changes, text):
-    good = {**vars(request(tmp_path, tmp_path)), "labels": ["yes", "no"]}
-    assert parse_request(good).labels == ("yes", "no")
+    good = {**vars(request(tmp_path, tmp_path)), "labels": [["yes"], ["no"]]}
+    assert parse_request(good).labels == (("yes",), ("no",))
     with pytest.raises(StudyError, match=text):
         parse_request({**good, **changes})
 

@@ -11,7 +11,7 @@ import pytest
 from tuning_dynamics.study.cells import cell_rows
 from tuning_dynamics.study.datasets import Dataset, Task
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import Family, Spacing
+from tuning_dynamics.study.families import Family
 from tuning_dynamics.study.grid import Cell, Variant, expand, role
 from tuning_dynamics.study.identity import canonical, code_digest
 from tuning_dynamics.study.jobs import Jobs
@@ -108,16 +108,6 @@ def test_what_is_no_variant_is_refused() -> None:
 def test_scratch_lies_beside_the_outputs() -> None:
     path = Paths("s").variant_file("f/1/full/t/seed0", "manifest.json")
     assert scratch(path) == Path("results/s/scratch/f/1/full/t/seed0")
-
-
-def test_spacing() -> None:
-    assert Spacing(steps=[0], uniform=4).resolve(1, 100) == [0, 25, 50, 75, 100]
-    assert Spacing(log_spaced=3).resolve(1, 100) == [1, 10, 100]
-    assert Spacing(tokens=[1000.0]).resolve(100) == [10]
-    with pytest.raises(ValueError, match="beyond the last"):
-        Spacing(steps=[7]).resolve(1, 5)
-    with pytest.raises(ValueError, match="no checkpoint"):
-        Spacing().resolve(1, 5)
 
 
 def test_identity_leaves_defaults_and_execution_out() -> None:

@@ -5,19 +5,26 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "workflow", "config", "profiles", "envs", "tests/catalogue", "tests/smoke")
+PARTS = (
+    *("Snakefile", "workflow", "config", "profiles", "envs"),
+    *("tests/catalogue", "tests/smoke", "tests/hub"),
+)
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A copy of the repository; `study` is the config file that its runs take."""
+    """A copy of the repository; `study` is the config file that its runs take.
+
+    `variables` are set in their environment.
+    """
 
     folder: Path
     study: str = "tests/smoke/study.yaml"
+    variables: dict[str, str] = field(default_factory=dict)
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of a Snakemake run."""
@@ -29,7 +36,7 @@ class Repository:
         return subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
-            env=environment(),
+            env={**environment(), **self.variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -72,7 +79,7 @@ class Repository:
             elif source.is_file():
                 (folder / part).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, folder / part)
-        return Repository(folder, self.study)
+        return Repository(folder, self.study, self.variables)
 
 
 def environment() -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Checkpoints: one manifest for each point of a family's pre-training, from three sources.
 
-Inputs: a corpus, local folders, or a hub repository. Outputs:
-results/{study}/{family}/{step}/checkpoint/manifest.json (step, tokens, digests of the weights,
-loss on a fixed text); for families pre-trained here also the weights and the optimiser's state.
+Inputs: a corpus, local folders, or a hub repository (listed, downloaded, then loaded and checked
+like a local folder). Outputs: results/{study}/{family}/{step}/checkpoint/manifest.json (step,
+tokens, digests of the weights, loss on a fixed text); for families pre-trained here also the
+weights and the optimiser's state.
 """
 
 
@@ -60,29 +61,32 @@ rule pretrain:
         "../scripts/checkpoints_pretrain.py"
 
 
-rule import_local:
-    """Check a checkpoint in a local folder; its weights stay where they are."""
+rule revisions:
+    """List a hub family's revisions, and the digests of their weight files."""
     output:
-        manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
+        paths.revisions("{family}"),
     log:
-        paths.log("import_local", "{family}", "{step}"),
+        paths.log("revisions", "{family}"),
     benchmark:
-        paths.benchmark("import_local", "{family}", "{step}")
+        paths.benchmark("revisions", "{family}")
     wildcard_constraints:
-        family=jobs.families("local"),
+        family=jobs.families("hub"),
     conda:
-        "../../envs/train.yaml"
+        "../../envs/data.yaml"
     params:
-        spec=lambda wildcards: jobs.family_spec(wildcards.family),
-        code=code("checkpoints_local.py"),
+        spec=lambda wildcards: jobs.revisions_spec(wildcards.family),
+        code=code("checkpoints_revisions.py"),
     script:
-        "../scripts/checkpoints_local.py"
+        "../scripts/checkpoints_revisions.py"
 
 
 rule download:
-    """Download and check a revision of a hub repository."""
+    """Fetch what is needed of one revision, and compare it with the hub's digests."""
+    input:
+        # ancient: a step that joins the study has the list made anew, and no other step fetched.
+        listing=ancient(paths.revisions("{family}")),
     output:
-        manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
+        paths.checkpoint_file("{family}", "{step}", "download.json"),
     log:
         paths.log("download", "{family}", "{step}"),
     benchmark:
@@ -90,9 +94,30 @@ rule download:
     wildcard_constraints:
         family=jobs.families("hub"),
     conda:
+        "../../envs/data.yaml"
+    params:
+        spec=lambda wildcards: jobs.checkpoint_spec(wildcards.family, int(wildcards.step)),
+        code=code("checkpoints_download.py"),
+    script:
+        "../scripts/checkpoints_download.py"
+
+
+rule verify:
+    """Load a checkpoint that exists already, refuse what would be another model."""
+    input:
+        downloaded=lambda wildcards: jobs.downloaded(wildcards.family, wildcards.step),
+    output:
+        manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
+    log:
+        paths.log("verify", "{family}", "{step}"),
+    benchmark:
+        paths.benchmark("verify", "{family}", "{step}")
+    wildcard_constraints:
+        family=jobs.families("hub", "local"),
+    conda:
         "../../envs/train.yaml"
     params:
-        spec=lambda wildcards: jobs.family_spec(wildcards.family),
-        code=code("checkpoints_hub.py"),
+        spec=lambda wildcards: jobs.checkpoint_spec(wildcards.family, int(wildcards.step)),
+        code=code("checkpoints_verify.py"),
     script:
-        "../scripts/checkpoints_hub.py"
+        "../scripts/checkpoints_verify.py"

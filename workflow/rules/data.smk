@@ -1,8 +1,9 @@
-"""Data: freeze every dataset that the study names, and check it with each family's tokenizer.
+"""Data: freeze every dataset, check and encode it with the tokenizer of each family.
 
 Inputs: local files, the hub, or the mini world. Outputs: results/{study}/data/{dataset}/
 items.parquet (checked items with stable ids: training, evaluation, demonstrations),
-manifest.json (counts, labels, digests), {family}.json (token counts, label tokens).
+manifest.json (counts, labels, digests), {family}.json (token counts, label tokens),
+tokens/{family}/{format}.arrow (training rows as token ids, which the loss counts) with .json.
 """
 
 
@@ -30,7 +31,7 @@ rule check:
     """Count a dataset's tokens, and refuse labels that its first tokens cannot tell apart."""
     input:
         frozen=paths.items("{dataset}"),
-        checkpoint=lambda wildcards: paths.checkpoint(jobs.first_checkpoint(wildcards.family)),
+        checkpoint=lambda wildcards: paths.checkpoint(jobs.tokenizer_checkpoint(wildcards.family)),
     output:
         paths.check("{dataset}", "{family}"),
     log:
@@ -44,3 +45,24 @@ rule check:
         code=code("data_check.py"),
     script:
         "../scripts/data_check.py"
+
+
+rule encode:
+    """Turn a set's training rows into token ids, once for all that is tuned on them."""
+    input:
+        frozen=paths.items("{dataset}"),
+        checkpoint=lambda wildcards: paths.checkpoint(jobs.tokenizer_checkpoint(wildcards.family)),
+    output:
+        tokens=paths.tokens("{dataset}", "{family}", "{format}"),
+        counts=paths.token_counts("{dataset}", "{family}", "{format}"),
+    log:
+        paths.log("encode", "{dataset}", "{family}", "{format}"),
+    benchmark:
+        paths.benchmark("encode", "{dataset}", "{family}", "{format}")
+    conda:
+        "../../envs/data.yaml"
+    params:
+        spec=lambda wildcards: jobs.encode_spec(wildcards.dataset, wildcards.format),
+        code=code("data_encode.py"),
+    script:
+        "../scripts/data_encode.py"

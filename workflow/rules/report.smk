@@ -18,6 +18,7 @@ rule family_figures:
         groups=paths.table("groups"),
         group_changes=paths.table("group_changes"),
         sensitivity=paths.table("sensitivity"),
+        checkpoints=paths.table("checkpoints"),
     output:
         base_by_checkpoint=shown.figure("base_by_checkpoint"),
         change_by_group=shown.figure("change_by_group"),
@@ -25,6 +26,7 @@ rule family_figures:
         transfer_heat_map=shown.figure("transfer_heat_map"),
         transfer_by_checkpoint=shown.figure("transfer_by_checkpoint"),
         sensitivity=shown.figure("sensitivity"),
+        text_loss=shown.figure("text_loss"),
     log:
         paths.log("family_figures", "{family}"),
     benchmark:
@@ -67,6 +69,9 @@ rule findings:
         transfer=paths.table("transfer"),
         groups=paths.table("groups"),
         sensitivity=paths.table("sensitivity"),
+        noise=paths.table("noise"),
+        checkpoints=paths.table("checkpoints"),
+        datasets=paths.table("datasets"),
     output:
         html=shown.findings(),
         rst=paths.findings("rst"),

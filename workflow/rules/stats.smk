@@ -1,6 +1,7 @@
 """Statistics: every table is a pure function of the cells' per-item records.
 
-Inputs: the merged config (which cells there are) and their records, or other tables. Outputs:
+Inputs: the merged config (which cells there are) and their records, manifests of checkpoints and
+datasets, or other tables. Outputs:
 results/{study}/tables/*.csv, each with the same table as parquet beside it; docs/tables.md
 describes every column.
 """
@@ -129,6 +130,65 @@ rule groups:
         code=code("stats_groups.py"),
     script:
         "../scripts/stats_groups.py"
+
+
+rule noise:
+    """What differs between seeds and between near-identical checkpoints: the noise floor."""
+    input:
+        scores=paths.table("scores"),
+    output:
+        csv=shown.table("noise"),
+        parquet=paths.parquet("noise"),
+    log:
+        paths.log("noise", "all"),
+    benchmark:
+        paths.benchmark("noise", "all")
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        code=code("stats_noise.py"),
+    script:
+        "../scripts/stats_noise.py"
+
+
+rule checkpoints:
+    """What the checkpoints are, and which do not fit the curve of their family's loss."""
+    input:
+        manifests=jobs.checkpoint_files(),
+    output:
+        csv=shown.table("checkpoints"),
+        parquet=paths.parquet("checkpoints"),
+    log:
+        paths.log("checkpoints", "all"),
+    benchmark:
+        paths.benchmark("checkpoints", "all")
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        spec=lambda wildcards: jobs.curve_spec(),
+        code=code("stats_checkpoints.py"),
+    script:
+        "../scripts/stats_checkpoints.py"
+
+
+rule datasets:
+    """Where each split that is used comes from, and what was left out of it."""
+    input:
+        config=paths.config,
+        files=jobs.dataset_files(),
+    output:
+        csv=shown.table("datasets"),
+        parquet=paths.parquet("datasets"),
+    log:
+        paths.log("datasets", "all"),
+    benchmark:
+        paths.benchmark("datasets", "all")
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        code=code("stats_datasets.py"),
+    script:
+        "../scripts/stats_datasets.py"
 
 
 rule cost:

@@ -1,17 +1,72 @@
 """Tune: one set of weights per checkpoint, recipe, train set and seed.
 
-Inputs: a checkpoint's manifest and the train sets' frozen items. Outputs:
+Inputs: a checkpoint's manifest and the encoded train sets. Outputs:
 results/{study}/{family}/{step}/{recipe}/{train_set}/seed{seed}/ manifest.json (digests), weights
-(or a LoRA adapter), metrics.json (tokens, speed, memory, loss curve). A run that is killed
-continues from its state under scratch/, which no rule declares, so nothing deletes it.
+(or a LoRA adapter), metrics.json (tokens, speed, memory, loss curve); for recipes that choose
+their learning rate also results/{study}/{family}/rates/{recipe}/{train_set}/ {rate}.json (loss
+on held-out training rows) and rate.json (the choice). A run that is killed continues from its
+state under scratch/, which no rule declares, so nothing deletes it.
 """
+
+
+rule try_rate:
+    """Train the last checkpoint at one candidate rate, and measure its loss on held-out rows."""
+    input:
+        checkpoint=lambda wildcards: paths.checkpoint(jobs.trial_checkpoint(wildcards.family)),
+        tokens=lambda wildcards: jobs.trial_tokens(
+            wildcards.family, wildcards.recipe, wildcards.train_set
+        ),
+    output:
+        paths.trial("{family}", "{recipe}", "{train_set}", "{rate}"),
+    log:
+        paths.log("try_rate", "{family}", "{recipe}", "{train_set}", "{rate}"),
+    benchmark:
+        paths.benchmark("try_rate", "{family}", "{recipe}", "{train_set}", "{rate}")
+    wildcard_constraints:
+        recipe=jobs.selecting,
+        train_set=jobs.datasets,
+        rate="[0-9][0-9.e+-]*",
+    priority: 10
+    conda:
+        "../../envs/train.yaml"
+    params:
+        key=lambda wildcards: jobs.trial_key(*wildcards),
+        spec=lambda wildcards: jobs.trial_spec(
+            wildcards.recipe, wildcards.train_set, wildcards.rate
+        ),
+        code=code("tune_try_rate.py"),
+    script:
+        "../scripts/tune_try_rate.py"
+
+
+rule choose_rate:
+    """Take the candidate rate of the lowest loss, for all checkpoints and seeds."""
+    input:
+        lambda wildcards: jobs.trials(*wildcards),
+    output:
+        paths.rate("{family}", "{recipe}", "{train_set}"),
+    log:
+        paths.log("choose_rate", "{family}", "{recipe}", "{train_set}"),
+    benchmark:
+        paths.benchmark("choose_rate", "{family}", "{recipe}", "{train_set}")
+    wildcard_constraints:
+        recipe=jobs.selecting,
+        train_set=jobs.datasets,
+    localrule: True
+    conda:
+        "../../envs/train.yaml"
+    params:
+        code=code("tune_choose_rate.py"),
+    script:
+        "../scripts/tune_choose_rate.py"
 
 
 rule tune:
     """Train a variant through the stages of its recipe."""
     input:
         checkpoint=lambda wildcards: paths.checkpoint(jobs.variant(wildcards.variant).checkpoint),
-        sets=lambda wildcards: jobs.train_items(wildcards.variant),
+        tokens=lambda wildcards: jobs.train_tokens(jobs.variant(wildcards.variant)),
+        rates=lambda wildcards: jobs.chosen_rates(jobs.variant(wildcards.variant)),
     output:
         manifest=paths.variant_file("{variant}", "manifest.json"),
         weights=jobs.kept(directory, temp, paths.variant_file("{variant}", "weights")),

@@ -9,14 +9,17 @@ import torch
 from tuning_dynamics.study.errors import StudyError
 
 
-def load_model(folder: Path, adapter: Path | None, device: torch.device) -> torch.nn.Module:
+def load_model(
+    folder: Path, adapter: Path | None, device: torch.device, *, pickled: bool = False
+) -> torch.nn.Module:
     """The causal language model of a Hugging Face folder in fp32, eval mode, on `device`.
 
-    `adapter` names a LoRA folder that is merged into the weights. StudyError for damaged
-    files, missing or unexpected keys, another class than the config names, or weights that
-    are not finite.
+    `adapter` names a LoRA folder that is merged into the weights; with `pickled`, a folder
+    without safetensors is read from its .bin files, as weights only. StudyError for damaged
+    files, missing or unexpected keys, another class than the config names, remote code, or
+    weights that are not finite.
     """
-    model: Any = _from_folder(folder)
+    model: Any = _from_folder(folder, pickled=pickled)
     if adapter is not None:
         from peft import PeftModel
 
@@ -26,21 +29,25 @@ def load_model(folder: Path, adapter: Path | None, device: torch.device) -> torc
     return ready
 
 
-def _from_folder(folder: Path) -> Any:
+def _from_folder(folder: Path, *, pickled: bool) -> Any:
+    from pickle import UnpicklingError
+
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
-    _require_safetensors(folder)
+    safe = _require_weights(folder, pickled=pickled)
+    _refuse_remote_code(folder)
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
             dtype=torch.float32,
-            use_safetensors=True,
+            use_safetensors=safe,
+            weights_only=True,
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except (SafetensorError, UnpicklingError, OSError, ValueError, RuntimeError) as error:
         raise StudyError(
             "the weights cannot be loaded",
             file=folder,
@@ -54,7 +61,8 @@ def _from_folder(folder: Path) -> Any:
     return model
 
 
-def _require_safetensors(folder: Path) -> None:
+def _require_weights(folder: Path, *, pickled: bool) -> bool:
+    """Whether the folder's weights are safetensors; StudyError where none may be read."""
     if not (folder / "config.json").is_file():
         raise StudyError(
             "the checkpoint's folder has no config.json",
@@ -63,13 +71,30 @@ def _require_safetensors(folder: Path) -> None:
             value=sorted(path.name for path in folder.iterdir()),
             fix="check the path",
         )
-    if not list(folder.glob("*.safetensors")):
+    if list(folder.glob("*.safetensors")):
+        return True
+    if not (pickled and list(folder.glob("pytorch_model*.bin"))):
         raise StudyError(
             "the checkpoint has no safetensors weights",
             file=folder,
             key="*.safetensors",
             value=sorted(path.name for path in folder.iterdir()),
             fix="convert it with save_pretrained; pickled weights can run code and are not read",
+        )
+    return False
+
+
+def _refuse_remote_code(folder: Path) -> None:
+    from transformers import CONFIG_MAPPING
+
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
+        raise StudyError(
+            "the model needs code from its repository, which is never run",
+            file=folder / "config.json",
+            key="model_type",
+            value=config.get("model_type"),
+            fix="use a checkpoint of an architecture that transformers has itself",
         )
 
 

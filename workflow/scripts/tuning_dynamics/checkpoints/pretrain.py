@@ -88,7 +88,7 @@ def _write_manifest(
         {
             "family": name,
             "step": step,
-            "tokens": int(step * family.tokens_per_step),
+            "tokens": family.tokens(step),
             "source": "pretrain",
             "folder": str(folder),
             "adapter": None,

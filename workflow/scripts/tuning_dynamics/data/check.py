@@ -16,13 +16,13 @@ def check_dataset(
     items_path: str,
     checkpoint: str,
     templates: dict[str, str],
-    labels: list[str],
+    labels: list[list[str]],
     output: str,
 ) -> None:
-    """Write token counts per format and, for `labels`, their first tokens.
+    """Write token counts per format and, for `labels`, the first token of each word.
 
-    `labels` are the label words where token_prob is asked for, else empty. StudyError where
-    two share a first token or a token spans the boundary of prompt and label.
+    `labels` are the words of each label where token_prob is asked for, else empty. StudyError
+    where two words share a first token or a token spans the boundary of prompt and label.
     """
     encoder = load_encoder(Path(read_json(checkpoint)["folder"]))
     evaluated = read_items(items_path, "evaluation")
@@ -51,27 +51,33 @@ def _lengths(encoder: Encoder, items: list[Item], template: str) -> dict[str, An
     return {"items": len(counts), "mean": sum(counts) / len(counts), "longest": max(counts)}
 
 
-def first_tokens(encoder: Encoder, prompt: str, labels: list[str], dataset: str) -> dict[str, int]:
-    """Each label's first token after `prompt`; StudyError unless they tell the labels apart."""
+def first_tokens(
+    encoder: Encoder, prompt: str, labels: list[list[str]], dataset: str
+) -> dict[str, int]:
+    """Each label word's first token after `prompt`; StudyError unless they tell all words apart.
+
+    `labels` holds the words of each label. Two words of one label must differ too, as in
+    evaluation, where each has a score of its own.
+    """
     tokens: dict[str, int] = {}
-    for label in labels:
-        if not encoder.boundary_holds(prompt, completion(label)):
+    for word in (word for words in labels for word in words):
+        if not encoder.boundary_holds(prompt, completion(word)):
             raise StudyError(
-                f"a token spans the end of the prompt and the label {label!r}",
+                f"a token spans the end of the prompt and the label {word!r}",
                 file=f"datasets/{dataset}.yaml",
                 key="formats",
                 value=prompt[-40:],
                 fix="end the format in another character, or use prediction `constrained`",
             )
-        first = encoder.continuation(prompt, completion(label))[0]
+        first = encoder.continuation(prompt, completion(word))[0]
         for other, token in tokens.items():
             if token == first:
                 raise StudyError(
-                    f"labels {other!r} and {label!r} begin with the same token",
+                    f"labels {other!r} and {word!r} begin with the same token",
                     file=f"datasets/{dataset}.yaml",
                     key="gold.labels",
                     value={"token": encoder.decode([first])},
                     fix="use other label words, or prediction `constrained`",
                 )
-        tokens[label] = first
+        tokens[word] = first
     return tokens

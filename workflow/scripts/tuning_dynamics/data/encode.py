@@ -22,6 +22,16 @@ class Encoder:
         found: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return found
 
+    def all_ids(self, texts: list[str]) -> list[list[int]]:
+        """Ids of each text alone, many at once."""
+        encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [one.ids for one in encoded]
+
+    def all_ids_and_starts(self, texts: list[str]) -> list[tuple[list[int], list[int]]]:
+        """Ids of each text alone, and the character at which each of them begins."""
+        encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        return [(one.ids, [start for start, _ in one.offsets]) for one in encoded]
+
     def prompt(self, text: str) -> list[int]:
         """Ids of a prompt, with what the tokenizer puts at the beginning of a text."""
         return [*self.beginning, *self.ids(text)]

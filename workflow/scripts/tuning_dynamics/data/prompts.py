@@ -2,6 +2,7 @@
 
 import string
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from tuning_dynamics.study.errors import StudyError
 
@@ -38,18 +39,31 @@ def few_shot(demonstrations: Iterable[tuple[str, str]], prompt: str) -> str:
     return SEPARATOR.join([*shown, prompt])
 
 
-def dialogue(messages: list[dict[str, str]]) -> list[tuple[str, bool]]:
-    """A dialogue as text pieces, each with whether the loss counts it.
+@dataclass(frozen=True)
+class Segment:
+    """Text of a dialogue that is encoded as one.
 
-    The TÜLU layout: `<|role|>`, a line break, the content. An assistant's turn counts (its
-    content, not its header); the caller ends each counted piece with end-of-text.
+    `counted` are the stretches of characters, [start, end), that the loss counts; with `ends`,
+    end-of-text follows, which it counts too.
     """
-    pieces: list[tuple[str, bool]] = []
+
+    text: str
+    counted: tuple[tuple[int, int], ...]
+    ends: bool
+
+
+def dialogue(messages: list[dict[str, str]]) -> list[Segment]:
+    """A dialogue in the layout of TÜLU 2 (Ivison et al. 2023), a segment up to each answer.
+
+    Each turn is `<|role|>`, a line break and the content, with a line break between turns; an
+    assistant's content counts, and end-of-text follows it.
+    """
+    segments, text = [], ""
     for number, message in enumerate(messages):
-        lead = "\n" if number else ""
+        text += ("\n" if number else "") + f"<|{message['role']}|>\n"
+        start = len(text)
+        text += message["content"]
         if message["role"] == "assistant":
-            pieces.append((f"{lead}<|assistant|>\n", False))
-            pieces.append((message["content"], True))
-        else:
-            pieces.append((f"{lead}<|{message['role']}|>\n{message['content']}", False))
-    return pieces
+            segments.append(Segment(text, ((start, len(text)),), True))
+            text = ""
+    return [*segments, Segment(text, (), False)] if text else segments

@@ -1,39 +1,61 @@
-"""Raw rows of a dataset: from the mini world, from files, or from the hub."""
+"""Raw rows of a dataset: from the mini world, from files, or from the hub, one at a time."""
 
 import csv
 import json
+import re
+import sys
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.hub.calls import HubError, patiently, redacted
 from tuning_dynamics.study.datasets import Dataset, HubDataset, Join
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.paths import fill_root
 
 Row = dict[str, Any]
 
+#: Rows that are in memory at a time.
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A split's rows, read anew from their source each time they are iterated."""
+
+    read: Callable[[], Iterator[Row]]
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.read()
+
 
 def read_split(
     name: str, dataset: Dataset, split: str, data_root: str | None, world: dict[str, Any]
-) -> list[Row] | None:
+) -> Rows | None:
     """Rows of a dataset's `train` or `evaluation` split, None where it has none.
 
-    `world` holds the fields of the mini world's WorldSpec. StudyError for unreadable sources.
+    `world` holds the fields of the mini world's WorldSpec. StudyError for unreadable sources,
+    where a file's content does not parse only once its rows are iterated.
     """
     source, file = dataset.source, f"datasets/{name}.yaml"
     if source.world is not None:
         return _world_rows(source.world, split, world, file)
-    if source.hub is not None:
-        return _hub_rows(source.hub, split, file)
-    path = getattr(source.files, split)
-    if path is None:
+    splits = source.hub.splits if source.hub is not None else source.files
+    assert splits is not None, file  # a Source has exactly one of the three
+    place = splits.train if split == "train" else splits.evaluation
+    if place is None:
         return None
-    rows = read_rows(Path(fill_root(path, data_root, file)))
+    if source.hub is not None:
+        return _hub_rows(source.hub, place, file)
+    rows = Rows(partial(read_rows, Path(fill_root(place, data_root, file))))
     return _joined(rows, dataset.join, data_root, file) if dataset.join else rows
 
 
-def _world_rows(world_set: str, split: str, world: dict[str, Any], file: str) -> list[Row] | None:
+def _world_rows(world_set: str, split: str, world: dict[str, Any], file: str) -> Rows | None:
     from tuning_dynamics.data.world import TASK_SETS, WorldSpec, task_set
 
     if world_set not in TASK_SETS:
@@ -44,29 +66,87 @@ def _world_rows(world_set: str, split: str, world: dict[str, Any], file: str) ->
             value=world_set,
             fix=f"choose from {', '.join(TASK_SETS)}",
         )
-    return task_set(WorldSpec(**world), world_set).get(split)
+    rows = task_set(WorldSpec(**world), world_set).get(split)
+    return None if rows is None else Rows(lambda: iter(rows))
 
 
-def _hub_rows(hub: HubDataset, split: str, file: str) -> list[Row] | None:
-    name = getattr(hub.splits, split)
-    if name is None:
-        return None
+def pin_revision(name: str, dataset: Dataset) -> tuple[Dataset, dict[str, str | None]]:
+    """(the dataset at a commit of the hub, what it was resolved from), so that all that is read
+    of it is of one state. Other sources stay as they are. StudyError where the hub has none."""
+    hub = dataset.source.hub
+    if hub is None:
+        return dataset, {}
+    commit = _commit(hub, f"datasets/{name}.yaml")
+    source = dataset.source.model_copy(update={"hub": hub.model_copy(update={"revision": commit})})
+    origin = {"repo": hub.id, "revision": hub.revision, "commit": commit}
+    return dataset.model_copy(update={"source": source}), origin
+
+
+def _commit(hub: HubDataset, file: str) -> str:
+    if hub.revision is not None and re.fullmatch(r"[0-9a-f]{40}", hub.revision):
+        return hub.revision
+    from huggingface_hub import HfApi
+
+    try:
+        commit = patiently(
+            f"the revision of {hub.id}",
+            lambda: HfApi().dataset_info(hub.id, revision=hub.revision).sha,
+        )
+    except HubError as error:
+        raise StudyError(
+            f"the hub dataset's revision cannot be resolved ({error})",
+            file=file,
+            key="source.hub.revision",
+            value=f"{hub.id} {hub.revision or '(default branch)'}",
+            fix="check id and revision, your access and the connection; without one, give the "
+            "commit of 40 digits as revision",
+        ) from None
+    if commit is None:
+        raise StudyError(
+            "the hub names no commit for the revision",
+            file=file,
+            key="source.hub.revision",
+            value=hub.revision,
+            fix="give the commit of 40 digits as revision",
+        )
+    return commit
+
+
+def _hub_rows(hub: HubDataset, split: str, file: str) -> Rows:
     import datasets
 
     try:
-        loaded = datasets.load_dataset(hub.id, hub.config, split=name, revision=hub.revision)
-    except (OSError, ValueError, RuntimeError) as error:
+        # On disk and mapped into memory, however large it is.
+        loaded = patiently(
+            f"dataset {hub.id}",
+            lambda: datasets.load_dataset(
+                hub.id,
+                hub.config,
+                data_dir=hub.data_dir,
+                split=split,
+                revision=hub.revision,
+                keep_in_memory=False,
+            ),
+        )
+    except (HubError, datasets.exceptions.DatasetsError, ValueError, RuntimeError) as error:
         raise StudyError(
-            f"the hub dataset cannot be read ({' '.join(str(error).split())})",
+            f"the hub dataset cannot be read ({redacted(' '.join(str(error).split()))[:300]})",
             file=file,
             key="source.hub",
-            value=f"{hub.id} {hub.config or ''} {name}",
-            fix="check id, config, revision and split, and the connection (or HF_HUB_OFFLINE)",
+            value=f"{hub.id} {hub.config or ''} {split}",
+            fix="check id, config, revision and split, and the connection (or HF_HUB_OFFLINE); a "
+            "file that arrived damaged stays in the hub's cache until you delete it there",
         ) from None
-    return [dict(row) for row in loaded]
+    return Rows(lambda: _unbatched(loaded.iter(batch_size=BATCH)))
 
 
-def read_rows(path: Path) -> list[Row]:
+def _unbatched(batches: Iterator[dict[str, list[Any]]]) -> Iterator[Row]:
+    for batch in batches:
+        for values in zip(*batch.values(), strict=True):
+            yield dict(zip(batch, values, strict=True))
+
+
+def read_rows(path: Path) -> Iterator[Row]:
     """Rows of a JSONL, CSV or parquet file; StudyError names the line that does not parse."""
     readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     reader = readers.get(path.suffix)
@@ -91,22 +171,30 @@ def read_rows(path: Path) -> list[Row]:
 
 def read_text(path: Path) -> str:
     """A file as UTF-8 text; StudyError names the byte that is not."""
-    try:
-        return path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise StudyError(
-            f"the file is not UTF-8 text ({error.reason} at byte {error.start})",
-            file=path,
-            key=f"byte {error.start}",
-            value=error.object[max(0, error.start - 20) : error.start + 20],
-            fix="convert it to UTF-8",
-        ) from None
+    return "".join(_lines(path))
 
 
-def _jsonl(path: Path) -> list[Row]:
-    rows = []
-    # Split on "\n" only: texts may hold other line separators, such as U+2028.
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+def _lines(path: Path) -> Iterator[str]:
+    """A file's lines with their ends: at "\n" only, as texts may hold other line separators,
+    such as U+2028."""
+    with path.open("rb") as stream:
+        start = 0
+        for line in stream:
+            try:
+                yield line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise StudyError(
+                    f"the file is not UTF-8 text ({error.reason} at byte {start + error.start})",
+                    file=path,
+                    key=f"byte {start + error.start}",
+                    value=line[max(0, error.start - 20) : error.start + 20],
+                    fix="convert it to UTF-8",
+                ) from None
+            start += len(line)
+
+
+def _jsonl(path: Path) -> Iterator[Row]:
+    for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -118,35 +206,45 @@ def _jsonl(path: Path) -> list[Row]:
                 f"line {number} is not a JSON object ({row if isinstance(row, str) else 'other'})",
                 file=path,
                 key=f"line {number}",
-                value=line,
+                value=line.rstrip("\n"),
                 fix="mend or remove the line",
             )
-        rows.append(row)
-    return rows
+        yield row
 
 
-def _csv(path: Path) -> list[Row]:
-    reader = csv.DictReader(read_text(path).splitlines(keepends=True), restkey="(more)")
-    rows = list(reader)
-    for number, row in enumerate(rows, start=2):
-        if "(more)" in row or None in row.values():
-            raise StudyError(
-                f"record {number} has another number of fields than the header",
-                file=path,
-                key=f"record {number}",
-                value=row,
-                fix="quote fields that hold commas",
-            )
-    return rows
+def _csv(path: Path) -> Iterator[Row]:
+    csv.field_size_limit(sys.maxsize)  # texts can be longer than the module's 128 KB
+    reader = csv.DictReader(_lines(path), restkey="(more)")
+    number = 1
+    try:
+        for number, row in enumerate(reader, start=2):
+            if "(more)" in row or None in row.values():
+                raise StudyError(
+                    f"record {number} has another number of fields than the header",
+                    file=path,
+                    key=f"record {number}",
+                    value=row,
+                    fix="quote fields that hold commas",
+                )
+            yield row
+    except csv.Error as error:
+        raise StudyError(
+            f"record {number + 1} is not CSV ({error})",
+            file=path,
+            key=f"record {number + 1}",
+            fix="quote fields that hold quotes or line breaks, and end lines with \\n",
+        ) from None
 
 
-def _parquet(path: Path) -> list[Row]:
+def _parquet(path: Path) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        rows: list[Row] = pq.read_table(path).to_pylist()
-        return rows
+        # Without pre-buffering, which would hold a whole row group of compressed columns.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            for batch in file.iter_batches(batch_size=BATCH):
+                yield from batch.to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
         raise StudyError(
             "the parquet file is damaged",
@@ -157,14 +255,14 @@ def _parquet(path: Path) -> list[Row]:
         ) from None
 
 
-def _joined(rows: list[Row], join: Join, data_root: str | None, file: str) -> list[Row]:
+def _joined(rows: Rows, join: Join, data_root: str | None, file: str) -> Rows:
     path = Path(fill_root(join.file, data_root, file))
     texts: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for row in read_rows(path):
         texts[tuple(str(look_up(row, key, path)) for key in join.on.values())].append(
             str(look_up(row, join.take, path))
         )
-    return [{**row, join.into: _taken(row, join, texts, file)} for row in rows]
+    return Rows(lambda: ({**row, join.into: _taken(row, join, texts, file)} for row in rows))
 
 
 def _taken(row: Row, join: Join, texts: dict[tuple[str, ...], list[str]], file: str) -> str:

@@ -36,7 +36,10 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Answer:
-    """A prediction ("" where no label was found) and the candidates' scores, if any."""
+    """A prediction ("" where no label was found) and the candidates' scores, if any.
+
+    Of a label with several words the prediction is the first; each word has its own score.
+    """
 
     prediction: str
     option_scores: list[float]
@@ -65,20 +68,21 @@ def predict(
     if not request.generates:
         scored = option_scores(model, request, prompts, batch_tokens)
         return [
-            _best(candidates(request, prompt.item), row)
+            _best(request, candidates(request, prompt.item), row)
             for prompt, row in zip(prompts, scored, strict=True)
         ]
     if request.prediction == "free":
-        refuse_alike(request.labels, request.eval_set)
+        refuse_alike(request.words, request.eval_set)
     ids = [prompt.ids for prompt in prompts]
     texts = generate(model, ids, request.max_new_tokens, batch_tokens)
     if request.prediction == "free":
-        texts = [match_label(text, request.labels) for text in texts]
+        texts = [request.label_of(match_label(text, request.words)) for text in texts]
     return [Answer(text, []) for text in texts]
 
 
-def _best(options: list[str], scores: list[float]) -> Answer:
-    return Answer(options[scores.index(max(scores))], scores)
+def _best(request: CellRequest, options: list[str], scores: list[float]) -> Answer:
+    best = options[scores.index(max(scores))]
+    return Answer(request.label_of(best) if request.labels else best, scores)
 
 
 def _read_evaluated(request: CellRequest) -> list[Item]:
@@ -96,7 +100,8 @@ def _read_evaluated(request: CellRequest) -> list[Item]:
 
 
 def _check_item(item: Item, request: CellRequest) -> None:
-    options = candidates(request, item)
+    classified = request.kind == "classification"
+    options = [label[0] for label in request.labels] if classified else candidates(request, item)
     answerable = not options or item.target in options if item.gold else False
     if not answerable or (request.kind == "multiple_choice" and len(options) < 2):
         raise StudyError(

@@ -31,7 +31,7 @@ def candidates(request: CellRequest, item: Item) -> list[str]:
     """The answers to choose from: labels or the item's options; none where it generates."""
     if request.generates:
         return []
-    return list(request.labels) if request.kind == "classification" else item.options
+    return list(request.words) if request.kind == "classification" else item.options
 
 
 def make_prompts(
@@ -55,7 +55,7 @@ def read_demonstrations(request: CellRequest, items: list[Item]) -> list[tuple[s
     found = read_items(request.demonstrations, "demonstration") if request.demonstrations else []
     if request.kind == "classification":
         # Another set's demonstrations may hold labels that are no candidates here.
-        found = [item for item in found if item.target in request.labels]
+        found = [item for item in found if item.target in request.words]
     if len(found) < request.shots:
         raise StudyError(
             f"{request.shots} demonstrations are asked for and {len(found)} available",
@@ -142,7 +142,9 @@ class _Fitting:
             self.encoder.prompt(text + completion(answer))
             for answer in candidates(self.request, item)
         ]
-        return Prompt(item, text, self.encoder.prompt(text), wholes, truncated=False)
+        # As in lm-evaluation-harness, white space at the end of a prompt (there is some in sets
+        # that are shown verbatim) belongs to what follows.
+        return Prompt(item, text, self.encoder.prompt(text.rstrip()), wholes, truncated=False)
 
     def _length(self, prompt: Prompt) -> int:
         """Tokens of the prompt and its longest answer."""

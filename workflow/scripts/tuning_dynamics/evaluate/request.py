@@ -8,7 +8,7 @@ from tuning_dynamics.study.errors import StudyError
 #: Prediction methods by kind of evaluation set.
 PREDICTIONS = {
     "classification": ("token_prob", "constrained", "free"),
-    "multiple_choice": ("likelihood", "likelihood_per_char"),
+    "multiple_choice": ("likelihood", "likelihood_per_char", "likelihood_pmi"),
     "generation": ("greedy",),
 }
 TRUNCATIONS = ("refuse", "demonstrations", "input")
@@ -19,8 +19,8 @@ class CellRequest:
     """One cell: what to show, how to read the answer, where to write the records.
 
     `items` and `demonstrations` are paths of frozen items (`demonstrations` is empty without
-    shots), `labels` the candidate label words of a classification set, `max_new_tokens` the
-    longest answer of `free` and `greedy`, `out` the parquet to write.
+    shots), `labels` the words of each candidate label of a classification set, `max_new_tokens`
+    the longest answer of `free` and `greedy`, `out` the parquet to write.
     """
 
     eval_set: str
@@ -32,13 +32,22 @@ class CellRequest:
     prediction: str
     truncation: str
     max_new_tokens: int
-    labels: tuple[str, ...]
+    labels: tuple[tuple[str, ...], ...]
     out: str
 
     @property
     def generates(self) -> bool:
         """Whether the answer is generated rather than scored."""
         return self.prediction in ("free", "greedy")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of all labels, in order."""
+        return tuple(word for label in self.labels for word in label)
+
+    def label_of(self, word: str) -> str:
+        """The label that a word stands for: its first word. "" stands for none."""
+        return next((label[0] for label in self.labels if word in label), "")
 
     def key(self) -> dict[str, Any]:
         """All that the records depend on besides the weights: everything but where they go."""
@@ -51,7 +60,10 @@ def parse_request(message: Any) -> CellRequest:
     if not isinstance(message, dict) or set(message) != names:
         given = sorted(message) if isinstance(message, dict) else message
         raise _refused("not a request for a cell", None, given, f"give {sorted(names)}")
-    request = CellRequest(**{**message, "labels": tuple(message["labels"])})
+    labels = message["labels"]
+    if not all(isinstance(words, list | tuple) and words for words in labels):
+        raise _refused("labels are no lists of words", "labels", labels, "give each its words")
+    request = CellRequest(**{**message, "labels": tuple(map(tuple, labels))})
     _check(request)
     return request
 
@@ -71,9 +83,13 @@ def _check(request: CellRequest) -> None:
         raise _refused(
             "unknown policy", "truncation", request.truncation, f"known: {', '.join(TRUNCATIONS)}"
         )
-    if request.kind == "classification" and len(set(request.labels)) < 2:
+    words = request.words
+    if request.kind == "classification" and (len(request.labels) < 2 or len({*words}) < len(words)):
         raise _refused(
-            "fewer than two labels", "labels", request.labels, "list them under gold.labels"
+            "fewer than two labels, or one word for two",
+            "labels",
+            request.labels,
+            "list them under gold.labels",
         )
     if request.shots < 0 or (request.generates and request.max_new_tokens < 1):
         numbers = {"shots": request.shots, "max_new_tokens": request.max_new_tokens}

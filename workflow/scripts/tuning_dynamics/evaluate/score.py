@@ -1,10 +1,13 @@
 """Log-likelihoods of answers, with shared beginnings read once."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
+from tuning_dynamics.data.prompts import completion
 from tuning_dynamics.evaluate.model import (
     LoadedModel,
     Read,
@@ -16,6 +19,9 @@ from tuning_dynamics.evaluate.model import (
 from tuning_dynamics.evaluate.prompts import Prompt
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -31,24 +37,55 @@ def option_scores(
 ) -> list[list[float]]:
     """Each item's score of each candidate, in the candidates' order.
 
-    token_prob: log-probability of the label's first token; constrained: log-likelihood of the
-    whole label and end-of-text; likelihood: of the option; likelihood_per_char: that per
-    character of the option. StudyError where a candidate adds no token of its own, and under
-    token_prob where first tokens do not tell the labels apart.
+    token_prob: log-probability of the label word's first token; constrained: log-likelihood of
+    the whole word and end-of-text (the paper forces a generation to contain a label; here the
+    label it would be is the likeliest one). likelihood: of the option; likelihood_per_char: that
+    per character of the option; likelihood_pmi: that less the option's log-likelihood at the
+    beginning of a text, without its question (acc, acc_norm and acc_mutual_info of
+    lm-evaluation-harness). StudyError where a candidate adds no token of its own, and under
+    token_prob where first tokens do not tell the label words apart.
     """
     if request.kind == "classification":
         return _log_likelihoods(model, request, prompts, batch_tokens)
-    # Both methods of multiple choice need the same pass, and their cells come in a row.
+    scores = _likelihoods(model, request, prompts, batch_tokens)
+    if request.prediction == "likelihood":
+        return scores
+    if request.prediction == "likelihood_per_char":
+        scales = [[len(option) for option in prompt.item.options] for prompt in prompts]
+        return [[s / n for s, n in zip(*pair, strict=True)] for pair in _pairs(scores, scales)]
+    alone = _unconditional(model, prompts, batch_tokens)
+    return [[s - a for s, a in zip(*pair, strict=True)] for pair in _pairs(scores, alone)]
+
+
+def _pairs(first: list[T], second: list[U]) -> Iterator[tuple[T, U]]:
+    return zip(first, second, strict=True)
+
+
+def _likelihoods(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[list[float]]:
+    """Log-likelihoods of all options: the methods of multiple choice need the same pass, and
+    their cells come in a row."""
     key = json.dumps({**request.key(), "prediction": "likelihood"}, sort_keys=True)
     if key not in model.remembered:
         model.remembered = {key: _log_likelihoods(model, request, prompts, batch_tokens)}
-    scores = model.remembered[key]
-    if request.prediction == "likelihood":
-        return scores
-    return [
-        [score / len(option) for score, option in zip(row, prompt.item.options, strict=True)]
-        for row, prompt in zip(scores, prompts, strict=True)
-    ]
+    return model.remembered[key]
+
+
+def _unconditional(
+    model: LoadedModel, prompts: list[Prompt], batch_tokens: int
+) -> list[list[float]]:
+    """Log-likelihood of each option at the beginning of a text.
+
+    A text begins with what the tokenizer puts there, else with end-of-text, which parts the
+    documents of pre-training.
+    """
+    encoder = model.encoder
+    start = list(encoder.beginning) or [encoder.eos]
+    rows = [[encoder.ids(completion(o)) for o in prompt.item.options] for prompt in prompts]
+    asked = [Scored(start, answer) for row in rows for answer in row]
+    found = iter(log_likelihoods(model, asked, batch_tokens))
+    return [[next(found) for _ in row] for row in rows]
 
 
 def _log_likelihoods(
@@ -75,7 +112,7 @@ def _answers(model: LoadedModel, request: CellRequest, prompt: Prompt) -> list[S
 def _first_tokens(model: LoadedModel, request: CellRequest, prompt: Prompt) -> list[int]:
     length = len(prompt.ids)
     first: dict[int, str] = {}
-    for label, whole in zip(request.labels, prompt.wholes, strict=True):
+    for label, whole in zip(request.words, prompt.wholes, strict=True):
         if not length or whole[:length] != prompt.ids or len(whole) == length:
             raise _no_boundary(request, prompt)
         other = first.setdefault(whole[length], label)

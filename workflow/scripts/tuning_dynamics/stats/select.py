@@ -17,6 +17,7 @@ PREDICTION_ORDER = (
     "greedy",
     "constrained",
     "likelihood_per_char",
+    "likelihood_pmi",
     "free",
 )
 

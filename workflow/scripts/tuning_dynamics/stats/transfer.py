@@ -31,10 +31,7 @@ def transfer_rows(
     base score above 0, however small; its `cells` tell how many those are.
     Raises StudyError for a train set whose kind isn't given.
     """
-    require_recipe(changes, recipe)
-    chosen = primary_cells(changes[changes["recipe"] == recipe])
-    chosen = chosen[chosen["eval_set"] != chosen["train_set"]]
-    chosen = chosen.assign(train_kind=_kinds_of(chosen["train_set"], train_kinds))
+    chosen = transferred(changes, train_kinds, recipe=recipe)
     drawing = Drawing(resamples, level, seed)
     rows: list[dict[str, object]] = []
     for (family, train_kind, eval_kind), block in chosen.groupby(
@@ -45,6 +42,19 @@ def transfer_rows(
             rows += _rows(cells, {**key, "checkpoint": checkpoint, "step": step}, drawing)
         rows += _rows(block, {**key, "checkpoint": ALL, "step": pd.NA}, drawing)
     return from_rows(rows, "transfer")
+
+
+def transferred(
+    changes: pd.DataFrame, train_kinds: Mapping[str, str], *, recipe: str
+) -> pd.DataFrame:
+    """The changes that transfer.csv summarises, with the column `train_kind`.
+
+    Raises StudyError for a recipe that the study does not have, or a train set of unknown kind.
+    """
+    require_recipe(changes, recipe)
+    chosen = primary_cells(changes[changes["recipe"] == recipe])
+    chosen = chosen[chosen["eval_set"] != chosen["train_set"]]
+    return chosen.assign(train_kind=_kinds_of(chosen["train_set"], train_kinds))
 
 
 def transfer_statistics(cells: pd.DataFrame, drawing: Drawing) -> dict[str, Estimate]:

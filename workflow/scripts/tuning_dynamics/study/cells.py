@@ -18,6 +18,12 @@ def dataset_kinds(config: str) -> dict[str, str]:
     return {name: resolved.kind(name) for name in resolved.datasets}
 
 
+def used_splits(config: str) -> list[dict[str, Any]]:
+    """What the config says of each split that is used, with its dataset's `manifest` and
+    `items`."""
+    return Jobs(load_merged(config), config).used_splits()
+
+
 def summary(config: str) -> dict[str, str]:
     """What was studied, in words and counts, for the head of a page."""
     jobs = Jobs(load_merged(config), config)

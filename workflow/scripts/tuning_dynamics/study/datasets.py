@@ -1,8 +1,9 @@
 """The typed files of `tasks/` and `datasets/`."""
 
+import re
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from tuning_dynamics.study.strict import Name, Strict
 
@@ -54,6 +55,8 @@ class HubDataset(Strict):
     """Branch, tag or commit."""
     splits: Splits
     """The hub's split name for each role."""
+    data_dir: str | None = None
+    """Folder of the repository to read, as in the hub's parquet exports."""
 
 
 class Source(Strict):
@@ -105,8 +108,9 @@ class Gold(Strict):
 
     field: str
     """Row field (dots descend) that holds the gold value; a list holds several references."""
-    labels: dict[str, str] | None = None
-    """Classification: raw value -> label word. Values not listed are refused."""
+    labels: dict[str, str | list[str]] | None = None
+    """Classification: raw value -> label word, or the words that all stand for that label, the
+    first of which demonstrations and training show. Values not listed are refused."""
     threshold: Threshold | None = None
     """Classification: label words from a graded score."""
     positions: list[str] | None = None
@@ -114,11 +118,51 @@ class Gold(Strict):
     positions_field: str | None = None
     """Multiple choice: row field that lists the options' names in the options' order."""
 
-    def label_words(self) -> list[str]:
-        """The candidate labels, in the order given, without repeats."""
+    @model_validator(mode="after")
+    def _words_differ(self) -> Self:
+        words = [word for group in self.label_groups() for word in group]
+        if len(words) != len(set(words)) or not all(self.label_groups()):
+            raise ValueError("each label needs words of its own")
+        return self
+
+    def label_groups(self) -> list[list[str]]:
+        """The words of each candidate label, in the order given, without repeats."""
         if self.threshold is not None:
-            return [self.threshold.yes, self.threshold.no]
-        return list(dict.fromkeys((self.labels or {}).values()))
+            return [[self.threshold.yes], [self.threshold.no]]
+        groups = [[w] if isinstance(w, str) else list(w) for w in (self.labels or {}).values()]
+        return [list(group) for group in dict.fromkeys(map(tuple, groups))]
+
+
+class Clean(Strict):
+    """A replacement in every text of a row that is shown."""
+
+    pattern: str
+    """Regular expression."""
+    replacement: str
+    """What takes the place of each match."""
+
+    @model_validator(mode="after")
+    def _pattern_is_valid(self) -> Self:
+        try:
+            re.sub(self.pattern, self.replacement, "")
+        except (re.error, IndexError) as error:
+            raise ValueError(f"not a regular expression and its replacement: {error}") from None
+        return self
+
+
+class Size(Strict):
+    """What the budget assumes before the rows are here; means over items."""
+
+    train: PositiveInt | None = None
+    """Rows of the training split."""
+    evaluation: PositiveInt | None = None
+    """Rows of the evaluated split."""
+    prompt_tokens: PositiveFloat
+    """Tokens of a prompt in the default format, or of a whole dialogue."""
+    answer_tokens: PositiveFloat = 1
+    """Tokens of an answer."""
+    options: PositiveInt = 1
+    """Options of a multiple-choice item."""
 
 
 class Turn(Strict):
@@ -147,6 +191,15 @@ class Dataset(Strict):
     """Row field with a stable id; without it an item's id is a digest of its content."""
     context_field: str | None = None
     """Row field with the id of what several items share (a story); default: the item itself."""
+    compose: dict[Name, str] = {}
+    """New row fields made of others: text with {field}; {field!c} begins with a capital and
+    goes on in lower case."""
+    clean: list[Clean] = []
+    """Replacements, in order, in every text that is shown."""
+    verbatim: bool = False
+    """True: white space within texts stays as it is; else each run of it becomes one space."""
+    optional: list[Name] = []
+    """Template fields that may be empty."""
     fields: dict[Name, str] = {}
     """Template field -> row field (dots descend, lists of texts are joined by a space)."""
     gold: Gold | None = None
@@ -164,5 +217,9 @@ class Dataset(Strict):
     repeats (the training side) out and count them."""
     join: Join | None = None
     """Texts kept in a second file."""
+    only_training_split: str | None = None
+    """Why a training split is evaluated: without a reason given here that is refused."""
+    size: Size | None = None
+    """What the budget assumes."""
     formats: dict[Name, str] = {}
     """Formats of this set that replace or add to its task's."""

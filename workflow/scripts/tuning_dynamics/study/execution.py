@@ -18,6 +18,8 @@ class Execution(Strict):
     """Seconds between resumable states of a training run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU where there is one."""
+    plan_for: Literal["a100", "h100", "h200", "l40s", "rtx4090", "cpu"] = "a100"
+    """Device that a dry run's budget is for."""
 
 
 def execution_of(config: dict[str, Any]) -> Execution:

@@ -2,11 +2,68 @@
 
 import json
 import math
-from typing import Annotated, Literal, Self
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, TypeAdapter, model_validator
 
-from tuning_dynamics.study.strict import Count, Fraction, Strict
+from tuning_dynamics.study.strict import Count, Fraction, Name, Strict
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps that a family's checkpoints can be at: those `available`, else any to `last`."""
+
+    tokens_per_step: float
+    available: tuple[int, ...] = ()
+    end: int | None = None
+
+    @property
+    def last(self) -> int | None:
+        """The last step, where it is known."""
+        return self.available[-1] if self.available else self.end
+
+    @property
+    def first(self) -> int:
+        """The first step after initialisation."""
+        return next((step for step in self.available if step > 0), 1)
+
+    def nearest(self, step: float) -> int:
+        """The step nearest to a real number; the earlier of two."""
+        if not self.available:
+            return round(step)
+        return min(self.available, key=lambda known: abs(known - step))
+
+    def gaps(self) -> list[tuple[int, int]]:
+        """Neighbouring steps where checkpoints are missing: apart by more than ten times the
+        median distance of their ten neighbours on either side."""
+        distances = [b - a for a, b in pairwise(self.available)]
+        found = []
+        for place, (start, end) in enumerate(pairwise(self.available)):
+            near = distances[max(0, place - 10) : place] + distances[place + 1 : place + 11]
+            if near and end - start > 10 * median(near):
+                found.append((start, end))
+        return found
+
+
+def parse_steps(listed: list[int | str]) -> tuple[int, ...]:
+    """Sorted steps of a list of steps and ranges such as `1000..143000 by 1000`.
+
+    ValueError for text that is no range.
+    """
+    steps: set[int] = set()
+    for entry in listed:
+        if isinstance(entry, int):
+            steps.add(entry)
+            continue
+        match = re.fullmatch(r"(\d+)\.\.(\d+) by (\d+)", entry)
+        if match is None or not int(match[3]):
+            raise ValueError(f"{entry!r} is no step and no range like '1000..143000 by 1000'")
+        steps |= set(range(int(match[1]), int(match[2]) + 1, int(match[3])))
+    return tuple(sorted(steps))
 
 
 class Spacing(Strict):
@@ -15,29 +72,64 @@ class Spacing(Strict):
     steps: list[Count] = []
     """Optimiser steps; 0 is the initialisation."""
     tokens: list[PositiveFloat] = []
-    """Tokens seen, taken to the nearest step."""
+    """Tokens seen, taken to the nearest step that there is."""
     log_spaced: Count = 0
-    """This many steps, evenly spaced in log steps from 1 to the last."""
+    """This many points, evenly spaced in log tokens from the first step after 0 to the last."""
     uniform: Count = 0
-    """This many steps, evenly spaced up to the last."""
+    """This many points, evenly spaced in tokens up to the last."""
+    all: bool = False
+    """Every step there is."""
 
-    def resolve(self, tokens_per_step: float, last: int | None = None) -> list[int]:
-        """The sorted steps; ValueError where there are none or a spacing lacks a last step."""
-        steps = set(self.steps) | {round(tokens / tokens_per_step) for tokens in self.tokens}
-        if (self.log_spaced or self.uniform) and last is None:
+    def resolve(self, steps: Steps) -> list[int]:
+        """The sorted steps; ValueError where there are none, or some are not among `steps`."""
+        chosen = {self._known(step, steps) for step in self.steps}
+        chosen |= {steps.nearest(tokens / steps.tokens_per_step) for tokens in self.tokens}
+        if (self.log_spaced or self.uniform) and steps.last is None:
             raise ValueError("log_spaced and uniform need a known last step: list the steps")
-        if last is not None:
-            steps |= {round(last * (k + 1) / self.uniform) for k in range(self.uniform)}
-            steps |= {
-                round(math.exp(math.log(last) * k / max(1, self.log_spaced - 1)))
-                for k in range(self.log_spaced)
+        if steps.last is not None:
+            first, last = math.log(steps.first), math.log(steps.last)
+            chosen |= {steps.nearest(steps.last * k / self.uniform) for k in _up_to(self.uniform)}
+            chosen |= {
+                steps.nearest(math.exp(first + (last - first) * (k - 1) / (self.log_spaced - 1)))
+                for k in _up_to(self.log_spaced)
+                if self.log_spaced > 1
             }
-            beyond = sorted(step for step in steps if step > last)
-            if beyond:
-                raise ValueError(f"step {beyond[0]} lies beyond the last step, {last}")
-        if not steps:
+            if self.log_spaced == 1:
+                chosen.add(steps.last)
+        if self.all:
+            if not steps.available:
+                raise ValueError("all needs the key available: the steps that there are")
+            chosen |= set(steps.available)
+        if not chosen:
             raise ValueError("names no checkpoint")
-        return sorted(steps)
+        return sorted(chosen)
+
+    def _known(self, step: int, steps: Steps) -> int:
+        if steps.available and step not in steps.available:
+            near = steps.nearest(step)
+            raise ValueError(f"there is no step {step}; the nearest is {near}")
+        if steps.last is not None and step > steps.last:
+            raise ValueError(f"step {step} lies beyond the last step, {steps.last}")
+        return step
+
+
+def _up_to(number: int) -> range:
+    return range(1, number + 1)
+
+
+class Size(Strict):
+    """What the cost model needs to know of a model before its weights are here."""
+
+    parameters: PositiveFloat
+    """Weights, embeddings included."""
+    layers: PositiveInt
+    """Transformer blocks."""
+    hidden_size: PositiveInt
+    """Width of the residual stream."""
+    vocab_size: PositiveInt
+    """Rows of the output head."""
+    context: PositiveInt
+    """Longest sequence in tokens."""
 
 
 class Corpus(Strict):
@@ -119,7 +211,11 @@ class PretrainFamily(Strict):
 
     def steps(self) -> list[int]:
         """The checkpoints' steps."""
-        return self.checkpoints.resolve(self.tokens_per_step, self.training.steps)
+        return self.checkpoints.resolve(Steps(self.tokens_per_step, end=self.training.steps))
+
+    def tokens(self, step: int) -> int:
+        """Tokens seen at a step."""
+        return int(step * self.tokens_per_step)
 
 
 class LocalFamily(Strict):
@@ -132,29 +228,70 @@ class LocalFamily(Strict):
     """Tokens in an optimiser step of pre-training."""
     checkpoints: Spacing
     """The points to take."""
+    size: Size | None = None
+    """For the budget; without it the first checkpoint's config.json is read."""
 
     def steps(self) -> list[int]:
         """The checkpoints' steps."""
-        return self.checkpoints.resolve(self.tokens_per_step)
+        return self.checkpoints.resolve(Steps(self.tokens_per_step))
+
+    def tokens(self, step: int) -> int:
+        """Tokens seen at a step."""
+        return int(step * self.tokens_per_step)
 
 
 class HubFamily(Strict):
-    """Revisions of a hub repository."""
+    """Revisions of a hub repository, or one repository per checkpoint."""
 
     source: Literal["hub"]
-    repo: str
-    """Repository, such as allenai/OLMo-1B-hf."""
-    revision: str
+    repo: str | None = None
+    """Repository, such as allenai/OLMo-1B-hf, with a revision per checkpoint."""
+    revision: str = "main"
     """How revisions are named, with {step} and, where they carry them, {tokens} (a * matches
     anything). Revisions are found by listing the repository's refs, never composed."""
+    repositories: dict[Count, str] = {}
+    """Step -> repository, where each checkpoint has a repository of its own."""
+    available: list[Count | str] = []
+    """Steps that there are, single or as `FIRST..LAST by EVERY`: planning needs no network, gaps
+    are shown. What the hub really has is listed and compared before a download."""
     tokens_per_step: PositiveFloat
     """Tokens in an optimiser step of pre-training."""
+    tokens_before: Annotated[float, Field(ge=0)] = 0
+    """Tokens seen before step 0, where the series continues another (a later stage)."""
     checkpoints: Spacing
     """The points to take."""
+    equal_weights: list[list[Count]] = []
+    """Groups of steps that are known to share weight files; others that do are refused."""
+    pickles: bool = False
+    """True: a repository without safetensors is read from its .bin files (weights only)."""
+    size: Size | None = None
+    """For the budget."""
+    members: dict[Name, dict[str, Any]] = {}
+    """Further families, by name, that differ from this one in the keys given: names begin with
+    this file's. Such as seeds or variants of one architecture."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.repo is None) == (not self.repositories):
+            raise ValueError("give either repo or repositories")
+        if self.repo is not None and "{step}" not in self.revision:
+            raise ValueError("revision needs {step}, or give repositories")
+        parse_steps(self.available)
+        return self
+
+    @property
+    def known(self) -> Steps:
+        """The steps that there are, as far as the file says."""
+        listed = tuple(sorted(self.repositories)) or parse_steps(self.available)
+        return Steps(self.tokens_per_step, listed)
 
     def steps(self) -> list[int]:
         """The checkpoints' steps."""
-        return self.checkpoints.resolve(self.tokens_per_step)
+        return self.checkpoints.resolve(self.known)
+
+    def tokens(self, step: int) -> int:
+        """Tokens seen at a step."""
+        return int(self.tokens_before + step * self.tokens_per_step)
 
 
 Family = Annotated[PretrainFamily | LocalFamily | HubFamily, Field(discriminator="source")]

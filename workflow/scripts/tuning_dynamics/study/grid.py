@@ -77,6 +77,8 @@ class Grid:
 
 def expand(resolved: ResolvedStudy, file: str) -> Grid:
     """The grid of a study; StudyError for a block that asks for what is not there."""
+    for name in resolved.datasets:
+        _check_splits(resolved, name)
     cells = {
         cell
         for number, block in enumerate(resolved.study.blocks)
@@ -110,9 +112,13 @@ def require_base(grid: Grid, file: str) -> None:
 
 def _cells(resolved: ResolvedStudy, block: Block, key: str, file: str) -> Iterator[Cell]:
     _check_block(resolved, block, key, file)
-    steps = _steps(resolved, block, key, file)
-    for step, recipe in product(steps, block.recipes):
-        for variant in _variants(block, step, recipe):
+    points = [
+        Checkpoint(family, step)
+        for family in block.families
+        for step in _steps(resolved, block, family, key, file)
+    ]
+    for point, recipe in product(points, block.recipes):
+        for variant in _variants(block, point, recipe):
             for eval_set, prompt_format, shots in product(
                 block.eval_sets, block.formats, block.shots
             ):
@@ -121,23 +127,24 @@ def _cells(resolved: ResolvedStudy, block: Block, key: str, file: str) -> Iterat
                     yield Cell(variant, eval_set, prompt_format, shots, prediction)
 
 
-def _variants(block: Block, step: int, recipe: str) -> Iterator[Variant]:
+def _variants(block: Block, point: Checkpoint, recipe: str) -> Iterator[Variant]:
     if recipe == "base":
-        yield Variant(block.family, step, "base", "", None)
+        yield Variant(point.family, point.step, "base", "", None)
         return
     for train_set, seed in product(block.train_sets, block.seeds):
-        yield Variant(block.family, step, recipe, train_set, seed)
+        yield Variant(point.family, point.step, recipe, train_set, seed)
 
 
-def _steps(resolved: ResolvedStudy, block: Block, key: str, file: str) -> list[int]:
+def _steps(resolved: ResolvedStudy, block: Block, name: str, key: str, file: str) -> list[int]:
+    family = resolved.families[name]
     try:
-        known = resolved.families[block.family].steps()
+        known = family.steps()
     except ValueError as error:
         raise StudyError(
             f"the family's checkpoints cannot be resolved: {error}",
-            file=f"families/{block.family}.yaml",
+            file=f"families/{name}.yaml",
             key="checkpoints",
-            value=resolved.families[block.family].checkpoints.model_dump(exclude_defaults=True),
+            value=family.checkpoints.model_dump(exclude_defaults=True),
             fix="correct the key checkpoints",
         ) from None
     if block.checkpoints == "all":
@@ -147,11 +154,11 @@ def _steps(resolved: ResolvedStudy, block: Block, key: str, file: str) -> list[i
     missing = sorted(set(block.checkpoints) - set(known))
     if missing:
         raise StudyError(
-            f"family {block.family!r} has no such checkpoint",
+            f"family {name!r} has no such checkpoint",
             file=file,
             key=f"{key}.checkpoints",
             value=missing,
-            fix=f"choose from {known}, or add the step to families/{block.family}.yaml",
+            fix=f"choose from {known}, or add the step to families/{name}.yaml",
         )
     return sorted(block.checkpoints)
 
@@ -189,6 +196,40 @@ def has_split(resolved: ResolvedStudy, name: str, split: str) -> bool | None:
         return None
     splits = source.files or (source.hub.splits if source.hub else None)
     return splits is not None and getattr(splits, split) is not None
+
+
+def _check_splits(resolved: ResolvedStudy, name: str) -> None:
+    """StudyError for a hub dataset that evaluates what it trains on, or a training split.
+
+    Split names may be joined by + and cut by [ ], as `datasets` reads them.
+    """
+    dataset = resolved.datasets[name]
+    if dataset.source.hub is None:
+        return
+    splits = dataset.source.hub.splits
+    evaluated = _split_parts(splits.evaluation)
+    shared = evaluated & _split_parts(splits.train)
+    if shared:
+        raise StudyError(
+            "the train and the evaluation split are the same split",
+            file=f"datasets/{name}.yaml",
+            key="source.hub.splits",
+            value=sorted(shared),
+            fix="evaluate another split, or leave `train` out",
+        )
+    if any(part.startswith("train") for part in evaluated) and not dataset.only_training_split:
+        raise StudyError(
+            "a training split is evaluated",
+            file=f"datasets/{name}.yaml",
+            key="source.hub.splits.evaluation",
+            value=splits.evaluation,
+            fix="use another split that has labels; where the set has none, say so in the key "
+            "only_training_split",
+        )
+
+
+def _split_parts(split: str | None) -> set[str]:
+    return {part.strip().lower() for part in (split or "").split("+")} - {""}
 
 
 def _check_train_set(resolved: ResolvedStudy, name: str, key: str, file: str) -> None:

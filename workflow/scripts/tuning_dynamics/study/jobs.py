@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import PretrainFamily
+from tuning_dynamics.study.families import HubFamily, PretrainFamily
 from tuning_dynamics.study.grid import Cell, Checkpoint, Grid, Variant, expand, require_base, role
 from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.load import dump_merged
@@ -23,6 +23,9 @@ from tuning_dynamics.study.paths import (
     parse_variant,
     variant_key,
 )
+from tuning_dynamics.study.rates import rate_name, selecting, with_rate
+from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
+from tuning_dynamics.study.uses import use_row, uses
 
 #: Figures of a family, and of each set that it was tuned on.
 FAMILY_FIGURES = (
@@ -32,6 +35,7 @@ FAMILY_FIGURES = (
     "transfer_heat_map",
     "transfer_by_checkpoint",
     "sensitivity",
+    "text_loss",
 )
 TRAIN_SET_FIGURES = ("score_by_checkpoint", "score_by_format")
 
@@ -49,6 +53,9 @@ class Jobs:
         self.paths = Paths(resolved.study.study)
         self._check_names()
         self._check_main_recipe()
+        for variant in self.grid.tuned:
+            if self.chosen_rates(variant):
+                self._candidates(variant.recipe)
 
     def _check_main_recipe(self) -> None:
         tuned = sorted({variant.recipe for variant in self.grid.tuned})
@@ -90,10 +97,10 @@ class Jobs:
 
     # --- wildcards ---------------------------------------------------------------------------
 
-    def families(self, source: str) -> str:
-        """Pattern of the families of a source."""
+    def families(self, *sources: str) -> str:
+        """Pattern of the families of one source or several."""
         return either(
-            name for name, family in self.resolved.families.items() if family.source == source
+            name for name, family in self.resolved.families.items() if family.source in sources
         )
 
     @cached_property
@@ -180,14 +187,36 @@ class Jobs:
             "dataset": description.model_dump(mode="json", exclude_defaults=True),
             "kind": self.resolved.kind(dataset),
             "seed": study.seed,
-            "train_items": study.data.train_items,
+            "train_items": study.data.train_items_of.get(dataset, study.data.train_items),
             "evaluation_items": study.data.evaluation_items,
         }
-        # Formats show items; they do not change them.
-        spec["dataset"].pop("formats", None)
+        # Formats show items, and a size is for the budget; they do not change items.
+        for key in ("formats", "size"):
+            spec["dataset"].pop(key, None)
         if description.source.world is not None:
             spec["world"] = study.world.model_dump(exclude_defaults=True)
         return canonical(spec)
+
+    def encode_spec(self, dataset: str, layout: str) -> str:
+        """What a train set's token ids depend on besides items and tokenizer: the template of a
+        format, or a layout of dialogues. StudyError for a format that the set does not have."""
+        instruction = self.resolved.kind(dataset) == "instruction"
+        formats = self.resolved.formats(dataset)
+        if not instruction and layout not in formats:
+            raise StudyError(
+                f"train set {dataset!r} has no format {layout!r}",
+                file=self.file,
+                key="stages.data.format",
+                value=layout,
+                fix=f"known: {', '.join(formats)}; or add it to the dataset or its task",
+            )
+        return canonical(
+            {
+                "template": None if instruction else formats[layout],
+                "dialogue": layout if instruction else None,
+                "max_length": self.resolved.study.tune.max_length,
+            }
+        )
 
     def check_spec(self, dataset: str, family: str) -> str:
         """What the check of a dataset by a family's tokenizer covers: formats, and label words
@@ -206,9 +235,9 @@ class Jobs:
             }
         )
 
-    def _labels(self, dataset: str) -> list[str]:
+    def _labels(self, dataset: str) -> list[list[str]]:
         gold = self.resolved.datasets[dataset].gold
-        return gold.label_words() if gold is not None else []
+        return gold.label_groups() if gold is not None else []
 
     # --- checkpoints -------------------------------------------------------------------------
 
@@ -243,12 +272,32 @@ class Jobs:
         return canonical(spec)
 
     def family_spec(self, family: str) -> str:
-        """What a family's weights depend on. Which points are kept changes none of them."""
+        """What a pre-trained family's weights depend on. Which points are kept changes none."""
+        description = self._pretrained(family)
+        spec = description.model_dump(mode="json", exclude_defaults=True, exclude={"checkpoints"})
+        return canonical({**spec, "source": description.source})
+
+    def checkpoint_spec(self, family: str, step: int) -> str:
+        """What a downloaded or local checkpoint depends on: not which others there are."""
         description = self.resolved.families[family]
-        spec = description.model_dump(mode="json", exclude_defaults=True)
-        spec["source"] = description.source
-        del spec["checkpoints"]
-        return canonical(spec)
+        elsewhere = {"checkpoints", "available", "equal_weights", "size", "members"}
+        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
+        if "repositories" in spec:
+            spec["repositories"] = {step: spec["repositories"][step]}
+        return canonical({**spec, "source": description.source})
+
+    def revisions_spec(self, family: str) -> str:
+        """What is looked up of a hub family: its naming and the steps that the study takes."""
+        description = self.resolved.families[family]
+        elsewhere = {"available", "size", "members", "tokens_before"}
+        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
+        steps = [point.step for point in self.grid.checkpoints if point.family == family]
+        return canonical({**spec, "source": "hub", "checkpoints": {"steps": steps}})
+
+    def downloaded(self, family: str, step: str) -> list[str]:
+        """The record of a hub checkpoint's download; none for a local one."""
+        hub = self.resolved.families[family].source == "hub"
+        return [self.paths.checkpoint_file(family, step, "download.json")] if hub else []
 
     def _pretrained(self, family: str) -> PretrainFamily:
         description = self.resolved.families[family]
@@ -276,24 +325,58 @@ class Jobs:
             return []
         return [self.paths.checkpoint_file(family, previous.step, "state.pt")]
 
-    def first_checkpoint(self, family: str) -> Checkpoint:
-        """The family's first checkpoint: it has the tokenizer of them all."""
-        return Checkpoint(family, self.resolved.families[family].steps()[0])
+    def tokenizer_checkpoint(self, family: str) -> Checkpoint:
+        """The checkpoint whose tokenizer prepares data for them all.
+
+        Where they are trained here the first, which is there soonest; else the study's last,
+        which is the one least likely not to be what its name says.
+        """
+        description = self.resolved.families[family]
+        if isinstance(description, PretrainFamily):
+            return Checkpoint(family, description.steps()[0])
+        return max(point for point in self.grid.checkpoints if point.family == family)
 
     # --- tune --------------------------------------------------------------------------------
 
-    def train_sets(self, variant: Variant) -> dict[str, str]:
-        """The datasets that a variant is tuned on, by the name its recipe's mixes use."""
-        named = {
-            name
-            for stage in self.resolved.recipes[variant.recipe].stages
-            for name in stage.data.mix
-        }
-        return {name: variant.train_set if name == "$target" else name for name in sorted(named)}
+    def train_tokens(self, variant: Variant) -> list[str]:
+        """The encoded sets that a variant is tuned on."""
+        recipe = self.resolved.recipes[variant.recipe]
+        return self._tokens(recipe, variant.train_set, variant.family)
 
-    def train_items(self, key: str) -> list[str]:
-        """The frozen items that a variant is tuned on."""
-        return [self.paths.items(name) for name in self.train_sets(self.variant(key)).values()]
+    def _tokens(self, recipe: Recipe, train_set: str, family: str) -> list[str]:
+        sets = self._encoded(recipe, train_set)
+        return [self.paths.tokens(dataset, family, layout) for dataset, layout in sets]
+
+    def _encoded(self, recipe: Recipe, train_set: str) -> list[tuple[str, str]]:
+        """The sets that a recipe reads, each with the format or layout that it is encoded in."""
+        return sorted(
+            {
+                self._layout(stage, name, train_set)
+                for stage in recipe.stages
+                for name in stage.data.mix
+            }
+        )
+
+    def _layout(self, stage: Stage, name: str, train_set: str) -> tuple[str, str]:
+        dataset = train_set if name == "$target" else name
+        instruction = self.resolved.kind(dataset) == "instruction"
+        return dataset, stage.data.dialogue if instruction else stage.data.format
+
+    def _training(self, recipe: Recipe, train_set: str) -> dict[str, Any]:
+        """What training by a recipe depends on, besides its inputs; `uses` says by stage and name
+        in its mix which of the encoded sets is read."""
+        sets = self._encoded(recipe, train_set)
+        return {
+            "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
+            "sets": sets,
+            "uses": {
+                stage.id: {
+                    name: sets.index(self._layout(stage, name, train_set))
+                    for name in stage.data.mix
+                }
+                for stage in recipe.stages
+            },
+        }
 
     def tuned_weights(self, key: str) -> list[str]:
         """The folder of a tuned variant's weights; a base variant's are its checkpoint's."""
@@ -308,25 +391,71 @@ class Jobs:
     def tune_spec(self, variant: Variant) -> str:
         """What a variant's weights depend on, besides its inputs."""
         recipe = self.resolved.recipes[variant.recipe]
-        formats = {stage.data.format for stage in recipe.stages}
-        return canonical(
-            {
-                "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
-                "sets": {
-                    name: {
-                        "name": dataset,
-                        "templates": {
-                            key: template
-                            for key, template in self.resolved.formats(dataset).items()
-                            if key in formats and self.resolved.kind(dataset) != "instruction"
-                        },
-                    }
-                    for name, dataset in self.train_sets(variant).items()
-                },
-                "seed": variant.seed,
-                "max_length": self.resolved.study.tune.max_length,
-            }
-        )
+        return canonical({**self._training(recipe, variant.train_set), "seed": variant.seed})
+
+    # --- learning rates ----------------------------------------------------------------------
+
+    @cached_property
+    def selecting(self) -> str:
+        """Pattern of the recipes that choose their learning rate."""
+        return either(name for name, recipe in self.resolved.recipes.items() if selecting(recipe))
+
+    def chosen_rates(self, variant: Variant) -> list[str]:
+        """The choice of learning rate that a variant is tuned with; none where it is given."""
+        if not selecting(self.resolved.recipes[variant.recipe]):
+            return []
+        return [self.paths.rate(variant.family, variant.recipe, variant.train_set)]
+
+    def trials(self, family: str, recipe: str, train_set: str) -> list[str]:
+        """The results of a recipe's candidates on a family and train set."""
+        return [
+            self.paths.trial(family, recipe, train_set, rate_name(rate))
+            for rate in self._candidates(recipe)[1].candidates
+        ]
+
+    def trial_checkpoint(self, family: str) -> Checkpoint:
+        """The checkpoint that candidates are tried on: the study's last, for all of them."""
+        return max(point for point in self.grid.checkpoints if point.family == family)
+
+    def trial_key(self, family: str, recipe: str, train_set: str, rate: str) -> str:
+        """The name of a candidate's run in logs and in the cost table."""
+        step = self.trial_checkpoint(family).step
+        return f"{family}/{step}/{recipe}/{train_set}/rate{rate}"
+
+    def trial_tokens(self, family: str, recipe: str, train_set: str) -> list[str]:
+        """The encoded sets that candidates are trained and compared on."""
+        return self._tokens(self._trial(recipe), train_set, family)
+
+    def trial_spec(self, recipe: str, train_set: str, rate: str) -> str:
+        """What a candidate's held-out loss depends on, besides its inputs: the recipe up to the
+        stage that selects, at the candidate's rate. The seed is 0, whatever the study's are."""
+        trial = with_rate(self._trial(recipe), float(rate))
+        heldout = self._candidates(recipe)[1].heldout
+        return canonical({**self._training(trial, train_set), "seed": 0, "heldout": heldout})
+
+    def _trial(self, recipe: str) -> Recipe:
+        last = self._candidates(recipe)[0]
+        return Recipe(stages=self.resolved.recipes[recipe].stages[: last + 1])
+
+    def _candidates(self, name: str) -> tuple[int, RateSelection]:
+        """The stage of a recipe that selects, and its candidates; StudyError unless it is one."""
+        recipe = self.resolved.recipes[name]
+        found = selecting(recipe)
+        selection = recipe.stages[found[0]].optim.lr if len(found) == 1 else None
+        if not isinstance(selection, RateSelection):
+            raise StudyError(
+                f"{len(found)} stages of recipe {name!r} choose their learning rate",
+                file=f"recipes/{name}.yaml",
+                key="stages.optim.lr",
+                value=[recipe.stages[number].id for number in found],
+                fix="let one stage choose, and give the others a rate",
+            )
+        return found[0], selection
+
+    def _trials(self) -> list[str]:
+        """The results of all candidates of the study."""
+        tuned = {(v.family, v.recipe, v.train_set) for v in self.grid.tuned if self.chosen_rates(v)}
+        return [path for key in sorted(tuned) for path in self.trials(*key)]
 
     # --- evaluate ----------------------------------------------------------------------------
 
@@ -364,12 +493,11 @@ class Jobs:
         """A cell's key columns of scores.csv, and `path` of its records."""
         variant = cell.variant
         kind = self.resolved.kind(cell.eval_set)
-        tokens_per_step = self.resolved.families[variant.family].tokens_per_step
         return {
             "family": variant.family,
             "checkpoint": str(variant.step),
             "step": variant.step,
-            "tokens": int(variant.step * tokens_per_step),
+            "tokens": self.resolved.families[variant.family].tokens(variant.step),
             "recipe": variant.recipe,
             "train_set": variant.train_set,
             "seed": variant.seed,
@@ -403,6 +531,37 @@ class Jobs:
         """The records of every cell."""
         return [self.paths.cell(cell) for cell in self.grid.cells]
 
+    def checkpoint_files(self) -> list[str]:
+        """The manifest of every checkpoint."""
+        return [self.paths.checkpoint(point) for point in self.grid.checkpoints]
+
+    def curve_spec(self) -> str:
+        """Tokens at both ends of each hole in the series that the hub's families have."""
+        holes = {
+            name: [[family.tokens(start), family.tokens(end)] for start, end in gaps]
+            for name, family in self.resolved.families.items()
+            if isinstance(family, HubFamily) and (gaps := family.known.gaps())
+        }
+        return canonical({"holes": holes})
+
+    def used_splits(self) -> list[dict[str, Any]]:
+        """What the config says of each split that is used, with its dataset's `manifest` and
+        `items`."""
+        return [
+            {
+                **use_row(self.resolved, use),
+                "manifest": self.paths.data_manifest(use.dataset),
+                "items": self.paths.items(use.dataset),
+            }
+            for use in uses(self.resolved, self.grid)
+        ]
+
+    def dataset_files(self) -> list[str]:
+        """The manifest of every dataset that is used, and the items of those with options."""
+        used = self.used_splits()
+        chosen = [row["items"] for row in used if row["kind"] == "multiple_choice"]
+        return sorted({*(row["manifest"] for row in used), *chosen})
+
     def leave_placeholders(self) -> None:
         """Have an empty file where a variant's server writes its address, if there is none.
 
@@ -426,7 +585,7 @@ class Jobs:
             self.paths.variant_file(variant_key(variant), "metrics.json")
             for variant in self.grid.tuned
         ]
-        return [*steps, *tuned]
+        return [*steps, *tuned, *self._trials()]
 
     def _pretrained_to(self) -> dict[str, int]:
         """The last step to which each family is pre-trained here."""

@@ -150,14 +150,27 @@ class _Catalogue:
     def __init__(self, folders: list[Path]) -> None:
         self.folders = folders
 
+    def _files(self, part: str) -> list[Path]:
+        return [path for folder in self.folders for path in (folder / part).glob("*.yaml")]
+
+    def family(self, name: str, asked_by: str) -> Any:
+        """A family of its own file, or a member in the file whose name its name begins with."""
+        own = any(path.stem == name for path in self._files("families"))
+        for path in sorted(self._files("families"), key=lambda path: -len(path.stem)):
+            if own or not name.startswith(path.stem):
+                continue
+            document = read_yaml(path)
+            members = document.pop("members", {})
+            if isinstance(members, dict) and isinstance(members.get(name), dict):
+                return parse(Family, {**document, **members[name]}, f"{path} (members.{name})")
+        return self.read("families", name, Family, asked_by)
+
     def read(self, part: str, name: str, model: Any, asked_by: str) -> Any:
         for folder in self.folders:
             path = folder / part / f"{name}.yaml"
             if path.is_file():
                 return parse(model, read_yaml(path), path)
-        known = sorted(
-            path.stem for folder in self.folders for path in (folder / part).glob("*.yaml")
-        )
+        known = sorted(path.stem for path in self._files(part))
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise StudyError(
@@ -198,8 +211,7 @@ def load_study(config: dict[str, Any], root: Path, file: str | Path) -> Resolved
         for name in sorted({dataset.task for dataset in datasets.values()})
     }
     families = {
-        name: catalogue.read("families", name, Family, str(file))
-        for name in sorted({block.family for block in study.blocks})
+        name: catalogue.family(name, str(file)) for name in _named(study.blocks, "families")
     }
     return ResolvedStudy(
         study=study, families=families, tasks=tasks, datasets=datasets, recipes=recipes

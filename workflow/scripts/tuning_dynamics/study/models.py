@@ -24,9 +24,12 @@ class Predictions(Strict):
     """token_prob: the label whose first token is likeliest; constrained: the label whose whole
     text is likeliest; free: generate and match."""
     multiple_choice: Annotated[
-        list[Literal["likelihood", "likelihood_per_char"]], Field(min_length=1), Unique
+        list[Literal["likelihood", "likelihood_per_char", "likelihood_pmi"]],
+        Field(min_length=1),
+        Unique,
     ] = ["likelihood"]
-    """The option of the highest log-likelihood, raw or per character."""
+    """The option of the highest log-likelihood: raw; per character; or less that of the option
+    without its question (pointwise mutual information)."""
     generation: Annotated[list[Literal["greedy"]], Field(min_length=1), Unique] = ["greedy"]
     """Greedy decoding."""
 
@@ -34,8 +37,8 @@ class Predictions(Strict):
 class Block(Strict):
     """One full product of axes; a study is a list of blocks and its grid their union."""
 
-    family: Name
-    """A file of families/."""
+    family: Name | Names
+    """A file of families/ or one of its members, or several."""
     checkpoints: Literal["all", "last"] | Annotated[list[Count], Field(min_length=1), Unique]
     """all, last, or steps."""
     recipes: Names
@@ -53,6 +56,11 @@ class Block(Strict):
     predictions: Predictions = Predictions()
     """Prediction methods."""
 
+    @property
+    def families(self) -> list[str]:
+        """The families, one or several."""
+        return [self.family] if isinstance(self.family, str) else self.family
+
 
 class WorldSettings(Strict):
     """Size and seed of the mini world; the defaults are the generator's."""
@@ -65,11 +73,16 @@ class WorldSettings(Strict):
     """Documents of the pre-training corpus."""
 
 
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
 class DataSettings(Strict):
     """How much of each set is used."""
 
     train_items: PositiveInt = 6000
     """Largest number of training rows, drawn with the study's seed."""
+    train_items_of: dict[Name, PositiveInt | Share | Literal["all"]] = {}
+    """Train set -> its own number of rows, share of its rows (below 1), or all."""
     evaluation_items: PositiveInt | None = None
     """Largest number of evaluated items, drawn with the study's seed; none: all."""
 

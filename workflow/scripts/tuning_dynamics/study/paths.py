@@ -40,6 +40,9 @@ class Paths:
         "groups",
         "group_changes",
         "sensitivity",
+        "noise",
+        "checkpoints",
+        "datasets",
         "cost",
     )
 
@@ -79,9 +82,29 @@ class Paths:
         """What a family's tokenizer makes of a dataset."""
         return f"{self.root}/data/{dataset}/{family}.json"
 
+    def tokens(self, dataset: str, family: str, layout: str) -> str:
+        """Training rows of a dataset as a family's token ids, in a format or dialogue layout."""
+        return f"{self.root}/data/{dataset}/tokens/{family}/{layout}.arrow"
+
+    def token_counts(self, dataset: str, family: str, layout: str) -> str:
+        """How many examples and tokens an encoded set has, and what was cut or left out."""
+        return f"{self.root}/data/{dataset}/tokens/{family}/{layout}.json"
+
+    def trial(self, family: str, recipe: str, train_set: str, rate: str) -> str:
+        """The held-out loss of a candidate for the learning rate, and what the run took."""
+        return f"{self.root}/{family}/rates/{recipe}/{train_set}/{rate}.json"
+
+    def rate(self, family: str, recipe: str, train_set: str) -> str:
+        """The learning rate chosen among a recipe's candidates, and all their losses."""
+        return f"{self.root}/{family}/rates/{recipe}/{train_set}/rate.json"
+
     def corpus(self, family: str, name: str) -> str:
         """A file of a family's pre-training corpus."""
         return f"{self.root}/{family}/corpus/{name}"
+
+    def revisions(self, family: str) -> str:
+        """What the hub has of a family: revisions by step, digests of their weight files."""
+        return f"{self.root}/{family}/revisions.json"
 
     def checkpoint_file(self, family: str, step: str | int, name: str) -> str:
         """A file of a checkpoint."""

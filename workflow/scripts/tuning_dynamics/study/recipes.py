@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from tuning_dynamics.study.strict import Fraction, Name, Strict, refuse_repeats
+from tuning_dynamics.study.strict import Fraction, Name, Strict, Unique, refuse_repeats
 
 
 class Lora(Strict):
@@ -33,6 +33,9 @@ class StageData(Strict):
     """Train set -> rows relative to the target's; $target is the variant's train set."""
     format: Name = "default"
     """Prompt format of the training examples."""
+    dialogue: Literal["tulu", "chat_template"] = "tulu"
+    """Layout of instruction data: TÜLU's text markers, or the template of the checkpoint's own
+    tokenizer."""
 
 
 class L2ToBase(Strict):
@@ -41,11 +44,21 @@ class L2ToBase(Strict):
     l2_to_base: PositiveFloat
 
 
+class RateSelection(Strict):
+    """Choose the learning rate on training rows that are held out, never on an evaluation set."""
+
+    candidates: Annotated[list[PositiveFloat], Field(min_length=2), Unique]
+    """Peak learning rates to try, each in a run of its own."""
+    heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training rows that the candidates are compared on, by their loss."""
+
+
 class Optim(Strict):
     """AdamW and its schedule; the defaults are the paper's protocol."""
 
-    lr: PositiveFloat | dict[str, PositiveFloat]
-    """Peak learning rate, or one per train set with `default` for the others."""
+    lr: PositiveFloat | RateSelection | dict[str, PositiveFloat]
+    """Peak learning rate, or one per train set with `default` for the others, or candidates to
+    choose from."""
     epochs: PositiveInt = 3
     """Passes over the training rows."""
     batch_size: PositiveInt = 8

@@ -1,11 +1,13 @@
-"""Training examples: token ids and which of them the loss counts."""
+"""Training examples: token ids and which of them the loss counts, from an encoded set."""
 
+from array import array
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
-from tuning_dynamics.data.encode import Encoder
-from tuning_dynamics.data.fit import cut_longest
-from tuning_dynamics.data.items import Item
-from tuning_dynamics.data.prompts import completion, dialogue, render
+from tuning_dynamics.data.choose import selection_key, smallest
+from tuning_dynamics.data.sequences import Tokens
+from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.loop import IGNORED
 from tuning_dynamics.study.errors import StudyError
 
@@ -21,59 +23,53 @@ class Example:
     targets: list[int]
     truncated: bool
 
-    @property
-    def learns(self) -> bool:
-        """Whether the loss counts anything of it: a dialogue cut before its answer has none."""
-        return any(target != IGNORED for target in self.targets)
+
+class Examples(Protocol):
+    """Examples by their place; made when they are asked for, where they lie on disk."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: int, /) -> Example: ...
 
 
-def encode_example(item: Item, template: str | None, encoder: Encoder, max_length: int) -> Example:
-    """An item as prompt and completion, or (without a template) as a dialogue.
+def example_of(tokens: Tokens) -> Example:
+    """The example of a training sequence: each token predicts the next one."""
+    targets = [IGNORED] * (len(tokens.ids) - 1)
+    for start, end in tokens.counted:
+        first = max(start, 1)
+        targets[first - 1 : end - 1] = tokens.ids[first:end]
+    return Example(tokens.ids[:-1], targets, tokens.truncated)
 
-    StudyError where a prompt and completion cannot be cut to `max_length` tokens.
+
+class StoredExamples:
+    """The examples of an encoded set, or those at `places` of it."""
+
+    def __init__(self, tokens: StoredTokens, places: "array[int] | None" = None) -> None:
+        self.tokens, self.places = tokens, places
+
+    def __len__(self) -> int:
+        return len(self.tokens) if self.places is None else len(self.places)
+
+    def __getitem__(self, place: int, /) -> Example:
+        return example_of(self.tokens[place if self.places is None else self.places[place]])
+
+
+def hold_out(path: Path, share: float, seed: int) -> tuple[StoredExamples, StoredExamples]:
+    """(examples to train on, examples held out of it) of an encoded set; both keep its order.
+
+    Which are held out depends on the seed and the items' ids. StudyError for a set of one.
     """
-    if template is None:
-        ids, counted = _dialogue_tokens(item, encoder)
-        return _example(ids[: max_length + 1], counted[: max_length + 1], len(ids), max_length)
-    ending = [*encoder.continuation(render(template, item.fields), completion(item.target))]
-    ending.append(encoder.eos)
-    prompt, cut = fit_prompt(item, template, encoder, max_length + 1 - len(ending))
-    counted = [False] * len(prompt) + [True] * len(ending)
-    length = len(prompt) + len(ending) + cut
-    return _example(prompt + ending, counted, length, max_length)
-
-
-def fit_prompt(item: Item, template: str, encoder: Encoder, room: int) -> tuple[list[int], int]:
-    """(prompt ids of at most `room` tokens, tokens cut): the longest field loses its end."""
-
-    def excess(fields: dict[str, str]) -> int:
-        return len(encoder.prompt(render(template, fields))) - room
-
-    fields = cut_longest(item.fields, template, encoder, excess)
-    length = len(encoder.prompt(render(template, item.fields)))
-    if fields is None:
+    tokens = StoredTokens(path)
+    if len(tokens) < 2:
         raise StudyError(
-            f"item {item.item} does not fit: its prompt has {length} tokens, room is {room}",
-            file=f"items with the split {item.split}",
-            key="tune.max_length",
-            value=room,
-            fix="raise tune.max_length, shorten the format, or `drop` the row",
+            "a train set has too few examples to hold any out",
+            file=path,
+            key="optim.lr.heldout",
+            value=len(tokens),
+            fix="give it more rows, or give the recipe's stage one learning rate",
         )
-    ids = encoder.prompt(render(template, fields))
-    return ids, length - len(ids)
-
-
-def _dialogue_tokens(item: Item, encoder: Encoder) -> tuple[list[int], list[bool]]:
-    ids, counted = list(encoder.beginning), [False] * len(encoder.beginning)
-    for text, counts in dialogue(item.messages):
-        piece = encoder.ids(text) + ([encoder.eos] if counts else [])
-        ids += piece
-        counted += [counts] * len(piece)
-    return ids, counted
-
-
-def _example(ids: list[int], counted: list[bool], length: int, max_length: int) -> Example:
-    targets = [
-        token if counts else IGNORED for token, counts in zip(ids[1:], counted[1:], strict=True)
-    ]
-    return Example(ids[:-1], targets, truncated=length > max_length + 1)
+    keys = [selection_key(f"{seed} heldout", item) for item in tokens.items]
+    held = smallest(keys, min(max(1, round(share * len(keys))), len(keys) - 1))
+    places: dict[int, array[int]] = {0: array("q"), 1: array("q")}
+    for place, out in enumerate(held):
+        places[out].append(place)
+    return StoredExamples(tokens, places[0]), StoredExamples(tokens, places[1])

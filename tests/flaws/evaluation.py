@@ -1,0 +1,81 @@
+"""Checks of the flaws that lay in the release's evaluation, and how their guards come out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny import loaded, pair, request
+from tokenizers import Tokenizer, models
+
+from tuning_dynamics.data import check
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.items import read_items, write_items
+from tuning_dynamics.evaluate import prompts, score
+from tuning_dynamics.evaluate.cell import evaluate_cell
+from tuning_dynamics.study.errors import StudyError
+
+CONTEXT = 256
+
+
+# --- 6: demonstrations -------------------------------------------------------------------------
+
+
+def demonstrations_are_never_evaluated(folder: Path) -> None:
+    evaluated = [pair(n) for n in range(6)]
+    leaked = [replace(item, split="demonstration") for item in evaluated[:2]]
+    write_items(folder / "items.parquet", [*evaluated, *leaked])
+    path = folder / "items.parquet"
+    asked = request(path, folder / "out", shots=2, demonstrations=str(path))
+    with pytest.raises(StudyError, match="evaluated item too"):
+        prompts.read_demonstrations(asked, read_items(path, "evaluation"))
+
+
+def demonstrations_from_anywhere(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(prompts, "_refuse_evaluated", lambda *_: None)
+
+
+# --- 7: label tokens ---------------------------------------------------------------------------
+
+
+def labels_are_told_apart_by_their_first_token(folder: Path) -> None:
+    write_items(folder / "items.parquet", [pair(n, label="river") for n in range(4)])
+    # Both begin with the token " river".
+    labels = (("river",), ("river bed",))
+    asked = request(folder / "items.parquet", folder / "out", labels=labels)
+    with pytest.raises(StudyError, match="same token"):
+        evaluate_cell(loaded(), replace(asked, prediction="token_prob"))
+
+
+def any_sub_token(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(score, "_first_tokens", lambda model, asked, prompt: [1, 2])
+
+
+def labels_begin_at_a_token_boundary(_: Path) -> None:
+    # One token for a colon and the space after it: no token begins where the label does.
+    vocabulary = {token: k for k, token in enumerate(["x", ":", " ", ": ", "y", "n"])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, [(":", " ")]))
+    with pytest.raises(StudyError, match="a token spans the end of the prompt"):
+        check.first_tokens(Encoder(tokenizer, (), 0), "x:", [["y"], ["n"]], "x")
+
+
+def boundaries_unchecked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Encoder, "boundary_holds", lambda *_: True)
+
+
+# --- 10: overflow ------------------------------------------------------------------------------
+
+
+def overlong_prompts_are_refused_or_counted(folder: Path) -> None:
+    items = [pair(0), pair(1, words=400)]
+    model = loaded()
+    asked = request(folder / "items.parquet", folder / "out")
+    with pytest.raises(StudyError, match=r"evaluate\.truncation"):
+        prompts.make_prompts(asked, items, model.encoder, CONTEXT)
+    allowed = replace(asked, truncation="input")
+    made = prompts.make_prompts(allowed, items, model.encoder, CONTEXT)
+    assert [prompt.truncated for prompt in made] == [False, True]
+    assert all(len(prompt.ids) <= CONTEXT for prompt in made)
+
+
+def cut_in_silence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(prompts._Fitting, "_length", lambda *_: 0)

@@ -1,0 +1,130 @@
+"""Checks of the flaws that lay in the release's statistics, and how their guards come out."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from unit.synthetic import DRAWING, PUBLISHED, published_tables, records_of, write_cells
+
+from tuning_dynamics.stats import changes, groups, scores
+from tuning_dynamics.stats.units import MIN_UNITS
+from tuning_dynamics.study.errors import StudyError
+
+#: Nine wrong answers and one right one: the mean is .1, the middle of the interval is not.
+SKEWED = [0.0] * 9 + [1.0]
+
+
+def cell(path: Path, values: list[float]) -> dict[str, Any]:
+    """An untuned cell with these scores, written to `path`."""
+    records_of(values).to_parquet(path, index=False)
+    return {
+        "family": "toy",
+        "checkpoint": "10",
+        "step": 10,
+        "tokens": 1000,
+        "recipe": "base",
+        "train_set": "",
+        "seed": None,
+        "eval_set": "sciq",
+        "task": "question_generation",
+        "kind": "generation",
+        "role": "",
+        "format": "default",
+        "shots": 4,
+        "prediction": "greedy",
+        "metric": "rouge_l",
+        "path": path,
+    }
+
+
+# --- 2: ratios ---------------------------------------------------------------------------------
+
+
+def ratios_have_intervals_and_robust_sisters(_: Path) -> None:
+    over_nothing = changes.ratios(np.array([0.09, 0.3]), np.array([0.019, 0.3]))
+    assert np.isnan(over_nothing[0])
+    assert over_nothing[1] == 1
+    table = published_tables()["transfer"]
+    for _, rows in table.groupby(["family", "train_kind", "eval_kind", "checkpoint"]):
+        assert set(rows["statistic"]) >= {"mean_ratio", "ratio_of_means", "median_ratio"}
+    pooled = table[(table["checkpoint"] == "all") & (table["cells"] >= MIN_UNITS)]
+    assert len(pooled)
+    assert pooled[["low", "high"]].notna().all(axis=None)
+
+
+def ratios_over_anything(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(changes, "RATIO_FLOOR", 0.0)
+
+
+# --- 3: counted twice --------------------------------------------------------------------------
+
+
+def a_set_counts_once(folder: Path) -> None:
+    one = cell(folder / "a", SKEWED)
+    with pytest.raises(StudyError, match="occur more than once"):
+        scores.score_rows([one, dict(one)], **DRAWING)
+
+
+def cells_as_they_come(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(scores, "require_unique", lambda _: None)
+
+
+def like_meets_like(_: Path) -> None:
+    tables = published_tables()
+    other = tables["changes"].assign(recipe="instruction", change=1.0)
+    both = pd.concat([tables["changes"], other], ignore_index=True)
+    alone = groups.group_change_rows(tables["changes"], tables["groups"], **DRAWING)
+    mixed = groups.group_change_rows(both, tables["groups"], **DRAWING)
+    pd.testing.assert_frame_equal(alone, mixed)
+
+
+def recipes_as_one(patch: pytest.MonkeyPatch) -> None:
+    kept = groups.grouped_changes
+
+    def pooled(table: pd.DataFrame, found: pd.DataFrame, **asked: Any) -> pd.DataFrame:
+        return kept(table.assign(recipe=asked["recipe"]), found, **asked)
+
+    patch.setattr(groups, "grouped_changes", pooled)
+    patch.setattr(groups, "primary_cells", lambda frame: frame)
+
+
+# --- 11: midpoints -----------------------------------------------------------------------------
+
+
+def a_score_is_the_mean_with_its_interval(folder: Path) -> None:
+    row = scores.score_rows([cell(folder / "a", SKEWED)], **DRAWING).iloc[0]
+    assert row["score"] == pytest.approx(0.1)
+    assert row["se"] == pytest.approx(np.std(SKEWED, ddof=1) / np.sqrt(len(SKEWED)))
+    assert row["ci_low"] <= 0.1 <= row["ci_high"]
+    assert row["ci_low"] < row["ci_high"]
+
+
+def scores_from_intervals(patch: pytest.MonkeyPatch) -> None:
+    made = scores.score_rows
+
+    def midpoints(cells: Any, **drawing: Any) -> pd.DataFrame:
+        table = made(cells, **drawing)
+        return table.assign(score=(table["ci_low"] + table["ci_high"]) / 2)
+
+    patch.setattr(scores, "score_rows", midpoints)
+
+
+# --- 12: missing cells -------------------------------------------------------------------------
+
+
+def a_missing_cell_stops_the_tables(folder: Path) -> None:
+    cells = write_cells(folder / "cells", PUBLISHED)[:4]
+    cells[2]["path"].unlink()
+    with pytest.raises(StudyError, match="records of a cell are missing"):
+        scores.score_rows(cells, **DRAWING)
+
+
+def missing_cells_are_skipped(patch: pytest.MonkeyPatch) -> None:
+    read = scores.read_records
+
+    def lenient(path: Path) -> pd.DataFrame:
+        return read(path) if path.is_file() else records_of([0.0, 1.0])
+
+    patch.setattr(scores, "read_records", lenient)

@@ -1,0 +1,436 @@
+"""Rows to items: composed fields, replacements, white space, label words, withheld gold."""
+
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tuning_dynamics.checkpoints.corpus import train_tokenizer
+from tuning_dynamics.data.check import first_tokens
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.items import Item
+from tuning_dynamics.data.rows import to_item
+from tuning_dynamics.study.datasets import Dataset, Kind
+from tuning_dynamics.study.errors import StudyError
+
+PAIR: dict[str, Any] = {
+    "fields": {"a": "sentence1", "b": "sentence2"},
+    "gold": {"field": "label", "labels": {"0": "no", "1": "yes"}},
+}
+PAIR_ROW = {"sentence1": "It rains .", "sentence2": "It is wet .", "label": 1, "idx": 0}
+SOCIAL: dict[str, Any] = {
+    "compose": {"answer1": "{answerA}", "answer2": "{answerB}", "answer3": "{answerC}"},
+    "fields": {"text": "context", "answer": "answer{label}"},
+    "gold": {"field": "question"},
+}
+SOCIAL_ROW = {
+    "context": "Ada lent Tom a saw.",
+    "question": "How is Ada?",
+    "answerA": "kind",
+    "answerB": "lazy",
+    "answerC": "late",
+    "label": "2",
+}
+CHOICE: dict[str, Any] = {
+    "fields": {"question": "question"},
+    "options": "choices.text",
+    "gold": {"field": "answerKey", "positions_field": "choices.label"},
+}
+CHOICE_ROW = {
+    "id": "q1",
+    "question": "Which part takes up water ?",
+    "choices": {"text": ["leaf", "root", "petal"], "label": ["A", "B", "C"]},
+    "answerKey": "B",
+}
+CONTINUATION: dict[str, Any] = {
+    "compose": {"query": "{activity_label}: {ctx_a} {ctx_b!c}"},
+    "clean": [
+        {"pattern": r"^\s+|\s+$", "replacement": ""},
+        {"pattern": r" \[title\]", "replacement": ". "},
+        {"pattern": r"\[.*?\]", "replacement": ""},
+        {"pattern": "  ", "replacement": " "},
+    ],
+    "verbatim": True,
+    "fields": {"question": "query"},
+    "options": "endings",
+    "gold": {"field": "label"},
+}
+CONTINUATION_ROW = {
+    "activity_label": "Roof repair",
+    "ctx_a": "[header] How to mend a roof [title] Clear it first.",
+    "ctx_b": "the OLD tiles",
+    "endings": ["[substeps] go  up.", "go down."],
+    "label": "1",
+}
+DIALOGUE: dict[str, Any] = {"messages": "messages"}
+
+
+def turn(role: str, content: str | None) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def item(
+    description: dict[str, Any], row: dict[str, Any], kind: Kind, seed: int = 0, **changes: Any
+) -> Item:
+    """The item of a row under a description with `changes`."""
+    source = {"hub": {"id": "a/b", "splits": {"evaluation": "test"}}}
+    common = {"task": "x", "domain": "x", "licence": "x", "source": source}
+    dataset = Dataset.model_validate({**common, **description, **changes})
+    return to_item(dataset, kind, row, "evaluation", "row 1 of evaluation", "x.yaml", seed)
+
+
+def refused(
+    message: str, description: dict[str, Any], row: dict[str, Any], kind: Kind, **changes: Any
+) -> StudyError:
+    """The error that a row is refused with."""
+    with pytest.raises(StudyError, match=message) as error:
+        item(description, row, kind, **changes)
+    assert error.value.file == "x.yaml"
+    assert error.value.key
+    assert error.value.fix
+    return error.value
+
+
+# --- compose -----------------------------------------------------------------------------------
+
+
+def test_the_answer_shown_is_the_one_that_the_label_names() -> None:
+    for label, answer in (("1", "kind"), ("2", "lazy"), ("3", "late")):
+        found = item(SOCIAL, {**SOCIAL_ROW, "label": label}, "generation")
+        assert found.fields == {"text": "Ada lent Tom a saw.", "answer": answer}
+        assert found.gold == ["How is Ada?"]
+
+
+@pytest.mark.parametrize("label", ["", "-1", "4", -1, 0])
+def test_a_label_that_names_no_answer_is_refused(label: str | int) -> None:
+    refused("lacks a field", SOCIAL, {**SOCIAL_ROW, "label": label}, "generation")
+
+
+@pytest.mark.parametrize(
+    ("second", "shown"),
+    [("the OLD tiles", "The old tiles"), ("", ""), ("élan Vital", "Élan vital"), ("ßA", "Ssa")],
+)
+def test_a_composed_field_begins_with_a_capital_as_python_capitalises(
+    second: str, shown: str
+) -> None:
+    description = {
+        **PAIR,
+        "compose": {"both": "{sentence1} {sentence2!c}|"},
+        "fields": {"a": "both"},
+    }
+    row = {**PAIR_ROW, "sentence2": second}
+    assert item(description, row, "classification").fields["a"] == " ".join(
+        f"It rains . {shown}|".split()
+    )
+    assert shown == second.capitalize()
+
+
+def test_a_composed_field_may_be_a_constant_or_hold_braces() -> None:
+    changes = {
+        "compose": {"right": "1", "set": "{{{label}}}"},
+        "fields": {"a": "set", "b": "right"},
+    }
+    assert item({**PAIR, **changes}, PAIR_ROW, "classification").fields == {"a": "{1}", "b": "1"}
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{sentence1!r}", "not known"),
+        ("{sentence1:>9}", "not known"),
+        ("{nothing}", "lacks a field"),
+        ("{other}", "lacks a field"),
+        ("{hidden}", "no text in the field 'hidden'"),
+        ("{sentence1", "cannot be read"),
+    ],
+)
+def test_a_template_that_does_not_fit_is_refused(template: str, message: str) -> None:
+    # `other` is composed itself: composed fields are made of the row's own only.
+    compose = {"both": template, "other": "x"}
+    row = {**PAIR_ROW, "hidden": None}
+    refused(message, PAIR, row, "classification", compose=compose)
+
+
+def test_a_composed_field_never_replaces_one_of_the_row() -> None:
+    compose = {"sentence1": "{sentence2}"}
+    error = refused("the name of a field", PAIR, PAIR_ROW, "classification", compose=compose)
+    assert error.key == "compose.sentence1"
+
+
+# --- clean and verbatim ------------------------------------------------------------------------
+
+
+def test_continuations_are_cleaned_as_the_harness_does() -> None:
+    found = item(CONTINUATION, CONTINUATION_ROW, "multiple_choice")
+    title = "Roof repair:  How to mend a roof. Clear it first. The old tiles"
+    assert found.fields == {"question": title.replace(":  ", ": ")}
+    assert sorted(found.options) == [" go up.", "go down."]
+    assert found.gold == ["go down."]
+
+
+def test_replacements_come_in_order_and_before_white_space_is_joined() -> None:
+    clean = [{"pattern": "a", "replacement": "b"}, {"pattern": r"b(\s)", "replacement": r"c\1"}]
+    row = {**PAIR_ROW, "sentence1": "a \n b  x"}
+    assert item(PAIR, row, "classification", clean=clean).fields["a"] == "c c x"
+
+
+def test_replacements_reach_every_text_that_is_shown_and_nothing_else() -> None:
+    clean = [{"pattern": "(?i)saw", "replacement": "axe"}]
+    generated = item(
+        SOCIAL, {**SOCIAL_ROW, "question": ["A saw?", "Why?"]}, "generation", clean=clean
+    )
+    assert generated.fields["text"] == "Ada lent Tom a axe."
+    assert generated.gold == ["A axe?", "Why?"]
+    chosen = item(
+        CHOICE,
+        {**CHOICE_ROW, "id": "saw", "choices": {"text": ["saw", "b"], "label": ["saw", "B"]}},
+        "multiple_choice",
+        clean=clean,
+        id_field="id",
+        gold={"field": "id", "positions_field": "choices.label"},
+    )
+    assert (chosen.item, sorted(chosen.options), chosen.gold) == ("saw", ["axe", "b"], ["axe"])
+    row = {"messages": [turn("user", "A saw?"), turn("assistant", "Saw.")]}
+    told = item(DIALOGUE, row, "instruction", clean=clean)
+    assert [message["content"] for message in told.messages] == ["A axe?", "axe."]
+    labels = {"field": "label", "labels": {"saw": "saw", "no": "no"}}
+    named = item(PAIR, {**PAIR_ROW, "label": "saw"}, "classification", clean=clean, gold=labels)
+    assert named.gold == ["saw"]
+
+
+def test_a_text_of_which_nothing_is_left_is_refused() -> None:
+    clean = [{"pattern": ".*", "replacement": ""}]
+    refused("no text", PAIR, PAIR_ROW, "classification", clean=clean)
+
+
+def test_white_space_is_joined_unless_verbatim() -> None:
+    row = {**PAIR_ROW, "sentence1": " one\n\n two\t", "sentence2": ["a ", " b"]}
+    joined = item(PAIR, row, "classification")
+    assert joined.fields == {"a": "one two", "b": "a b"}
+    kept = item(PAIR, row, "classification", verbatim=True)
+    assert kept.fields == {"a": " one\n\n two\t", "b": "a   b"}
+    refused("no text", PAIR, {**row, "sentence1": " \n"}, "classification", verbatim=True)
+
+
+def test_messages_keep_line_breaks_and_lose_their_ends_unless_verbatim() -> None:
+    row = {"messages": [turn("user", "one\n\ntwo \n"), turn("assistant", " yes")]}
+    found = item(DIALOGUE, row, "instruction")
+    assert [message["content"] for message in found.messages] == ["one\n\ntwo", "yes"]
+    assert item(DIALOGUE, row, "instruction", verbatim=True).messages == row["messages"]
+
+
+# --- optional ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("empty", ["", " \n", None, []])
+@pytest.mark.parametrize("verbatim", [False, True])
+def test_only_an_optional_field_may_be_empty(empty: Any, verbatim: bool) -> None:
+    row = {**PAIR_ROW, "sentence1": empty}
+    changes = {"verbatim": verbatim, "optional": ["a"]}
+    assert item(PAIR, row, "classification", **changes).fields["a"] == ""
+    error = refused("no text", PAIR, row, "classification", verbatim=verbatim, optional=["b"])
+    assert error.key == "sentence1"
+
+
+@pytest.mark.parametrize("value", [{"text": "x"}, [1, 2]])
+def test_an_optional_field_must_still_be_text(value: Any) -> None:
+    row = {**PAIR_ROW, "sentence1": value}
+    refused("no text", PAIR, row, "classification", optional=["a"])
+
+
+def test_an_optional_field_must_still_be_there() -> None:
+    row = {"sentence2": "x", "label": 1}
+    refused("lacks a field", PAIR, row, "classification", optional=["a"])
+
+
+def test_an_empty_message_is_kept_on_request_only() -> None:
+    row = {"messages": [turn("user", "Hi"), turn("assistant", " ")]}
+    refused("an empty message", DIALOGUE, row, "instruction")
+    found = item(DIALOGUE, row, "instruction", optional=["messages"])
+    assert [message["content"] for message in found.messages] == ["Hi", ""]
+
+
+# --- labels ------------------------------------------------------------------------------------
+
+
+def test_a_label_of_several_words_shows_the_first() -> None:
+    labels = {"0": "entailment", "1": ["neutral", "contradiction"]}
+    changes = {"gold": {"field": "label", "labels": labels}}
+    assert item(PAIR, {**PAIR_ROW, "label": 0}, "classification", **changes).gold == ["entailment"]
+    assert item(PAIR, {**PAIR_ROW, "label": 1}, "classification", **changes).gold == ["neutral"]
+    refused("not in labels", PAIR, {**PAIR_ROW, "label": 2}, "classification", **changes)
+
+
+@pytest.mark.parametrize("label", [-1, "-1", -1.0, None, ""])
+def test_a_withheld_label_is_refused(label: Any) -> None:
+    refused("'no label' value", PAIR, {**PAIR_ROW, "label": label}, "classification")
+
+
+def test_a_label_that_the_dataset_names_is_no_withheld_one() -> None:
+    gold = {"field": "label", "labels": {"-1": "bad", "1": "good"}}
+    assert item(PAIR, {**PAIR_ROW, "label": -1}, "classification", gold=gold).gold == ["bad"]
+
+
+@pytest.mark.parametrize(
+    ("score", "label"), [(0.0, "no"), (3.5, "no"), (3.6, "yes"), (5.0, "yes"), ("4.2", "yes")]
+)
+def test_a_threshold_makes_labels_of_scores(score: Any, label: str) -> None:
+    gold = {"field": "label", "threshold": {"above": 3.5, "yes": "yes", "no": "no"}}
+    assert item(PAIR, {**PAIR_ROW, "label": score}, "classification", gold=gold).gold == [label]
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        (-1.0, "'no label' value"),
+        (-1, "'no label' value"),
+        (None, "'no label' value"),
+        ("", "'no label' value"),
+        (math.nan, "no score"),
+        (math.inf, "no score"),
+        ("high", "no score"),
+        ([3.0], "no score"),
+    ],
+)
+def test_a_withheld_score_does_not_read_as_no(score: Any, message: str) -> None:
+    gold = {"field": "label", "threshold": {"above": 3.5, "yes": "yes", "no": "no"}}
+    refused(message, PAIR, {**PAIR_ROW, "label": score}, "classification", gold=gold)
+
+
+@pytest.mark.parametrize("references", [[], None, "", " ", [""], [None], -1])
+def test_withheld_references_are_refused(references: Any) -> None:
+    refused("'no label' value", SOCIAL, {**SOCIAL_ROW, "question": references}, "generation")
+
+
+def test_a_reference_may_say_none_but_not_nothing() -> None:
+    row = {**SOCIAL_ROW, "question": ["None", "-1"]}
+    assert item(SOCIAL, row, "generation").gold == ["None", "-1"]
+    refused("no text", SOCIAL, {**SOCIAL_ROW, "question": ["Who?", " "]}, "generation")
+
+
+# --- options -----------------------------------------------------------------------------------
+
+
+def test_the_right_option_follows_its_letter_and_stands_anywhere() -> None:
+    places: Counter[int] = Counter()
+    for number in range(60):
+        row = {**CHOICE_ROW, "question": f"Which of {number} ?"}
+        found = item(CHOICE, row, "multiple_choice")
+        assert found.gold == ["root"]
+        assert sorted(found.options) == ["leaf", "petal", "root"]
+        places[found.options.index("root")] += 1
+    assert min(places[place] for place in range(3)) >= 10
+
+
+def test_the_order_of_options_is_of_the_seed_and_the_item() -> None:
+    rows = [{**CHOICE_ROW, "question": f"Which of {number} ?"} for number in range(8)]
+    orders = [[item(CHOICE, row, "multiple_choice", s).options for row in rows] for s in (0, 0, 1)]
+    assert orders[0] == orders[1] != orders[2]
+
+
+def test_an_answer_first_in_every_row_is_not_shown_first() -> None:
+    description: dict[str, Any] = {
+        "compose": {"right": "0"},
+        "fields": {"question": "question"},
+        "options": ["correct_answer", "distractor1", "distractor2", "distractor3"],
+        "gold": {"field": "right"},
+    }
+    found = [
+        item(
+            description,
+            {
+                "question": f"What is {number} ?",
+                "correct_answer": f"right {number}",
+                **{f"distractor{k}": f"wrong {k}" for k in (1, 2, 3)},
+            },
+            "multiple_choice",
+        )
+        for number in range(60)
+    ]
+    assert all(one.gold == [f"right {number}"] for number, one in enumerate(found))
+    assert 5 <= sum(one.options.index(one.target) == 0 for one in found) <= 27
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("", "'no label' value"),
+        (None, "'no label' value"),
+        (-1, "'no label' value"),
+        ("D", "D|A, B"),
+    ],
+)
+def test_an_option_that_is_not_there_is_refused(answer: Any, message: str) -> None:
+    refused(message, CHOICE, {**CHOICE_ROW, "answerKey": answer}, "multiple_choice")
+
+
+def test_a_right_option_may_not_be_a_wrong_one_too() -> None:
+    choices = {"text": ["root", "root", "petal"], "label": ["A", "B", "C"]}
+    row = {**CHOICE_ROW, "choices": choices}
+    refused("the same option twice", CHOICE, row, "multiple_choice")
+    # Two wrong ones are both wrong.
+    found = item(CHOICE, {**row, "answerKey": "C"}, "multiple_choice")
+    assert sorted(found.options) == ["petal", "root", "root"]
+
+
+def test_options_need_text_and_number() -> None:
+    few = {**CHOICE_ROW, "choices": {"text": ["root"], "label": ["B"]}}
+    refused("fewer than two options", CHOICE, few, "multiple_choice")
+    empty = {**CHOICE_ROW, "choices": {"text": ["root", ""], "label": ["B", "A"]}}
+    refused("no text", CHOICE, empty, "multiple_choice", optional=["question"])
+
+
+# --- messages and ids --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        None,
+        "Hi",
+        ["Hi"],
+        [turn("user", "Hi")],
+        [turn("user", "Hi"), turn("tool", "x"), turn("assistant", "y")],
+        [turn("user", None), turn("assistant", "y")],
+        [{"role": "user"}, turn("assistant", "y")],
+    ],
+)
+def test_what_is_no_dialogue_is_refused(messages: Any) -> None:
+    for optional in ([], ["messages"]):
+        changes = {"optional": optional}
+        refused("no dialogue", DIALOGUE, {"messages": messages}, "instruction", **changes)
+
+
+def test_turns_may_come_from_flat_fields() -> None:
+    turns = [{"role": "user", "field": "prompt"}, {"role": "assistant", "field": "response"}]
+    found = item({"messages": turns}, {"prompt": "Hi", "response": "Yes"}, "instruction")
+    assert found.messages == [turn("user", "Hi"), turn("assistant", "Yes")]
+
+
+@pytest.mark.parametrize("key", ["id_field", "context_field"])
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_an_empty_id_is_refused(key: str, value: Any) -> None:
+    row = {**PAIR_ROW, "name": value}
+    assert refused("has no id", PAIR, row, "classification", **{key: "name"}).key == "name"
+
+
+def test_an_item_without_an_id_is_named_by_its_content() -> None:
+    same = item(PAIR, {**PAIR_ROW, "idx": 7}, "classification")
+    assert same == item(PAIR, PAIR_ROW, "classification")
+    assert same.item != item(PAIR, {**PAIR_ROW, "label": 0}, "classification").item
+    assert item(PAIR, PAIR_ROW, "classification", id_field="idx").item == "0"
+
+
+# --- label words and tokens --------------------------------------------------------------------
+
+
+def test_every_word_of_every_label_needs_a_first_token_of_its_own() -> None:
+    encoder = Encoder(train_tokenizer(["the answer is yes", "the answer is no"] * 20, 400), (), 0)
+    found = first_tokens(encoder, "is it ?", [["yes"], ["no", "qa"]], "x")
+    assert list(found) == ["yes", "no", "qa"]
+    assert len(set(found.values())) == 3
+    for labels in ([["yes"], ["qa", "qb"]], [["qa"], ["no", "qb"]]):
+        with pytest.raises(StudyError, match="begin with the same token"):
+            first_tokens(encoder, "is it ?", labels, "x")

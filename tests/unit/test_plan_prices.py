@@ -1,0 +1,359 @@
+"""Prices of jobs and budgets: what counts, what is shared, what is not known."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tiny import save_checkpoint, tiny_model
+from transformers import OlmoConfig, OlmoForCausalLM
+
+from tuning_dynamics.data.demonstrations import MOST, SHARE
+from tuning_dynamics.plan.budget import all_jobs, budget_of
+from tuning_dynamics.plan.devices import Range
+from tuning_dynamics.plan.known import (
+    DEMONSTRATION_SHARE,
+    DEMONSTRATIONS,
+    Known,
+    NotKnown,
+    built_size,
+    local_size,
+)
+from tuning_dynamics.plan.price import Job, Price, Prices
+from tuning_dynamics.plan.tell import header, hours, tell, tokens
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.families import PretrainFamily
+from tuning_dynamics.study.grid import expand
+from tuning_dynamics.study.load import load_study
+from tuning_dynamics.study.models import ResolvedStudy
+
+ROOT = Path(__file__).parents[2]
+
+FAMILY: dict[str, Any] = {
+    "source": "hub",
+    "repo": "a/b",
+    "revision": "step{step}",
+    "available": [10, 20],
+    "tokens_per_step": 1000,
+    "checkpoints": {"all": True},
+    "size": {
+        "parameters": 1e9,
+        "layers": 16,
+        "hidden_size": 2048,
+        "vocab_size": 50000,
+        "context": 2048,
+    },
+}
+
+
+def dataset(task: str, **size: Any) -> dict[str, Any]:
+    """A dataset on the hub, with a size."""
+    described: dict[str, Any] = {
+        "task": task,
+        "domain": "d",
+        "licence": "none",
+        "source": {"hub": {"id": "a/b", "splits": {"train": "train", "evaluation": "test"}}},
+        "size": {"train": 1000, "evaluation": 500, "prompt_tokens": 100, **size},
+    }
+    if task == "nli":
+        described["gold"] = {"field": "label", "labels": {"0": "entailment", "1": "neutral"}}
+    return described
+
+
+FILES: dict[str, dict[str, Any]] = {
+    "families/big": FAMILY,
+    "datasets/pairs": dataset("nli"),
+    "datasets/texts": dataset("summary", answer_tokens=30),
+    "datasets/choices": dataset("multiple_choice", options=4, answer_tokens=10),
+    "datasets/talk": dataset("instruction"),
+    "recipes/once": {"stages": [{"id": "tune", "optim": {"lr": 1e-5, "epochs": 1}}]},
+    "recipes/select": {
+        "stages": [
+            {
+                "id": "tune",
+                "optim": {"lr": {"candidates": [1e-5, 1e-6], "heldout": 0.2}, "epochs": 1},
+            }
+        ]
+    },
+    "recipes/small": {
+        "stages": [{"id": "tune", "train": {"lora": {}}, "optim": {"lr": 1e-4, "epochs": 1}}]
+    },
+}
+
+BASE: dict[str, Any] = {"family": "big", "checkpoints": "last", "recipes": ["base"]}
+
+
+def study(
+    folder: Path, *blocks: dict[str, Any], files: dict[str, Any] | None = None, **keys: Any
+) -> ResolvedStudy:
+    """A study of blocks on a catalogue of FILES with some replaced."""
+    for name, document in {**FILES, **(files or {})}.items():
+        path = folder / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    config = {
+        "study": "priced",
+        "catalogue": [str(ROOT / "config"), str(folder)],
+        "blocks": list(blocks) or [{**BASE, "eval_sets": ["pairs"]}],
+        "statistics": {"main_recipe": "once"},
+        **keys,
+    }
+    return load_study(config, ROOT, "study.yaml")
+
+
+def price(resolved: ResolvedStudy, rule: str = "cell", nth: int = 0) -> Price:
+    """The price of a study's nth job of a rule."""
+    prices = Prices(resolved, all_jobs(resolved, expand(resolved, "study.yaml"))).each
+    return [one for one in prices if one.job.rule == rule][nth]
+
+
+def cell(folder: Path, eval_set: str, **keys: Any) -> float:
+    """Likely seconds of an untuned cell."""
+    found = price(study(folder, {**BASE, "eval_sets": [eval_set], **keys}))
+    assert not found.unknown
+    return found.seconds.mid
+
+
+@pytest.fixture(autouse=True)
+def _no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are looked for in the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_options_cost_more_than_labels_and_texts_most(tmp_path: Path) -> None:
+    labels = cell(tmp_path, "pairs")
+    assert labels < cell(tmp_path, "choices") < cell(tmp_path, "texts")
+    one = {"classification": ["free"]}
+    assert cell(tmp_path, "pairs", predictions=one) > labels
+
+
+def test_shared_demonstrations_are_read_once_and_overflowing_ones_each_time(
+    tmp_path: Path,
+) -> None:
+    without = cell(tmp_path, "pairs")
+    assert cell(tmp_path, "pairs", shots=[4]) < 1.5 * without
+    # 31 demonstrations of 100 tokens do not fit: every prompt fills the context of 2,048.
+    assert cell(tmp_path, "pairs", shots=[31]) > 10 * without
+
+
+def test_methods_of_multiple_choice_share_a_pass(tmp_path: Path) -> None:
+    methods = {"multiple_choice": ["likelihood", "likelihood_per_char", "likelihood_pmi"]}
+    resolved = study(tmp_path, {**BASE, "eval_sets": ["choices"], "predictions": methods})
+    first, second, third = (price(resolved, nth=nth).seconds.mid for nth in range(3))
+    assert second == 1.0  # what a cell takes beside the model
+    assert second < third < first
+
+
+def test_items_are_capped_by_the_study(tmp_path: Path) -> None:
+    whole = Known(study(tmp_path))
+    assert whole.evaluated_items("pairs") == 500
+    data = {"train_items": 300, "evaluation_items": 50}
+    assert Known(study(tmp_path, data=data)).evaluated_items("pairs") == 50
+    assert Known(study(tmp_path, data=data)).train_rows("pairs") == 300
+
+
+@pytest.mark.parametrize(("own", "rows"), [("all", 968), (0.5, 484), (40, 40), (9999, 968)])
+def test_a_train_sets_own_rows(tmp_path: Path, own: Any, rows: int) -> None:
+    # 1,000 rows less 32 demonstrations.
+    data = {"train_items": 300, "train_items_of": {"pairs": own}}
+    assert Known(study(tmp_path, data=data)).train_rows("pairs") == rows
+
+
+def test_demonstrations_are_set_apart_as_freezing_does() -> None:
+    assert (MOST, SHARE) == (DEMONSTRATIONS, DEMONSTRATION_SHARE)
+
+
+def write(path: str, document: dict[str, Any]) -> None:
+    """A JSON file under results/priced/."""
+    file = Path("results/priced") / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_counts_of_frozen_data_win(tmp_path: Path) -> None:
+    resolved = study(tmp_path)
+    write("data/pairs/manifest.json", {"items": {"train": 77, "evaluation": 33}})
+    write("data/pairs/big.json", {"formats": {"default": {"mean": 55.5}}})
+    known = Known(resolved)
+    assert known.train_rows("pairs") == 77
+    assert known.evaluated_items("pairs") == 33
+    assert known.prompt_tokens("pairs", "big", "default") == 55.5
+    assert known.prompt_tokens("pairs", "big", "io") == 100
+    anew = Known(resolved, frozenset({"pairs"}))
+    assert anew.evaluated_items("pairs") == 500
+    assert anew.prompt_tokens("pairs", "big", "default") == 100
+
+
+def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
+    resolved = study(tmp_path)
+    write("data/pairs/manifest.json", {})
+    Path("results/priced/data/pairs/manifest.json").write_text("{", encoding="utf-8")
+    assert Known(resolved).evaluated_items("pairs") == 500
+
+
+def test_bytes_that_the_hub_says_win(tmp_path: Path) -> None:
+    resolved = study(tmp_path)
+    jobs = all_jobs(resolved, expand(resolved, "study.yaml"))
+    assumed = budget_of(resolved, jobs).download
+    assert (assumed.number, assumed.at_most) == (4e9, True)
+    files = {"model.safetensors": {"bytes": 2000}, "pytorch_model.bin": {"bytes": 3000}}
+    write("big/revisions.json", {"revisions": {"20": {"files": files}}})
+    listed = budget_of(resolved, jobs).download
+    assert (listed.number, listed.at_most) == (2000, False)
+
+
+TUNED: dict[str, Any] = {
+    "family": "big",
+    "checkpoints": "last",
+    "recipes": ["once"],
+    "train_sets": ["pairs"],
+    "eval_sets": ["pairs"],
+}
+
+
+def test_tuning_grows_with_rows_and_shrinks_with_adapters(tmp_path: Path) -> None:
+    once = price(study(tmp_path, TUNED), "tune")
+    capped = price(study(tmp_path, TUNED, data={"train_items": 100}), "tune")
+    small = price(study(tmp_path, {**TUNED, "recipes": ["small"]}), "tune")
+    assert capped.seconds.mid < once.seconds.mid
+    assert small.seconds.mid < once.seconds.mid
+    assert small.memory < once.memory
+
+
+def test_candidate_rates_are_runs_on_the_rows_that_are_not_held_out(tmp_path: Path) -> None:
+    resolved = study(tmp_path, {**TUNED, "recipes": ["select"], "seeds": [0, 1, 2]})
+    jobs = all_jobs(resolved, expand(resolved, "study.yaml"))
+    assert Counter(job.rule for job in jobs)["try_rate"] == 2
+    assert Counter(job.rule for job in jobs)["tune"] == 3
+    trial, run = price(resolved, "try_rate").seconds.mid, price(resolved, "tune").seconds.mid
+    # Imports, 4 GB of weights read at 1 GB/s, a state of 12 GB; a variant's weights are written.
+    start, written = 15 + 4 + 12, 4
+    assert (trial - start) / (run - start - written) == pytest.approx(0.8, abs=0.01)
+
+
+def test_counts_of_encoded_rows_win(tmp_path: Path) -> None:
+    resolved = study(tmp_path, TUNED)
+    assert Known(resolved).train_tokens("pairs", "big", "default") == 101
+    write("data/pairs/tokens/big/default.json", {"examples": 10, "tokens": 333})
+    assert Known(resolved).train_tokens("pairs", "big", "default") == 33.3
+
+
+def test_rows_of_a_mix_are_relative_to_the_target(tmp_path: Path) -> None:
+    mix = {"$target": 2, "talk": 1}
+    stage = {"id": "tune", "data": {"mix": mix}, "optim": {"lr": 1e-5, "epochs": 1}}
+    files = {"recipes/once": {"stages": [stage]}, "datasets/talk": dataset("instruction")}
+    mixed = price(study(tmp_path, TUNED, files=files, data={"train_items": 400}), "tune")
+    alone = price(study(tmp_path, TUNED, data={"train_items": 600}), "tune")
+    assert mixed.seconds.mid == pytest.approx(alone.seconds.mid, rel=0.02)
+
+
+def test_a_faster_device_takes_less_and_an_unknown_one_is_refused(tmp_path: Path) -> None:
+    slow = price(study(tmp_path, TUNED), "tune").seconds.mid
+    fast = price(study(tmp_path, TUNED, execution={"plan_for": "h200"}), "tune").seconds.mid
+    assert fast < slow
+    with pytest.raises(StudyError, match="plan_for"):
+        study(tmp_path, execution={"plan_for": "v100"})
+
+
+@pytest.mark.parametrize(
+    ("name", "lacking", "told"),
+    [
+        ("datasets/pairs", "size", "datasets/pairs.yaml gives no size"),
+        ("families/big", "size", "families/big.yaml gives no size"),
+    ],
+)
+def test_what_is_not_known_is_said_and_has_no_price(
+    tmp_path: Path, name: str, lacking: str, told: str
+) -> None:
+    without = {key: value for key, value in FILES[name].items() if key != lacking}
+    resolved = study(tmp_path, TUNED, files={name: without})
+    grid = expand(resolved, "study.yaml")
+    budget = budget_of(resolved, all_jobs(resolved, grid))
+    assert told in budget.unknown
+    assert price(resolved).unknown == told
+    assert price(resolved).seconds.high == 0
+    assert f"cost not known: {told}" in header(budget, grid)
+    assert told in tell(budget, resolved, grid)
+    assert "unknown" in tell(budget, resolved, grid)
+
+
+def test_only_the_splits_that_are_used_must_be_known(tmp_path: Path) -> None:
+    without = {**dataset("nli"), "size": {"train": 1000, "prompt_tokens": 100}}
+    resolved = study(tmp_path, TUNED, files={"datasets/pairs": without})
+    assert not price(resolved, "tune").unknown
+    assert price(resolved).unknown == "datasets/pairs.yaml gives no size.evaluation"
+
+
+def test_a_budget_adds_up_and_shrinks_with_its_jobs(tmp_path: Path) -> None:
+    resolved = study(tmp_path, TUNED, {**BASE, "eval_sets": ["pairs", "texts"]})
+    grid = expand(resolved, "study.yaml")
+    jobs = all_jobs(resolved, grid)
+    budget = budget_of(resolved, jobs)
+    counts = {stage.name: stage.jobs for stage in budget.stages}
+    assert counts == {"download": 2, "verify": 1, "tune": 1, "evaluate": 5}
+    seconds = sum(one.seconds.mid for one in Prices(resolved, jobs).each)
+    assert budget.hours.mid == pytest.approx(seconds / 3600)
+    rest = budget_of(resolved, [job for job in jobs if job.rule != "tune"])
+    assert rest.hours.mid < budget.hours.mid
+    assert rest.disk < budget.disk
+    assert [stage.name for stage in budget_of(resolved, [Job("scores")]).stages] == ["other"]
+
+
+def test_kept_weights_take_disk(tmp_path: Path) -> None:
+    block = {**TUNED, "seeds": [0, 1, 2]}
+    sizes = {}
+    for keep in ("all", "none"):
+        resolved = study(tmp_path, block, keep_weights=keep)
+        sizes[keep] = budget_of(resolved, all_jobs(resolved, expand(resolved, "f"))).disk
+    assert sizes["all"] - sizes["none"] == pytest.approx(2 * 4e9)
+
+
+def test_a_model_too_large_for_the_device_is_told(tmp_path: Path) -> None:
+    large = {**FAMILY, "size": {**FAMILY["size"], "parameters": 8e9}}
+    resolved = study(tmp_path, TUNED, files={"families/big": large})
+    grid = expand(resolved, "f")
+    assert "plan for a larger device" in tell(
+        budget_of(resolved, all_jobs(resolved, grid)), resolved, grid
+    )
+
+
+def test_the_size_of_a_model_that_is_pre_trained_here_is_its_own() -> None:
+    block = {**BASE, "family": "mini", "eval_sets": ["nli_people"]}
+    resolved = load_study({"study": "s", "blocks": [block]}, ROOT, "s")
+    family = resolved.families["mini"]
+    assert isinstance(family, PretrainFamily)
+    made = family.architecture
+    with torch.device("meta"):
+        model = OlmoForCausalLM(
+            OlmoConfig(
+                vocab_size=made.vocab_size,
+                hidden_size=made.hidden_size,
+                intermediate_size=made.intermediate_size,
+                num_hidden_layers=made.layers,
+                num_attention_heads=made.heads,
+                tie_word_embeddings=True,
+            )
+        )
+    assert built_size(made).parameters == sum(p.numel() for p in model.parameters())
+
+
+def test_the_size_of_a_local_checkpoint_is_read_from_its_files(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "step5")
+    size = local_size(tmp_path / "step5", "own")
+    assert size.parameters == sum(p.numel() for p in tiny_model().parameters())
+    assert (size.layers, size.hidden_size) == (2, 32)
+    with pytest.raises(NotKnown, match=r"families/own\.yaml gives no size"):
+        local_size(tmp_path / "step6", "own")
+
+
+def test_numbers_as_told() -> None:
+    assert hours(Range(0.01, 9.96, 1234.4)) == "10 (<0.1-1,234)"
+    assert [tokens(n) for n in (0, 4.194304e9, 3.0955e12, 2.4576e6)] == [
+        "0",
+        "4.19B",
+        "3.1T",
+        "2.46M",
+    ]

@@ -1,0 +1,14 @@
+"""Rule encode: a train set's rows become token ids."""
+
+import json
+
+from tuning_dynamics.data.encode_set import encode_set
+from tuning_dynamics.study.stub import logged
+
+with logged(snakemake.log):
+    encode_set(
+        snakemake.wildcards.dataset,
+        **json.loads(snakemake.params.spec),
+        **dict(snakemake.input.items()),
+        **dict(snakemake.output.items()),
+    )

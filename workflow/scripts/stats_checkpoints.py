@@ -1,0 +1,13 @@
+"""Rule checkpoints: what the checkpoints are, and which do not fit their place."""
+
+import json
+from pathlib import Path
+
+from tuning_dynamics.stats.curve import checkpoint_rows
+from tuning_dynamics.stats.tables import write_table
+from tuning_dynamics.study.stub import logged
+
+with logged(snakemake.log):
+    manifests = [Path(path) for path in snakemake.input.manifests]
+    table = checkpoint_rows(manifests, **json.loads(snakemake.params.spec))
+    write_table(table, Path(snakemake.output.csv))

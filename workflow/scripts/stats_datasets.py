@@ -1,0 +1,12 @@
+"""Rule datasets: where each split that is used comes from."""
+
+from pathlib import Path
+
+from tuning_dynamics.stats.provenance import dataset_rows
+from tuning_dynamics.stats.tables import write_table
+from tuning_dynamics.study.cells import used_splits
+from tuning_dynamics.study.stub import logged
+
+with logged(snakemake.log):
+    used = used_splits(snakemake.input.config)
+    write_table(dataset_rows(used), Path(snakemake.output.csv))

@@ -1,0 +1,146 @@
+"""Download a revision of a hub repository: only what is needed, pinned, compared by digest.
+
+Needs the network and no torch. Files go to the hub client's own cache, so studies share them
+and files that have arrived are kept.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.checkpoints.revisions import (
+    PICKLES,
+    refuse_shared_weights,
+    weight_files,
+)
+from tuning_dynamics.hub.calls import HubError, patiently
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.families import HubFamily, family_of
+from tuning_dynamics.study.files import file_digest, read_json, write_json
+
+
+def download(name: str, spec: str, step: int, *, listing: str, output: str) -> None:
+    """Fetch a listed step's files and record folder, commit and digests in `output`.
+
+    StudyError for a step with a problem in the listing, with weights of another step, with
+    pickled weights that the family does not allow, or with files that arrive damaged.
+    """
+    family = family_of(spec, step)
+    assert isinstance(family, HubFamily), name
+    listed = read_json(listing)
+    revision = _revision(name, step, listed)
+    _refuse_unfit_weights(name, family, revision)
+    refuse_shared_weights(name, step, listed)
+    files = _to_fetch(revision["files"])
+    folder = _fetch(name, revision, sorted(files))
+    for file, entry in files.items():
+        _compare(folder / file, entry, revision)
+    write_json(
+        output,
+        {
+            "family": name,
+            "step": step,
+            **{key: revision[key] for key in ("repo", "revision", "commit")},
+            "folder": str(folder),
+            "bytes": sum(entry["bytes"] for entry in files.values()),
+            "files": {file: entry["digest"] for file, entry in sorted(files.items())},
+        },
+    )
+
+
+def _revision(name: str, step: int, listing: dict[str, Any]) -> dict[str, Any]:
+    revision: dict[str, Any] = listing["revisions"][str(step)]
+    if "problem" in revision:
+        problem = revision["problem"]
+        raise StudyError(
+            problem["what"],
+            file=f"families/{name}.yaml",
+            key="revision",
+            value=problem["value"],
+            fix=problem["fix"],
+        )
+    return revision
+
+
+def _refuse_unfit_weights(name: str, family: HubFamily, revision: dict[str, Any]) -> None:
+    weights = weight_files(revision["files"])
+    where = f"{revision['repo']} at {revision['revision']}"
+    if not weights:
+        raise StudyError(
+            f"{where} has no weights",
+            file=f"families/{name}.yaml",
+            key="revision",
+            value=sorted(revision["files"]),
+            fix="choose another step; only safetensors (or .bin files, with `pickles`) are read",
+        )
+    if not family.pickles and any(PICKLES.fullmatch(file) for file in weights):
+        raise StudyError(
+            f"{where} has pickled weights only",
+            file=f"families/{name}.yaml",
+            key="pickles",
+            value=sorted(weights),
+            fix="choose a repository with safetensors, or set `pickles: true` to have these read "
+            "as weights only (no code of theirs is run)",
+        )
+
+
+def _to_fetch(files: dict[str, Any]) -> dict[str, Any]:
+    """The one set of weights that is used, and what stands beside it."""
+    weights = weight_files(files)
+    pickled = any(PICKLES.fullmatch(file) for file in weights)
+    unused = "model.safetensors.index.json" if pickled else "pytorch_model.bin.index.json"
+    return {
+        file: entry
+        for file, entry in files.items()
+        if file in weights or (file.endswith((".json", ".jinja")) and file != unused)
+    }
+
+
+def _fetch(name: str, revision: dict[str, Any], files: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    repo, commit = revision["repo"], revision["commit"]
+    print(f"{repo} at {revision['revision']} ({commit}): {', '.join(files)}", flush=True)
+    try:
+        folder = patiently(
+            f"files of {repo}",
+            lambda: snapshot_download(repo, revision=commit, allow_patterns=files),
+        )
+    except HubError as error:
+        raise StudyError(
+            f"{repo} at {revision['revision']} cannot be downloaded ({error})",
+            file=f"families/{name}.yaml",
+            key="revision",
+            value=revision["revision"],
+            fix="check the connection, your access and the free disk space, and run the same "
+            "command again: files that have arrived are kept",
+        ) from None
+    return Path(folder)
+
+
+def _compare(path: Path, entry: dict[str, Any], revision: dict[str, Any]) -> None:
+    """StudyError unless a file is what the hub says; a damaged one is removed from the cache."""
+    if not path.is_file():
+        found = "nothing"
+    elif entry["digest"].startswith("sha256:"):
+        found = f"sha256:{file_digest(path)}"
+    else:
+        found = f"git:{_git_digest(path)}"
+    if found == entry["digest"]:
+        return
+    if path.is_file():
+        path.resolve().unlink()
+        path.unlink(missing_ok=True)
+    raise StudyError(
+        "a downloaded file is not what the hub says it is",
+        file=path,
+        key=f"{revision['repo']} at {revision['revision']}",
+        value={"expected": entry["digest"], "found": found},
+        fix="it was removed: run the same command again to fetch it anew",
+    )
+
+
+def _git_digest(path: Path) -> str:
+    """The name that git gives a file's content (files too small for large-file storage)."""
+    content = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

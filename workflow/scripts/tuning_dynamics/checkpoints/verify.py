@@ -1,0 +1,108 @@
+"""Check a checkpoint that exists already, from a local folder or a download, by loading it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.checkpoints.load import load_model
+from tuning_dynamics.checkpoints.manifest import text_loss, weight_digests
+from tuning_dynamics.data.encode import load_encoder
+from tuning_dynamics.engine.hardware import prepare_device
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.execution import Execution, execution_of
+from tuning_dynamics.study.families import HubFamily, LocalFamily, PretrainFamily, family_of
+from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.paths import fill_root
+
+#: Every checkpoint that was not pre-trained here records its loss on this text, so that a
+#: series of them shows the one that is not what its name says.
+FIXED_TEXT = Path(__file__).with_name("fixed_text.txt")
+
+
+def verify(
+    name: str,
+    spec: str,
+    step: int,
+    *,
+    downloaded: str | None,
+    config: dict[str, Any],
+    manifest: str,
+) -> None:
+    """Load a checkpoint, refuse what would silently be another model, write its manifest.
+
+    `downloaded` is the record of a hub family's download, `config` the study's. The weights
+    stay where they are; pickled ones are written as safetensors beside the manifest. StudyError
+    as `load_model`.
+    """
+    family = family_of(spec, step)
+    assert not isinstance(family, PretrainFamily), name
+    record: dict[str, Any] = {"family": name, "step": step, "tokens": family.tokens(step)}
+    if isinstance(family, LocalFamily):
+        folder = _local_folder(name, family, step, config.get("data_root"))
+        record["source"] = "local"
+    else:
+        origin = read_json(str(downloaded))
+        folder = Path(origin["folder"])
+        _require_folder(folder, str(downloaded))
+        record |= {"source": "hub", **{key: origin[key] for key in ("repo", "revision", "commit")}}
+    _load_and_write(record, folder, family, execution_of(config), Path(manifest))
+
+
+def _local_folder(name: str, family: LocalFamily, step: int, data_root: str | None) -> Path:
+    file = f"families/{name}.yaml"
+    folder = Path(fill_root(family.path.replace("{step}", str(step)), data_root, file))
+    if not folder.is_dir():
+        raise StudyError(
+            "the checkpoint's folder does not exist",
+            file=file,
+            key="path",
+            value=str(folder),
+            fix="check path, data_root and the step",
+        )
+    return folder.resolve()
+
+
+def _require_folder(folder: Path, downloaded: str) -> None:
+    if not folder.is_dir():
+        raise StudyError(
+            "the downloaded files are gone from the hub client's cache",
+            file=folder,
+            value=downloaded,
+            fix=f"download them again: snakemake --force {downloaded}",
+        )
+
+
+def _load_and_write(
+    record: dict[str, Any],
+    folder: Path,
+    family: LocalFamily | HubFamily,
+    execution: Execution,
+    manifest: Path,
+) -> None:
+    device = prepare_device(execution.device)
+    pickled = isinstance(family, HubFamily) and family.pickles
+    model: Any = load_model(folder, None, device, pickled=pickled)
+    if not list(folder.glob("*.safetensors")):
+        folder = _converted(model, folder, manifest.with_name("safetensors"))
+    texts = FIXED_TEXT.read_text(encoding="utf-8").strip().split("\n\n")
+    context = int(model.config.max_position_embeddings)
+    write_json(
+        manifest,
+        {
+            **record,
+            "folder": str(folder.resolve()),
+            "adapter": None,
+            "digests": weight_digests(folder),
+            "text_loss": text_loss(model, load_encoder(folder), texts, context, device),
+        },
+    )
+
+
+def _converted(model: Any, source: Path, target: Path) -> Path:
+    """The model as safetensors in `target`, with its tokenizer: no later job reads pickles."""
+    shutil.rmtree(target, ignore_errors=True)
+    model.save_pretrained(str(target))
+    for path in source.glob("*"):
+        if path.name.startswith(("tokenizer", "special_tokens", "chat_template")):
+            shutil.copyfile(path, target / path.name)
+    return target

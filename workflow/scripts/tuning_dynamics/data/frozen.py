@@ -1,0 +1,52 @@
+"""Frozen items in row groups: written and read without ever holding a whole set."""
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tuning_dynamics.data.items import _SCHEMA, Item, _item
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import whole_file
+
+#: Items of a row group: a few megabytes of long dialogues.
+GROUP = 1000
+
+
+def write_in_groups(path: str | Path, items: Iterable[Item]) -> None:
+    """Write items in the order given, a row group at a time, whole or not at all."""
+    remaining = iter(items)
+    with whole_file(path) as temporary, pq.ParquetWriter(temporary, _SCHEMA) as writer:
+        while group := list(islice(remaining, GROUP)):
+            writer.write_table(pa.Table.from_pylist([_row(item) for item in group], _SCHEMA))
+
+
+def _row(item: Item) -> dict[str, object]:
+    return {
+        **vars(item),
+        "fields": json.dumps(item.fields, ensure_ascii=False),
+        "messages": json.dumps(item.messages, ensure_ascii=False),
+    }
+
+
+def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[Item]]:
+    """The items of one split in frozen order, at most `size` at a time, no batch empty.
+
+    StudyError where the file is unreadable.
+    """
+    try:
+        # Without pre-buffering, which would hold a whole row group's columns twice.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            for batch in file.iter_batches(batch_size=size):
+                rows = [row for row in batch.to_pylist() if row["split"] == split]
+                if rows:
+                    yield [_item(row) for row in rows]
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StudyError(
+            f"frozen items cannot be read ({error})",
+            file=path,
+            fix="delete the file and run the same command again",
+        ) from None

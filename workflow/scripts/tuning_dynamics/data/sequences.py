@@ -1,0 +1,124 @@
+"""From items to training sequences: token ids, and which of them the loss counts."""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.fit import cut_longest
+from tuning_dynamics.data.items import Item
+from tuning_dynamics.data.prompts import Segment, completion, render
+from tuning_dynamics.study.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A training sequence of at most one token more than the longest example.
+
+    The model reads all but the last token and predicts all but the first. `counted` are the
+    stretches of positions, [start, end), whose tokens the loss counts when predicted.
+    `truncated` says that the sequence was cut.
+    """
+
+    item: str
+    ids: list[int]
+    counted: list[tuple[int, int]]
+    truncated: bool
+
+    @property
+    def targets(self) -> int:
+        """Tokens that the loss counts; none where a dialogue was cut before its answer."""
+        return sum(end - max(start, 1) for start, end in self.counted if end > 1)
+
+
+def completions(
+    items: list[Item], template: str, encoder: Encoder, max_length: int
+) -> list[Tokens]:
+    """Items as prompt and completion; the completion and end-of-text count.
+
+    StudyError where a prompt and completion cannot be cut to `max_length` tokens.
+    """
+    prompts = [render(template, item.fields) for item in items]
+    wholes = [prompt + completion(item.target) for prompt, item in zip(prompts, items, strict=True)]
+    starts, ids = encoder.all_ids(prompts), encoder.all_ids(wholes)
+    return [
+        _completion(item, template, start, whole[len(start) :], encoder, max_length)
+        for item, start, whole in zip(items, starts, ids, strict=True)
+    ]
+
+
+def _completion(
+    item: Item,
+    template: str,
+    start: list[int],
+    continuation: list[int],
+    encoder: Encoder,
+    max_length: int,
+) -> Tokens:
+    prompt, ending = [*encoder.beginning, *start], [*continuation, encoder.eos]
+    room = max_length + 1 - len(ending)
+    too_long = len(prompt) > room
+    if too_long:
+        prompt = fit_prompt(item, template, encoder, room)
+    ids = prompt + ending
+    return Tokens(item.item, ids, [(len(prompt), len(ids))], too_long)
+
+
+def fit_prompt(item: Item, template: str, encoder: Encoder, room: int) -> list[int]:
+    """Prompt ids of at most `room` tokens: the longest field loses its end."""
+
+    def excess(fields: dict[str, str]) -> int:
+        return len(encoder.prompt(render(template, fields))) - room
+
+    fields = cut_longest(item.fields, template, encoder, excess)
+    if fields is None:
+        length = len(encoder.prompt(render(template, item.fields)))
+        raise StudyError(
+            f"item {item.item} does not fit: its prompt has {length} tokens, room is {room}",
+            file=f"items with the split {item.split}",
+            key="tune.max_length",
+            value=room,
+            fix="raise tune.max_length, shorten the format, or `drop` the row",
+        )
+    return encoder.prompt(render(template, fields))
+
+
+def dialogues(
+    items: list[Item],
+    layout: Callable[[list[dict[str, str]]], list[Segment]],
+    encoder: Encoder,
+    max_length: int,
+) -> list[Tokens]:
+    """Items as dialogues, laid out as segments of text; what is too long loses its end."""
+    laid_out = [layout(item.messages) for item in items]
+    texts = [segment.text for segments in laid_out for segment in segments]
+    encoded = iter(encoder.all_ids_and_starts(texts))
+    return [
+        _dialogue(item.item, [(s, *next(encoded)) for s in segments], encoder, max_length)
+        for item, segments in zip(items, laid_out, strict=True)
+    ]
+
+
+def _dialogue(
+    item: str,
+    segments: list[tuple[Segment, list[int], list[int]]],
+    encoder: Encoder,
+    max_length: int,
+) -> Tokens:
+    """One dialogue's segments, each with its ids and where they begin, put together."""
+    beginning = list(encoder.beginning)
+    # A template may write the beginning itself; there must not be two.
+    written = segments[0][1][: len(beginning)] == beginning
+    ids: list[int] = [] if written else beginning
+    counted: list[tuple[int, int]] = []
+    for segment, segment_ids, starts in segments:
+        for start, end in segment.counted:
+            first, last = bisect_left(starts, start), bisect_left(starts, end)
+            counted.append((len(ids) + first, len(ids) + last + segment.ends))
+        ids += segment_ids + ([encoder.eos] if segment.ends else [])
+    return _cut(item, ids, counted, max_length + 1)
+
+
+def _cut(item: str, ids: list[int], counted: list[tuple[int, int]], longest: int) -> Tokens:
+    kept = [(start, min(end, longest)) for start, end in counted if start < min(end, longest)]
+    return Tokens(item, ids[:longest], kept, len(ids) > longest)

@@ -1,0 +1,76 @@
+"""Encoded training sets on disk: an Arrow file that is mapped into memory, never read whole."""
+
+from collections.abc import Iterable
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tuning_dynamics.data.sequences import Tokens
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import whole_file
+
+#: Sequences of a record batch.
+BATCH = 1000
+
+_SCHEMA = pa.schema(
+    [
+        ("item", pa.string()),
+        ("ids", pa.list_(pa.uint32())),
+        ("counted", pa.list_(pa.int32())),
+        ("truncated", pa.bool_()),
+    ]
+)
+
+
+def write_tokens(path: str | Path, sequences: Iterable[Tokens]) -> None:
+    """Write sequences in the order given, a batch at a time, whole or not at all."""
+    remaining = iter(sequences)
+    with whole_file(path) as temporary, pa.ipc.new_file(str(temporary), _SCHEMA) as writer:
+        while batch := list(islice(remaining, BATCH)):
+            columns = [
+                [tokens.item for tokens in batch],
+                [tokens.ids for tokens in batch],
+                [list(chain.from_iterable(tokens.counted)) for tokens in batch],
+                [tokens.truncated for tokens in batch],
+            ]
+            arrays = [pa.array(c, t) for c, t in zip(columns, _SCHEMA.types, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
+
+
+class StoredTokens:
+    """The sequences of a file, each made from the mapped file when it is asked for.
+
+    StudyError where the file is damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        try:
+            self._table: Any = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise StudyError(
+                f"an encoded training set cannot be read ({error})",
+                file=path,
+                fix="delete the file and run the same command again",
+            ) from None
+        self._columns = [self._table.column(name) for name in _SCHEMA.names]
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __getitem__(self, place: int) -> Tokens:
+        item, ids, counted, truncated = (column[place] for column in self._columns)
+        pairs = counted.values.to_numpy().reshape(-1, 2).tolist()
+        return Tokens(
+            item.as_py(),
+            ids.values.to_numpy().tolist(),
+            [(start, end) for start, end in pairs],
+            truncated.as_py(),
+        )
+
+    @property
+    def items(self) -> list[str]:
+        """The item of each sequence."""
+        names: list[str] = self._table.column("item").to_pylist()
+        return names

@@ -1,0 +1,1 @@
+"""What downloading checkpoints and datasets share."""

@@ -1,0 +1,1 @@
+"""Plan: what a study's jobs will take, from equations alone, before anything runs."""

@@ -1,0 +1,120 @@
+"""A budget as text."""
+
+from collections import defaultdict
+
+from tuning_dynamics.plan.budget import Budget, StageBudget
+from tuning_dynamics.plan.devices import Range
+from tuning_dynamics.study.families import HubFamily
+from tuning_dynamics.study.grid import Grid
+from tuning_dynamics.study.models import ResolvedStudy
+
+#: Files that are named one by one when they lack a size; further ones are counted.
+NAMED = 3
+
+
+def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid) -> str:
+    """The budget of a dry run, about 15 lines."""
+    lines = [
+        "",
+        f"Budget of what would run, on one {budget.device.name} "
+        "(likely; from cheap to dear assumptions, see plan/devices.py)",
+        f"  study      {len(grid.cells):,} cells of {len(grid.tuned):,} tuned models and "
+        f"{len(grid.checkpoints):,} checkpoints",
+        *(_told_stage(stage, budget.device.unit) for stage in budget.stages),
+        f"  all        {sum(stage.jobs for stage in budget.stages):>8,} jobs  "
+        f"{hours(budget.hours)} {budget.device.unit}",
+        f"  bytes      {at_most(budget)} to download; at most {gigabytes(budget.disk)} on disk",
+        *_told_memory(budget),
+        *_told_unknown(budget),
+        "  checkpoints",
+        *(f"    {line}" for line in told_checkpoints(resolved, grid)),
+    ]
+    return "\n".join(lines)
+
+
+def _told_stage(stage: StageBudget, unit: str) -> str:
+    start = f"  {stage.name:<10} {stage.jobs:>8,} jobs"
+    if stage.unpriced == stage.jobs:
+        return f"{start}  unknown"
+    if stage.name in ("download", "other"):
+        return f"{start}  (no {unit})"
+    more = f", and {stage.unpriced:,} jobs of unknown cost" if stage.unpriced else ""
+    return f"{start}  {hours(stage.hours)} {unit}{more}"
+
+
+def _told_memory(budget: Budget) -> list[str]:
+    if budget.device.memory is None or not budget.memory:
+        return []
+    device = f"the {budget.device.name} has {gigabytes(budget.device.memory)}"
+    if budget.memory > budget.device.memory:
+        device += ": lower execution.micro_batch or tune.max_length, or plan for a larger device"
+    return [f"  memory     at most {gigabytes(budget.memory)} in the largest job; {device}"]
+
+
+def _told_unknown(budget: Budget) -> list[str]:
+    if not budget.unknown:
+        return []
+    more = len(budget.unknown) - NAMED
+    rest = f"; and {more} more" if more > 0 else ""
+    return [f"  unknown    {'; '.join(budget.unknown[:NAMED])}{rest}"]
+
+
+def told_checkpoints(resolved: ResolvedStudy, grid: Grid) -> list[str]:
+    """A line per family, or per families alike: checkpoints, tokens, and where there are none."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in resolved.families:
+        steps = [point.step for point in grid.checkpoints if point.family == name]
+        family = resolved.families[name]
+        first, last = family.tokens(steps[0]), family.tokens(steps[-1])
+        span = tokens(last) if first == last else f"{tokens(first)} to {tokens(last)}"
+        gaps = family.known.gaps() if isinstance(family, HubFamily) else []
+        missing = "".join(
+            f"; no checkpoint exists between step {start:,} and {end:,}" for start, end in gaps
+        )
+        alike[f"{len(steps)} at {span} tokens{missing}"].append(name)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {line}"
+        for line, names in alike.items()
+    ]
+
+
+def header(budget: Budget, grid: Grid) -> str:
+    """The line that a study's file states its size and cost with."""
+    device = budget.device
+    start = f"# Planned: {len(grid.cells):,} cells, {len(grid.tuned):,} tuned models"
+    if budget.unknown:
+        return f"{start}; cost not known: {budget.unknown[0]}."
+    unit = device.unit if device.memory is None else f"{device.name.split()[0]} hours"
+    return f"{start}, {hours(budget.hours)} {unit}, {at_most(budget)} to download."
+
+
+def hours(span: Range) -> str:
+    """`96 (61-150)`."""
+    return f"{_number(span.mid)} ({_number(span.low)}-{_number(span.high)})"
+
+
+def _number(value: float) -> str:
+    if 0 < value < 0.05:
+        return "<0.1"
+    return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
+def at_most(budget: Budget) -> str:
+    """Bytes to download; without the hub's own figures they are taken at 4 bytes a weight."""
+    download = budget.download
+    if not download.number:
+        return "nothing"
+    return f"{'at most ' if download.at_most else ''}{gigabytes(download.number)}"
+
+
+def gigabytes(number: float) -> str:
+    """Bytes in GB (10^9)."""
+    return f"{_number(number / 1e9)} GB"
+
+
+def tokens(number: float) -> str:
+    """`4.2B`, `3.1T`; three figures at most."""
+    for unit, name in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if number >= unit:
+            return f"{number / unit:.3g}{name}"
+    return f"{number:.0f}"

@@ -1,0 +1,141 @@
+"""noise.csv: what differs although nothing that the study asks about differs.
+
+Two models tuned alike but for the seed, or from checkpoints that are nearly the same, should
+score alike. How far they do not is the floor under which no difference is a finding.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from math import sqrt
+
+import numpy as np
+import pandas as pd
+
+from tuning_dynamics.stats.tables import from_rows
+from tuning_dynamics.stats.transfer import ALL
+
+SEEDS, NEAR = "seeds", "near_checkpoints"
+
+# Checkpoints whose tokens differ by less than this share count as the same point of pre-training:
+# on the axis of log10 tokens they lie less than 0.005 apart.
+NEAR_SHARE = 0.01
+
+_SAME_CELL = [
+    "family",
+    "recipe",
+    "train_set",
+    "eval_set",
+    "format",
+    "shots",
+    "prediction",
+    "metric",
+]
+_POOLED = ["kind", "family", "recipe", "eval_set", "metric"]
+
+
+def noise_rows(scores: pd.DataFrame) -> pd.DataFrame:
+    """noise.csv from scores.csv: cells at several seeds, cells at near-identical checkpoints, and
+    both pooled by recipe and evaluation set (`checkpoint` is `all`)."""
+    cells = from_rows([*_over_seeds(scores), *_over_near_checkpoints(scores)], "noise")
+    rows = cells.to_dict("records") + [
+        _pool(own) for _, own in cells.groupby(_POOLED, sort=True)
+    ]
+    return from_rows(rows, "noise")
+
+
+def _over_seeds(scores: pd.DataFrame) -> Iterator[dict[str, object]]:
+    tuned = scores[scores["seed"].notna()]
+    for _, own in tuned.groupby([*_SAME_CELL, "step", "checkpoint"], sort=True):
+        if len(own) > 1:
+            yield _row(SEEDS, own, seed=pd.NA, other="")
+
+
+def _over_near_checkpoints(scores: pd.DataFrame) -> Iterator[dict[str, object]]:
+    for _, own in scores.groupby("family", sort=True):
+        points = own[["step", "tokens"]].drop_duplicates().sort_values(["tokens", "step"])
+        for one, other in combinations(points.itertuples(index=False), 2):
+            if other.tokens - one.tokens < NEAR_SHARE * other.tokens:
+                both = own[own["step"].isin([one.step, other.step])]
+                yield from _near_rows(both.sort_values(["tokens", "step"]))
+
+
+def _near_rows(both: pd.DataFrame) -> Iterator[dict[str, object]]:
+    """A row for each cell that two checkpoints share; seeds are not mixed."""
+    for _, own in both.groupby([*_SAME_CELL, "seed"], sort=True, dropna=False):
+        if len(own) > 1:
+            yield _row(NEAR, own, seed=own["seed"].iloc[0], other=own["checkpoint"].iloc[1])
+
+
+def _row(kind: str, own: pd.DataFrame, *, seed: object, other: str) -> dict[str, object]:
+    values = own["score"].to_numpy(dtype=float)
+    spread = float(values.std(ddof=1))
+    first = own.iloc[0]
+    return {
+        "kind": kind,
+        **{name: first[name] for name in (*_SAME_CELL, "checkpoint", "step")},
+        "other": other,
+        "seed": seed,
+        "n": len(values),
+        "pairs": len(values) * (len(values) - 1) // 2,
+        "sd": spread,
+        "range": float(np.ptp(values)),
+        # Over all pairs the mean square difference is twice the variance.
+        "difference": sqrt(2) * spread,
+    }
+
+
+def _pool(own: pd.DataFrame) -> dict[str, object]:
+    difference = root_mean_square(own)
+    return {
+        **{name: own[name].iloc[0] for name in _POOLED},
+        "checkpoint": ALL,
+        "step": pd.NA,
+        **{name: "" for name in ("other", "train_set", "format", "prediction")},
+        **{name: pd.NA for name in ("seed", "shots")},
+        "n": int(own["n"].sum()),
+        "pairs": int(own["pairs"].sum()),
+        "sd": difference / sqrt(2),
+        "range": float(own["range"].max()),
+        "difference": difference,
+    }
+
+
+def root_mean_square(rows: pd.DataFrame) -> float:
+    """Root mean square of `difference` over all pairs of some rows of noise.csv."""
+    pairs, difference = (rows[name].to_numpy(dtype=float) for name in ("pairs", "difference"))
+    return float(sqrt((pairs * difference**2).sum() / pairs.sum()))
+
+
+@dataclass(frozen=True)
+class Floor:
+    """How far two scores differ that should be equal; NaN where nothing tells.
+
+    `kind` is what it comes from, over `pairs` pairs of scores on `sets` evaluation sets.
+    """
+
+    value: float
+    kind: str
+    pairs: int
+    sets: int
+
+
+UNKNOWN = Floor(float("nan"), "", 0, 0)
+
+
+def noise_floor(noise: pd.DataFrame, *, recipe: str, eval_sets: Collection[str]) -> Floor:
+    """The floor for one recipe on some evaluation sets, of one family's noise.csv.
+
+    The pooled difference between seeds or between near-identical checkpoints, whichever is the
+    larger; UNKNOWN where there is neither.
+    """
+    pooled = noise[
+        (noise["checkpoint"] == ALL)
+        & (noise["recipe"] == recipe)
+        & noise["eval_set"].isin(list(eval_sets))
+    ]
+    found = [
+        Floor(root_mean_square(own), str(kind), int(own["pairs"].sum()), len(own))
+        for kind, own in pooled.groupby("kind", sort=True)
+    ]
+    return max(found, key=lambda floor: floor.value, default=UNKNOWN)

@@ -1,0 +1,71 @@
+"""datasets.csv: where each split that the study uses comes from, and what was left out of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tuning_dynamics.stats.tables import from_rows
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import read_json
+
+#: Hex digits of a digest that are shown, as in the ids of items.
+_SHOWN = 16
+
+
+def dataset_rows(used: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """datasets.csv from what the config says of each split (`study.uses.use_row`), with the paths
+    `manifest` and `items` of its dataset. StudyError for a manifest that lacks a key."""
+    return from_rows([_row(use) for use in used], "datasets")
+
+
+def _row(use: Mapping[str, Any]) -> dict[str, object]:
+    manifest, split = read_json(use["manifest"]), use["use"]
+    origin = manifest.get("hub", {})
+    missing = [key for key in ("items", "left_out", "digest") if key not in manifest]
+    if str(use["source"]).startswith("hub ") and "commit" not in origin:
+        missing.append("hub")
+    if missing:
+        raise StudyError(
+            f"a dataset's manifest lacks {', '.join(missing)}",
+            file=use["manifest"],
+            key=missing[0],
+            fix=f"make it again: snakemake --force {use['manifest']}",
+        )
+    known = ("dataset", "use", "task", "kind", "licence", "source", "split")
+    return {
+        **{name: use[name] for name in known},
+        "revision": origin.get("revision") or "",
+        "commit": origin.get("commit") or "",
+        "items": manifest["items"][split],
+        "left_out": _left_out(manifest["left_out"], split),
+        "chance": _chance(use),
+        "training_split_scored": use["training_split_scored"],
+        "digest": manifest["digest"][split][:_SHOWN],
+    }
+
+
+def _left_out(counts: Mapping[str, int], split: str) -> str:
+    """What was left out of a split and how many, in words: `repeated 3; label in drop 2`."""
+    source = "evaluation: " if split == "evaluation" else "train: "
+    found = {key: count for key, count in counts.items() if key.startswith(source)}
+    return "; ".join(f"{key.removeprefix(source)} {count}" for key, count in found.items())
+
+
+def _chance(use: Mapping[str, Any]) -> float:
+    """Accuracy of guessing: one over the number of labels, or its mean over items' options; NaN
+    for what is not evaluated or not chosen."""
+    if use["use"] != "evaluation":
+        return float("nan")
+    if use["kind"] == "multiple_choice":
+        return _chance_of_options(str(use["items"]))
+    return 1 / use["labels"] if use["labels"] else float("nan")
+
+
+def _chance_of_options(items: str) -> float:
+    table = pq.read_table(items, columns=["split", "options"])
+    options = table.filter(pc.equal(table["split"], "evaluation"))["options"]
+    return float(np.mean(1 / pc.list_value_length(options).to_numpy()))

@@ -1,0 +1,155 @@
+"""Choose a learning rate on training rows that are held out, never on an evaluation set."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuning_dynamics.checkpoints.load import load_model
+from tuning_dynamics.checkpoints.manifest import find_weights
+from tuning_dynamics.engine.hardware import prepare_device
+from tuning_dynamics.engine.loop import IGNORED
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.execution import Execution
+from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.paths import scratch
+from tuning_dynamics.study.rates import rate_name
+from tuning_dynamics.study.recipes import Recipe, Stage
+from tuning_dynamics.tune.examples import Examples, hold_out
+from tuning_dynamics.tune.order import mix
+from tuning_dynamics.tune.stages import (
+    Run,
+    TrainSets,
+    identity_of,
+    merged,
+    paths_in,
+    prepare,
+    totals,
+    train,
+    with_trainable,
+)
+
+
+def try_rate(
+    recipe: Recipe,
+    sets: TrainSets,
+    *,
+    key: str,
+    seed: int,
+    heldout: float,
+    code: str,
+    execution: Execution,
+    checkpoint: Path,
+    output: Path,
+) -> None:
+    """Train a checkpoint through `recipe`, without a share of each set's examples, and write the
+    mean loss per target token on those of the last stage, mixed as the stage mixes its rows.
+
+    The loss is null where training diverged. Only encoded training rows are read.
+    """
+    device = prepare_device(execution.device)
+    start = find_weights(checkpoint)
+    model: Any = load_model(start.folder, start.adapter, device)
+    identity = {**identity_of(recipe, sets, checkpoint, seed, code), "heldout": heldout}
+    run = Run(key, seed, execution, device, scratch(output) / output.stem, identity)
+    metrics: list[dict[str, Any]] = []
+    rest: Examples | None = None
+    for number, stage in enumerate(recipe.stages):
+        if number:
+            model = merged(model, recipe.stages[number - 1])
+        examples, rest = _parted(stage, sets, heldout, seed)
+        model = with_trainable(model, stage, seed)
+        training, kept = prepare(model, stage, number, examples, run)
+        try:
+            train(training, stage, examples, kept, seed)
+        except StudyError as error:
+            # The loop raises one for a loss that is not finite, and for nothing else.
+            print(f"{error.what}: this rate counts as infinitely bad", flush=True)
+            rest = None
+        metrics.append(training.metrics("rate", key))
+        if rest is None:
+            break
+    loss = None if rest is None else mean_loss(model, rest, execution.micro_batch, device)
+    rate = recipe.stages[-1].optim.rate(run.train_set)
+    write_json(output, totals(key, "rate", metrics, {"rate": rate, "loss": loss}))
+    shutil.rmtree(run.scratch, ignore_errors=True)
+
+
+def _parted(stage: Stage, sets: TrainSets, heldout: float, seed: int) -> tuple[Examples, Examples]:
+    """(examples to train on, examples held out) of a stage's mix."""
+    parts = {name: hold_out(path, heldout, seed) for name, path in sets.of(stage).items()}
+    trained, rest = ({name: pair[k] for name, pair in parts.items()} for k in (0, 1))
+    return mix(trained, stage.data.mix, seed), mix(rest, stage.data.mix, seed)
+
+
+def mean_loss(
+    model: Any, examples: Examples, micro_batch: int, device: torch.device
+) -> float | None:
+    """Mean cross-entropy in nats per token that the loss counts, None where it is not finite."""
+    total, counted = 0.0, 0
+    model.eval()
+    for start in range(0, len(examples), micro_batch):
+        rows = [examples[k] for k in range(start, min(start + micro_batch, len(examples)))]
+        width = max(len(row.ids) for row in rows)
+        # Right padding needs no mask: under causal attention nothing looks at what follows.
+        ids = torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in rows])
+        padded = [row.targets + [IGNORED] * (width - len(row.targets)) for row in rows]
+        targets = torch.tensor(padded, device=device)
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
+        ):
+            logits = model(input_ids=ids.to(device)).logits
+        total += float(
+            torch.nn.functional.cross_entropy(
+                logits.float().flatten(0, 1),
+                targets.flatten(),
+                ignore_index=IGNORED,
+                reduction="sum",
+            )
+        )
+        counted += int((targets != IGNORED).sum())
+    return total / counted if math.isfinite(total) else None
+
+
+def try_from_spec(
+    key: str, spec: str, *, code: str, execution: Execution, inputs: Any, output: str
+) -> None:
+    """`try_rate` from a job's spec (recipe, uses, seed, heldout), inputs and output."""
+    parsed = json.loads(spec)
+    try_rate(
+        Recipe.model_validate(parsed["recipe"]),
+        TrainSets(paths_in(inputs.tokens), parsed["uses"]),
+        key=key,
+        seed=parsed["seed"],
+        heldout=parsed["heldout"],
+        code=code,
+        execution=execution,
+        checkpoint=Path(inputs.checkpoint),
+        output=Path(output),
+    )
+
+
+def choose_rate(recipe: str, trials: list[str], output: str) -> None:
+    """Write the rate of the lowest loss, the smaller of two equal ones, and all losses.
+
+    StudyError where every candidate diverged.
+    """
+    losses: dict[float, float | None] = {}
+    for path in trials:
+        trial = read_json(path)
+        losses[trial["rate"]] = trial["loss"]
+    finite = [(loss, rate) for rate, loss in losses.items() if loss is not None]
+    if not finite:
+        raise StudyError(
+            "training diverged at every candidate for the learning rate",
+            file=f"recipes/{recipe}.yaml",
+            key="optim.lr.candidates",
+            value=sorted(losses),
+            fix="add smaller candidates, or check the checkpoint's weights and the data",
+        )
+    named = {rate_name(rate): losses[rate] for rate in sorted(losses)}
+    write_json(output, {"rate": min(finite)[1], "losses": named})

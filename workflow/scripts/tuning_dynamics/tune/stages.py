@@ -1,0 +1,148 @@
+"""A recipe's stages: what each trains on, which weights, and how; each from the one before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuning_dynamics.engine.loop import Schedule, Scratch, Settings, Training, resume
+from tuning_dynamics.study.execution import Execution
+from tuning_dynamics.study.files import file_digest, read_json
+from tuning_dynamics.study.identity import canonical
+from tuning_dynamics.study.recipes import L2ToBase, Lora, LoraTrain, Recipe, Stage
+from tuning_dynamics.tune.examples import Examples
+from tuning_dynamics.tune.order import EpochBatches, steps_in
+
+
+@dataclass(frozen=True)
+class TrainSets:
+    """The encoded sets of a job: `uses` names, by stage and by the name in its mix, which."""
+
+    files: list[Path]
+    uses: dict[str, dict[str, int]]
+
+    def of(self, stage: Stage) -> dict[str, Path]:
+        """The file of each set of a stage's mix."""
+        return {name: self.files[number] for name, number in self.uses[stage.id].items()}
+
+
+def paths_in(named: Any) -> list[Path]:
+    """The paths of one of Snakemake's inputs, which is a text where there is one file."""
+    return [Path(named)] if isinstance(named, str) else [Path(path) for path in named]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the stages of one job share. `key` names it: family/step/recipe/train set/…"""
+
+    key: str
+    seed: int
+    execution: Execution
+    device: torch.device
+    scratch: Path
+    identity: dict[str, Any]
+
+    @property
+    def train_set(self) -> str:
+        """The variant's train set, by which a recipe may choose its rate."""
+        return self.key.split("/")[3]
+
+
+def identity_of(
+    recipe: Recipe, sets: TrainSets, checkpoint: Path, seed: int, code: str
+) -> dict[str, Any]:
+    """What a half-done stage's numbers depend on."""
+    return {
+        "code": code,
+        "recipe": canonical(recipe),
+        "data": [file_digest(path) for path in sets.files],
+        "uses": sets.uses,
+        "checkpoint": read_json(checkpoint)["digests"],
+        "seed": seed,
+    }
+
+
+def with_trainable(model: Any, stage: Stage, seed: int) -> Any:
+    """The model with the stage's parameters, and no others, set to train."""
+    if isinstance(stage.train, LoraTrain):
+        return with_adapter(model, stage.train.lora, seed)
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    return model
+
+
+def with_adapter(model: Any, lora: Lora, seed: int) -> Any:
+    """The model with a seeded LoRA adapter; only the adapter trains."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # any number works
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def prepare(
+    model: Any, stage: Stage, number: int, examples: Examples, run: Run
+) -> tuple[Training, Scratch]:
+    """A stage's training, continued from its saved state where there is one, and that state's
+    place."""
+    optim = stage.optim
+    total = steps_in(len(examples), optim.batch_size, optim.epochs)
+    settings = Settings(
+        schedule=Schedule(optim.rate(run.train_set), total, optim.warmup, optim.schedule),
+        weight_decay=optim.weight_decay,
+        clip_norm=optim.clip_norm,
+        betas=(0.9, 0.999),
+        seed=run.seed,
+        micro_batch=run.execution.micro_batch,
+        save_seconds=run.execution.save_seconds,
+        l2_to_start=stage.reg.l2_to_base if isinstance(stage.reg, L2ToBase) else 0.0,
+    )
+    recipe = f"recipes/{run.key.split('/')[2]}.yaml"
+    kept = Scratch(run.scratch / str(number), canonical({**run.identity, "stage": number}))
+    training = Training(model, settings, run.device, what=f"{run.key} {stage.id}", file=recipe)
+    resume(training, kept)
+    return training, kept
+
+
+def train(training: Training, stage: Stage, examples: Examples, kept: Scratch, seed: int) -> None:
+    """Train a stage to its end; StudyError where the loss is not finite."""
+    optim = stage.optim
+    total = steps_in(len(examples), optim.batch_size, optim.epochs)
+    training.run(EpochBatches(examples, optim.batch_size, seed).batch, total, kept)
+    # Kept until the whole job is done: a later stage that is killed starts from here.
+    kept.save(training.state())
+
+
+def merged(model: Any, stage: Stage) -> Any:
+    """The model after a stage as a later one starts from it: an adapter becomes weights."""
+    return model.merge_and_unload() if isinstance(stage.train, LoraTrain) else model
+
+
+def totals(
+    job: str, stage: str, stages: list[dict[str, Any]], more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A job's metrics from its stages': sums, the largest memory, and the stages themselves."""
+    seconds = sum(part["seconds"] for part in stages)
+    tokens = sum(part["tokens"] for part in stages)
+    known = [part["mfu"] for part in stages if part["mfu"] is not None]
+    return {
+        "stage": stage,
+        "job": job,
+        "planned_seconds": None,
+        "seconds": seconds,
+        "gpu": stages[0]["gpu"],
+        "peak_memory_mb": max(part["peak_memory_mb"] for part in stages),
+        "tokens": tokens,
+        "tokens_per_second": tokens / seconds if seconds else None,
+        "mfu": known[0] if len(known) == len(stages) == 1 else None,
+        **more,
+        "stages": stages,
+    }
