@@ -1,5 +1,4 @@
-# How pre-training and fine-tuning interact: one study, from checkpoints to a report.
-#   checkpoints + data -> tune -> evaluate -> statistics -> report
+# How pre-training and fine-tuning interact: checkpoints + data -> tune -> evaluate -> report.
 # A study is config/config.yaml, or any file given with --configfile. Results: results/{study}/.
 
 import sys
@@ -46,6 +45,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/checkpoints.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/provenance.smk"
 include: "workflow/rules/stats.smk"
 include: "workflow/rules/report.smk"
 

@@ -257,3 +257,17 @@ def test_a_kept_record_is_recalled_for_the_same_cell_only(tmp_path):
     assert not KeptCells(tmp_path / "kept", tmp_path / "manifest.json", "other").recall(asked)
     (tmp_path / "items.parquet").write_bytes(b"other items")
     assert not kept.recall(asked)
+
+
+def test_a_label_of_several_words_is_said_by_any_of_them(model, tmp_path):
+    items = tmp_path / "items.parquet"
+    write_items(items, [pair(n, label="entailment" if n % 2 else "neutral") for n in range(8)])
+    groups = (("entailment",), ("neutral", "contradiction"))
+    for method in ("token_prob", "constrained", "free"):
+        rows = evaluate(model, items, tmp_path, labels=groups, prediction=method)
+        assert {row["prediction"] for row in rows} <= {"entailment", "neutral", ""}
+        for row in rows:
+            if row["option_scores"]:
+                best = max(range(3), key=row["option_scores"].__getitem__)
+                assert row["prediction"] == ("entailment", "neutral", "neutral")[best]
+            assert row["score"] == (row["prediction"] == row["gold"][0])

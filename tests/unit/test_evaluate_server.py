@@ -74,7 +74,7 @@ def test_an_error_is_told_to_its_cell_and_ends_nothing(folder, address):
     with pytest.raises(StudyError, match="begin with the same token"):
         request_cell(
             address,
-            ask(folder, "no.parquet", prediction="token_prob", labels=["neutral", "neutral x"]),
+            ask(folder, "no.parquet", prediction="token_prob", labels=[["neutral"], ["neutral x"]]),
             patience=60,
         )
     with pytest.raises(StudyError, match="traceback in the server's log"):

@@ -38,6 +38,8 @@ rule check:
         paths.log("check", "{dataset}", "{family}"),
     benchmark:
         paths.benchmark("check", "{dataset}", "{family}")
+    wildcard_constraints:
+        family=jobs.families("pretrain", "local", "hub"),
     conda:
         "../../envs/data.yaml"
     params:

@@ -1,27 +1,9 @@
 """Statistics: every table is a pure function of the cells' per-item records.
 
-Inputs: the merged config (which cells there are) and their records, manifests of checkpoints and
-datasets, or other tables. Outputs:
+Inputs: the merged config (which cells there are) and their records, or other tables. Outputs:
 results/{study}/tables/*.csv, each with the same table as parquet beside it; docs/tables.md
 describes every column.
 """
-
-
-rule merged_config:
-    """Write the study with all that it names, defaults included, beside its results."""
-    output:
-        paths.config,
-    log:
-        paths.log("merged_config", "all"),
-    benchmark:
-        paths.benchmark("merged_config", "all")
-    localrule: True
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        text=lambda wildcards: jobs.merged_config(),
-    script:
-        "../scripts/stats_config.py"
 
 
 rule scores:
@@ -149,46 +131,6 @@ rule noise:
         code=code("stats_noise.py"),
     script:
         "../scripts/stats_noise.py"
-
-
-rule checkpoints:
-    """What the checkpoints are, and which do not fit the curve of their family's loss."""
-    input:
-        manifests=jobs.checkpoint_files(),
-    output:
-        csv=shown.table("checkpoints"),
-        parquet=paths.parquet("checkpoints"),
-    log:
-        paths.log("checkpoints", "all"),
-    benchmark:
-        paths.benchmark("checkpoints", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.curve_spec(),
-        code=code("stats_checkpoints.py"),
-    script:
-        "../scripts/stats_checkpoints.py"
-
-
-rule datasets:
-    """Where each split that is used comes from, and what was left out of it."""
-    input:
-        config=paths.config,
-        files=jobs.dataset_files(),
-    output:
-        csv=shown.table("datasets"),
-        parquet=paths.parquet("datasets"),
-    log:
-        paths.log("datasets", "all"),
-    benchmark:
-        paths.benchmark("datasets", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        code=code("stats_datasets.py"),
-    script:
-        "../scripts/stats_datasets.py"
 
 
 rule cost:

@@ -56,20 +56,21 @@ class Assumed:
     """Bytes per second from disk to device."""
     write: float
     """Bytes per second to disk."""
-    cell: float
-    """Seconds of a cell beside the model: prompts to tokens, records to disk."""
+    item: float
+    """Seconds of an item beside the model: its prompt to tokens, its record to disk."""
 
 
 # Training: published fine-tuning runs of about a billion weights reach a fifth to a half of an
 # A100's bf16 peak (PaLM's appendix B reports 0.2 to 0.46 for far larger runs). Scoring: fp32
 # products reach most of the small fp32 peak. Launch: eager transformers on a GPU take 0.4 to
 # 1 ms per layer, whatever the batch. Padding: batches of 8 in random order. Start: imports took
-# 2 to 8 s on a busy core; a CUDA context and a cold network file system add to it.
+# 2 to 8 s on a busy core; a CUDA context and a cold network file system add to it. Item: short
+# prompts of a fast tokenizer take less than a millisecond.
 #: Cheap, likely and dear.
 CASES = (
-    Assumed(0.50, 0.80, 0.80, 0.3e-3, 1.15, 8, 3e9, 2e9, 0.5),
-    Assumed(0.35, 0.60, 0.60, 0.6e-3, 1.35, 15, 1e9, 1e9, 1.0),
-    Assumed(0.20, 0.40, 0.40, 1.2e-3, 1.70, 45, 0.3e9, 0.5e9, 3.0),
+    Assumed(0.50, 0.80, 0.80, 0.3e-3, 1.15, 5, 3e9, 2e9, 0.5e-3),
+    Assumed(0.35, 0.60, 0.60, 0.6e-3, 1.35, 12, 1e9, 1e9, 1e-3),
+    Assumed(0.20, 0.40, 0.40, 1.2e-3, 1.70, 45, 0.3e9, 0.5e9, 3e-3),
 )
 
 

@@ -306,12 +306,13 @@ class _Asked:
         # A pass holds whole rows, of which the shared beginning is not read again.
         per_pass = rows * max(self.tokens / max(self.items, 1), 1)
         reading = reading_seconds(self.size, self.tokens, self.length, per_pass, device, assumed)
+        beside = self.items * assumed.item
         if not self.new:
-            return assumed.cell + reading
+            return beside + reading
         decoding = decoding_seconds(
             self.size, self.items, rows, self.new, self.length, device, assumed
         )
-        return assumed.cell + reading + decoding
+        return beside + reading + decoding
 
 
 def _range(seconds: Callable[[Assumed], float]) -> Range:

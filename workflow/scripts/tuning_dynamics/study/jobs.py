@@ -283,7 +283,7 @@ class Jobs:
         elsewhere = {"checkpoints", "available", "equal_weights", "size", "members"}
         spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
         if "repositories" in spec:
-            spec["repositories"] = {step: spec["repositories"][step]}
+            spec["repositories"] = {str(step): spec["repositories"][str(step)]}
         return canonical({**spec, "source": description.source})
 
     def revisions_spec(self, family: str) -> str:
