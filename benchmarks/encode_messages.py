@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-WORDS = (
+TEXT = (
     "the of and to in a is that for it was on are as with they be at one have this from by hot "
     "word but what some we can out other were all there when up use your how said an each she "
     "which do their time if will way about many then them write would like so these her long "
@@ -35,7 +35,8 @@ WORDS = (
     "follow act why ask men change went light kind off need house picture try us again animal "
     "point mother world near build self earth father head stand own page should country found "
     "answer school grow study still learn plant cover food sun four between state keep eye never"
-).split()
+)
+WORDS = TEXT.split()
 
 
 def sentences(rng: random.Random, count: int) -> list[str]:

@@ -2,17 +2,25 @@
 
 import json
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hub import samples
 
 from tuning_dynamics.checkpoints import revisions
 from tuning_dynamics.data import freeze, rows
 from tuning_dynamics.data.items import read_items
 from tuning_dynamics.data.screen import Screen
+from tuning_dynamics.study import grid
+from tuning_dynamics.study.datasets import Dataset
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import Spacing, Steps, parse_steps
+from tuning_dynamics.study.load import load_study, read_yaml
+
+ROOT = Path(__file__).parents[2]
 
 PAIR: dict[str, Any] = {
     "task": "paraphrase",
@@ -66,7 +74,7 @@ def a_withheld_label_is_refused(folder: Path) -> None:
 
 
 def withheld_labels_read_as_no(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(rows, "_label", lambda gold, value, *_: "yes" if value == 1 else "no")
+    patch.setattr(rows, "_label", lambda _, value, *__: "yes" if value == 1 else "no")
     one_label_is_fine(patch)
 
 
@@ -99,6 +107,32 @@ def every_so_many_rows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Steps, "nearest", by_row)
 
 
+def gaps_show(_: Path) -> None:
+    assert HOLED.gaps() == [(117_000, 330_000)]
+
+
+def gaps_are_not_looked_for(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Steps, "gaps", lambda _: [])
+
+
+# --- 8: training splits ------------------------------------------------------------------------
+
+
+def a_training_split_needs_a_reason(folder: Path) -> None:
+    (folder / "datasets").mkdir()
+    hub = {"id": "a/b", "splits": {"evaluation": "train"}}
+    dataset = yaml.safe_dump({**PAIR, "source": {"hub": hub}})
+    (folder / "datasets" / "pairs.yaml").write_text(dataset, encoding="utf-8")
+    block = {"family": "mini", "checkpoints": "last", "recipes": ["base"], "eval_sets": ["pairs"]}
+    study = {"study": "x", "catalogue": ["config", str(folder)], "blocks": [block]}
+    with pytest.raises(StudyError, match="a training split is evaluated"):
+        grid.expand(load_study(study, ROOT, "x.yaml"), "x.yaml")
+
+
+def any_split_will_do(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(grid, "_check_splits", lambda *_: None)
+
+
 # --- 9: option order ---------------------------------------------------------------------------
 
 
@@ -120,6 +154,27 @@ def right_options_are_anywhere(folder: Path) -> None:
 
 def options_in_the_rows_order(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(random.Random, "shuffle", lambda *_: None)
+
+
+def described(name: str) -> dict[str, Any]:
+    """The description of a shipped dataset."""
+    return read_yaml(ROOT / "config" / "datasets" / f"{name}.yaml")
+
+
+def a_question_is_asked_for_by_its_answer_alone(_: Path) -> None:
+    sciq = Dataset.model_validate(described("sciq"))
+    for row in [samples.sciq(number, "test") for number in range(12)]:
+        if not row["support"]:
+            continue  # left out of the set: nothing would say what to ask about
+        item = rows.to_item(sciq, "generation", row, "evaluation", "row", "sciq.yaml", 0)
+        assert row["correct_answer"] in item.fields.values()
+        assert not {row[f"distractor{k}"] for k in (1, 2, 3)} & set(item.fields.values())
+
+
+def all_options_are_shown(patch: pytest.MonkeyPatch) -> None:
+    shown = described("sciq")
+    fields = {**shown["fields"], "wrong": "distractor1"}
+    patch.setattr(sys.modules[__name__], "described", lambda _: {**shown, "fields": fields})
 
 
 # --- 12: downloads -----------------------------------------------------------------------------

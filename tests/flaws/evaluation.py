@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tiny import loaded, pair, request
 from tokenizers import Tokenizer, models
@@ -12,6 +13,7 @@ from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import read_items, write_items
 from tuning_dynamics.evaluate import prompts, score
 from tuning_dynamics.evaluate.cell import evaluate_cell
+from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
 
 CONTEXT = 256
@@ -47,7 +49,7 @@ def labels_are_told_apart_by_their_first_token(folder: Path) -> None:
 
 
 def any_sub_token(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(score, "_first_tokens", lambda model, asked, prompt: [1, 2])
+    patch.setattr(score, "_first_tokens", lambda *_: [1, 2])
 
 
 def labels_begin_at_a_token_boundary(_: Path) -> None:
@@ -60,6 +62,34 @@ def labels_begin_at_a_token_boundary(_: Path) -> None:
 
 def boundaries_unchecked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Encoder, "boundary_holds", lambda *_: True)
+
+
+# --- 8: label sets -----------------------------------------------------------------------------
+
+
+def a_set_keeps_its_own_labels(folder: Path) -> None:
+    words = ["entailment", "neutral", "contradiction"]
+    write_items(folder / "items.parquet", [pair(n, label=words[n % 3]) for n in range(12)])
+    asked = request(folder / "items.parquet", folder / "out")
+    said = predictions(asked)
+    favourite = max(said, key=said.count)
+    one, other = [word for word in words if word != favourite]
+    # A two-way set in which the model's favourite word is the second one of a label.
+    write_items(folder / "two.parquet", [pair(n, label=[one, other][n % 2]) for n in range(12)])
+    labels = ((one,), (other, favourite))
+    two = replace(asked, items=str(folder / "two.parquet"), labels=labels)
+    assert predictions(two).count(other) >= said.count(favourite) > 0
+    assert set(predictions(two)) <= {one, other}
+
+
+def predictions(asked: CellRequest) -> list[str]:
+    """What a tiny model answers to each item of a cell."""
+    evaluate_cell(loaded(), asked)
+    return [row["prediction"] for row in pq.read_table(asked.out).to_pylist()]
+
+
+def every_word_is_a_label(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(CellRequest, "label_of", lambda _, word: word)
 
 
 # --- 10: overflow ------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from unit.synthetic import DRAWING, PUBLISHED, published_tables, records_of, write_cells
 
-from tuning_dynamics.stats import changes, groups, scores
+from tuning_dynamics.report.caveats import under
+from tuning_dynamics.stats import changes, groups, noise, scores
 from tuning_dynamics.stats.units import MIN_UNITS
 from tuning_dynamics.study.errors import StudyError
 
@@ -88,6 +89,25 @@ def recipes_as_one(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(groups, "grouped_changes", pooled)
     patch.setattr(groups, "primary_cells", lambda frame: frame)
+
+
+# --- 5: noise ----------------------------------------------------------------------------------
+
+
+def differences_between_equals_are_a_floor(folder: Path) -> None:
+    # Two checkpoints 20 steps apart, a thousandth of the tokens seen: .9 and .7 of one set.
+    one = cell(folder / "a", [1.0] * 9 + [0.0])
+    other = cell(folder / "b", [1.0] * 7 + [0.0] * 3)
+    near = {**other, "step": 738_020, "checkpoint": "738020", "tokens": 3_095_000_000}
+    far = {**one, "step": 738_000, "checkpoint": "738000", "tokens": 3_094_000_000}
+    table = noise.noise_rows(scores.score_rows([far, near], **DRAWING))
+    floor = noise.noise_floor(table, recipe="base", eval_sets=["sciq"])
+    assert under(0.1, floor)
+    assert not under(0.5, floor)
+
+
+def no_noise_floor(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(noise, "NEAR_SHARE", 0.0)
 
 
 # --- 11: midpoints -----------------------------------------------------------------------------

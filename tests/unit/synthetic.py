@@ -12,10 +12,14 @@ import pandas as pd
 
 from tuning_dynamics.stats.changes import change_rows
 from tuning_dynamics.stats.cost import cost_rows
+from tuning_dynamics.stats.curve import checkpoint_rows
 from tuning_dynamics.stats.groups import group_change_rows, group_rows
+from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.scores import score_rows
 from tuning_dynamics.stats.sensitivity import sensitivity_rows
+from tuning_dynamics.stats.tables import TABLES, from_rows
 from tuning_dynamics.stats.transfer import transfer_rows
+from tuning_dynamics.study.files import write_json
 
 TASKS = {
     "nli": ("classification", "token_prob", "accuracy"),
@@ -192,8 +196,47 @@ def study_tables(cells: list[dict[str, Any]], truth: Truth) -> dict[str, pd.Data
         "groups": groups,
         "group_changes": group_change_rows(changes, groups, **DRAWING),
         "sensitivity": sensitivity_rows(cells, **DRAWING),
+        "noise": noise_rows(scores),
+        "checkpoints": checkpoint_table(scores),
+        "datasets": dataset_table(scores),
         "cost": cost_rows([], {}),
     }
+
+
+def checkpoint_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """The checkpoints of scores.csv, with losses that fall with log tokens."""
+    points = scores[["family", "step", "tokens"]].drop_duplicates()
+    with TemporaryDirectory() as folder:
+        paths = []
+        for number, (family, step, tokens) in enumerate(points.itertuples(index=False)):
+            loss = 9.0 - 0.6 * float(np.log10(tokens + 1))
+            paths.append(Path(folder) / f"{number}.json")
+            write_json(
+                paths[-1],
+                {
+                    **{"family": family, "step": int(step), "tokens": int(tokens)},
+                    **{"source": "pretrain", "digests": {"a": str(step)}, "text_loss": loss},
+                },
+            )
+        return checkpoint_rows(paths, holes={})
+
+
+def dataset_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """The evaluation sets of scores.csv; those with labels have two."""
+    sets = scores[["eval_set", "task", "kind"]].drop_duplicates("eval_set")
+    empty = {name: "" if kind == "str" else None for name, kind in TABLES["datasets"].items()}
+    return from_rows(
+        [
+            {
+                **empty,
+                **{"dataset": row["eval_set"], "use": "evaluation", "items": 1},
+                **{"task": row["task"], "kind": row["kind"]},
+                "chance": 0.5 if row["kind"] == "classification" else None,
+            }
+            for _, row in sets.iterrows()
+        ],
+        "datasets",
+    )
 
 
 @cache

@@ -14,10 +14,12 @@ from unit.synthetic import (
     Truth,
     published_tables,
     study_tables,
+    train_kinds,
     write_cells,
 )
 
-from tuning_dynamics.report.findings import Finding, findings, findings_html, findings_rst
+from tuning_dynamics.report.findings import Finding, findings
+from tuning_dynamics.report.findings_page import findings_html, findings_rst
 from tuning_dynamics.study.errors import StudyError
 
 Tables = dict[str, pd.DataFrame]
@@ -33,7 +35,7 @@ def published() -> Tables:
 
 
 def told(tables: Tables) -> list[Finding]:
-    return findings(tables, recipe="full", **DRAWING)
+    return findings(tables, train_kinds=train_kinds(Truth()), recipe="full", **DRAWING)
 
 
 def test_what_was_published_is_supported_where_it_is_planted(published: Tables) -> None:

@@ -1,6 +1,7 @@
 """A loaded model, and texts fed to it step by step with their keys and values kept."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ class LoadedModel:
     """A causal language model ready to evaluate.
 
     `context` is the longest text in tokens, `tokens` counts what it was fed so far (padding
-    left out), `remembered` holds the option scores of the last scored cell by its key.
+    left out), `remembered` holds the last option scores of each sort, with what they are of.
     """
 
     model: Any
@@ -24,7 +25,15 @@ class LoadedModel:
     context: int
     device: torch.device
     tokens: int = 0
-    remembered: dict[str, list[list[float]]] = field(default_factory=dict)
+    remembered: dict[str, tuple[str, list[list[float]]]] = field(default_factory=dict)
+
+    def remember(
+        self, sort: str, key: str, compute: Callable[[], list[list[float]]]
+    ) -> list[list[float]]:
+        """The option scores of a sort for `key`, computed unless the last ones were these."""
+        if sort not in self.remembered or self.remembered[sort][0] != key:
+            self.remembered[sort] = (key, compute())
+        return self.remembered[sort][1]
 
     @property
     def equal_lengths(self) -> bool:

@@ -37,13 +37,18 @@ def option_scores(
 ) -> list[list[float]]:
     """Each item's score of each candidate, in the candidates' order.
 
-    token_prob: log-probability of the label word's first token; constrained: log-likelihood of
-    the whole word and end-of-text (the paper forces a generation to contain a label; here the
-    label it would be is the likeliest one). likelihood: of the option; likelihood_per_char: that
-    per character of the option; likelihood_pmi: that less the option's log-likelihood at the
-    beginning of a text, without its question (acc, acc_norm and acc_mutual_info of
-    lm-evaluation-harness). StudyError where a candidate adds no token of its own, and under
-    token_prob where first tokens do not tell the label words apart.
+    Of a classification set: token_prob: log-probability of the label word's first token;
+    constrained: log-likelihood of the whole word and end-of-text, so that the best word is the
+    likeliest of all answers that are a label and nothing else (Sun and Dredze 2025 force the
+    generation to contain a label instead).
+
+    Of multiple choice, as acc, acc_norm and acc_mutual_info of lm-evaluation-harness: likelihood:
+    log-likelihood of the option; likelihood_per_char: that per character of the option;
+    likelihood_pmi: that less the option's log-likelihood at the beginning of a text, without its
+    question.
+
+    StudyError where a candidate adds no token of its own, and under token_prob where first
+    tokens do not tell the label words apart.
     """
     if request.kind == "classification":
         return _log_likelihoods(model, request, prompts, batch_tokens)
@@ -53,7 +58,7 @@ def option_scores(
     if request.prediction == "likelihood_per_char":
         scales = [[len(option) for option in prompt.item.options] for prompt in prompts]
         return [[s / n for s, n in zip(*pair, strict=True)] for pair in _pairs(scores, scales)]
-    alone = _unconditional(model, prompts, batch_tokens)
+    alone = _unconditional(model, request, prompts, batch_tokens)
     return [[s - a for s, a in zip(*pair, strict=True)] for pair in _pairs(scores, alone)]
 
 
@@ -67,25 +72,29 @@ def _likelihoods(
     """Log-likelihoods of all options: the methods of multiple choice need the same pass, and
     their cells come in a row."""
     key = json.dumps({**request.key(), "prediction": "likelihood"}, sort_keys=True)
-    if key not in model.remembered:
-        model.remembered = {key: _log_likelihoods(model, request, prompts, batch_tokens)}
-    return model.remembered[key]
+    return model.remember(
+        "likelihood", key, lambda: _log_likelihoods(model, request, prompts, batch_tokens)
+    )
 
 
 def _unconditional(
-    model: LoadedModel, prompts: list[Prompt], batch_tokens: int
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[list[float]]:
-    """Log-likelihood of each option at the beginning of a text.
+    """Log-likelihood of each option at the beginning of a text; formats and shots share them.
 
     A text begins with what the tokenizer puts there, else with end-of-text, which parts the
     documents of pre-training.
     """
     encoder = model.encoder
     start = list(encoder.beginning) or [encoder.eos]
-    rows = [[encoder.ids(completion(o)) for o in prompt.item.options] for prompt in prompts]
-    asked = [Scored(start, answer) for row in rows for answer in row]
-    found = iter(log_likelihoods(model, asked, batch_tokens))
-    return [[next(found) for _ in row] for row in rows]
+
+    def scores() -> list[list[float]]:
+        rows = [[encoder.ids(completion(o)) for o in prompt.item.options] for prompt in prompts]
+        asked = [Scored(start, answer) for row in rows for answer in row]
+        found = iter(log_likelihoods(model, asked, batch_tokens))
+        return [[next(found) for _ in row] for row in rows]
+
+    return model.remember("unconditional", request.items, scores)
 
 
 def _log_likelihoods(

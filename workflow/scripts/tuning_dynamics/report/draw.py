@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tuning_dynamics.report.curve import text_loss_by_checkpoint
 from tuning_dynamics.report.figures import (
     base_by_checkpoint,
     change_by_group,
@@ -35,6 +36,7 @@ def draw_family(
         "sensitivity": sensitivity_by_checkpoint(
             read["sensitivity"], scores, family=family, level=level
         ),
+        "text_loss": text_loss_by_checkpoint(read["checkpoints"], family=family),
     }
     for name, figure in figures.items():
         save(figure, Path(outputs[name]))

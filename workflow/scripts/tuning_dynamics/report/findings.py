@@ -1,14 +1,15 @@
 """What a study's tables say on each of the four published findings, computed from the tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.report.numbers import interval_text, percent, signed
+from tuning_dynamics.report.caveats import base_words, floor_words, marked, under
+from tuning_dynamics.report.numbers import interval_text, percent, percent_interval, signed
+from tuning_dynamics.stats.bases import weak_bases
 from tuning_dynamics.stats.groups import (
     LEARNED,
     NOT_LEARNED,
@@ -16,8 +17,9 @@ from tuning_dynamics.stats.groups import (
     group_contrast,
     grouped_changes,
 )
+from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor
 from tuning_dynamics.stats.tokens import log_tokens, slope
-from tuning_dynamics.stats.transfer import ALL
+from tuning_dynamics.stats.transfer import ALL, transferred
 from tuning_dynamics.stats.units import MIN_UNITS, NOTHING, Drawing, Estimate, estimate, mean_of
 from tuning_dynamics.study.errors import StudyError
 
@@ -33,7 +35,7 @@ TITLES = {
     4: "Sets learned in pre-training gain little from tuning, the others much",
 }
 
-_NEEDED = ("scores", "changes", "transfer", "groups", "sensitivity")
+_NEEDED = ("scores", "changes", "transfer", "groups", "sensitivity", "noise", "datasets")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Finding:
     """One published finding, and what one family's tables say on it.
 
     `value` is `statistic`, with its interval `low` to `high` (NaN where there is none) over
-    `cells` cells. `supported` and `contradicted` mean that the interval excludes 0.
+    `cells` cells. `supported` and `contradicted` mean that the interval excludes 0
+    and that the value is not under the noise floor, where that is known.
     """
 
     number: int
@@ -61,11 +64,25 @@ class _Settings:
     recipe: str
     roles: tuple[str, ...]
     drawing: Drawing
+    train_kinds: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """The noise floor of a finding's evaluation sets, and how many sets those are."""
+
+    floor: Floor
+    eval_sets: int
+
+    @property
+    def sentence(self) -> str:
+        return floor_words(self.floor, self.eval_sets)
 
 
 def findings(
     tables: Mapping[str, pd.DataFrame],
     *,
+    train_kinds: Mapping[str, str],
     recipe: str,
     resamples: int,
     level: float,
@@ -74,7 +91,8 @@ def findings(
 ) -> list[Finding]:
     """The four findings of each family, in order, from the study's tables by their names.
 
-    `recipe` and `roles` must be those that transfer.csv and group_changes.csv were made with.
+    `train_kinds`, `recipe` and `roles` must be those that transfer.csv and group_changes.csv were
+    made with. A value smaller than the noise floor of its evaluation sets supports nothing.
     Raises StudyError where a table is missing.
     """
     missing = [name for name in _NEEDED if name not in tables]
@@ -85,13 +103,12 @@ def findings(
             value=missing[0],
             fix="pass " + ", ".join(_NEEDED),
         )
-    settings = _Settings(recipe, tuple(roles), Drawing(resamples, level, seed))
+    settings = _Settings(recipe, tuple(roles), Drawing(resamples, level, seed), train_kinds)
     results = []
     for family in sorted(tables["scores"]["family"].unique()):
         own = {
-            name: table[table["family"] == family]
+            name: table[table["family"] == family] if "family" in table.columns else table
             for name, table in tables.items()
-            if "family" in table.columns
         }
         results += [
             replace(finding, family=str(family))
@@ -107,20 +124,52 @@ def findings(
 
 def _forgetting(tables: Mapping[str, pd.DataFrame], settings: _Settings) -> Finding:
     name = "mean change of generation sets after tuning on classification, all checkpoints"
-    there = _transfer(tables["transfer"], "classification", "generation", "mean_change")
+    there = _direction(tables, settings, "classification", "generation")
     if there is None:
         return _untold(1, name, "no generation set was evaluated after tuning on classification")
-    text = (
-        f"Tuning on classification changed generation sets by {_number(there, settings)}"
-        f"{_ratio_clause(tables['transfer'])}."
-    )
-    back = _transfer(tables["transfer"], "generation", "classification", "mean_change")
+    text = f"Tuning on classification changed generation sets by {there.words}"
+    back = _direction(tables, settings, "generation", "classification")
     if back is not None:
         text += (
-            f" The other way round it was {_number(back, settings)}: classification to generation "
-            f"is {_compared(there, back)}."
+            f" The other way round it was {back.words} By the mean change, classification to "
+            f"generation is {_compared(there.change, back.change)}."
         )
-    return _finding(1, name, there, text, supports="below")
+    return _finding(1, name, there.change, text, there.noise, supports="below")
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """Mean change from one kind of train set to one kind of evaluation set, all checkpoints.
+
+    `words` are its number, the same as ratios, and what is wrong with their denominators.
+    """
+
+    change: Estimate
+    noise: _Noise
+    words: str
+
+
+def _direction(
+    tables: Mapping[str, pd.DataFrame], settings: _Settings, train_kind: str, eval_kind: str
+) -> _Direction | None:
+    """None where nothing of the two kinds was evaluated."""
+    change = _transfer(tables["transfer"], train_kind, eval_kind, "mean_change")
+    if change is None:
+        return None
+    cells = transferred(tables["changes"], settings.train_kinds, recipe=settings.recipe)
+    cells = cells[(cells["train_kind"] == train_kind) & (cells["kind"] == eval_kind)]
+    noise = _noise(tables, settings, cells["eval_set"])
+    words = [_number(change, settings, noise.floor)]
+    for statistic, name in (
+        ("ratio_of_means", "as a ratio of means"),
+        ("mean_ratio", "as a mean of ratios"),
+    ):
+        found = _transfer(tables["transfer"], train_kind, eval_kind, statistic)
+        if found is not None and not np.isnan(found.value):
+            interval = percent_interval(found.low, found.high, settings.drawing.level)
+            words.append(f"{percent(found.value)} ({interval}) {name}")
+    weak = weak_bases(cells, tables["scores"], tables["datasets"])
+    return _Direction(change, noise, f"{', '.join(words)}.{base_words(weak)}")
 
 
 def _compared(one: Estimate, other: Estimate) -> str:
@@ -138,12 +187,13 @@ def _format_sensitivity(tables: Mapping[str, pd.DataFrame], settings: _Settings)
     if rows.empty:
         return _untold(2, name, "no tuned model was evaluated in two formats")
     found = _mean_slope(rows, "spread", settings)
+    noise = _noise(tables, settings, rows["eval_set"])
     text = (
-        f"The spread of tuned scores over formats was {_ends(rows, 'spread')}; "
-        f"per tenfold tokens it changed by {_number(found, settings)}. "
+        f"The spread of tuned scores over formats was {_ends(rows, 'spread', UNKNOWN)}; "
+        f"per tenfold tokens it changed by {_number(found, settings, noise.floor)}. "
         "A spread is never negative, and chance alone makes it positive."
     )
-    return _finding(2, name, found, text, supports="below")
+    return _finding(2, name, found, text, noise, supports="below")
 
 
 def _latent_gain(tables: Mapping[str, pd.DataFrame], settings: _Settings) -> Finding:
@@ -153,13 +203,14 @@ def _latent_gain(tables: Mapping[str, pd.DataFrame], settings: _Settings) -> Fin
     if rows.empty:
         return _untold(3, name, "no tuned evaluation set is in the group 'not learned'")
     found = _mean_slope(rows, "change", settings)
+    noise = _noise(tables, settings, rows["eval_set"])
     sets = rows["eval_set"].nunique()
     text = (
         f"On the {sets} sets where the base model shows no trend, tuning changed the score by "
-        f"{_ends(rows, 'change')}; per tenfold tokens of pre-training that moved by "
-        f"{_number(found, settings)}."
+        f"{_ends(rows, 'change', noise.floor)}; per tenfold tokens of pre-training that moved by "
+        f"{_number(found, settings, noise.floor)}."
     )
-    return _finding(3, name, found, text, supports="above")
+    return _finding(3, name, found, text, noise, supports="above")
 
 
 def _dichotomy(tables: Mapping[str, pd.DataFrame], settings: _Settings) -> Finding:
@@ -169,21 +220,31 @@ def _dichotomy(tables: Mapping[str, pd.DataFrame], settings: _Settings) -> Findi
     empty = [group.replace("_", " ") for group, size in sizes.items() if size == 0]
     if empty:
         return _untold(4, name, f"no tuned evaluation set is in the group '{empty[0]}'")
+    rows = rows[rows["group"].isin([LEARNED, NOT_LEARNED])]
     found = group_contrast(rows, settings.drawing)
+    noise = _noise(tables, settings, rows["eval_set"])
     means = rows.groupby("group")["change"].mean()
+    new, old = (marked(means[group], noise.floor) for group in (NOT_LEARNED, LEARNED))
     text = (
-        f"Tuning changed sets not learned in pre-training by {signed(means[NOT_LEARNED])} "
-        f"({sizes[NOT_LEARNED]} cells) and learned ones by {signed(means[LEARNED])} "
-        f"({sizes[LEARNED]} cells); the difference is {_number(found, settings)}."
+        f"Tuning changed sets not learned in pre-training by {new} ({sizes[NOT_LEARNED]} cells) "
+        f"and learned ones by {old} ({sizes[LEARNED]} cells); the difference is "
+        f"{_number(found, settings, noise.floor)}."
     )
-    return _finding(4, name, found, text, supports="above")
+    return _finding(4, name, found, text, noise, supports="above")
 
 
 def _finding(
-    number: int, statistic: str, found: Estimate, text: str, *, supports: Literal["above", "below"]
+    number: int,
+    statistic: str,
+    found: Estimate,
+    text: str,
+    noise: _Noise,
+    *,
+    supports: Literal["above", "below"],
 ) -> Finding:
     verdict: Verdict = "cannot tell"
-    if found.low > 0 or found.high < 0:
+    told = found.low > 0 or found.high < 0
+    if told and not under(found.value, noise.floor):
         agrees = (found.low > 0) == (supports == "above")
         verdict = "supported" if agrees else "contradicted"
     return Finding(
@@ -191,7 +252,7 @@ def _finding(
         "",
         TITLES[number],
         verdict,
-        text + _reason(found, verdict),
+        text + _reason(found, told, verdict) + noise.sentence,
         statistic,
         found.value,
         found.low,
@@ -200,13 +261,16 @@ def _finding(
     )
 
 
-def _reason(found: Estimate, verdict: Verdict) -> str:
+def _reason(found: Estimate, told: bool, verdict: Verdict) -> str:
+    """Why there is no verdict; nothing where there is one."""
     if found.thin:
         return (
             f" No interval: {found.units} independent pairs of train set and evaluation set "
             f"where {MIN_UNITS} are needed."
         )
-    return " The interval holds 0." if verdict == "cannot tell" else ""
+    if not told:
+        return " The interval holds 0."
+    return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""
 
 
 def _untold(number: int, statistic: str, reason: str) -> Finding:
@@ -215,10 +279,11 @@ def _untold(number: int, statistic: str, reason: str) -> Finding:
     return Finding(number, "", TITLES[number], "cannot tell", text, statistic, nan, nan, nan, 0)
 
 
-def _number(found: Estimate, settings: _Settings) -> str:
+def _number(found: Estimate, settings: _Settings, floor: Floor) -> str:
     cells = "1 cell" if found.cells == 1 else f"{found.cells} cells"
     interval = interval_text(found.low, found.high, settings.drawing.level)
-    return f"{signed(found.value)} ({interval}; {cells})"
+    noise = "; under the noise floor" if under(found.value, floor) else ""
+    return f"{signed(found.value)} ({interval}; {cells}{noise})"
 
 
 def _transfer(
@@ -241,16 +306,12 @@ def _transfer(
     )
 
 
-def _ratio_clause(transfer: pd.DataFrame) -> str:
-    parts = []
-    for statistic, words in (
-        ("ratio_of_means", "as a ratio of means"),
-        ("mean_ratio", "as a mean of ratios"),
-    ):
-        found = _transfer(transfer, "classification", "generation", statistic)
-        if found is not None and not np.isnan(found.value):
-            parts.append(f"{percent(found.value)} {words}")
-    return ", " + ", ".join(parts) if parts else ""
+def _noise(
+    tables: Mapping[str, pd.DataFrame], settings: _Settings, eval_sets: Collection[str]
+) -> _Noise:
+    names = set(eval_sets)
+    floor = noise_floor(tables["noise"], recipe=settings.recipe, eval_sets=names)
+    return _Noise(floor, len(names))
 
 
 def _grouped(tables: Mapping[str, pd.DataFrame], settings: _Settings) -> pd.DataFrame:
@@ -283,131 +344,10 @@ def _mean_slope(rows: pd.DataFrame, column: str, settings: _Settings) -> Estimat
     return replace(found, cells=cells)
 
 
-def _ends(rows: pd.DataFrame, column: str) -> str:
+def _ends(rows: pd.DataFrame, column: str, floor: Floor) -> str:
     """The mean of `column` at the first and at the last checkpoint, in words."""
     means = rows.groupby("step")[column].mean().sort_index()
-    first, last = signed(means.iloc[0]), signed(means.iloc[-1])
+    first, last = (marked(mean, floor) for mean in (means.iloc[0], means.iloc[-1]))
     if column == "spread":
         first, last = first.lstrip("+"), last.lstrip("+")
     return f"{first} at step {means.index[0]} and {last} at step {means.index[-1]}"
-
-
-def findings_rst(found: Sequence[Finding], study_summary: Mapping[str, str]) -> str:
-    """The findings as reStructuredText."""
-    lines = [f"**{name}**: {_rst(value)}\n" for name, value in study_summary.items()]
-    for item in found:
-        lines.append(
-            f"**{item.number}. {_rst(item.title)}** (family {_rst(item.family)}): "
-            f"*{item.verdict}*. {_rst(item.sentence)}\n"
-        )
-    return "\n".join(lines)
-
-
-def _rst(text: str) -> str:
-    return "".join(f"\\{char}" if char in "*`_|\\" else char for char in text)
-
-
-def findings_html(found: Sequence[Finding], study_summary: Mapping[str, str]) -> str:
-    """A self-contained page: what was studied, then each finding with verdict and interval."""
-    summary = "\n".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
-        for name, value in study_summary.items()
-    )
-    cards = "\n".join(_card(item) for item in found)
-    return _PAGE.format(style=_STYLE, summary=summary, cards=cards)
-
-
-def _card(item: Finding) -> str:
-    kind = item.verdict.replace(" ", "-")
-    return (
-        f'<article class="{kind}">\n'
-        f"<h2><span>{item.number}.</span> {escape(item.title)}</h2>\n"
-        f'<p class="verdict"><strong>{item.verdict}</strong> '
-        f"<small>family {escape(item.family)}</small></p>\n"
-        f"<p>{escape(item.sentence)}</p>\n{_interval_picture(item)}</article>"
-    )
-
-
-def _interval_picture(item: Finding) -> str:
-    """The interval against 0 as a small drawing; nothing where there is no interval."""
-    if np.isnan(item.low) or np.isnan(item.high):
-        return ""
-    reach = 1.15 * max(abs(item.low), abs(item.high), 1e-9)
-
-    def place(value: float) -> str:
-        return f"{150 + 140 * value / reach:.1f}"
-
-    ends = f"from {signed(item.low)} to {signed(item.high)}"
-    label = f"{item.statistic}: {signed(item.value)}, {ends}"
-    return (
-        f'<figure><svg viewBox="0 0 300 44" role="img" aria-label="{escape(label)}">'
-        '<line class="zero" x1="150" x2="150" y1="4" y2="28"/>'
-        f'<line class="range" x1="{place(item.low)}" x2="{place(item.high)}" y1="16" y2="16"/>'
-        f'<circle cx="{place(item.value)}" cy="16" r="5"/>'
-        f'<text x="150" y="42" text-anchor="middle">0</text>'
-        f'<text x="{place(item.value)}" y="42" text-anchor="middle" class="value">'
-        f"{_unless_near_zero(item.value, reach)}</text></svg>"
-        f"<figcaption>{escape(item.statistic)}</figcaption></figure>\n"
-    )
-
-
-def _unless_near_zero(value: float, reach: float) -> str:
-    # Two labels closer than this would be printed over one another.
-    return "" if abs(value) < 0.2 * reach else signed(value)
-
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2126; --soft: #57606a; --paper: #ffffff;
-  --card: #f5f6f8; --line: #d5d9de; --yes: #00664d; --no: #a83800; --open: #57606a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8eaed; --soft: #a5adb6; --paper: #14171a;
-  --card: #1e2328; --line: #3a4149; --yes: #4fc9a4; --no: #f2925c; --open: #a5adb6; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 1rem/1.55 system-ui, sans-serif; }
-main { max-width: 46rem; margin: 0 auto; padding: 1.25rem 1rem 3rem; }
-h1 { font-size: 1.5rem; line-height: 1.25; margin: .5rem 0 1rem; }
-h2 { font-size: 1.08rem; line-height: 1.35; margin: 0; }
-h2 span { color: var(--soft); }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr));
-  gap: .5rem 1rem; margin: 0 0 1.5rem; }
-dt { color: var(--soft); font-size: .85rem; } dd { margin: 0; overflow-wrap: anywhere; }
-article { background: var(--card); border-left: .35rem solid var(--open); border-radius: .35rem;
-  padding: .9rem 1rem; margin: 0 0 1rem; }
-article.supported { border-color: var(--yes); } article.contradicted { border-color: var(--no); }
-article p { margin: .45rem 0; }
-.verdict strong { color: var(--open); } .supported .verdict strong { color: var(--yes); }
-.contradicted .verdict strong { color: var(--no); }
-small, figcaption, footer { color: var(--soft); font-size: .85rem; }
-figure { margin: .6rem 0 0; } svg { width: 100%; max-width: 22rem; height: auto; display: block; }
-.zero { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
-.range { stroke: var(--open); stroke-width: 4; stroke-linecap: round; }
-.supported .range { stroke: var(--yes); } .contradicted .range { stroke: var(--no); }
-circle { fill: var(--ink); } text { fill: var(--soft); font-size: 12px; }
-.value { fill: var(--ink); }
-"""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Findings</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-<h1>What this study's tables say on the four findings</h1>
-<dl>
-{summary}
-</dl>
-{cards}
-<footer>
-<p><strong>supported</strong> and <strong>contradicted</strong>: the interval lies wholly on one
-side of 0. <strong>cannot tell</strong>: it holds 0, or there is too little to make one. Intervals
-are percentile bootstraps over pairs of train set and evaluation set; seeds and checkpoints of one
-pair are drawn together. They speak of this study's models and sets, not of others.</p>
-</footer>
-</main>
-</body>
-</html>
-"""

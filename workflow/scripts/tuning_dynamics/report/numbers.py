@@ -27,6 +27,13 @@ def interval_text(low: float, high: float, level: float) -> str:
     return f"{100 * level:g} % interval {signed(low)} to {signed(high)}"
 
 
+def percent_interval(low: float, high: float, level: float) -> str:
+    """`95 % interval +10.0 % to +20.0 %`, or that there is none."""
+    if math.isnan(low) or math.isnan(high):
+        return "no interval"
+    return f"{100 * level:g} % interval {percent(low)} to {percent(high)}"
+
+
 def short_count(value: float) -> str:
     """A count with k, M, B or T: 1.2M."""
     for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):

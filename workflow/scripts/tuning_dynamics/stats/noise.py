@@ -38,9 +38,7 @@ def noise_rows(scores: pd.DataFrame) -> pd.DataFrame:
     """noise.csv from scores.csv: cells at several seeds, cells at near-identical checkpoints, and
     both pooled by recipe and evaluation set (`checkpoint` is `all`)."""
     cells = from_rows([*_over_seeds(scores), *_over_near_checkpoints(scores)], "noise")
-    rows = cells.to_dict("records") + [
-        _pool(own) for _, own in cells.groupby(_POOLED, sort=True)
-    ]
+    rows = cells.to_dict("records") + [_pool(own) for _, own in cells.groupby(_POOLED, sort=True)]
     return from_rows(rows, "noise")
 
 

@@ -1,0 +1,63 @@
+"""What limits a finding, in words: noise, weak base scores, checkpoints that are out of line."""
+
+import pandas as pd
+
+from tuning_dynamics.report.numbers import signed
+from tuning_dynamics.stats.bases import WeakBases
+from tuning_dynamics.stats.changes import RATIO_FLOOR
+from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor
+
+_FROM = {SEEDS: "seeds", NEAR: "near-identical checkpoints"}
+
+
+def under(value: float, floor: Floor) -> bool:
+    """Whether a change is smaller than what differs by noise alone; False where that is unknown."""
+    return abs(value) < floor.value
+
+
+def marked(value: float, floor: Floor) -> str:
+    """A change with its sign, and whether it is under the noise floor."""
+    return signed(value) + (" (under the noise floor)" if under(value, floor) else "")
+
+
+def floor_words(floor: Floor, eval_sets: int) -> str:
+    """The noise floor of `eval_sets` evaluation sets, or that it is unknown, as a sentence."""
+    if not floor.pairs:
+        return (
+            " The noise floor is unknown: no two seeds and no near-identical checkpoints on these "
+            "sets."
+        )
+    pairs = "1 pair" if floor.pairs == 1 else f"{floor.pairs} pairs"
+    sets = "" if floor.sets == eval_sets else f", on {floor.sets} of the {eval_sets} sets only"
+    return (
+        f" The noise floor is {floor.value:.3f}: what scores of {_FROM[floor.kind]} differ by "
+        f"({pairs}{sets})."
+    )
+
+
+def base_words(weak: WeakBases) -> str:
+    """Which base scores are no good denominators and why, as a sentence; nothing if all are."""
+    parts = [
+        f"{count} {what}"
+        for count, what in (
+            (weak.zero, "at 0, left out of the mean of ratios"),
+            (weak.near_zero, f"below {RATIO_FLOOR:g}"),
+            (weak.at_chance, "at chance or below"),
+        )
+        if count
+    ]
+    if not parts:
+        return ""
+    return (
+        f" Of the {weak.cells} base scores {' and '.join(parts)}: ratios over these say more about "
+        "the base than about tuning."
+    )
+
+
+def out_of_line(checkpoints: pd.DataFrame) -> dict[str, str]:
+    """For the head of a page: the checkpoints that do not fit their curve; empty if all do."""
+    broken = checkpoints[checkpoints["breaks_curve"] == "yes"]
+    if broken.empty:
+        return {}
+    names = [f"{row['family']} {row['checkpoint']}" for _, row in broken.iterrows()]
+    return {"Checkpoints that may not be what they say": ", ".join(names)}
