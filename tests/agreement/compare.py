@@ -56,9 +56,11 @@ Scores = dict[tuple[str, str], float]
 
 @dataclass(frozen=True)
 class Result:
-    """A set's log-likelihoods by prompt and option, and accuracy by prediction method."""
+    """A set's log-likelihoods, these less the option's own without a prompt, and accuracies by
+    prediction method."""
 
     scores: Scores
+    mutual: Scores
     accuracies: dict[str, float]
 
 
@@ -89,14 +91,21 @@ def by_harness(harness: Any, rows: dict[str, Rows], shots: int = 0) -> dict[str,
     With `shots`, the demonstrations are the first training rows.
     """
     import lm_eval
+    from lm_eval.tasks import TaskManager
 
     tasks: list[Any] = [str(_task(dataset, files, shots)) for dataset, files in rows.items()]
     found = lm_eval.simple_evaluate(
-        model=harness, tasks=tasks, num_fewshot=shots, bootstrap_iters=0, log_samples=True
+        model=harness,
+        tasks=tasks,
+        num_fewshot=shots,
+        bootstrap_iters=0,
+        log_samples=True,
+        # The tasks are given as files: reading the thousands of others would take seconds.
+        task_manager=TaskManager(include_defaults=False),
     )
     return {
         dataset: Result(
-            _harness_scores(found["samples"][TASKS[dataset]]),
+            *_harness_scores(found["samples"][TASKS[dataset]]),
             {
                 method: found["results"][TASKS[dataset]][f"{metric},none"]
                 for method, metric in METRICS.items()
@@ -117,7 +126,10 @@ def _task(dataset: str, files: Rows, shots: int) -> Path:
         "task": TASKS[dataset],
         "dataset_path": "json",
         "dataset_name": None,
-        "dataset_kwargs": {"data_files": {**splits, "test": str(files.evaluation)}},
+        "dataset_kwargs": {
+            "data_files": {**splits, "test": str(files.evaluation)},
+            "cache_dir": str(files.evaluation.with_name("cache")),
+        },
         "metric_list": [
             {"metric": metric, "aggregation": "mean", "higher_is_better": True}
             for metric in METRICS.values()
@@ -130,16 +142,18 @@ def _task(dataset: str, files: Rows, shots: int) -> Path:
     return path
 
 
-def _harness_scores(samples: list[Row]) -> Scores:
+def _harness_scores(samples: list[Row]) -> tuple[Scores, Scores]:
     scores: Scores = {}
+    mutual: Scores = {}
     for sample in samples:
-        for (context, option), ((found, _),) in zip(
-            sample["arguments"], sample["resps"], strict=True
-        ):
-            # The same options without their question follow, for mutual information.
-            if context:
-                scores[context, option.removeprefix(" ")] = float(found)
-    return scores
+        found = [float(score) for ((score, _),) in sample["resps"]]
+        # First each option after the prompt, then, for mutual information, each without it.
+        options = len(found) // 2
+        for place, (context, option) in enumerate(sample["arguments"][:options]):
+            key = (context, option.removeprefix(" "))
+            scores[key] = found[place]
+            mutual[key] = found[place] - found[options + place]
+    return scores, mutual
 
 
 def by_project(model: LoadedModel, rows: dict[str, Rows], folder: Path, shots: int = 0) -> Any:
@@ -179,20 +193,21 @@ def _project_result(
 ) -> Result:
     path = freeze(dataset, files, folder)
     items = read_items(path, "evaluation")
-    accuracies, scores = {}, {}
+    accuracies = {}
+    scores: dict[str, Scores] = {}
     for method in METRICS:
         request = _request(dataset, path, shots, method)
         prompts = make_prompts(request, items, model.encoder, model.context)
         answers = predict(model, request, prompts, 4096)
         right = [a.prediction == item.target for a, item in zip(answers, items, strict=True)]
         accuracies[method] = sum(right) / len(right)
-        if method == "likelihood":
-            for prompt, row in zip(
-                prompts, option_scores(model, request, prompts, 4096), strict=True
-            ):
-                for option, score in zip(prompt.item.options, row, strict=True):
-                    scores[prompt.text, option] = score
-    return Result(scores, accuracies)
+        scored = zip(prompts, option_scores(model, request, prompts, 4096), strict=True)
+        scores[method] = {
+            (prompt.text, option): score
+            for prompt, row in scored
+            for option, score in zip(prompt.item.options, row, strict=True)
+        }
+    return Result(scores["likelihood"], scores["likelihood_pmi"], accuracies)
 
 
 def _request(dataset: str, items: Path, shots: int, method: str) -> CellRequest:
@@ -218,7 +233,8 @@ def demonstration_rows(dataset: str, items: Path, rows: list[Row], shots: int) -
     return [by_prompt[prompt] for prompt in shown[:shots]]
 
 
-def differences(ours: Scores, theirs: Scores) -> list[float]:
-    """Absolute difference of each log-likelihood; KeyError where a prompt differs."""
-    assert set(ours) == set(theirs), sorted(set(ours) ^ set(theirs))[:2]
-    return [abs(ours[key] - theirs[key]) for key in ours]
+def largest_difference(ours: Result, theirs: Result) -> float:
+    """Largest absolute difference in nats of a score; AssertionError where a text differs."""
+    assert set(ours.scores) == set(theirs.scores), sorted(set(ours.scores) ^ set(theirs.scores))[:2]
+    pairs = [(ours.scores, theirs.scores), (ours.mutual, theirs.mutual)]
+    return max(abs(one[key] - other[key]) for one, other in pairs for key in one)

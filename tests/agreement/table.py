@@ -79,13 +79,14 @@ def measured(name: str, tokenizer: Tokenizer, rows: dict[str, compare.Rows], fol
     loaded = LoadedModel(model, Encoder(tokenizer, (), end), CONTEXT, torch.device("cpu"))
     ours = compare.by_project(loaded, rows, folder / "ours")
     for dataset, task in compare.TASKS.items():
-        found = compare.differences(ours[dataset].scores, theirs[dataset].scores)
+        largest = compare.largest_difference(ours[dataset], theirs[dataset])
+        options = len(ours[dataset].scores)
         accuracies = " | ".join(
             f"{ours[dataset].accuracies[method]:.3f} / {theirs[dataset].accuracies[method]:.3f}"
             for method in compare.METRICS
         )
         source = "real" if dataset in REAL else "own"
-        print(f"| {name} | {task} | {source} | {len(found)} | {max(found):.1e} | {accuracies} |")
+        print(f"| {name} | {task} | {source} | {options} | {largest:.1e} | {accuracies} |")
 
 
 def main() -> None:

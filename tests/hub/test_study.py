@@ -93,12 +93,13 @@ def test_faults_harm_nothing_else(ran: Ran) -> None:
     assert {("hub_olmo", "0"), ("hub_olmo", "20"), ("hub_neox", "20")} <= cells
 
 
-def test_every_set_of_the_paper_is_scored_on_every_architecture(ran: Ran) -> None:
+def test_every_set_of_the_paper_is_scored(ran: Ran) -> None:
     study = yaml.safe_load((ran.repository.folder / STUDY).read_text(encoding="utf-8"))
-    wanted = set(study["blocks"][0]["eval_sets"])
-    for family in study["blocks"][0]["family"]:
-        rows = [row for row in scores(ran) if row["family"] == family and row["recipe"] == "base"]
-        assert {row["eval_set"] for row in rows} == wanted
+    for block in study["blocks"][:2]:
+        families = block["family"] if isinstance(block["family"], list) else [block["family"]]
+        for family in families:
+            rows = [r for r in scores(ran) if r["family"] == family and r["recipe"] == "base"]
+            assert {row["eval_set"] for row in rows} >= set(block["eval_sets"])
     assert {row["prediction"] for row in scores(ran)} >= {"likelihood_pmi", "greedy", "token_prob"}
     assert (results(ran) / "report.html").is_file()
 

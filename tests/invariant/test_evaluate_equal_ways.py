@@ -8,7 +8,8 @@ from rouge_score.rouge_scorer import RougeScorer
 from tiny import ARCHITECTURES, SENTENCES, loaded, pair, request
 from transformers import MistralConfig, MistralForCausalLM
 
-from tuning_dynamics.data.items import write_items
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import rouge_l
 from tuning_dynamics.evaluate.prompts import make_prompts
@@ -76,6 +77,38 @@ def test_padded_prefixed_and_batched_scores_are_those_of_whole_texts(architectur
         torch.testing.assert_close(
             torch.tensor(found), torch.tensor(expected), atol=1e-5, rtol=1e-6
         )
+
+
+@each_architecture
+@pytest.mark.parametrize("beginning", [(), (7,)])
+def test_options_less_their_own_likelihood_are_those_of_whole_texts(
+    architecture, beginning, tmp_path
+):
+    model = loaded(architecture)
+    model.encoder = Encoder(model.encoder.tokenizer, beginning, model.encoder.eos)
+    options = ["Redhill", "a house near the river", "it rained"]
+    items = [
+        Item(f"q{k}", "evaluation", f"q{k}", {"q": sentence}, options[:1], options[: 2 + k % 2])
+        for k, sentence in enumerate(SENTENCES)
+    ]
+    asked = request(
+        tmp_path / "items.parquet",
+        tmp_path / "out.parquet",
+        kind="multiple_choice",
+        template="Question: {q}\nAnswer:",
+        labels=(),
+        prediction="likelihood_pmi",
+    )
+    prompts = make_prompts(asked, items, model.encoder, model.context)
+    start = list(beginning) or [model.encoder.eos]
+    expected = [
+        whole_text_score(model, Scored(prompt.ids, whole[len(prompt.ids) :]))
+        - whole_text_score(model, Scored(start, model.encoder.ids(f" {option}")))
+        for prompt in prompts
+        for option, whole in zip(prompt.item.options, prompt.wholes, strict=True)
+    ]
+    found = [score for row in option_scores(model, asked, prompts, 300) for score in row]
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 @each_architecture

@@ -271,3 +271,61 @@ def test_a_label_of_several_words_is_said_by_any_of_them(model, tmp_path):
                 best = max(range(3), key=row["option_scores"].__getitem__)
                 assert row["prediction"] == ("entailment", "neutral", "neutral")[best]
             assert row["score"] == (row["prediction"] == row["gold"][0])
+
+
+def test_likelihoods_without_the_question_are_read_once_for_all_formats(tmp_path):
+    model = loaded()
+    items = _questions(tmp_path / "items.parquet")
+    other = {**CHOICE, "template": "{q} The answer is"}
+    evaluate(model, items, tmp_path, prediction="likelihood", **CHOICE)
+    fed = model.tokens
+    first = evaluate(model, items, tmp_path, prediction="likelihood_pmi", **CHOICE)
+    assert model.tokens > fed
+    evaluate(model, items, tmp_path, prediction="likelihood", **other)
+    fed = model.tokens
+    second = evaluate(model, items, tmp_path, prediction="likelihood_pmi", **other)
+    assert model.tokens == fed
+    assert [row["option_scores"] for row in first] != [row["option_scores"] for row in second]
+
+
+def _taught(items, steps=80):
+    """A model that answers each item with its label and the end of the text."""
+    model = loaded()
+    ids = [
+        model.encoder.prompt(
+            f"### Input_1: {item.fields['a']}\n### Input_2: {item.fields['b']}\n"
+            f"### Inference: {item.target}"
+        )
+        for item in items
+    ]
+    optimiser = torch.optim.AdamW(model.model.parameters(), lr=1e-2)
+    for _ in range(steps):
+        loss = torch.stack(
+            [
+                torch.nn.functional.cross_entropy(
+                    model.model(torch.tensor([text])).logits[0, -4:],
+                    torch.tensor([*text[-3:], model.encoder.eos]),
+                )
+                for text in ids
+            ]
+        ).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return model
+
+
+def test_prediction_methods_agree_once_a_model_was_taught_the_labels(tmp_path):
+    # As in the study's ablation: the three differ little once tuned, and an untuned model says
+    # no label of its own accord.
+    items = tmp_path / "items.parquet"
+    labels = ("entailment", "neutral", "contradiction")
+    known = [pair(number, label=labels[number % 3]) for number in range(6)]
+    write_items(items, known)
+
+    def right(model, method):
+        return sum(row["score"] for row in evaluate(model, items, tmp_path, prediction=method))
+
+    taught = _taught(known)
+    assert [right(taught, method) for method in ("free", "constrained", "token_prob")] == [6, 6, 6]
+    assert right(loaded(), "free") == 0

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from unit.synthetic import Truth, study_tables, write_cells
 
 from tuning_dynamics.report.axes import token_axis
+from tuning_dynamics.report.curve import text_loss_by_checkpoint
 from tuning_dynamics.report.figures import (
     base_by_checkpoint,
     change_by_group,
@@ -55,7 +56,10 @@ FIGURES: dict[str, Callable[[Tables], Figure]] = {
     "sensitivity": lambda t: sensitivity_by_checkpoint(
         t["sensitivity"], t["scores"], family="toy", level=0.95
     ),
+    "text_loss": lambda t: text_loss_by_checkpoint(t["checkpoints"], family="toy"),
 }
+# One value a checkpoint and pair: their intervals are elsewhere, or there are none.
+WITHOUT_INTERVAL = ("transfer_heat_map", "text_loss")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,7 @@ def test_a_figure_of_a_study_without_tuning_says_so(tables: Tables, name: str) -
     assert any(" no " in f" {text} " for text in words(FIGURES[name](thin)))
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES if name != "transfer_heat_map"])
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in WITHOUT_INTERVAL])
 def test_a_figure_states_its_interval(tables: Tables, name: str) -> None:
     assert any("95 %" in text for text in words(FIGURES[name](tables)))
 
@@ -141,6 +145,31 @@ def test_a_missing_pair_of_the_heat_map_is_hatched(tables: Tables) -> None:
 def test_a_score_may_lie_outside_its_percentile_interval(tables: Tables) -> None:
     scores = tables["scores"].assign(ci_low=lambda t: t["score"] + 0.01)
     FIGURES["ood"]({**tables, "scores": scores})
+
+
+def losses(tables: Tables, **columns: object) -> Figure:
+    return text_loss_by_checkpoint(tables["checkpoints"].assign(**columns), family="toy")
+
+
+def test_a_checkpoint_that_breaks_the_curve_is_crossed_and_passed_by(tables: Tables) -> None:
+    assert "does not fit" not in words(losses(tables))
+    figure = losses(tables, breaks_curve=["", "yes", "", ""])
+    assert "does not fit" in words(figure)
+    assert [len(line.get_xdata()) for line in figure.axes[0].lines[:2]] == [3, 1]
+
+
+def test_a_hole_of_the_series_is_shaded_and_named(tables: Tables) -> None:
+    gaps = pd.array([None, None, 890_000_000_000, None], dtype="Int64")
+    figure = losses(tables, gap_before=gaps)
+    assert "none for\n890B tokens" in words(figure)
+    assert len(figure.axes[0].patches) == 1
+    assert not losses(tables).axes[0].patches
+
+
+def test_a_study_of_one_checkpoint_has_a_curve(tables: Tables, tmp_path: Path) -> None:
+    one = tables["checkpoints"].tail(1)
+    save(text_loss_by_checkpoint(one, family="toy"), tmp_path / "one.svg")
+    assert (tmp_path / "one.png").stat().st_size > 5000
 
 
 def test_a_family_without_scores_and_an_unknown_hue_are_refused(tables: Tables) -> None:

@@ -2,6 +2,7 @@
 
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import docutils.core
 import numpy as np
@@ -18,8 +19,10 @@ from unit.synthetic import (
     write_cells,
 )
 
+from tuning_dynamics.report.caveats import out_of_line
 from tuning_dynamics.report.findings import Finding, findings
 from tuning_dynamics.report.findings_page import findings_html, findings_rst
+from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.study.errors import StudyError
 
 Tables = dict[str, pd.DataFrame]
@@ -115,6 +118,86 @@ def test_each_family_is_told_for_itself(published: Tables) -> None:
     found = told(both)
     assert [item.family for item in found] == ["toy"] * 4 + ["zoo"] * 4
     assert [item.value for item in found[:4]] == [item.value for item in found[4:]]
+
+
+def noise_of(tables: Tables, difference: float, sets: Any = None) -> pd.DataFrame:
+    """noise.csv in which two seeds differ so much on some sets, by default on all."""
+    tuned = tables["scores"][tables["scores"]["recipe"] == "full"]
+    tuned = tuned if sets is None else tuned[tuned["eval_set"].isin(sets)]
+    again = tuned.assign(seed=tuned["seed"] + 1, score=tuned["score"] + difference)
+    return noise_rows(pd.concat([tuned, again], ignore_index=True))
+
+
+def test_without_seeds_and_near_checkpoints_the_noise_is_unknown(published: Tables) -> None:
+    for item in told(published):
+        assert "noise floor is unknown" in item.sentence
+        assert item.verdict == "supported"
+
+
+def test_a_value_under_the_noise_floor_is_no_finding(published: Tables) -> None:
+    loud = told({**published, "noise": noise_of(published, 0.9)})
+    assert [item.verdict for item in loud] == ["cannot tell"] * 4
+    for item in loud:
+        assert "under the noise floor)" in item.sentence
+        assert "A value under the noise floor is no finding." in item.sentence
+        assert "The noise floor is 0.900: what scores of seeds differ by" in item.sentence
+        assert "The interval holds 0." not in item.sentence
+    assert all(item.low > 0 or item.high < 0 for item in loud)
+
+
+def test_a_value_over_the_noise_floor_stays_a_finding(published: Tables) -> None:
+    quiet = told({**published, "noise": noise_of(published, 0.02)})
+    assert [item.verdict for item in quiet] == ["supported"] * 4
+    # Sets learned in pre-training gain .01, which is less.
+    assert "(under the noise floor)" in quiet[3].sentence
+    assert all("The noise floor is 0.020" in item.sentence for item in quiet)
+
+
+def test_a_contradiction_under_the_noise_floor_is_none(tmp_path: Path) -> None:
+    tables = made(tmp_path, OPPOSITE)
+    found = told({**tables, "noise": noise_of(tables, 0.9)})
+    assert [item.verdict for item in found] == ["cannot tell"] * 4
+
+
+def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:
+    classified = [f"{task}_{place}" for task in ("nli", "paraphrase") for place in ("people",)]
+    found = told({**published, "noise": noise_of(published, 0.9, classified)})
+    # No generation set was tuned at two seeds.
+    assert found[0].verdict == "supported"
+    assert "unknown" in found[0].sentence
+    assert found[3].verdict == "cannot tell"
+    assert "on 2 of the 12 sets only" in found[3].sentence
+
+
+def test_weak_denominators_are_counted_beside_the_ratios(published: Tables) -> None:
+    sentence = told(published)[0].sentence
+    assert "as a ratio of means" in sentence
+    assert sentence.count("% interval") >= 4  # the changes' and the ratios', both ways
+    # Base is at chance on paraphrases and, at first, on NLI: 2 train sets of generation.
+    assert "at chance or below" in sentence
+    assert "at 0" not in sentence
+    changes = published["changes"].copy()
+    chosen = (changes["eval_set"] == "summary_people") & (changes["step"] == 100)
+    changes.loc[chosen, "base_score"] = 0.0
+    chosen = (changes["eval_set"] == "summary_places") & (changes["step"] == 100)
+    changes.loc[chosen, "base_score"] = 0.01
+    sentence = told({**published, "changes": changes})[0].sentence
+    assert (
+        "Weak base scores among the 72: 2 at 0 (in no mean of ratios), 2 below 0.02; ratios over "
+        "these say more about the base than about tuning." in sentence
+    )
+
+
+def test_sound_denominators_need_no_words(published: Tables) -> None:
+    scores = published["scores"].assign(ci_low=0.6)
+    assert "base scores" not in told({**published, "scores": scores})[0].sentence
+
+
+def test_checkpoints_out_of_line_are_named_at_the_head(published: Tables) -> None:
+    table = published["checkpoints"]
+    assert out_of_line(table) == {}
+    broken = table.assign(breaks_curve=["", "yes", "", "", "", "yes"])
+    assert list(out_of_line(broken).values()) == ["toy 100, toy 10000"]
 
 
 def test_a_missing_table_is_refused(published: Tables) -> None:

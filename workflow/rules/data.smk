@@ -62,7 +62,7 @@ rule encode:
     benchmark:
         paths.benchmark("encode", "{dataset}", "{family}", "{format}")
     conda:
-        "../../envs/data.yaml"
+        "../../envs/train.yaml"  # for the models' own classes: context, chat template
     params:
         spec=lambda wildcards: jobs.encode_spec(wildcards.dataset, wildcards.format),
         code=code("data_encode.py"),

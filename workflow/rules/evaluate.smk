@@ -21,8 +21,10 @@ rule serve:
     priority: 20  # a variant that is loaded frees its place soonest
     conda:
         "../../envs/evaluate.yaml"
+    # The file is there at once, empty: Snakemake waits seconds for it, a busy machine may need
+    # longer to start Python, and cells wait for the address in it.
     shell:
-        f"{serve_command} {{wildcards.variant}} {{input.manifest}} {{output}} {{log}}"
+        f": > {{output}}; {serve_command} {{wildcards.variant}} {{input.manifest}} {{output}} {{log}}"
 
 
 rule cell:

@@ -64,9 +64,8 @@ def predict(
     """The model's answer to each prompt, by the request's prediction method.
 
     Scored methods take the best candidate (see `option_scores`), the first of several. `greedy`
-    takes what the model generates, `free` the label that this begins with, if any. An answer that
-    is a label and then ends is found by `free` and `constrained` alike, but greedy steps can
-    miss the likeliest label, and may say none.
+    takes what the model generates, `free` the label that this begins with, if any: it can miss
+    the likeliest label, which `constrained` takes, and may say none.
     """
     if not request.generates:
         scored = option_scores(model, request, prompts, batch_tokens)

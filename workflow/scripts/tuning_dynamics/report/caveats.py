@@ -40,7 +40,7 @@ def base_words(weak: WeakBases) -> str:
     parts = [
         f"{count} {what}"
         for count, what in (
-            (weak.zero, "at 0, left out of the mean of ratios"),
+            (weak.zero, "at 0 (in no mean of ratios)"),
             (weak.near_zero, f"below {RATIO_FLOOR:g}"),
             (weak.at_chance, "at chance or below"),
         )
@@ -49,8 +49,8 @@ def base_words(weak: WeakBases) -> str:
     if not parts:
         return ""
     return (
-        f" Of the {weak.cells} base scores {' and '.join(parts)}: ratios over these say more about "
-        "the base than about tuning."
+        f" Weak base scores among the {weak.cells}: {', '.join(parts)}; ratios over these say more "
+        "about the base than about tuning."
     )
 
 

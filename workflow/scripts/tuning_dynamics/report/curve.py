@@ -24,8 +24,8 @@ from tuning_dynamics.stats.curve import TOLERANCE
 def text_loss_by_checkpoint(checkpoints: pd.DataFrame, *, family: str) -> Figure:
     """Loss on a fixed text by checkpoint, from checkpoints.csv.
 
-    Checkpoints that do not fit the curve are crossed and the line passes them by; between two
-    neighbours with a hole of the published series the line is dotted and the hole named.
+    Checkpoints that do not fit the curve are crossed and the line passes them by. Between two
+    neighbours with a hole of the published series the ground is grey and the hole named.
     """
     own = checkpoints[checkpoints["family"] == family].sort_values(["tokens", "step"])
     with style():
@@ -45,8 +45,7 @@ def text_loss_by_checkpoint(checkpoints: pd.DataFrame, *, family: str) -> Figure
         broken = (own["breaks_curve"] == "yes").to_numpy()
         losses = own["text_loss"].to_numpy(dtype=float)
         places = np.asarray(axis.places)
-        _curve(ax, own[~broken], axis)
-        ax.plot(places[~broken], losses[~broken], "o", color=COLOURS[0], label="fits the curve")
+        ax.plot(places[~broken], losses[~broken], "o-", color=COLOURS[0], label="fits the curve")
         if broken.any():
             ax.plot(
                 places[broken],
@@ -62,12 +61,6 @@ def text_loss_by_checkpoint(checkpoints: pd.DataFrame, *, family: str) -> Figure
         draw_token_axis(ax, axis)
         legend_above(figure, [ax])
     return figure
-
-
-def _curve(ax: Axes, sound: pd.DataFrame, axis: TokenAxis) -> None:
-    """Lines between neighbours."""
-    places = [axis.place(int(step)) for step in sound["step"]]
-    ax.plot(places, sound["text_loss"].to_numpy(dtype=float), "-", color=COLOURS[0], alpha=0.6)
 
 
 def _holes(ax: Axes, own: pd.DataFrame, axis: TokenAxis) -> None:
