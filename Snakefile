@@ -11,7 +11,7 @@ min_version("9.0")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import EVALUATION, Shown, begin, keep_provenance, lock, serving
+from tuning_dynamics.study.begin import EVALUATION, Shown, begin, keep_provenance, serving, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -38,7 +38,7 @@ wildcard_constraints:
 
 
 onstart:
-    lock(paths.root)
+    start(jobs)
 
 
 include: "workflow/rules/data.smk"

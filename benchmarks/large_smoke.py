@@ -41,7 +41,7 @@ MINIATURE = {
     "num_attention_heads": 4,
     "max_position_embeddings": 512,
 }
-WORDS = "river house baker morning letter garden window market road stone winter song".split()
+WORDS = ("river", "house", "baker", "morning", "letter", "garden", "window", "market", "road")
 
 
 def write_checkpoint(folder: Path, tokenizer: Path, size: dict[str, int]) -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from repository import Repository
 
-TABLES = ("scores", "changes", "transfer", "groups", "group_changes", "sensitivity", "cost")
+TABLES = (
+    *("scores", "changes", "transfer", "groups", "group_changes", "sensitivity", "noise"),
+    *("checkpoints", "datasets", "cost"),
+)
 
 
 def table(repository: Repository, name: str, study: str = "smoke") -> list[dict[str, str]]:

@@ -250,3 +250,18 @@ def test_a_config_without_a_context_is_told(tmp_path: Path) -> None:
             tokens=str(tmp_path / "t.arrow"),
             counts=str(tmp_path / "t.json"),
         )
+
+
+def test_a_checkpoints_own_template_lays_dialogues_out(tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+    template += "{% if add_generation_prompt %}assistant: {% endif %}"
+    items = freeze(tmp_path, talks(2))
+    save_checkpoint(tmp_path / "checkpoint")
+    with pytest.raises(StudyError, match="no chat template"):
+        encode(tmp_path, items, dialogue="chat_template")
+    (tmp_path / "checkpoint" / "chat_template.jinja").write_text(template)
+    tokens = StoredTokens(encode(tmp_path, items, dialogue="chat_template"))[1]
+    assert tiny_encoder().decode(tokens.ids) == "user: no 1\nassistant: yes\n"
+    # The space that the template writes is part of the answer's first token.
+    ((start, end),) = tokens.counted
+    assert tiny_encoder().decode(tokens.ids[start:end]) == " yes\n"

@@ -74,7 +74,7 @@ def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
     found = told(made(tmp_path, truth))
     assert [item.verdict for item in found] == ["cannot tell"] * 4
     reasons = [item.sentence for item in found]
-    assert "independent pairs" in reasons[0]
+    assert "4 independent pairs of train set and evaluation set" in reasons[0]
     assert "two formats" in reasons[1]
     assert "2 independent pairs of train set and evaluation set" in reasons[2]
     assert all(np.isnan(item.low) for item in found)

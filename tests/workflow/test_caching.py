@@ -15,6 +15,7 @@ FROM_CELLS = Counter(
         "scores": 1,
         "changes": 1,
         "sensitivity": 1,
+        "noise": 1,
         "transfer": 1,
         "groups": 1,
         "cost": 1,
@@ -86,7 +87,7 @@ def test_an_added_dataset_runs_its_own_cells(copied: Repository) -> None:
         "eval_sets: [nli_people, nli_places, facts_qa, summary_people]\n    shots",
         "eval_sets: [nli_people, nli_places, facts_qa, summary_people, nli_again]\n    shots",
     )
-    own = Counter({"freeze": 1, "check": 1, "serve": 3, "cell": 3, "merged_config": 1})
+    own = Counter(freeze=1, check=1, serve=3, cell=3, merged_config=1, datasets=1)
     assert copied.planned() == own + FROM_CELLS
 
 

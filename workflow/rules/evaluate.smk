@@ -12,7 +12,9 @@ rule serve:
         manifest=lambda wildcards: paths.manifest(jobs.variant(wildcards.variant)),
         weights=lambda wildcards: ancient(jobs.tuned_weights(wildcards.variant)),
     output:
-        service(paths.variant_file("{variant}", "server.json")),
+        # update: the file, empty before a server has started, is not removed when one starts, so
+        # that Snakemake doesn't wait for it; a variant's jobs may be in line behind another's.
+        service(update(paths.variant_file("{variant}", "server.json"))),
     log:
         paths.log("serve", "{variant}"),
     # No benchmark: a service is ended by a signal, and Snakemake then writes none. The server
@@ -21,10 +23,8 @@ rule serve:
     priority: 20  # a variant that is loaded frees its place soonest
     conda:
         "../../envs/evaluate.yaml"
-    # The file is there at once, empty: Snakemake waits seconds for it, a busy machine may need
-    # longer to start Python, and cells wait for the address in it.
     shell:
-        f": > {{output}}; {serve_command} {{wildcards.variant}} {{input.manifest}} {{output}} {{log}}"
+        f"{serve_command} {{wildcards.variant}} {{input.manifest}} {{output}} {{log}}"
 
 
 rule cell:

@@ -27,10 +27,10 @@ class Encoder:
         encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [one.ids for one in encoded]
 
-    def all_ids_and_starts(self, texts: list[str]) -> list[tuple[list[int], list[int]]]:
-        """Ids of each text alone, and the character at which each of them begins."""
+    def all_ids_and_places(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Ids of each text alone, and the characters [start, end) that each of them stands for."""
         encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
-        return [(one.ids, [start for start, _ in one.offsets]) for one in encoded]
+        return [(one.ids, one.offsets) for one in encoded]
 
     def prompt(self, text: str) -> list[int]:
         """Ids of a prompt, with what the tokenizer puts at the beginning of a text."""

@@ -1,8 +1,9 @@
 """From items to training sequences: token ids, and which of them the loss counts."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.fit import cut_longest
@@ -92,7 +93,7 @@ def dialogues(
     """Items as dialogues, laid out as segments of text; what is too long loses its end."""
     laid_out = [layout(item.messages) for item in items]
     texts = [segment.text for segments in laid_out for segment in segments]
-    encoded = iter(encoder.all_ids_and_starts(texts))
+    encoded = iter(encoder.all_ids_and_places(texts))
     return [
         _dialogue(item.item, [(s, *next(encoded)) for s in segments], encoder, max_length)
         for item, segments in zip(items, laid_out, strict=True)
@@ -101,19 +102,22 @@ def dialogues(
 
 def _dialogue(
     item: str,
-    segments: list[tuple[Segment, list[int], list[int]]],
+    segments: list[tuple[Segment, list[int], list[tuple[int, int]]]],
     encoder: Encoder,
     max_length: int,
 ) -> Tokens:
-    """One dialogue's segments, each with its ids and where they begin, put together."""
+    """One dialogue's segments, each with its ids and their characters, put together."""
     beginning = list(encoder.beginning)
     # A template may write the beginning itself; there must not be two.
     written = segments[0][1][: len(beginning)] == beginning
     ids: list[int] = [] if written else beginning
     counted: list[tuple[int, int]] = []
-    for segment, segment_ids, starts in segments:
+    for segment, segment_ids, places in segments:
         for start, end in segment.counted:
-            first, last = bisect_left(starts, start), bisect_left(starts, end)
+            # A token counts with the first character that does: the space before an answer is
+            # one with it, though a chat template may write it before the answer begins.
+            first = bisect_right(places, start, key=itemgetter(1))
+            last = bisect_left(places, end, key=itemgetter(0))
             counted.append((len(ids) + first, len(ids) + last + segment.ends))
         ids += segment_ids + ([encoder.eos] if segment.ends else [])
     return _cut(item, ids, counted, max_length + 1)

@@ -20,7 +20,15 @@ from tuning_dynamics.stats.groups import (
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import ALL, transferred
-from tuning_dynamics.stats.units import MIN_UNITS, NOTHING, Drawing, Estimate, estimate, mean_of
+from tuning_dynamics.stats.units import (
+    MIN_UNITS,
+    NOTHING,
+    Drawing,
+    Estimate,
+    estimate,
+    mean_of,
+    pair_units,
+)
 from tuning_dynamics.study.errors import StudyError
 
 Verdict = Literal["supported", "contradicted", "cannot tell"]
@@ -153,18 +161,25 @@ def _direction(
     tables: Mapping[str, pd.DataFrame], settings: _Settings, train_kind: str, eval_kind: str
 ) -> _Direction | None:
     """None where nothing of the two kinds was evaluated."""
-    change = _transfer(tables["transfer"], train_kind, eval_kind, "mean_change")
-    if change is None:
-        return None
     cells = transferred(tables["changes"], settings.train_kinds, recipe=settings.recipe)
     cells = cells[(cells["train_kind"] == train_kind) & (cells["kind"] == eval_kind)]
+    rows = tables["transfer"]
+    rows = rows[
+        (rows["checkpoint"] == ALL)
+        & (rows["train_kind"] == train_kind)
+        & (rows["eval_kind"] == eval_kind)
+    ]
+    units = len(set(pair_units(cells)))
+    change = _transfer(rows, "mean_change", units)
+    if change is None:
+        return None
     noise = _noise(tables, settings, cells["eval_set"])
     words = [_number(change, settings, noise.floor)]
     for statistic, name in (
         ("ratio_of_means", "as a ratio of means"),
         ("mean_ratio", "as a mean of ratios"),
     ):
-        found = _transfer(tables["transfer"], train_kind, eval_kind, statistic)
+        found = _transfer(rows, statistic, units)
         if found is not None and not np.isnan(found.value):
             interval = percent_interval(found.low, found.high, settings.drawing.level)
             words.append(f"{percent(found.value)} ({interval}) {name}")
@@ -264,9 +279,9 @@ def _finding(
 def _reason(found: Estimate, told: bool, verdict: Verdict) -> str:
     """Why there is no verdict; nothing where there is one."""
     if found.thin:
+        pairs = "1 independent pair" if found.units == 1 else f"{found.units} independent pairs"
         return (
-            f" No interval: {found.units} independent pairs of train set and evaluation set "
-            f"where {MIN_UNITS} are needed."
+            f" No interval: {pairs} of train set and evaluation set where {MIN_UNITS} are needed."
         )
     if not told:
         return " The interval holds 0."
@@ -286,21 +301,12 @@ def _number(found: Estimate, settings: _Settings, floor: Floor) -> str:
     return f"{signed(found.value)} ({interval}; {cells}{noise})"
 
 
-def _transfer(
-    transfer: pd.DataFrame, train_kind: str, eval_kind: str, statistic: str
-) -> Estimate | None:
-    """The pooled row, or None where there is none."""
-    rows = transfer[
-        (transfer["checkpoint"] == ALL)
-        & (transfer["train_kind"] == train_kind)
-        & (transfer["eval_kind"] == eval_kind)
-        & (transfer["statistic"] == statistic)
-    ]
+def _transfer(transfer: pd.DataFrame, statistic: str, units: int) -> Estimate | None:
+    """The row of a statistic, which `units` independent pairs made; None where there is none."""
+    rows = transfer[transfer["statistic"] == statistic]
     if rows.empty:
         return None
     row = rows.iloc[0]
-    # The table holds no number of units; an empty interval says that they were too few.
-    units = 0 if np.isnan(row["low"]) else MIN_UNITS
     return Estimate(
         float(row["value"]), float(row["low"]), float(row["high"]), int(row["cells"]), units
     )

@@ -37,7 +37,7 @@ def begin(
     try:
         jobs = Jobs(load_study(config, Path(root), file), file)
         jobs.check_files()
-        jobs.leave_placeholders()
+        jobs.leave_placeholders(everywhere=False)
         forget_killed_servers(Path(".snakemake", "incomplete"))
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
@@ -127,6 +127,12 @@ def forget_killed_servers(marks: Path) -> None:
                 continue  # no mark of Snakemake's
             if marked.endswith(b"/server.json"):
                 mark.unlink()
+
+
+def start(jobs: Jobs) -> None:
+    """What a run does once it is planned, and a dry run does not: StudyError as `lock`."""
+    lock(jobs.paths.root)
+    jobs.leave_placeholders(everywhere=True)
 
 
 def lock(study_root: str) -> None:

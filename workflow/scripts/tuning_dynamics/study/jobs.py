@@ -562,14 +562,19 @@ class Jobs:
         chosen = [row["items"] for row in used if row["kind"] == "multiple_choice"]
         return sorted({*(row["manifest"] for row in used), *chosen})
 
-    def leave_placeholders(self) -> None:
+    def leave_placeholders(self, *, everywhere: bool) -> None:
         """Have an empty file where a variant's server writes its address, if there is none.
 
         Snakemake removes that file when a server ends. Where it is missing when jobs are
-        planned, one cell that is wanted would have all cells of its variant made again.
+        planned, one cell that is wanted would have all cells of its variant made again; so it is
+        made for variants that have cells. Where it is missing when a variant's jobs start, they
+        are given seconds for it to appear, and a server in line behind other cells would not
+        have started yet; so a run makes it `everywhere`.
         """
         for variant in self.grid.variants:
             folder = Path(self.paths.variant_file(variant_key(variant), "cells")).parent
+            if everywhere:
+                folder.mkdir(parents=True, exist_ok=True)
             if folder.is_dir():
                 (folder / "server.json").touch()
 

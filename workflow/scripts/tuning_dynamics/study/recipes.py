@@ -73,7 +73,12 @@ class Optim(Strict):
     """Largest norm of the gradient."""
 
     def rate(self, train_set: str) -> float:
-        """The peak rate for a train set; KeyError without one (validated at load)."""
+        """The peak rate for a train set; KeyError without one (validated at load).
+
+        ValueError where it is still to be chosen: see `rates.with_rate`.
+        """
+        if isinstance(self.lr, RateSelection):
+            raise ValueError("the learning rate is not chosen yet")
         if isinstance(self.lr, dict):
             return self.lr[train_set] if train_set in self.lr else self.lr["default"]
         return self.lr
