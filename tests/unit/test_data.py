@@ -199,3 +199,21 @@ def test_a_join_does_not_depend_on_the_order_of_its_keys(tmp_path: Path) -> None
         )
         (row,) = read_split("x", dataset, "evaluation", None, {}) or []
         assert row["passage"] == "part 1 part 3"
+
+
+def test_a_row_with_its_right_option_twice_is_left_out_where_repeats_are(tmp_path: Path) -> None:
+    found = [{"q": f"which {n} ?", "o": ["a", "b" if n else "a"], "k": "0"} for n in range(4)]
+    choice = {"fields": {"question": "q"}, "options": "o", "gold": {"field": "k"}}
+    changes: dict[str, Any] = {"kind": "multiple_choice"}
+    with pytest.raises(StudyError, match="same option twice"):
+        freeze(tmp_path, found[1:2], found, dataset=choice, **changes)
+    dropped = {**choice, "duplicates": "drop"}
+    path = freeze(tmp_path, found[1:2], found, dataset=dropped, **changes)
+    assert len(read_items(path, "evaluation")) == 3
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["left_out"]["evaluation: right option twice"] == 1
+
+
+def test_a_path_through_a_field_that_is_not_there_is_told() -> None:
+    with pytest.raises(StudyError, match="a row lacks a field"):
+        look_up({"a": 1}, "answer{letter}", "x.yaml")

@@ -1,12 +1,13 @@
 """Training examples: what the loss counts, what is cut, and how they lie on disk."""
 
+import json
 from pathlib import Path
 
 import pytest
-from tiny import pair, tiny_encoder
+from tiny import pair, save_checkpoint, tiny_encoder
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.encode import Encoder, tokenizer_digest
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import dialogue as tulu
 from tuning_dynamics.data.sequences import Tokens, completions, dialogues
@@ -14,6 +15,7 @@ from tuning_dynamics.data.tokens import StoredTokens, write_tokens
 from tuning_dynamics.engine.loop import IGNORED
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.tune.examples import Example, StoredExamples, example_of, hold_out
+from tuning_dynamics.tune.stages import TrainSets, require_tokenizer
 
 TEMPLATE = "### Input_1: {a}\n### Input_2: {b}\n### Inference:"
 
@@ -126,7 +128,7 @@ def test_answers_are_encoded_within_their_text() -> None:
 
 def stored(path: Path, count: int = 20) -> Path:
     answers = [talk(("user", f"no {n}"), ("assistant", "yes"), item=f"i{n}") for n in range(count)]
-    write_tokens(path, dialogues(answers, tulu, tiny_encoder(), 256))
+    write_tokens(path, dialogues(answers, tulu, tiny_encoder(), 256), "x")
     return path
 
 
@@ -135,8 +137,9 @@ def test_sequences_survive_their_file(tmp_path: Path) -> None:
         Tokens("a", [1, 2, 70000], [(1, 3)], False),
         Tokens("b", [4, 5, 6, 7], [(1, 2), (3, 4)], True),
     ]
-    write_tokens(tmp_path / "t.arrow", iter(written))
+    write_tokens(tmp_path / "t.arrow", iter(written), "digest")
     read = StoredTokens(tmp_path / "t.arrow")
+    assert read.tokenizer == "digest"
     assert [read[k] for k in range(len(read))] == written
     assert read.items == ["a", "b"]
 
@@ -163,7 +166,7 @@ def test_held_out_examples_are_apart_and_follow_the_seed(tmp_path: Path) -> None
 def test_what_is_held_out_does_not_depend_on_the_order(tmp_path: Path) -> None:
     path = stored(tmp_path / "t.arrow")
     tokens = StoredTokens(path)
-    write_tokens(tmp_path / "r.arrow", [tokens[k] for k in reversed(range(len(tokens)))])
+    write_tokens(tmp_path / "r.arrow", [tokens[k] for k in reversed(range(len(tokens)))], "x")
     one, other = (hold_out(file, 0.3, 0)[1] for file in (path, tmp_path / "r.arrow"))
     assert {tuple(one[k].ids) for k in range(6)} == {tuple(other[k].ids) for k in range(6)}
 
@@ -171,3 +174,16 @@ def test_what_is_held_out_does_not_depend_on_the_order(tmp_path: Path) -> None:
 def test_a_set_of_one_has_nothing_to_hold_out(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="too few examples"):
         hold_out(stored(tmp_path / "t.arrow", 1), 0.1, 0)
+
+
+def test_a_set_encoded_by_another_tokenizer_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "own")
+    digest = tokenizer_digest(tmp_path / "own")
+    described = json.loads((tmp_path / "own/tokenizer.json").read_text(encoding="utf-8"))
+    (tmp_path / "own/tokenizer.json").write_text(json.dumps({**described, "padding": None}))
+    assert tokenizer_digest(tmp_path / "own") == digest
+    write_tokens(tmp_path / "t.arrow", [], digest)
+    require_tokenizer(TrainSets([tmp_path / "t.arrow"], {}), tmp_path / "own")
+    write_tokens(tmp_path / "t.arrow", [], "another")
+    with pytest.raises(StudyError, match="not the one that the train set was encoded with"):
+        require_tokenizer(TrainSets([tmp_path / "t.arrow"], {}), tmp_path / "own")

@@ -1,5 +1,6 @@
 """Text to token ids and back, by the tokenizer in a checkpoint's folder."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,15 @@ def load_encoder(folder: str | Path) -> Encoder:
     eos = _eos(folder)
     around: list[int] = tokenizer.encode("").ids
     return Encoder(tokenizer, tuple(token for token in around if token != eos), eos)
+
+
+def tokenizer_digest(folder: Path) -> str:
+    """SHA-256 of what a folder's tokenizer does to text: two files that differ only in their
+    layout, their version, or in padding and truncation have the same."""
+    described = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    kept = {k: v for k, v in described.items() if k not in ("version", "truncation", "padding")}
+    text = json.dumps([kept, _eos(folder)], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def _eos(folder: Path) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.data.chat import chat_layout
-from tuning_dynamics.data.encode import load_encoder
+from tuning_dynamics.data.encode import load_encoder, tokenizer_digest
 from tuning_dynamics.data.frozen import read_in_batches
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import dialogue as tulu_layout
@@ -43,7 +43,7 @@ def encode_set(
     longest = min(max_length, context_of(folder))
     encode = _encoding(folder, template, dialogue, longest)
     counted = Counts(name, longest)
-    write_tokens(tokens, _sequences(frozen, encode, counted))
+    write_tokens(tokens, _sequences(frozen, encode, counted), tokenizer_digest(folder))
     write_json(counts, vars(counted))
 
 

@@ -73,8 +73,8 @@ def _all_items(screen: Screen, rows: Rows | None, role: str) -> list[Item]:
     if rows is None:
         return []
     kept = [(n, row) for n, row in enumerate(rows, start=1) if not screen.dropped(row, role)]
-    items = [screen.item(row, number, role) for number, row in kept]
-    items = [item for item in items if not screen.repeated(item, role)]
+    found = [screen.fitting(row, number, role) for number, row in kept]
+    items = [item for item in found if item is not None and not screen.repeated(item, role)]
     screen.require_some(len(items), role)
     screen.require_labels(items, role)
     return items

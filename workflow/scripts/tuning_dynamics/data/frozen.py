@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuning_dynamics.data.items import _SCHEMA, Item, _item
+from tuning_dynamics.data.items import SCHEMA, Item, item_of
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import whole_file
 
@@ -19,9 +19,9 @@ GROUP = 1000
 def write_in_groups(path: str | Path, items: Iterable[Item]) -> None:
     """Write items in the order given, a row group at a time, whole or not at all."""
     remaining = iter(items)
-    with whole_file(path) as temporary, pq.ParquetWriter(temporary, _SCHEMA) as writer:
+    with whole_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
         while group := list(islice(remaining, GROUP)):
-            writer.write_table(pa.Table.from_pylist([_row(item) for item in group], _SCHEMA))
+            writer.write_table(pa.Table.from_pylist([_row(item) for item in group], SCHEMA))
 
 
 def _row(item: Item) -> dict[str, object]:
@@ -43,7 +43,7 @@ def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[It
             for batch in file.iter_batches(batch_size=size):
                 rows = [row for row in batch.to_pylist() if row["split"] == split]
                 if rows:
-                    yield [_item(row) for row in rows]
+                    yield [item_of(row) for row in rows]
     except (OSError, pa.ArrowInvalid) as error:
         raise StudyError(
             f"frozen items cannot be read ({error})",

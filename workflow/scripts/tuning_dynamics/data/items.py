@@ -14,7 +14,8 @@ from tuning_dynamics.study.files import whole_file
 #: A training row, an evaluated item, or a demonstration (never an evaluated item).
 SPLITS = ("train", "evaluation", "demonstration")
 
-_SCHEMA = pa.schema(
+#: The parquet file's columns; fields and messages are JSON.
+SCHEMA = pa.schema(
     [
         ("item", pa.string()),
         ("split", pa.string()),
@@ -60,7 +61,7 @@ def write_items(path: str | Path, items: list[Item]) -> None:
         for item in items
     ]
     with whole_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), temporary)
+        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
 
 
 def read_items(path: str | Path, split: str) -> list[Item]:
@@ -73,10 +74,11 @@ def read_items(path: str | Path, split: str) -> list[Item]:
             file=path,
             fix="delete the file and run the same command again",
         ) from None
-    return [_item(row) for row in table.to_pylist()]
+    return [item_of(row) for row in table.to_pylist()]
 
 
-def _item(row: dict[str, Any]) -> Item:
+def item_of(row: dict[str, Any]) -> Item:
+    """The item of a row of the parquet file."""
     return Item(
         **{**row, "fields": json.loads(row["fields"]), "messages": json.loads(row["messages"])}
     )

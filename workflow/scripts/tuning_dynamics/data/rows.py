@@ -14,6 +14,11 @@ from tuning_dynamics.study.datasets import Dataset, Gold, Kind
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import text_digest
 
+
+class AmbiguousRowError(StudyError):
+    """A multiple-choice row whose right option is a wrong one too."""
+
+
 #: What hubs write where a gold label is withheld.
 NO_LABEL = ("-1", "-1.0", "None", "")
 ROLES = ("system", "user", "assistant")
@@ -277,11 +282,12 @@ def _position(gold: Gold, value: Any, raw: _Raw, options: list[str]) -> int:
 def _refuse_second_right(raw: _Raw, options: list[str], right: int) -> None:
     # Answers are compared as texts: a wrong option that is there twice stays wrong.
     if options.count(options[right]) > 1:
-        raise raw.refusal(
-            "has the same option twice, once as the right one",
-            "options",
-            options,
-            "mend the row, or `drop` it",
+        raise AmbiguousRowError(
+            f"{raw.where} has the same option twice, once as the right one",
+            file=raw.file,
+            key="options",
+            value=options,
+            fix="mend the row, or set `duplicates: drop` to leave such rows out and count them",
         )
 
 

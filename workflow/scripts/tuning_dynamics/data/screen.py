@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from tuning_dynamics.data.items import Item
-from tuning_dynamics.data.rows import to_item
+from tuning_dynamics.data.rows import AmbiguousRowError, to_item
 from tuning_dynamics.data.sources import Row, look_up
 from tuning_dynamics.study.datasets import Dataset, Kind
 from tuning_dynamics.study.errors import StudyError
@@ -41,6 +41,17 @@ class Screen:
                 fix="mend the row, or list a value of it under `drop`",
             ) from None
         return item
+
+    def fitting(self, row: Row, number: int, role: str) -> Item | None:
+        """A row's item; None, counted, for one whose right option is a wrong one too where
+        repeats are left out."""
+        try:
+            return self.item(row, number, role)
+        except AmbiguousRowError:
+            if self.dataset.duplicates == "refuse":
+                raise
+            self.left_out[f"{role}: right option twice"] += 1
+            return None
 
     def dropped(self, row: Row, role: str) -> bool:
         """Whether the dataset's key `drop` leaves a row out."""

@@ -291,9 +291,7 @@ def look_up(row: Row, path: str, file: str | Path) -> Any:
     StudyError names the fields there are.
     """
     value: Any = row
-    if "{" in path:
-        path = path.format_map(row)
-    for step in path.split("."):
+    for step in _filled(path, row, file).split("."):
         if isinstance(value, dict) and step in value:
             value = value[step]
         elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
@@ -301,11 +299,23 @@ def look_up(row: Row, path: str, file: str | Path) -> Any:
         elif isinstance(value, list) and all(isinstance(v, dict) and step in v for v in value):
             value = [v[step] for v in value]
         else:
-            raise StudyError(
-                "a row lacks a field",
-                file=file,
-                key=path,
-                value=list(row),
-                fix="use one of the row's fields",
-            )
+            raise _lacking(path, row, file)
     return value
+
+
+def _filled(path: str, row: Row, file: str | Path) -> str:
+    """A path with the values that its {field}s stand for."""
+    try:
+        return path.format_map(row) if "{" in path else path
+    except KeyError:
+        raise _lacking(path, row, file) from None
+
+
+def _lacking(path: str, row: Row, file: str | Path) -> StudyError:
+    return StudyError(
+        "a row lacks a field",
+        file=file,
+        key=path,
+        value=list(row),
+        fix="use one of the row's fields",
+    )

@@ -14,6 +14,9 @@ from tuning_dynamics.study.files import whole_file
 #: Sequences of a record batch.
 BATCH = 1000
 
+#: Key of the file's metadata that holds the tokenizer's digest.
+_TOKENIZER = b"tuning_dynamics.tokenizer"
+
 _SCHEMA = pa.schema(
     [
         ("item", pa.string()),
@@ -24,10 +27,14 @@ _SCHEMA = pa.schema(
 )
 
 
-def write_tokens(path: str | Path, sequences: Iterable[Tokens]) -> None:
-    """Write sequences in the order given, a batch at a time, whole or not at all."""
+def write_tokens(path: str | Path, sequences: Iterable[Tokens], tokenizer: str) -> None:
+    """Write sequences in the order given, a batch at a time, whole or not at all.
+
+    `tokenizer` is the digest of the tokenizer that made them.
+    """
     remaining = iter(sequences)
-    with whole_file(path) as temporary, pa.ipc.new_file(str(temporary), _SCHEMA) as writer:
+    schema = _SCHEMA.with_metadata({_TOKENIZER: tokenizer})
+    with whole_file(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
         while batch := list(islice(remaining, BATCH)):
             columns = [
                 [tokens.item for tokens in batch],
@@ -36,7 +43,7 @@ def write_tokens(path: str | Path, sequences: Iterable[Tokens]) -> None:
                 [tokens.truncated for tokens in batch],
             ]
             arrays = [pa.array(c, t) for c, t in zip(columns, _SCHEMA.types, strict=True)]
-            writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
 class StoredTokens:
@@ -74,3 +81,8 @@ class StoredTokens:
         """The item of each sequence."""
         names: list[str] = self._table.column("item").to_pylist()
         return names
+
+    @property
+    def tokenizer(self) -> str:
+        """Digest of the tokenizer that made them."""
+        return str((self._table.schema.metadata or {}).get(_TOKENIZER, b"").decode())

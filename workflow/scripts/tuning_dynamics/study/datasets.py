@@ -199,7 +199,7 @@ class Dataset(Strict):
     verbatim: bool = False
     """True: white space within texts stays as it is; else each run of it becomes one space."""
     optional: list[Name] = []
-    """Template fields that may be empty."""
+    """Template fields that may be empty; `messages`: turns may be."""
     fields: dict[Name, str] = {}
     """Template field -> row field (dots descend, lists of texts are joined by a space)."""
     gold: Gold | None = None

@@ -27,6 +27,7 @@ from tuning_dynamics.tune.stages import (
     merged,
     paths_in,
     prepare,
+    require_tokenizer,
     totals,
     train,
     with_trainable,
@@ -52,6 +53,7 @@ def try_rate(
     """
     device = prepare_device(execution.device)
     start = find_weights(checkpoint)
+    require_tokenizer(sets, start.folder)
     model: Any = load_model(start.folder, start.adapter, device)
     identity = {**identity_of(recipe, sets, checkpoint, seed, code), "heldout": heldout}
     run = Run(key, seed, execution, device, scratch(output) / output.stem, identity)

@@ -7,7 +7,10 @@ from typing import Any
 
 import torch
 
+from tuning_dynamics.data.encode import tokenizer_digest
+from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.loop import Schedule, Scratch, Settings, Training, resume
+from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import file_digest, read_json
 from tuning_dynamics.study.identity import canonical
@@ -48,6 +51,23 @@ class Run:
     def train_set(self) -> str:
         """The variant's train set, by which a recipe may choose its rate."""
         return self.key.split("/")[3]
+
+
+def require_tokenizer(sets: TrainSets, folder: Path) -> None:
+    """StudyError unless the sets were encoded with the tokenizer of a checkpoint's folder.
+
+    They are encoded once for a family; a revision with another tokenizer would read other words.
+    """
+    own = tokenizer_digest(folder)
+    for path in sets.files:
+        if StoredTokens(path).tokenizer != own:
+            raise StudyError(
+                "the checkpoint's tokenizer is not the one that the train set was encoded with",
+                file=folder / "tokenizer.json",
+                value=str(path),
+                fix="leave this checkpoint out, or give it a family of its own: the checkpoints "
+                "of a family share a tokenizer",
+            )
 
 
 def identity_of(

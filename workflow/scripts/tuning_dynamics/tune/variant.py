@@ -24,6 +24,7 @@ from tuning_dynamics.tune.stages import (
     merged,
     paths_in,
     prepare,
+    require_tokenizer,
     totals,
     train,
     with_trainable,
@@ -65,6 +66,7 @@ def tune_variant(
     """
     device = prepare_device(execution.device)
     start = find_weights(files.checkpoint)
+    require_tokenizer(sets, start.folder)
     model: Any = load_model(start.folder, start.adapter, device)
     identity = identity_of(recipe, sets, files.checkpoint, seed, code)
     run = Run(key, seed, execution, device, files.scratch, identity)
