@@ -1,0 +1,84 @@
+"""Loading weights: pickles need an opt-in, code of a repository is never run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import save_checkpoint, tiny_model
+
+from tuning_dynamics.checkpoints.load import load_model
+from tuning_dynamics.checkpoints.verify import verify
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import read_json
+from tuning_dynamics.study.identity import canonical
+
+CPU = torch.device("cpu")
+
+
+def pickled(folder: Path, content: Any = None) -> Path:
+    """A tiny checkpoint whose weights are a pickle."""
+    save_checkpoint(folder)
+    (folder / "model.safetensors").unlink()
+    state = tiny_model().state_dict() if content is None else content
+    torch.save(state, folder / "pytorch_model.bin")
+    return folder
+
+
+def test_pickles_are_read_where_they_are_allowed_only(tmp_path: Path) -> None:
+    folder = pickled(tmp_path / "x")
+    with pytest.raises(StudyError, match="no safetensors weights"):
+        load_model(folder, None, CPU)
+    loaded = load_model(folder, None, CPU, pickled=True)
+    for name, value in tiny_model().state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
+class Attack:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return (Path.touch, (Path("pickle_was_run"),))
+
+
+def test_a_pickle_that_runs_code_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = pickled(tmp_path / "x", {"weights": Attack()})
+    with pytest.raises(StudyError, match="the weights cannot be loaded"):
+        load_model(folder, None, CPU, pickled=True)
+    assert not (tmp_path / "pickle_was_run").exists()
+
+
+def test_a_model_that_needs_its_own_code_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "x")
+    path = tmp_path / "x" / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    mapped = {"AutoModelForCausalLM": "modeling_x.X", "AutoConfig": "modeling_x.C"}
+    path.write_text(json.dumps({**config, "model_type": "new_kind", "auto_map": mapped}))
+    (tmp_path / "x" / "modeling_x.py").write_text("raise RuntimeError('run')\n")
+    with pytest.raises(StudyError, match="code from its repository"):
+        load_model(tmp_path / "x", None, CPU)
+
+
+def test_pickles_become_safetensors_beside_the_manifest(tmp_path: Path) -> None:
+    folder = pickled(tmp_path / "cache")
+    record = {"folder": str(folder), "repo": "a/b", "revision": "main", "commit": "c" * 40}
+    (tmp_path / "download.json").write_text(json.dumps(record), encoding="utf-8")
+    spec = {"source": "hub", "repositories": {"7": "a/b"}, "tokens_per_step": 2, "pickles": True}
+    verify(
+        "x",
+        canonical(spec),
+        7,
+        downloaded=str(tmp_path / "download.json"),
+        config={"execution": {"device": "cpu"}},
+        manifest=str(tmp_path / "out" / "manifest.json"),
+    )
+    manifest = read_json(tmp_path / "out" / "manifest.json")
+    assert manifest["folder"] == str(tmp_path / "out" / "safetensors")
+    assert set(manifest["digests"]) == {"model.safetensors"}
+    assert manifest["tokens"] == 14
+    assert load_model(Path(manifest["folder"]), None, CPU) is not None
+    assert (tmp_path / "out" / "safetensors" / "tokenizer.json").is_file()
