@@ -30,12 +30,14 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class Ran:
-    """The study's repository and hub, what the first runs said, and what they asked of the hub."""
+    """The study's repository and hub, what the faulty run said, and which files that run and the
+    mended one fetched."""
 
     repository: Repository
     hub: Hub
     faulty: str
     downloads: list[str]
+    downloads_again: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         downloads = hub.downloads()
         mend(repository)
         repository.succeed()
-        yield Ran(repository, hub, done.stdout, downloads)
+        again = hub.downloads()[len(downloads) :]
+        yield Ran(repository, hub, done.stdout, downloads, again)
 
 
 def mend(repository: Repository) -> None:
@@ -88,7 +91,8 @@ def test_a_planted_fault_is_caught_and_named(ran: Ran, place: tuple[str, int], s
 def test_faults_harm_nothing_else(ran: Ran) -> None:
     failed = set(re.findall(r"Error in rule (\w+):", ran.faulty))
     assert failed == {"download", "verify"}
-    # What was made in the faulty run was not made again, and the mended run made all the rest.
+    # What was fetched in the faulty run was not fetched again, and the mended run made the rest.
+    assert not [path for path in ran.downloads_again if path.endswith(".safetensors")]
     cells = {(row["family"], row["step"]) for row in scores(ran)}
     assert {("hub_olmo", "0"), ("hub_olmo", "20"), ("hub_neox", "20")} <= cells
 
@@ -132,6 +136,18 @@ def test_no_secret_is_in_any_file(ran: Ran) -> None:
     written = [ran.repository.folder / name for name in ("results", ".snakemake")]
     for path in (path for folder in written for path in folder.rglob("*") if path.is_file()):
         assert TOKEN.encode() not in path.read_bytes(), path
+
+
+def test_a_checkpoint_that_joins_has_nothing_tuned_or_encoded_again(
+    ran: Ran, tmp_path: Path
+) -> None:
+    again = ran.repository.copy(tmp_path / "clone")
+    families = "tests/hub/catalogue/families"
+    again.edit(f"{families}/hub_olmo.yaml", "{steps: [0, 20, 30]}", "{steps: [0, 10, 20, 30]}")
+    planned = again.planned("results/hub/tables/scores.csv")
+    assert planned["revisions"] == planned["download"] == planned["verify"] == 1
+    assert planned["serve"] == planned["cell"] == 1
+    assert not {"tokenizer", "freeze", "check", "encode", "tune"} & set(planned)
 
 
 def test_a_dataset_and_a_family_are_one_file_each(ran: Ran, tmp_path: Path) -> None:

@@ -102,6 +102,27 @@ rule download:
         "../scripts/checkpoints_download.py"
 
 
+rule tokenizer:
+    """Fetch the tokenizer of a hub family's final revision, which prepares data for them all."""
+    input:
+        listing=ancient(paths.revisions("{family}")),
+    output:
+        paths.tokenizer("{family}"),
+    log:
+        paths.log("tokenizer", "{family}"),
+    benchmark:
+        paths.benchmark("tokenizer", "{family}")
+    wildcard_constraints:
+        family=jobs.families("hub"),
+    conda:
+        "../../envs/data.yaml"
+    params:
+        repo=lambda wildcards: jobs.resolved.families[wildcards.family].repo or "",
+        code=code("checkpoints_tokenizer.py"),
+    script:
+        "../scripts/checkpoints_tokenizer.py"
+
+
 rule verify:
     """Load a checkpoint that exists already, refuse what would be another model."""
     input:

@@ -31,7 +31,7 @@ rule check:
     """Count a dataset's tokens, and refuse labels that its first tokens cannot tell apart."""
     input:
         frozen=paths.items("{dataset}"),
-        checkpoint=lambda wildcards: paths.checkpoint(jobs.tokenizer_checkpoint(wildcards.family)),
+        checkpoint=lambda wildcards: jobs.tokenizer_source(wildcards.family),
     output:
         paths.check("{dataset}", "{family}"),
     log:
@@ -53,7 +53,7 @@ rule encode:
     """Turn a set's training rows into token ids, once for all that is tuned on them."""
     input:
         frozen=paths.items("{dataset}"),
-        checkpoint=lambda wildcards: paths.checkpoint(jobs.tokenizer_checkpoint(wildcards.family)),
+        checkpoint=lambda wildcards: jobs.tokenizer_source(wildcards.family),
     output:
         tokens=paths.tokens("{dataset}", "{family}", "{format}"),
         counts=paths.token_counts("{dataset}", "{family}", "{format}"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from tuning_dynamics.checkpoints.revisions import (
     PICKLES,
+    TOKENIZER,
     refuse_shared_weights,
     weight_files,
 )
@@ -46,6 +47,29 @@ def download(name: str, spec: str, step: int, *, listing: str, output: str) -> N
             "files": {file: entry["digest"] for file, entry in sorted(files.items())},
         },
     )
+
+
+def download_tokenizer(name: str, *, listing: str, output: str) -> None:
+    """Fetch the tokenizer and config of a family's final revision, and record where they are.
+
+    It prepares data for all checkpoints (which must have the same one, see `require_tokenizer`),
+    so it must not depend on which checkpoints a study takes. StudyError as `download`.
+    """
+    listed = read_json(listing)
+    if listed["final"] is None:
+        raise StudyError(
+            "the repository has no revision that the family's pattern matches",
+            file=f"families/{name}.yaml",
+            key="revision",
+            fix="correct the pattern; it is matched against the repository's refs",
+        )
+    revision = _revision(name, listed["final"], listed)
+    files = {file: entry for file, entry in revision["files"].items() if file in TOKENIZER}
+    folder = _fetch(name, revision, sorted(files))
+    for file, entry in files.items():
+        _compare(folder / file, entry, revision)
+    place = {key: revision[key] for key in ("repo", "revision", "commit")}
+    write_json(output, {"family": name, **place, "folder": str(folder)})
 
 
 def _revision(name: str, step: int, listing: dict[str, Any]) -> dict[str, Any]:

@@ -17,18 +17,18 @@ from tuning_dynamics.study.files import write_json
 #: Weight files at the top of a repository; others there are optimiser states and conversions.
 SAFETENSORS = re.compile(r"model[^/]*\.safetensors")
 PICKLES = re.compile(r"pytorch_model[^/]*\.bin")
-#: What else a run needs of a repository: the config, the tokenizer, the shards' index.
-BESIDE = frozenset(
+#: What turns text into tokens: the tokenizer, and the config's end-of-text and context.
+TOKENIZER = frozenset(
     {
         "config.json",
-        "generation_config.json",
         "tokenizer.json",
         "tokenizer_config.json",
         "special_tokens_map.json",
         "chat_template.jinja",
-        "model.safetensors.index.json",
     }
 )
+#: What a run needs of a repository beside its weights.
+BESIDE = TOKENIZER | {"generation_config.json", "model.safetensors.index.json"}
 
 #: Where a step's weights lie: repository, revision, commit.
 Place = dict[str, str]

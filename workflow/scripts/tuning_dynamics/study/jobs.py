@@ -325,16 +325,16 @@ class Jobs:
             return []
         return [self.paths.checkpoint_file(family, previous.step, "state.pt")]
 
-    def tokenizer_checkpoint(self, family: str) -> Checkpoint:
-        """The checkpoint whose tokenizer prepares data for them all.
+    def tokenizer_source(self, family: str) -> str:
+        """What says where the tokenizer lies that prepares data for all of a family's checkpoints.
 
-        Where they are trained here the first, which is there soonest; else the study's last,
-        which is the one least likely not to be what its name says.
+        Never of a checkpoint that depends on the study: one that joins it must not have data
+        encoded anew, and with it all models tuned again.
         """
         description = self.resolved.families[family]
-        if isinstance(description, PretrainFamily):
-            return Checkpoint(family, description.steps()[0])
-        return max(point for point in self.grid.checkpoints if point.family == family)
+        if isinstance(description, HubFamily):
+            return self.paths.tokenizer(family)
+        return self.paths.checkpoint(Checkpoint(family, description.steps()[0]))
 
     # --- tune --------------------------------------------------------------------------------
 

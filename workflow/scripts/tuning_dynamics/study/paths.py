@@ -106,6 +106,10 @@ class Paths:
         """What the hub has of a family: revisions by step, digests of their weight files."""
         return f"{self.root}/{family}/revisions.json"
 
+    def tokenizer(self, family: str) -> str:
+        """Where the tokenizer of a hub family lies."""
+        return f"{self.root}/{family}/tokenizer.json"
+
     def checkpoint_file(self, family: str, step: str | int, name: str) -> str:
         """A file of a checkpoint."""
         return f"{self.root}/{family}/{step}/checkpoint/{name}"
