@@ -100,7 +100,7 @@ def test_a_dry_run_of_one_target_has_the_budget_of_that_alone(
     told = budget(repository.succeed("-n", "--", f"{base}/rte/default/4shot/token_prob.parquet"))
     assert re.search(r"^  evaluate +2 jobs", told, re.M)
     assert "tune " not in told
-    assert "at most 9.4 GB to download" in told  # and the last checkpoint's, for its tokenizer
+    assert "at most 4.7 GB to download" in told
 
 
 def test_quiet_dry_runs_tell_the_budget_too(fresh: Repository) -> None:

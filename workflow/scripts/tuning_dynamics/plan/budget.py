@@ -147,7 +147,7 @@ def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
             continue
         rules = ["verify"]
         if isinstance(description, HubFamily):
-            jobs.append(Job("revisions", {"family": name}))
+            jobs += [Job("revisions", {"family": name}), Job("tokenizer", {"family": name})]
             rules = ["download", "verify"]
         jobs += [Job(rule, {"family": name, "step": str(step)}) for rule in rules for step in steps]
     return jobs + _trial_jobs(resolved, grid) + _variant_jobs(grid)

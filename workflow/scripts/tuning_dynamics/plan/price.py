@@ -31,6 +31,7 @@ from tuning_dynamics.study.recipes import LoraTrain, Optim, RateSelection, Stage
 #: The stage that each rule is told under; rules that are not listed compute no model.
 STAGES = {
     "revisions": "download",
+    "tokenizer": "download",
     "download": "download",
     "corpus": "pre-train",
     "pretrain": "pre-train",
