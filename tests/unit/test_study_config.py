@@ -184,3 +184,17 @@ def test_stubs_and_rules_stay_small() -> None:
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         assert len(path.read_text().splitlines()) <= 160, path
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
+
+
+def test_a_run_has_a_place_for_every_servers_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without it a variant's cells give up on a server that is in line behind other cells.
+    monkeypatch.chdir(tmp_path)
+    jobs = Jobs(smoke(), "x")
+    jobs.leave_placeholders(everywhere=False)
+    assert not list(tmp_path.rglob("server.json"))
+    jobs.leave_placeholders(everywhere=True)
+    places = list(tmp_path.rglob("server.json"))
+    assert len(places) == len(jobs.grid.variants)
+    assert not any(path.read_text() for path in places)
