@@ -9,7 +9,6 @@ sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 
 from repository import Repository, clone
 
-
 #: Files whose tests share nothing, so that each test may run in any worker.
 APART = ("test_bad_input.py",)
 
