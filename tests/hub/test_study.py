@@ -158,6 +158,7 @@ def test_a_dataset_and_a_family_are_one_file_each(ran: Ran, tmp_path: Path) -> N
         "checkpoints: {steps: [10]}\n",
         encoding="utf-8",
     )
+    (added / "datasets").mkdir(exist_ok=True)
     (added / "datasets" / "my_pairs.yaml").write_text(
         "task: paraphrase\ndomain: mine\nlicence: free use\n"
         "source:\n  hub:\n    id: google-research-datasets/paws\n    config: labeled_final\n"

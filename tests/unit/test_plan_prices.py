@@ -295,7 +295,7 @@ def test_a_budget_adds_up_and_shrinks_with_its_jobs(tmp_path: Path) -> None:
     jobs = all_jobs(resolved, grid)
     budget = budget_of(resolved, jobs)
     counts = {stage.name: stage.jobs for stage in budget.stages}
-    assert counts == {"download": 2, "verify": 1, "tune": 1, "evaluate": 5}
+    assert counts == {"download": 3, "verify": 1, "tune": 1, "evaluate": 5}
     seconds = sum(one.seconds.mid for one in Prices(resolved, jobs).each)
     assert budget.hours.mid == pytest.approx(seconds / 3600)
     rest = budget_of(resolved, [job for job in jobs if job.rule != "tune"])
