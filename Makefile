@@ -17,7 +17,7 @@ demo: .venv/run.ready
 	@echo "The tables:   results/demo/tables/"
 
 test: .venv/test.ready lint
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest
 
 lint: .venv/test.ready
 	$(BIN)/ruff check .

@@ -9,18 +9,6 @@ sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 
 from repository import Repository, clone
 
-#: Files whose tests share nothing, so that each test may run in any worker.
-APART = ("test_bad_input.py",)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share a run of the workflow in one worker, so that it is run once."""
-    for item in items:
-        shares = isinstance(item, pytest.Function) and "smoke" in item.fixturenames
-        if shares or item.path.name not in APART:
-            group = "smoke" if shares else str(item.path)
-            item.add_marker(pytest.mark.xdist_group(group))
-
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Repository:
