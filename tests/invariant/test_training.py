@@ -74,12 +74,12 @@ def test_one_seed_gives_equal_bits_and_two_seeds_differ(model: torch.nn.Module) 
 
 
 def test_batch_of_eight_equals_eight_accumulated(model: torch.nn.Module) -> None:
-    whole = trained(copy.deepcopy(model), settings(8))
-    parts = trained(copy.deepcopy(model), settings(1))
+    # In double precision: AdamW divides by the gradient's size, which makes the rounding of one
+    # near zero as large as a step.
+    whole = trained(copy.deepcopy(model).double(), settings(8))
+    parts = trained(copy.deepcopy(model).double(), settings(1))
     assert whole.progress.losses == pytest.approx(parts.progress.losses, rel=1e-5)
-    # AdamW divides by the gradient's size, so the rounding of one near zero grows: a hundredth
-    # of a step of the rate 1e-2, not more.
-    assert torch.allclose(weights(whole.model), weights(parts.model), rtol=0, atol=1e-4)
+    assert torch.allclose(weights(whole.model), weights(parts.model), rtol=1e-4, atol=1e-5)
 
 
 def test_padding_changes_nothing(model: torch.nn.Module) -> None:

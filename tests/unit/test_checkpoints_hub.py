@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tuning_dynamics.checkpoints import download as downloads
+from tuning_dynamics.checkpoints import revisions
 from tuning_dynamics.checkpoints.revisions import (
     refuse_shared_weights,
     revision_pattern,
@@ -13,6 +14,7 @@ from tuning_dynamics.checkpoints.revisions import (
     weight_files,
 )
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.families import HubFamily
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.identity import canonical
 
@@ -150,3 +152,11 @@ def test_damaged_files_are_refused_and_removed(
     with pytest.raises(StudyError, match="not what the hub says"):
         fetched(tmp_path, listing(**{"1": good}))
     assert not weights.exists()
+
+
+def test_a_pattern_that_matches_nothing_is_told_as_that() -> None:
+    family = HubFamily.model_validate({**SPEC, "checkpoints": {"steps": [1]}})
+    problem = revisions._described(family, 1, {})["problem"]
+    assert problem["what"] == "no ref of a/b matches the pattern of revisions"
+    near = revisions._described(family, 7, {5: [], 90: []})["problem"]
+    assert "the nearest step there is 5" in near["fix"]

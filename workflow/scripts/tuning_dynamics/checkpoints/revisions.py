@@ -105,6 +105,9 @@ def revision_pattern(template: str) -> re.Pattern[str]:
 def _described(family: HubFamily, step: int, places: dict[int, list[Place]]) -> dict[str, Any]:
     """A step's place and weight files, or the problem with it."""
     found = places.get(step, [])
+    if not places:
+        what = f"no ref of {family.repo} matches the pattern of revisions"
+        return _problem(what, family.revision, "correct the key revision")
     if not found:
         near = Steps(family.tokens_per_step, tuple(sorted(places))).nearest(step)
         return _problem(
