@@ -10,6 +10,7 @@ min_version("9.0")
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
+from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.study.begin import EVALUATION, Shown, begin, keep_provenance, serving, start
 
@@ -21,7 +22,7 @@ if not workflow.configfiles:
 
 keep_provenance()
 jobs, code = begin(config, workflow.basedir, workflow.configfiles)
-paths, shown = jobs.paths, Shown(jobs.paths, report)
+paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs)
 serve_command = serving(workflow, jobs)
 budget_at_end(workflow, jobs)
 
@@ -38,7 +39,7 @@ wildcard_constraints:
 
 
 onstart:
-    start(jobs)
+    start(workflow, jobs)
 
 
 include: "workflow/rules/data.smk"

@@ -23,8 +23,15 @@ rule serve:
     priority: 20  # a variant that is loaded frees its place soonest
     conda:
         "../../envs/evaluate.yaml"
+    resources:
+        gpu=ask.gpu,
+        runtime=ask.runtime("serve"),
+        mem_mb=ask.memory("serve"),
+        # No limit, but what the server is told, and cannot be told by params (see above).
+        cells=lambda wildcards: jobs.cells_before_drop(wildcards.variant),
     shell:
-        f"{serve_command} {{wildcards.variant}} {{input.manifest}} {{output}} {{log}}"
+        f"{serve_command} {{wildcards.variant}} {{input.manifest}} {{output}} "
+        "{resources.cells} {log}"
 
 
 rule cell:
@@ -48,6 +55,10 @@ rule cell:
     conda:
         "../../envs/evaluate.yaml"
     threads: 0  # it waits for the server, which has a thread of its own
+    resources:
+        # A client alone: its server's resources are those of the work.
+        runtime=1,
+        mem_mb=50,
     params:
         spec=lambda wildcards: jobs.cell_spec(jobs.cell(wildcards)),
         code=code(*EVALUATION),

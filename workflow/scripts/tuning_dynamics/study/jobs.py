@@ -5,6 +5,7 @@ JSON of exactly what can change the job's result, and becomes the job's `params`
 """
 
 import glob
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -178,6 +179,11 @@ class Jobs:
     def _rooted(self, path: str, file: str) -> str:
         root = self.resolved.study.data_root
         return fill_root(path, root, file)
+
+    @property
+    def reads_hub(self) -> bool:
+        """Whether datasets are read from the hub."""
+        return any(dataset.source.hub is not None for dataset in self.resolved.datasets.values())
 
     def freeze_spec(self, dataset: str) -> str:
         """What a dataset's frozen items depend on."""
@@ -577,6 +583,17 @@ class Jobs:
                 folder.mkdir(parents=True, exist_ok=True)
             if folder.is_dir():
                 (folder / "server.json").touch()
+
+    def cells_before_drop(self, key: str) -> int:
+        """How many cells a variant has, after which its weights are of no more use; 0 where they
+        are kept."""
+        if self.resolved.study.keep_weights == "all":
+            return 0
+        return self._cells_of[self.variant(key)]
+
+    @cached_property
+    def _cells_of(self) -> Counter[Variant]:
+        return Counter(cell.variant for cell in self.grid.cells)
 
     def metrics_files(self) -> list[str]:
         """The metrics of every training run."""
