@@ -11,7 +11,7 @@ min_version("9.0")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import EVALUATION, Shown, begin, keep_provenance, serving, start
+from tuning_dynamics.study.begin import EVALUATION, Shown, begin, serving, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -19,7 +19,6 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-keep_provenance()
 jobs, code = begin(config, workflow.basedir, workflow.configfiles)
 paths, shown = jobs.paths, Shown(jobs.paths, report)
 serve_command = serving(workflow, jobs)
@@ -38,7 +37,7 @@ wildcard_constraints:
 
 
 onstart:
-    start(jobs)
+    start(workflow, jobs)
 
 
 include: "workflow/rules/data.smk"

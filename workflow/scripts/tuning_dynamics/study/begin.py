@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.identity import code_digest
 from tuning_dynamics.study.jobs import Jobs
@@ -35,6 +36,7 @@ def begin(
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     file = ", ".join(str(path) for path in configfiles) or "config/config.yaml"
+    keep_provenance()
     try:
         jobs = Jobs(load_study(config, Path(root), file), file)
         jobs.check_files()
@@ -130,8 +132,12 @@ def forget_killed_servers(marks: Path) -> None:
                 mark.unlink()
 
 
-def start(jobs: Jobs) -> None:
-    """What a run does once it is planned, and a dry run does not: StudyError as `lock`."""
+def start(workflow: Any, jobs: Jobs) -> None:
+    """What a run does once it is planned, and a dry run does not: StudyError as `guard`, `lock`.
+
+    `workflow` is Snakemake's.
+    """
+    guard(workflow, jobs)
     lock(jobs.paths.root)
     jobs.leave_placeholders(everywhere=True)
     # Snakemake would warn of each of them: they were not there when it planned.
