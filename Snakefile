@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import EVALUATION, Shown, begin, keep_provenance, serving, start
+from tuning_dynamics.study.begin import EVALUATION, Shown, begin, serving, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -20,7 +20,6 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-keep_provenance()
 jobs, code = begin(config, workflow.basedir, workflow.configfiles)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs)
 serve_command = serving(workflow, jobs)
@@ -39,7 +38,7 @@ wildcard_constraints:
 
 
 onstart:
-    start(workflow, jobs)
+    start(workflow, jobs, ask.gpu)
 
 
 include: "workflow/rules/data.smk"

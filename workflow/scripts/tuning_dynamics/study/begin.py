@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.identity import code_digest
@@ -43,6 +44,7 @@ def begin(
         # it, and neither Snakemake nor a shell between them may die of it.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     file = ", ".join(str(path) for path in configfiles) or "config/config.yaml"
+    keep_provenance()
     try:
         jobs = Jobs(load_study(config, Path(root), file), file)
         jobs.check_files()
@@ -138,17 +140,19 @@ def forget_killed_servers(marks: Path) -> None:
                 mark.unlink()
 
 
-def start(workflow: Any, jobs: Jobs) -> None:
+def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
     """What a run does once it is planned, before its first job, and a dry run does not.
 
-    `workflow` is Snakemake's. Ends the process with the error's text alone where another run
-    works on the study, or where SLURM is asked for and can't take its jobs.
+    `workflow` is Snakemake's; `gpu` is how many GPUs a job that computes a model asks for. Ends
+    the process with the error's text alone where the run would cost too much, another run works
+    on the study, or SLURM can't take its jobs.
     """
     try:
+        guard(workflow, jobs)
         lock(jobs.paths.root)
         run = None
         if workflow.non_local_exec:
-            require_cluster(workflow, needs_gpu=jobs.resolved.study.execution.device != "cpu")
+            require_cluster(workflow, gpu)
             run = workflow.scheduler._executor.run_uuid
         end_orphans(Path(jobs.paths.root, ".slurm_run.json"), run)
     except StudyError as error:

@@ -21,10 +21,10 @@ from tuning_dynamics.study.load import read_yaml
 PAUSE, PATIENCE = 1.0, 300.0
 
 
-def require_cluster(workflow: Any, needs_gpu: bool) -> None:
+def require_cluster(workflow: Any, gpu: int) -> None:
     """StudyError where SLURM is not at hand, or a partition of the profile does not exist.
 
-    `workflow` is Snakemake's, about to send jobs to SLURM; `needs_gpu`: whether some ask for one.
+    `workflow` is Snakemake's, about to send jobs to SLURM, some of which ask for `gpu` GPUs.
     """
     for tool in ("sbatch", "squeue", "scancel", "sinfo"):
         if shutil.which(tool) is None:
@@ -37,10 +37,10 @@ def require_cluster(workflow: Any, needs_gpu: bool) -> None:
             )
     file = workflow.executor_settings.partition_config
     if file is not None:
-        _require_partitions(Path(file), needs_gpu)
+        _require_partitions(Path(file), gpu)
 
 
-def _require_partitions(file: Path, needs_gpu: bool) -> None:
+def _require_partitions(file: Path, gpu: int) -> None:
     listed = read_yaml(file)["partitions"]
     there = set(_told("sinfo", "--noheader", "--format=%R").split())
     missing = sorted(set(listed) - there)
@@ -52,7 +52,7 @@ def _require_partitions(file: Path, needs_gpu: bool) -> None:
             value=missing,
             fix=f"name the cluster's own partitions there: it has {', '.join(sorted(there))}",
         )
-    if needs_gpu and not any(limits.get("max_gpu") for limits in listed.values()):
+    if max((limits.get("max_gpu", 0) for limits in listed.values()), default=0) < gpu:
         raise StudyError(
             "no partition has GPUs, and the study's models ask for one",
             file=file,
