@@ -56,5 +56,5 @@ rule all:
     input:
         paths.report,
         paths.config,
-        jobs.cell_files(),  # named, so that one that was deleted is made again
+        lambda wildcards: jobs.cell_files(),  # named, so that a deleted one is made again
     localrule: True

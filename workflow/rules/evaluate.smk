@@ -37,13 +37,10 @@ rule serve:
 rule cell:
     """Have one cell evaluated and its per-item records written."""
     input:
-        unpack(lambda wildcards: jobs.cell_inputs(jobs.cell(wildcards))),
+        # check is ancient: it stops what would go wrong, and changes no number.
+        unpack(lambda wildcards: jobs.cell_inputs(jobs.cell(wildcards), ancient)),
         # ancient: which server answered changes no number, so one missing cell re-runs alone.
         server=ancient(paths.variant_file("{variant}", "server.json")),
-        # ancient: a check stops what would go wrong, and changes no number either.
-        check=lambda wildcards: ancient(
-            paths.check(wildcards.eval_set, jobs.variant(wildcards.variant).family)
-        ),
     output:
         paths.cell_file("{variant}", "{eval_set}", "{format}", "{shots}", "{prediction}"),
     log:
