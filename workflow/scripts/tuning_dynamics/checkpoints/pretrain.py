@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuning_dynamics.checkpoints.corpus import END_OF_TEXT
 from tuning_dynamics.checkpoints.manifest import text_loss, weight_digests
 from tuning_dynamics.data.encode import load_encoder
 from tuning_dynamics.engine.finished import Finished
@@ -24,7 +23,13 @@ from tuning_dynamics.engine.loop import (
 )
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
-from tuning_dynamics.study.families import Architecture, PretrainFamily, Pretraining, family_of
+from tuning_dynamics.study.families import (
+    END_OF_TEXT,
+    Architecture,
+    PretrainFamily,
+    Pretraining,
+    family_of,
+)
 from tuning_dynamics.study.files import file_digest, read_json, whole_file, write_json
 from tuning_dynamics.study.paths import scratch
 
