@@ -21,7 +21,7 @@ if not workflow.configfiles:
 
 
 jobs, code = begin(config, workflow.basedir, workflow.configfiles)
-paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs)
+paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
 serve_command = serving(workflow, jobs)
 budget_at_end(workflow, jobs)
 
