@@ -10,8 +10,9 @@ min_version("9.0")
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
+from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import EVALUATION, Shown, begin, keep_provenance, serving, start
+from tuning_dynamics.study.begin import EVALUATION, Shown, begin, serving, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -19,9 +20,8 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-keep_provenance()
 jobs, code = begin(config, workflow.basedir, workflow.configfiles)
-paths, shown = jobs.paths, Shown(jobs.paths, report)
+paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
 serve_command = serving(workflow, jobs)
 budget_at_end(workflow, jobs)
 
@@ -38,7 +38,7 @@ wildcard_constraints:
 
 
 onstart:
-    start(jobs)
+    start(workflow, jobs, ask.gpu)
 
 
 include: "workflow/rules/data.smk"
@@ -56,5 +56,5 @@ rule all:
     input:
         paths.report,
         paths.config,
-        jobs.cell_files(),  # named, so that one that was deleted is made again
+        lambda wildcards: jobs.cell_files(),  # named, so that a deleted one is made again
     localrule: True

@@ -1,8 +1,10 @@
 """The cost model's equations, against figures worked out by hand and against real models."""
 
+from pathlib import Path
+
 import pytest
 
-from tuning_dynamics.plan.devices import CASES, DEVICES
+from tuning_dynamics.plan.devices import CASES, Device
 from tuning_dynamics.plan.equations import (
     adapter_weights,
     decoding_seconds,
@@ -16,10 +18,15 @@ from tuning_dynamics.plan.equations import (
     tuning_memory,
 )
 from tuning_dynamics.study.families import Size
+from tuning_dynamics.study.load import parse, read_yaml
 
 #: OLMo-1B.
 OLMO = Size(parameters=1.177e9, layers=16, hidden_size=2048, vocab_size=50304, context=2048)
 LLAMA = Size(parameters=8.03e9, layers=32, hidden_size=4096, vocab_size=128256, context=8192)
+ROOT = Path(__file__).parents[2]
+DEVICES: dict[str, Device] = {
+    path.stem: parse(Device, read_yaml(path), path) for path in (ROOT / "config/devices").glob("*")
+}
 A100 = DEVICES["a100"]
 LOW, MID, HIGH = CASES
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
+from priced import BASE, FAMILY, FILES, ROOT, TUNED, basis, budget_for, dataset, study
 from tiny import save_checkpoint, tiny_model
 from transformers import OlmoConfig, OlmoForCausalLM
 
 from tuning_dynamics.data.demonstrations import MOST, SHARE
-from tuning_dynamics.plan.budget import all_jobs, budget_of
+from tuning_dynamics.plan.budget import all_jobs
 from tuning_dynamics.plan.devices import Range
 from tuning_dynamics.plan.known import (
     DEMONSTRATION_SHARE,
@@ -32,83 +32,12 @@ from tuning_dynamics.study.grid import expand
 from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.models import ResolvedStudy
 
-ROOT = Path(__file__).parents[2]
-
-FAMILY: dict[str, Any] = {
-    "source": "hub",
-    "repo": "a/b",
-    "revision": "step{step}",
-    "available": [10, 20],
-    "tokens_per_step": 1000,
-    "checkpoints": {"all": True},
-    "size": {
-        "parameters": 1e9,
-        "layers": 16,
-        "hidden_size": 2048,
-        "vocab_size": 50000,
-        "context": 2048,
-    },
-}
-
-
-def dataset(task: str, **size: Any) -> dict[str, Any]:
-    """A dataset on the hub, with a size."""
-    described: dict[str, Any] = {
-        "task": task,
-        "domain": "d",
-        "licence": "none",
-        "source": {"hub": {"id": "a/b", "splits": {"train": "train", "evaluation": "test"}}},
-        "size": {"train": 1000, "evaluation": 500, "prompt_tokens": 100, **size},
-    }
-    if task == "nli":
-        described["gold"] = {"field": "label", "labels": {"0": "entailment", "1": "neutral"}}
-    return described
-
-
-FILES: dict[str, dict[str, Any]] = {
-    "families/big": FAMILY,
-    "datasets/pairs": dataset("nli"),
-    "datasets/texts": dataset("summary", answer_tokens=30),
-    "datasets/choices": dataset("multiple_choice", options=4, answer_tokens=10),
-    "datasets/talk": dataset("instruction"),
-    "recipes/once": {"stages": [{"id": "tune", "optim": {"lr": 1e-5, "epochs": 1}}]},
-    "recipes/select": {
-        "stages": [
-            {
-                "id": "tune",
-                "optim": {"lr": {"candidates": [1e-5, 1e-6], "heldout": 0.2}, "epochs": 1},
-            }
-        ]
-    },
-    "recipes/small": {
-        "stages": [{"id": "tune", "train": {"lora": {}}, "optim": {"lr": 1e-4, "epochs": 1}}]
-    },
-}
-
-BASE: dict[str, Any] = {"family": "big", "checkpoints": "last", "recipes": ["base"]}
-
-
-def study(
-    folder: Path, *blocks: dict[str, Any], files: dict[str, Any] | None = None, **keys: Any
-) -> ResolvedStudy:
-    """A study of blocks on a catalogue of FILES with some replaced."""
-    for name, document in {**FILES, **(files or {})}.items():
-        path = folder / f"{name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    config = {
-        "study": "priced",
-        "catalogue": [str(ROOT / "config"), str(folder)],
-        "blocks": list(blocks) or [{**BASE, "eval_sets": ["pairs"]}],
-        "statistics": {"main_recipe": "once"},
-        **keys,
-    }
-    return load_study(config, ROOT, "study.yaml")
-
 
 def price(resolved: ResolvedStudy, rule: str = "cell", nth: int = 0) -> Price:
     """The price of a study's nth job of a rule."""
-    prices = Prices(resolved, all_jobs(resolved, expand(resolved, "study.yaml"))).each
+    prices = Prices(
+        resolved, all_jobs(resolved, expand(resolved, "study.yaml")), basis(resolved)
+    ).each
     return [one for one in prices if one.job.rule == rule][nth]
 
 
@@ -199,21 +128,12 @@ def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
 def test_bytes_that_the_hub_says_win(tmp_path: Path) -> None:
     resolved = study(tmp_path)
     jobs = all_jobs(resolved, expand(resolved, "study.yaml"))
-    assumed = budget_of(resolved, jobs).download
+    assumed = budget_for(resolved, jobs).download
     assert (assumed.number, assumed.at_most) == (4e9, True)
     files = {"model.safetensors": {"bytes": 2000}, "pytorch_model.bin": {"bytes": 3000}}
     write("big/revisions.json", {"revisions": {"20": {"files": files}}})
-    listed = budget_of(resolved, jobs).download
+    listed = budget_for(resolved, jobs).download
     assert (listed.number, listed.at_most) == (2000, False)
-
-
-TUNED: dict[str, Any] = {
-    "family": "big",
-    "checkpoints": "last",
-    "recipes": ["once"],
-    "train_sets": ["pairs"],
-    "eval_sets": ["pairs"],
-}
 
 
 def test_tuning_grows_with_rows_and_shrinks_with_adapters(tmp_path: Path) -> None:
@@ -257,7 +177,7 @@ def test_a_faster_device_takes_less_and_an_unknown_one_is_refused(tmp_path: Path
     fast = price(study(tmp_path, TUNED, execution={"plan_for": "h200"}), "tune").seconds.mid
     assert fast < slow
     with pytest.raises(StudyError, match="plan_for"):
-        study(tmp_path, execution={"plan_for": "v100"})
+        basis(study(tmp_path, execution={"plan_for": "v100"}))
 
 
 @pytest.mark.parametrize(
@@ -273,7 +193,7 @@ def test_what_is_not_known_is_said_and_has_no_price(
     without = {key: value for key, value in FILES[name].items() if key != lacking}
     resolved = study(tmp_path, TUNED, files={name: without})
     grid = expand(resolved, "study.yaml")
-    budget = budget_of(resolved, all_jobs(resolved, grid))
+    budget = budget_for(resolved)
     assert told in budget.unknown
     assert price(resolved).unknown == told
     assert price(resolved).seconds.high == 0
@@ -293,15 +213,15 @@ def test_a_budget_adds_up_and_shrinks_with_its_jobs(tmp_path: Path) -> None:
     resolved = study(tmp_path, TUNED, {**BASE, "eval_sets": ["pairs", "texts"]})
     grid = expand(resolved, "study.yaml")
     jobs = all_jobs(resolved, grid)
-    budget = budget_of(resolved, jobs)
+    budget = budget_for(resolved, jobs)
     counts = {stage.name: stage.jobs for stage in budget.stages}
     assert counts == {"download": 3, "verify": 1, "tune": 1, "evaluate": 5}
-    seconds = sum(one.seconds.mid for one in Prices(resolved, jobs).each)
+    seconds = sum(one.seconds.mid for one in Prices(resolved, jobs, basis(resolved)).each)
     assert budget.hours.mid == pytest.approx(seconds / 3600)
-    rest = budget_of(resolved, [job for job in jobs if job.rule != "tune"])
+    rest = budget_for(resolved, [job for job in jobs if job.rule != "tune"])
     assert rest.hours.mid < budget.hours.mid
     assert rest.disk < budget.disk
-    assert [stage.name for stage in budget_of(resolved, [Job("scores")]).stages] == ["other"]
+    assert [stage.name for stage in budget_for(resolved, [Job("scores")]).stages] == ["other"]
 
 
 def test_kept_weights_take_disk(tmp_path: Path) -> None:
@@ -309,7 +229,7 @@ def test_kept_weights_take_disk(tmp_path: Path) -> None:
     sizes = {}
     for keep in ("all", "none"):
         resolved = study(tmp_path, block, keep_weights=keep)
-        sizes[keep] = budget_of(resolved, all_jobs(resolved, expand(resolved, "f"))).disk
+        sizes[keep] = budget_for(resolved).disk
     assert sizes["all"] - sizes["none"] == pytest.approx(2 * 4e9)
 
 
@@ -317,9 +237,7 @@ def test_a_model_too_large_for_the_device_is_told(tmp_path: Path) -> None:
     large = {**FAMILY, "size": {**FAMILY["size"], "parameters": 8e9}}
     resolved = study(tmp_path, TUNED, files={"families/big": large})
     grid = expand(resolved, "f")
-    assert "plan for a larger device" in tell(
-        budget_of(resolved, all_jobs(resolved, grid)), resolved, grid
-    )
+    assert "plan for a larger device" in tell(budget_for(resolved), resolved, grid)
 
 
 def test_the_size_of_a_model_that_is_pre_trained_here_is_its_own() -> None:

@@ -1,4 +1,9 @@
-"""Bad input: one-screen errors that name file, key, value and fix, and no number in any table."""
+"""Bad input: one-screen errors that name file, key, value and fix, and no number in any table.
+
+Most mistakes are met by the functions that the Snakefile and the jobs call. One of each group,
+and all that need a model, go through the command line: exit code, log and screen are the same
+for all of a group.
+"""
 
 import json
 import subprocess
@@ -14,10 +19,16 @@ import torch
 import yaml
 from repository import ROOT, environment
 from safetensors.torch import load_file, save_file
+from snakemake.common.configfile import load_configfile
 
 from tuning_dynamics.checkpoints.corpus import train_tokenizer
 from tuning_dynamics.checkpoints.pretrain import build_model
+from tuning_dynamics.checkpoints.verify import verify
+from tuning_dynamics.data.freeze import freeze_from_spec
+from tuning_dynamics.study.begin import begin
+from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import Architecture
+from tuning_dynamics.study.jobs import Jobs
 
 #: Lines of an error that one screen shows.
 SCREEN = 24
@@ -66,6 +77,7 @@ LOCAL: dict[str, Any] = {
 }
 FROZEN = "results/bad/data/weather/items.parquet"
 IMPORTED = "results/bad/mine/7/checkpoint/manifest.json"
+CELLS = "results/bad/mine/7/base/cells/weather/default"
 
 
 def jsonl(rows: list[Any]) -> bytes:
@@ -305,7 +317,7 @@ MODEL = {
     "prompt_longer_than_the_context": Bad(
         ["evaluate.truncation", "context"],
         files={"rows.jsonl": jsonl([*ROWS, {**NLI, "a": "It rains . " * 100}])},
-        target="results/bad/mine/7/base/cells/weather/default/0shot/token_prob.parquet",
+        target=f"{CELLS}/0shot/token_prob.parquet",
     ),
     "diverging_training": Bad(
         ["not finite at step", "lower the learning rate"],
@@ -325,7 +337,7 @@ MODEL = {
             "source": {"files": {"train": "train.jsonl", "evaluation": "rows.jsonl"}},
         },
         files={"train.jsonl": jsonl([{**row, "a": "It pours ."} for row in ROWS])},
-        target="results/bad/mine/7/base/cells/weather/default/4shot/token_prob.parquet",
+        target=f"{CELLS}/4shot/token_prob.parquet",
     ),
 }
 
@@ -372,7 +384,34 @@ def prepare(folder: Path, bad: Bad, checkpoint: Path, family: str) -> None:
         bad.spoil(folder)
 
 
+def begun(config: dict[str, Any]) -> Jobs:
+    """The jobs of a study, as the Snakefile begins it in the current folder."""
+    return begin(config, ROOT, ["study.yaml"])[0]
+
+
+def freeze(config: dict[str, Any]) -> None:
+    """What the job of FROZEN calls."""
+    spec = json.loads(begun(config).freeze_spec("weather"))
+    freeze_from_spec("weather", spec, config.get("data_root"), "items.parquet", "manifest.json")
+
+
+def verified(config: dict[str, Any]) -> None:
+    """What the job of IMPORTED calls."""
+    spec = begun(config).checkpoint_spec("mine", 7)
+    verify("mine", spec, 7, downloaded=None, config=config, manifest="manifest.json")
+
+
+@pytest.fixture
+def within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, for as long as a test runs; what `begin` sets is undone after it."""
+    monkeypatch.chdir(tmp_path)
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")
+    return tmp_path
+
+
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Snakemake as a user starts it on the folder's study."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--cores", "1", "--configfile", "study.yaml", "--directory", str(folder)]
     return subprocess.run(
@@ -387,15 +426,21 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def assert_told(folder: Path, bad: Bad, done: subprocess.CompletedProcess[str]) -> None:
-    """The run failed, said what it must within one screen, and left no table."""
+def assert_told(bad: Bad, error: str) -> None:
+    """The error names the place, the value and the fix, and fits on one screen."""
+    assert len(error.splitlines()) <= SCREEN, error
+    for text in ("  file:", "  key:", "  value:", "  fix:", *bad.says):
+        assert text in error, f"{text!r} is not in\n{error}"
+
+
+def assert_screen(folder: Path, bad: Bad, done: subprocess.CompletedProcess[str]) -> None:
+    """The run failed, told the error on its last screen, and left no table."""
     assert done.returncode != 0, done.stdout
     lines = done.stdout.splitlines()
     last = max((n for n, line in enumerate(lines) if line.startswith("  fix:")), default=None)
     assert last is not None, done.stdout
-    error = "\n".join(lines[max(0, last - SCREEN) : last + 1])
-    for text in ("  file:", "  key:", "  value:", *bad.says):
-        assert text in error, f"{text!r} is not in\n{done.stdout}"
+    error = "\n".join(lines[max(0, last - SCREEN + 1) : last + 1])
+    assert_told(bad, error)
     assert "Traceback" not in error
     assert not list(folder.glob("results/*/tables/*"))
     assert not list(folder.glob("results/**/*.parquet")) or bad.target is not None
@@ -406,33 +451,68 @@ def case(group: dict[str, Bad]) -> Any:
 
 
 @case(CONFIG)
-def test_config(bad: Bad, tmp_path: Path, checkpoint: Path) -> None:
-    prepare(tmp_path, bad, checkpoint, "tiny")
-    assert_told(tmp_path, bad, run(tmp_path, "-n"))
+def test_config(bad: Bad, within: Path, checkpoint: Path) -> None:
+    prepare(within, bad, checkpoint, "tiny")
+    with pytest.raises(SystemExit) as ended:
+        begun(load_configfile("study.yaml"))
+    assert isinstance(ended.value.code, str)  # Python prints it and exits with 1
+    assert_told(bad, ended.value.code.strip())
+    assert not Path("results").exists()
 
 
 @case(DATA)
-def test_data(bad: Bad, tmp_path: Path, checkpoint: Path) -> None:
-    prepare(tmp_path, bad, checkpoint, "tiny")
-    assert_told(tmp_path, bad, run(tmp_path, FROZEN))
+def test_data(bad: Bad, within: Path, checkpoint: Path) -> None:
+    prepare(within, bad, checkpoint, "tiny")
+    with pytest.raises(StudyError) as raised:
+        freeze(load_configfile("study.yaml"))
+    assert_told(bad, str(raised.value))
+    assert not Path("items.parquet").exists()
+    assert not Path("manifest.json").exists()
 
 
 @case(WEIGHTS)
-def test_weights(bad: Bad, tmp_path: Path, checkpoint: Path) -> None:
-    prepare(tmp_path, bad, checkpoint, "mine")
-    assert_told(tmp_path, bad, run(tmp_path, IMPORTED))
+def test_weights(bad: Bad, within: Path, checkpoint: Path) -> None:
+    prepare(within, bad, checkpoint, "mine")
+    with pytest.raises(StudyError) as raised:
+        verified(load_configfile("study.yaml"))
+    assert_told(bad, str(raised.value))
+    assert not Path("manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("bad", "arguments"),
+    [
+        (CONFIG["unknown_nested_key"], ["-n"]),
+        (CONFIG["missing_data_file"], ["-n"]),
+        (DATA["corrupt_jsonl"], [FROZEN]),
+        (WEIGHTS["truncated_safetensors"], [IMPORTED]),
+    ],
+    ids=["config", "file", "data", "weights"],
+)
+def test_command_line(bad: Bad, arguments: list[str], tmp_path: Path, checkpoint: Path) -> None:
+    prepare(tmp_path, bad, checkpoint, "mine" if arguments == [IMPORTED] else "tiny")
+    assert_screen(tmp_path, bad, run(tmp_path, *arguments))
 
 
 @case(MODEL)
 def test_model(bad: Bad, tmp_path: Path, checkpoint: Path) -> None:
     prepare(tmp_path, bad, checkpoint, "mine")
     assert bad.target is not None
-    assert_told(tmp_path, bad, run(tmp_path, bad.target))
+    assert_screen(tmp_path, bad, run(tmp_path, bad.target))
 
 
 def test_the_same_study_without_a_mistake_runs(tmp_path: Path, checkpoint: Path) -> None:
     prepare(tmp_path, Bad([]), checkpoint, "mine")
-    cell = "results/bad/mine/7/base/cells/weather/default/0shot/token_prob.parquet"
+    cell = f"{CELLS}/0shot/token_prob.parquet"
     done = run(tmp_path, cell)
     assert done.returncode == 0, done.stdout
     assert (tmp_path / cell).is_file()
+
+
+def test_without_a_mistake_freezes_and_verifies(within: Path, checkpoint: Path) -> None:
+    prepare(within, Bad([]), checkpoint, "mine")
+    config = load_configfile("study.yaml")
+    freeze(config)
+    assert Path("items.parquet").is_file()
+    verified(config)
+    assert Path("manifest.json").is_file()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from repository import ROOT, Repository, clone
 
+from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.budget import all_jobs, budget_of
 from tuning_dynamics.plan.header import planned
 from tuning_dynamics.plan.tell import hours
@@ -33,7 +34,7 @@ def test_a_study_states_its_cells_and_cost(
     text = (ROOT / f"config/studies/{name}.yaml").read_text(encoding="utf-8")
     stated = re.search(r"^# Planned:.*$", text, re.M)
     assert stated is not None
-    assert stated[0] == planned(load(name), f"config/studies/{name}.yaml")
+    assert stated[0] == planned(load(name), f"config/studies/{name}.yaml", ROOT)
 
 
 @pytest.mark.parametrize("name", sorted(set(STUDIES) - MEASURED))
@@ -81,7 +82,7 @@ def test_a_dry_run_ends_with_the_budget_of_the_whole_study(
     monkeypatch.chdir(tmp_path)
     resolved = load("olmo_1b")
     grid = expand(resolved, "olmo_1b.yaml")
-    expected = budget_of(resolved, all_jobs(resolved, grid))
+    expected = budget_of(resolved, all_jobs(resolved, grid), basis_of(resolved.study, ROOT))
     told = budget(large[1])
     assert f"{len(grid.cells):,} cells of {len(grid.tuned):,} tuned models" in told
     for stage in expected.stages:

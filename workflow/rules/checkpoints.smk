@@ -23,6 +23,9 @@ rule corpus:
         family=jobs.families("pretrain"),
     conda:
         "../../envs/data.yaml"
+    resources:
+        runtime=ask.runtime("corpus"),
+        mem_mb=ask.memory("corpus"),
     params:
         spec=lambda wildcards: jobs.corpus_spec(wildcards.family),
         code=code("checkpoints_corpus.py"),
@@ -54,6 +57,10 @@ rule pretrain:
     priority: 100  # everything waits for the last checkpoint
     conda:
         "../../envs/train.yaml"
+    resources:
+        gpu=ask.gpu,
+        runtime=ask.runtime("pretrain"),
+        mem_mb=ask.memory("pretrain"),
     params:
         spec=lambda wildcards: jobs.family_spec(wildcards.family),
         code=code("checkpoints_pretrain.py"),
@@ -71,6 +78,7 @@ rule revisions:
         paths.benchmark("revisions", "{family}")
     wildcard_constraints:
         family=jobs.families("hub"),
+    localrule: True  # needs the network, which compute nodes seldom have
     conda:
         "../../envs/data.yaml"
     params:
@@ -93,6 +101,7 @@ rule download:
         paths.benchmark("download", "{family}", "{step}")
     wildcard_constraints:
         family=jobs.families("hub"),
+    localrule: True  # needs the network, which compute nodes seldom have
     conda:
         "../../envs/data.yaml"
     params:
@@ -114,6 +123,7 @@ rule tokenizer:
         paths.benchmark("tokenizer", "{family}")
     wildcard_constraints:
         family=jobs.families("hub"),
+    localrule: True  # needs the network, which compute nodes seldom have
     conda:
         "../../envs/data.yaml"
     params:
@@ -137,6 +147,10 @@ rule verify:
         family=jobs.families("hub", "local"),
     conda:
         "../../envs/train.yaml"
+    resources:
+        gpu=ask.gpu,
+        runtime=ask.runtime("verify"),
+        mem_mb=ask.memory("verify"),
     params:
         spec=lambda wildcards: jobs.checkpoint_spec(wildcards.family, int(wildcards.step)),
         code=code("checkpoints_verify.py"),

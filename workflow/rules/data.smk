@@ -6,6 +6,12 @@ manifest.json (counts, labels, digests), {family}.json (token counts, label toke
 tokens/{family}/{format}.arrow (training rows as token ids, which the loss counts) with .json.
 """
 
+if jobs.reads_hub:
+
+    # On the machine that runs Snakemake: compute nodes seldom have a network.
+    localrules:
+        freeze,
+
 
 rule freeze:
     """Read a dataset, refuse what would give a wrong number, choose subsets by seed."""
@@ -20,6 +26,9 @@ rule freeze:
         paths.benchmark("freeze", "{dataset}")
     conda:
         "../../envs/data.yaml"
+    resources:
+        runtime=ask.runtime("freeze"),
+        mem_mb=ask.memory("freeze"),
     params:
         spec=lambda wildcards: jobs.freeze_spec(wildcards.dataset),
         code=code("data_freeze.py"),
@@ -42,6 +51,9 @@ rule check:
         family=jobs.families("pretrain", "local", "hub"),
     conda:
         "../../envs/data.yaml"
+    resources:
+        runtime=ask.runtime("check"),
+        mem_mb=ask.memory("check"),
     params:
         spec=lambda wildcards: jobs.check_spec(wildcards.dataset, wildcards.family),
         code=code("data_check.py"),
@@ -63,6 +75,9 @@ rule encode:
         paths.benchmark("encode", "{dataset}", "{family}", "{format}")
     conda:
         "../../envs/train.yaml"  # for the models' own classes: context, chat template
+    resources:
+        runtime=ask.runtime("encode"),
+        mem_mb=ask.memory("encode"),
     params:
         spec=lambda wildcards: jobs.encode_spec(wildcards.dataset, wildcards.format),
         code=code("data_encode.py"),

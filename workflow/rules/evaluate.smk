@@ -23,20 +23,24 @@ rule serve:
     priority: 20  # a variant that is loaded frees its place soonest
     conda:
         "../../envs/evaluate.yaml"
+    resources:
+        gpu=ask.gpu,
+        runtime=ask.runtime("serve"),
+        mem_mb=ask.memory("serve"),
+        # No limit, but what the server is told, and cannot be told by params (see above).
+        cells=lambda wildcards: jobs.cells_before_drop(wildcards.variant),
     shell:
-        f"{serve_command} {{wildcards.variant}} {{input.manifest}} {{output}} {{log}}"
+        f"{serve_command} {{wildcards.variant}} {{input.manifest}} {{output}} "
+        "{resources.cells} {log}"
 
 
 rule cell:
     """Have one cell evaluated and its per-item records written."""
     input:
-        unpack(lambda wildcards: jobs.cell_inputs(jobs.cell(wildcards))),
+        # check is ancient: it stops what would go wrong, and changes no number.
+        unpack(lambda wildcards: jobs.cell_inputs(jobs.cell(wildcards), ancient)),
         # ancient: which server answered changes no number, so one missing cell re-runs alone.
         server=ancient(paths.variant_file("{variant}", "server.json")),
-        # ancient: a check stops what would go wrong, and changes no number either.
-        check=lambda wildcards: ancient(
-            paths.check(wildcards.eval_set, jobs.variant(wildcards.variant).family)
-        ),
     output:
         paths.cell_file("{variant}", "{eval_set}", "{format}", "{shots}", "{prediction}"),
     log:
@@ -48,6 +52,10 @@ rule cell:
     conda:
         "../../envs/evaluate.yaml"
     threads: 0  # it waits for the server, which has a thread of its own
+    resources:
+        # A client alone: its server's resources are those of the work.
+        runtime=1,
+        mem_mb=50,
     params:
         spec=lambda wildcards: jobs.cell_spec(jobs.cell(wildcards)),
         code=code(*EVALUATION),

@@ -26,7 +26,7 @@ rule merged_config:
 rule checkpoints:
     """What the checkpoints are, and which do not fit the curve of their family's loss."""
     input:
-        manifests=jobs.checkpoint_files(),
+        manifests=lambda wildcards: jobs.checkpoint_files(),
     output:
         csv=shown.table("checkpoints"),
         parquet=paths.parquet("checkpoints"),
@@ -47,7 +47,7 @@ rule datasets:
     """Where each split that is used comes from, and what was left out of it."""
     input:
         config=paths.config,
-        files=jobs.dataset_files(),
+        files=lambda wildcards: jobs.dataset_files(),
     output:
         csv=shown.table("datasets"),
         parquet=paths.parquet("datasets"),

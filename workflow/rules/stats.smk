@@ -10,7 +10,7 @@ rule scores:
     """Mean score of every cell with its bootstrap interval."""
     input:
         config=paths.config,
-        cells=jobs.cell_files(),
+        cells=lambda wildcards: jobs.cell_files(),
     output:
         csv=shown.table("scores"),
         parquet=paths.parquet("scores"),
@@ -31,7 +31,7 @@ rule changes:
     """Tuned against base, paired over items."""
     input:
         config=paths.config,
-        cells=jobs.cell_files(),
+        cells=lambda wildcards: jobs.cell_files(),
     output:
         csv=shown.table("changes"),
         parquet=paths.parquet("changes"),
@@ -52,7 +52,7 @@ rule sensitivity:
     """Spread of scores over prompt formats."""
     input:
         config=paths.config,
-        cells=jobs.cell_files(),
+        cells=lambda wildcards: jobs.cell_files(),
     output:
         csv=shown.table("sensitivity"),
         parquet=paths.parquet("sensitivity"),
@@ -136,7 +136,7 @@ rule noise:
 rule cost:
     """What every job took: seconds, memory, tokens, utilisation."""
     input:
-        metrics=jobs.metrics_files(),
+        metrics=lambda wildcards: jobs.metrics_files(),
         # The servers' and data jobs' own records are complete once all cells are scored.
         scores=paths.table("scores"),
     output:
@@ -150,7 +150,7 @@ rule cost:
         "../../envs/stats.yaml"
     params:
         code=code("stats_cost.py"),
-        servers=jobs.server_metrics(),
-        benchmarks=jobs.benchmark_files(),
+        servers=lambda wildcards: jobs.server_metrics(),
+        benchmarks=lambda wildcards: jobs.benchmark_files(),
     script:
         "../scripts/stats_cost.py"

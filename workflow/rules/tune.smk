@@ -29,6 +29,10 @@ rule try_rate:
     priority: 10
     conda:
         "../../envs/train.yaml"
+    resources:
+        gpu=ask.gpu,
+        runtime=ask.runtime("try_rate"),
+        mem_mb=ask.memory("try_rate"),
     params:
         key=lambda wildcards: jobs.trial_key(*wildcards),
         spec=lambda wildcards: jobs.trial_spec(
@@ -80,6 +84,10 @@ rule tune:
     priority: 10
     conda:
         "../../envs/train.yaml"
+    resources:
+        gpu=ask.gpu,
+        runtime=ask.runtime("tune"),
+        mem_mb=ask.memory("tune"),
     params:
         spec=lambda wildcards: jobs.tune_spec(jobs.variant(wildcards.variant)),
         code=code("tune_variant.py"),

@@ -6,9 +6,9 @@ and it knows those of shell commands only.
 
 import sys
 
-from tuning_dynamics.evaluate.server import serve
+from tuning_dynamics.evaluate.server import serve_as_told
 from tuning_dynamics.study.stub import logged
 
-device, batch_tokens, code, variant, manifest, address, log = sys.argv[1:]
+*arguments, log = sys.argv[1:]
 with logged(log):
-    serve(variant, manifest, address, device=device, batch_tokens=int(batch_tokens), code=code)
+    serve_as_told(*arguments)

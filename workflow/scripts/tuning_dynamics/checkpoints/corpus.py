@@ -9,10 +9,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from tuning_dynamics.data.sources import read_text
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import Corpus
+from tuning_dynamics.study.families import END_OF_TEXT, Corpus
 from tuning_dynamics.study.files import whole_file, write_json
-
-END_OF_TEXT = "<|endoftext|>"
 
 
 def prepare_corpus(

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuning_dynamics.checkpoints.corpus import END_OF_TEXT
 from tuning_dynamics.checkpoints.manifest import text_loss, weight_digests
 from tuning_dynamics.data.encode import load_encoder
+from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.engine.loop import (
     Batch,
@@ -23,7 +23,13 @@ from tuning_dynamics.engine.loop import (
 )
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
-from tuning_dynamics.study.families import Architecture, PretrainFamily, Pretraining, family_of
+from tuning_dynamics.study.families import (
+    END_OF_TEXT,
+    Architecture,
+    PretrainFamily,
+    Pretraining,
+    family_of,
+)
 from tuning_dynamics.study.files import file_digest, read_json, whole_file, write_json
 from tuning_dynamics.study.paths import scratch
 
@@ -47,6 +53,12 @@ def pretrain_segment(
     """
     family = family_of(spec, step)
     assert isinstance(family, PretrainFamily), name
+    before = [file_digest(path) for path in [inputs["tokens"], *inputs["previous"]]]
+    identity = "\n".join([code, spec, str(step), *before])
+    folder = scratch(outputs["manifest"])
+    finished = Finished(folder, identity, map(Path, outputs.values()))
+    if finished.recall():
+        return
     device = prepare_device(execution.device)
     model = build_model(family.architecture, Path(inputs["tokenizer"]), family.training.seed)
     training = Training(
@@ -60,8 +72,7 @@ def pretrain_segment(
         training.restore(torch.load(previous, map_location=device, weights_only=True))
         # What this segment costs is counted from here.
         training.progress = Progress(step=training.progress.step)
-    before = [file_digest(path) for path in [inputs["tokens"], *inputs["previous"]]]
-    kept = Scratch(scratch(outputs["manifest"]), "\n".join([code, spec, str(step), *before]))
+    kept = Scratch(folder, identity)
     resume(training, kept)
     batches = PackedBatches(name, np.load(inputs["tokens"], mmap_mode="r"), family.training)
     training.run(batches.batch, step, kept)
@@ -70,6 +81,7 @@ def pretrain_segment(
         torch.save(training.state(), temporary)
     write_json(outputs["metrics"], training.metrics("pretrain", f"{name}/{step}"))
     _write_manifest(name, family, step, model.eval(), inputs["heldout"], outputs, device)
+    finished.keep()
     kept.remove()
 
 

@@ -9,13 +9,13 @@ import shutil
 import signal
 import socket
 import tempfile
-import threading
 import time
 import traceback
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
+from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import scratch
@@ -31,6 +31,27 @@ BACKLOG = 4096
 SLOW_CLIENT = 30.0
 
 
+def serve_as_told(
+    device: Literal["auto", "cpu", "cuda"],
+    batch_tokens: str,
+    code: str,
+    variant: str,
+    manifest: str,
+    address_file: str,
+    cells: str,
+) -> None:
+    """`serve` from the words of a command line; `cells` is 0 where weights are not dropped."""
+    serve(
+        variant,
+        manifest,
+        address_file,
+        device=device,
+        batch_tokens=int(batch_tokens),
+        code=code,
+        drop_weights_after=int(cells) or None,
+    )
+
+
 def serve(
     variant: str,
     manifest: str,
@@ -39,19 +60,20 @@ def serve(
     device: Literal["auto", "cpu", "cuda"],
     batch_tokens: int,
     code: str,
+    drop_weights_after: int | None = None,
 ) -> None:
     """Write `address_file`, load the model of `manifest`, and answer cells until SIGTERM.
 
-    Also ends when its parent process is gone; `address_file` is empty then. `serve.json` beside
-    it holds what serving the variant took so far, in the columns of cost.csv. `code` is the
-    digest of the evaluation's code (see `KeptCells`). StudyError where the weights cannot be
-    loaded.
+    `address_file` is empty once it has ended. `serve.json` beside it holds what serving the
+    variant took so far, in the columns of cost.csv. `code` is the digest of the evaluation's
+    code (see `KeptCells`). With `drop_weights_after` the job that tuned the variant need not be
+    able to bring its weights back (see `Finished`) once that many cells are there. StudyError
+    where the weights cannot be loaded.
     """
     began, address = time.monotonic(), Path(address_file)
     # A folder of its own: a path of results can be too long for a socket.
     folder = Path(tempfile.mkdtemp(prefix="tuning-dynamics-"))
-    _end_on_sigterm(address, folder)
-    _follow_parent()
+    _end_on_sigterm(address, folder, drop_weights_after)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
             listener.bind(str(folder / "socket"))
@@ -90,7 +112,7 @@ def _kept(address_file: Path, manifest: str, code: str) -> "KeptCells":
     return KeptCells(scratch(address_file) / "cells", manifest, code)
 
 
-def _end_on_sigterm(address_file: Path, socket_folder: Path) -> None:
+def _end_on_sigterm(address_file: Path, socket_folder: Path, cells: int | None) -> None:
     """Have SIGTERM end the process at once, its address taken back.
 
     No exception: one that is raised in the middle of a library's import can be swallowed, and
@@ -100,6 +122,8 @@ def _end_on_sigterm(address_file: Path, socket_folder: Path) -> None:
     def end(number: int, frame: FrameType | None) -> None:
         del number, frame
         _leave(address_file, socket_folder)
+        if cells and len(list((address_file.parent / "cells").rglob("*.parquet"))) >= cells:
+            Finished.drop(scratch(address_file))
         os._exit(0)
 
     signal.signal(signal.SIGTERM, end)
@@ -111,18 +135,6 @@ def _leave(address_file: Path, socket_folder: Path) -> None:
     if text and json.loads(text)["pid"] == os.getpid():
         address_file.write_text("")
     shutil.rmtree(socket_folder, ignore_errors=True)
-
-
-def _follow_parent() -> None:
-    """End this process when its parent does, even in the middle of a cell."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _answer_next(

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 
-from tuning_dynamics.plan.devices import DEVICES, Device, Range
+from tuning_dynamics.plan.basis import Basis
+from tuning_dynamics.plan.devices import Device, Range
 from tuning_dynamics.plan.equations import BYTES, adapter_weights
 from tuning_dynamics.plan.known import Known, NotKnown
-from tuning_dynamics.plan.price import Job, Price, Prices
+from tuning_dynamics.plan.price import Job, Price, Prices, cell_job
 from tuning_dynamics.study.families import HubFamily, PretrainFamily
 from tuning_dynamics.study.grid import Grid, Variant
 from tuning_dynamics.study.models import ResolvedStudy
@@ -47,6 +48,7 @@ class Budget:
     download: Bytes
     disk: float
     memory: float
+    least: float
     unknown: tuple[str, ...]
 
     @property
@@ -54,21 +56,27 @@ class Budget:
         """Hours of all stages."""
         return reduce(Range.__add__, (stage.hours for stage in self.stages), Range())
 
+    @property
+    def unpriced(self) -> int:
+        """Jobs whose time is not known."""
+        return sum(stage.unpriced for stage in self.stages)
 
-def budget_of(resolved: ResolvedStudy, jobs: Iterable[Job]) -> Budget:
+
+def budget_of(resolved: ResolvedStudy, jobs: Iterable[Job], basis: Basis) -> Budget:
     """The budget of exactly these jobs."""
-    prices = Prices(resolved, jobs)
+    prices = Prices(resolved, jobs, basis)
     priced = prices.each
     download, not_sized = _downloads(prices.known, prices.jobs)
     kept, not_kept = _kept_bytes(prices.known, prices.jobs)
     reasons = Counter(price.unknown for price in priced if price.unknown)
     reasons.update(not_sized | not_kept)
     return Budget(
-        device=DEVICES[resolved.study.execution.plan_for],
+        device=basis.device,
         stages=tuple(_stage(name, priced) for name in ORDER if _any(name, priced)),
         download=download,
         disk=download.number + kept,
         memory=max((price.memory for price in priced), default=0.0),
+        least=max((price.least for price in priced), default=0.0),
         unknown=tuple(sorted(reasons)),
     )
 
@@ -176,17 +184,5 @@ def _trial_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
 def _variant_jobs(grid: Grid) -> list[Job]:
     jobs = [Job("tune", {"variant": variant_key(variant)}) for variant in grid.tuned]
     jobs += [Job("serve", {"variant": variant_key(variant)}) for variant in grid.variants]
-    jobs += [
-        Job(
-            "cell",
-            {
-                "variant": variant_key(cell.variant),
-                "eval_set": cell.eval_set,
-                "format": cell.format,
-                "shots": str(cell.shots),
-                "prediction": cell.prediction,
-            },
-        )
-        for cell in grid.cells
-    ]
+    jobs += [cell_job(cell) for cell in grid.cells]
     return jobs

@@ -1,39 +1,65 @@
 """What devices can do, from their makers' data sheets, and how much of it jobs get."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveFloat
+
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.load import parse, read_yaml
+from tuning_dynamics.study.models import Study
+from tuning_dynamics.study.strict import Strict
 
 
-@dataclass(frozen=True)
-class Device:
-    """A device's limits: dense peak in FLOP/s, memory bandwidth in B/s, memory in bytes.
+class Device(Strict):
+    """A device's limits; one file of `devices/` each, so that a file adds a device.
 
-    `memory` is None where it is the machine's and not the device's own.
+    Peaks are dense and without TF32, which torch leaves off for matrix products.
     """
 
-    name: str
-    bf16: float
-    fp32: float
-    bandwidth: float
-    memory: float | None
-    unit: str = "GPU-hours"
+    name: Annotated[str, Field(min_length=1)]
+    """What the budget calls it."""
+    bf16: PositiveFloat
+    """Peak of bf16 matrix products in FLOP/s, without sparsity."""
+    fp32: PositiveFloat
+    """Peak of fp32 products in FLOP/s."""
+    bandwidth: PositiveFloat
+    """Memory bandwidth in B/s."""
+    memory: PositiveFloat | None = None
+    """Memory in bytes; none where it is the machine's, as of a CPU core."""
+    watts: PositiveFloat | None = None
+    """Board power; none where it is not known."""
+    known_as: tuple[str, ...] = ()
+    """The names that torch gives it (`cpu` without a GPU): whose costs may calibrate it."""
+
+    @property
+    def unit(self) -> str:
+        """What its hours are called."""
+        return "core-hours" if self.memory is None else "GPU-hours"
 
 
-#: By the name that a study's execution.plan_for gives. Dense peaks, without sparsity; fp32
-#: without TF32, which torch leaves off for matrix products.
-DEVICES = {
-    # NVIDIA A100 80GB SXM data sheet (2021).
-    "a100": Device("A100 80GB", 312e12, 19.5e12, 2039e9, 80e9),
-    # NVIDIA H100 SXM data sheet (2023).
-    "h100": Device("H100", 989e12, 67e12, 3350e9, 80e9),
-    # NVIDIA H200 SXM data sheet (2024).
-    "h200": Device("H200", 989e12, 67e12, 4800e9, 141e9),
-    # NVIDIA L40S data sheet (2023).
-    "l40s": Device("L40S", 362e12, 91.6e12, 864e9, 48e9),
-    # NVIDIA Ada GPU architecture white paper, appendix A (2023); bf16 with fp32 accumulation.
-    "rtx4090": Device("RTX 4090", 165.2e12, 82.6e12, 1008e9, 24e9),
-    # One core with AVX2 at 3 GHz: 2 units x 8 lanes x 2 operations; a share of two channels.
-    "cpu": Device("CPU core", 96e9, 96e9, 10e9, None, "core-hours"),
-}
+def device_of(study: Study, root: Path) -> Device:
+    """The device that a study is planned for, from its catalogue folders or the shipped ones.
+
+    `root` is the repository. StudyError for one that no file describes.
+    """
+    name = study.execution.plan_for
+    folders = [root / folder / "devices" for folder in [*study.catalogue, "config"]]
+    for folder in folders:
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            device: Device = parse(Device, read_yaml(path), path)
+            return device
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    raise StudyError(
+        "the cost model does not know the device to plan for",
+        key="execution.plan_for",
+        value=name,
+        fix=f"known: {', '.join(known)}; or describe it in {study.catalogue[0]}/devices/"
+        f"{name}.yaml, as config/devices/h100.yaml does: peak FLOP/s in bf16 and fp32, bandwidth "
+        "in B/s, memory in bytes, watts",
+    )
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,15 @@
 import atexit
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.plan.basis import Basis, basis_of
 from tuning_dynamics.plan.budget import budget_of
-from tuning_dynamics.plan.price import Job
-from tuning_dynamics.plan.tell import tell
+from tuning_dynamics.plan.guard import refused
+from tuning_dynamics.plan.planned import planned_jobs
+from tuning_dynamics.plan.tell import tell, told_refusal
+from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 
 
@@ -15,12 +19,17 @@ def budget_at_end(workflow: Any, jobs: Jobs) -> None:
     """Have a dry run end with its budget; `workflow` is Snakemake's.
 
     At exit, since Snakemake runs no hook after a dry run and does not know yet, while it reads
-    the Snakefile, that it is one.
+    the Snakefile, that it is one. Ends the process with the error's text alone where the device
+    to plan for is not known.
     """
+    try:
+        basis = basis_of(jobs.resolved.study, Path(workflow.basedir))
+    except StudyError as error:
+        raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
     errors = _Errors(level=logging.ERROR)
     # The logger that Snakemake gives its own handlers.
     logging.getLogger("snakemake.logging").addHandler(errors)
-    atexit.register(_tell_if_dry, workflow, jobs, errors)
+    atexit.register(_tell_if_dry, workflow, jobs, basis, errors)
 
 
 class _Errors(logging.Handler):
@@ -32,12 +41,12 @@ class _Errors(logging.Handler):
         self.seen = self.seen or record.levelno >= logging.ERROR
 
 
-def _tell_if_dry(workflow: Any, jobs: Jobs, errors: _Errors) -> None:
+def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> None:
     if errors.seen or not workflow.dryrun or workflow.dag is None:
         return
-    planned = [
-        Job(job.rule.name, dict(job.wildcards_dict))
-        for job in workflow.dag.needrun_jobs(exclude_finished=False)
-    ]
+    planned = planned_jobs(workflow)
     if planned:
-        sys.stdout.write(tell(budget_of(jobs.resolved, planned), jobs.resolved, jobs.grid) + "\n")
+        budget = budget_of(jobs.resolved, planned, basis)
+        told = [tell(budget, jobs.resolved, jobs.grid)]
+        told += told_refusal(refused(budget, jobs.resolved.study))
+        sys.stdout.write("\n".join(told) + "\n")

@@ -8,23 +8,27 @@ prints the line; a test compares it with the one in the file.
 import sys
 from pathlib import Path
 
+from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.budget import all_jobs, budget_of
+from tuning_dynamics.plan.devices import device_of
 from tuning_dynamics.plan.tell import header
 from tuning_dynamics.study.grid import expand, require_base
 from tuning_dynamics.study.load import load_study, read_yaml
 from tuning_dynamics.study.models import ResolvedStudy
 
 
-def planned(resolved: ResolvedStudy, file: str) -> str:
+def planned(resolved: ResolvedStudy, file: str, root: Path) -> str:
     """The line that a study's file should have; StudyError where its grid is not possible.
 
-    Results that are there already make the cost more exact, but are not taken off.
+    Results that are there already make the cost more exact, but are not taken off. No
+    calibration is used: the line is the same everywhere. `root` is the repository.
     """
     grid = expand(resolved, file)
     require_base(grid, file)
-    return header(budget_of(resolved, all_jobs(resolved, grid)), grid)
+    basis = Basis(device_of(resolved.study, root))
+    return header(budget_of(resolved, all_jobs(resolved, grid), basis), grid)
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        print(planned(load_study(read_yaml(name), Path(), name), name))
+        print(planned(load_study(read_yaml(name), Path(), name), name, Path()))

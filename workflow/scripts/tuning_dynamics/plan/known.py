@@ -111,6 +111,12 @@ class Known:
         """Mean tokens of an answer, of the gold one or of an option."""
         return self._size(dataset).answer_tokens
 
+    def split_tokens(self, dataset: str) -> float:
+        """Tokens of all rows of a dataset's splits, as far as its file says."""
+        size = self._size(dataset)
+        rows = (size.train or 0) + (size.evaluation or 0)
+        return rows * (size.prompt_tokens + size.answer_tokens)
+
     def options(self, dataset: str) -> int:
         """Candidate answers of an item: its options, or all words of the set's labels."""
         gold = self.resolved.datasets[dataset].gold

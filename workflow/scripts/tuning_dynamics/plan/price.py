@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from tuning_dynamics.plan.devices import CASES, DEVICES, Assumed, Device, Range
+from tuning_dynamics.plan.basis import Basis
+from tuning_dynamics.plan.devices import CASES, Assumed, Device, Range
 from tuning_dynamics.plan.equations import (
     BYTES,
     adapter_weights,
@@ -24,7 +25,7 @@ from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.families import PretrainFamily, Size
 from tuning_dynamics.study.grid import Cell, Variant
 from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.paths import parse_variant
+from tuning_dynamics.study.paths import parse_variant, variant_key
 from tuning_dynamics.study.rates import selecting
 from tuning_dynamics.study.recipes import LoraTrain, Optim, RateSelection, Stage
 
@@ -63,31 +64,47 @@ class Job:
         return Cell(variant, w["eval_set"], w["format"], int(w["shots"]), w["prediction"])
 
 
+def cell_job(cell: Cell) -> Job:
+    """The `cell` job of a cell."""
+    return Job(
+        "cell",
+        {
+            "variant": variant_key(cell.variant),
+            "eval_set": cell.eval_set,
+            "format": cell.format,
+            "shots": str(cell.shots),
+            "prediction": cell.prediction,
+        },
+    )
+
+
 @dataclass(frozen=True)
 class Price:
-    """What a job takes, or in `unknown` why that cannot be told."""
+    """What a job takes, or in `unknown` why that cannot be told.
+
+    `memory` are the bytes that it needs of its device at most, with every text of a batch at its
+    longest; `least` those that it needs with texts of mean length.
+    """
 
     job: Job
     seconds: Range = NO_TIME
     unknown: str = ""
     memory: float = 0.0
+    least: float = 0.0
 
 
 class Prices:
-    """The prices of a study's jobs on the device that its execution.plan_for names."""
+    """The prices of a study's jobs on a basis: a device."""
 
-    def __init__(self, resolved: ResolvedStudy, jobs: Iterable[Job]) -> None:
+    def __init__(self, resolved: ResolvedStudy, jobs: Iterable[Job], basis: Basis) -> None:
         self.resolved, self.jobs = resolved, list(jobs)
         anew = {job.wildcards["dataset"] for job in self.jobs if job.rule == "freeze"}
         self.known = Known(resolved, frozenset(anew))
-        self.device: Device = DEVICES[resolved.study.execution.plan_for]
+        self.device: Device = basis.device
         self._passes: set[tuple[Variant, str, str, int]] = set()
         self._cells: dict[tuple[object, ...], Range] = {}
 
-    @cached_property
-    def each(self) -> list[Price]:
-        """A price for each job, in the jobs' order."""
-        priced: dict[str, Callable[[Job], Price]] = {
+        self._priced: dict[str, Callable[[Job], Price]] = {
             "pretrain": self._pretrain,
             "verify": self._verify,
             "try_rate": self._try_rate,
@@ -95,11 +112,16 @@ class Prices:
             "serve": self._serve,
             "cell": self._cell,
         }
-        return [self._price(priced.get(job.rule, Price), job) for job in self.jobs]
 
-    def _price(self, priced: Callable[[Job], Price], job: Job) -> Price:
+    @cached_property
+    def each(self) -> list[Price]:
+        """A price for each job, in the jobs' order."""
+        return [self.of(job) for job in self.jobs]
+
+    def of(self, job: Job) -> Price:
+        """The price of a job; what a cell shares with one that was priced before is not in it."""
         try:
-            return priced(job)
+            return self._priced.get(job.rule, Price)(job)
         except NotKnown as lacking:
             return Price(job, unknown=str(lacking))
 
@@ -127,13 +149,14 @@ class Prices:
             return assumed.start + whole
 
         memory = tuning_memory(size, run.batch_size * run.sequence_length, size.parameters)
-        return Price(job, _range(seconds), memory=memory)
+        return Price(job, _range(seconds), memory=memory, least=memory)
 
     def _verify(self, job: Job) -> Price:
         size = self.known.size(job.wildcards["family"])
         # Loaded once, and read once more for the digests of its files.
         seconds = _range(lambda a: load_seconds(size, a) + BYTES * size.parameters / a.read)
-        return Price(job, seconds, memory=BYTES * size.parameters)
+        weights = BYTES * size.parameters
+        return Price(job, seconds, memory=weights, least=weights)
 
     # --- tune --------------------------------------------------------------------------------
 
@@ -165,7 +188,8 @@ class Prices:
             (_range(run.seconds) for run in runs),
             start=_range(lambda assumed: load_seconds(size, assumed)),
         )
-        return Price(job, seconds, memory=max(run.memory for run in runs))
+        memory, least = (max(run.memory(longest) for run in runs) for longest in (True, False))
+        return Price(job, seconds, memory=memory, least=least)
 
     def _run(self, stage: Stage, family: str, train_set: str, size: Size, share: float) -> "_Run":
         rows = self._mixed_rows(stage, train_set)
@@ -207,7 +231,9 @@ class Prices:
 
     def _serve(self, job: Job) -> Price:
         size = self.known.size(parse_variant(job.wildcards["variant"]).family)
-        return Price(job, _range(lambda a: load_seconds(size, a)), memory=BYTES * size.parameters)
+        weights = BYTES * size.parameters
+        seconds = _range(lambda a: load_seconds(size, a))
+        return Price(job, seconds, memory=weights, least=weights)
 
     def _cell(self, job: Job) -> Price:
         cell = job.cell()
@@ -219,7 +245,8 @@ class Prices:
         if key not in self._cells:
             asked = self._asked(cell, kind, size, shared)
             self._cells[key] = _range(lambda a: asked.seconds(self.device, a))
-        return Price(job, self._cells[key], memory=BYTES * size.parameters)
+        weights = BYTES * size.parameters
+        return Price(job, self._cells[key], memory=weights, least=weights)
 
     def _read_already(self, cell: Cell) -> bool:
         """Whether another cell that is priced reads the same options: methods share a pass."""
@@ -286,9 +313,10 @@ class _Run:
         steps = self.optim.epochs * math.ceil(self.rows / batch)
         return training_seconds(steps, one, self.trained, self.execution.save_seconds, assumed)
 
-    @property
-    def memory(self) -> float:
-        return tuning_memory(self.size, self.micro_batch * self.longest, self.trained)
+    def memory(self, longest: bool) -> float:
+        """Bytes with texts of the longest, or of mean length."""
+        tokens = self.micro_batch * (self.longest if longest else self.mean)
+        return tuning_memory(self.size, tokens, self.trained)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from collections import defaultdict
 
+from tuning_dynamics.plan.allocate import UNKNOWN_BYTES, UNKNOWN_MINUTES
 from tuning_dynamics.plan.budget import Budget, StageBudget
 from tuning_dynamics.plan.devices import Range
+from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily
 from tuning_dynamics.study.grid import Grid
 from tuning_dynamics.study.models import ResolvedStudy
@@ -20,7 +22,7 @@ def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid) -> str:
         "(likely; from cheap to dear assumptions, see plan/devices.py)",
         f"  study      {len(grid.cells):,} cells of {len(grid.tuned):,} tuned models and "
         f"{len(grid.checkpoints):,} checkpoints",
-        *(_told_stage(stage, budget.device.unit) for stage in budget.stages),
+        *(told_stage(stage, budget.device.unit) for stage in budget.stages),
         f"  all        {sum(stage.jobs for stage in budget.stages):>8,} jobs  "
         f"{hours(budget.hours)} {budget.device.unit}",
         f"  bytes      {at_most(budget)} to download; at most {gigabytes(budget.disk)} on disk",
@@ -32,7 +34,19 @@ def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid) -> str:
     return "\n".join(lines)
 
 
-def _told_stage(stage: StageBudget, unit: str) -> str:
+def told_refusal(refusal: StudyError | None) -> list[str]:
+    """That a run of the budget would not begin, and why; nothing where it would."""
+    if refusal is None:
+        return []
+    return [
+        "",
+        "A run of this would be refused:",
+        *(f"  {line}" for line in str(refusal).split("\n")),
+    ]
+
+
+def told_stage(stage: StageBudget, unit: str) -> str:
+    """A line of the budget."""
     start = f"  {stage.name:<10} {stage.jobs:>8,} jobs"
     if stage.unpriced == stage.jobs:
         return f"{start}  unknown"
@@ -56,7 +70,11 @@ def _told_unknown(budget: Budget) -> list[str]:
         return []
     more = len(budget.unknown) - NAMED
     rest = f"; and {more} more" if more > 0 else ""
-    return [f"  unknown    {'; '.join(budget.unknown[:NAMED])}{rest}"]
+    asked = f"{UNKNOWN_MINUTES // 60} h and {gigabytes(UNKNOWN_BYTES)}"
+    return [
+        f"  unknown    {'; '.join(budget.unknown[:NAMED])}{rest}",
+        f"             on a cluster, a job of unknown cost asks for {asked} of memory",
+    ]
 
 
 def told_checkpoints(resolved: ResolvedStudy, grid: Grid) -> list[str]:

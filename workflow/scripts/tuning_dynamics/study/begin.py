@@ -6,16 +6,20 @@ import fcntl
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.plan.guard import guard
+from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.identity import code_digest
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.paths import Paths
+from tuning_dynamics.study.stub import DRIVER
 
 #: The stubs whose code a cell's records depend on.
 EVALUATION = ("evaluate_serve.py", "evaluate_cell.py")
@@ -34,7 +38,13 @@ def begin(
     # Small matrices gain nothing from threads, jobs run side by side, and sums stay in order.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    os.environ[DRIVER] = str(os.getpid())
+    if "SLURM_JOB_ID" in os.environ:
+        # SLURM's warning before a time limit reaches all of a job's processes: training acts on
+        # it, and neither Snakemake nor a shell between them may die of it.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     file = ", ".join(str(path) for path in configfiles) or "config/config.yaml"
+    keep_provenance()
     try:
         jobs = Jobs(load_study(config, Path(root), file), file)
         jobs.check_files()
@@ -130,9 +140,23 @@ def forget_killed_servers(marks: Path) -> None:
                 mark.unlink()
 
 
-def start(jobs: Jobs) -> None:
-    """What a run does once it is planned, and a dry run does not: StudyError as `lock`."""
-    lock(jobs.paths.root)
+def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
+    """What a run does once it is planned, before its first job, and a dry run does not.
+
+    `workflow` is Snakemake's; `gpu` is how many GPUs a job that computes a model asks for. Ends
+    the process with the error's text alone where the run would cost too much, another run works
+    on the study, or SLURM can't take its jobs.
+    """
+    try:
+        guard(workflow, jobs)
+        lock(jobs.paths.root)
+        run = None
+        if workflow.non_local_exec:
+            require_cluster(workflow, gpu)
+            run = workflow.scheduler._executor.run_uuid
+        end_orphans(Path(jobs.paths.root, ".slurm_run.json"), run)
+    except StudyError as error:
+        raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
     jobs.leave_placeholders(everywhere=True)
     # Snakemake would warn of each of them: they were not there when it planned.
     unexpected = "output files of rule serve were not present"

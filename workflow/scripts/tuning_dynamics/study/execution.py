@@ -1,10 +1,13 @@
 """How jobs run, apart from what they compute: never part of an identity."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
-from tuning_dynamics.study.strict import Strict
+from tuning_dynamics.study.strict import Name, Strict
+
+#: Left out of the merged config: what only plans must not have tables made anew.
+Planning = Field(exclude=True)
 
 
 class Execution(Strict):
@@ -18,8 +21,11 @@ class Execution(Strict):
     """Seconds between resumable states of a training run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU where there is one."""
-    plan_for: Literal["a100", "h100", "h200", "l40s", "rtx4090", "cpu"] = "a100"
-    """Device that a dry run's budget is for."""
+    plan_for: Annotated[Name, Planning] = "a100"
+    """Device that the budget is for, a file of devices/: a100, h100, h200, l40s, rtx4090, cpu, or
+    your own."""
+    price_per_hour: Annotated[PositiveFloat | None, Planning] = None
+    """Price of an hour of that device, in any currency; none: the budget gives no price."""
 
 
 def execution_of(config: dict[str, Any]) -> Execution:

@@ -12,6 +12,9 @@ from pydantic import Field, PositiveFloat, PositiveInt, TypeAdapter, model_valid
 
 from tuning_dynamics.study.strict import Count, Fraction, Name, Strict
 
+#: The token that parts documents of a corpus, in models pre-trained here.
+END_OF_TEXT = "<|endoftext|>"
+
 
 @dataclass(frozen=True)
 class Steps:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.models import Block, ResolvedStudy
+
+#: Evaluation set, format, shots and prediction method: what a cell is besides its variant.
+Setting = tuple[str, str, int, str]
 
 
 @dataclass(frozen=True, order=True)
@@ -47,20 +50,108 @@ class Cell:
     shots: int
     prediction: str
 
-    def order(self) -> tuple[tuple[str, int, str, str, int], str, str, int, str]:
-        """Sort key."""
-        return (self.variant.order(), self.eval_set, self.format, self.shots, self.prediction)
+    @property
+    def setting(self) -> Setting:
+        return (self.eval_set, self.format, self.shots, self.prediction)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """One block, its checkpoints resolved and its settings written out."""
+
+    steps: dict[str, frozenset[int]]
+    recipes: frozenset[str]
+    train_sets: frozenset[str]
+    seeds: frozenset[int]
+    settings: frozenset[Setting]
+
+    def variants(self) -> Iterator[Variant]:
+        """Every variant of the block, in no order."""
+        for family, steps in self.steps.items():
+            for step, recipe in product(steps, self.recipes):
+                if recipe == "base":
+                    yield Variant(family, step, recipe, "", None)
+                else:
+                    for train_set, seed in product(self.train_sets, self.seeds):
+                        yield Variant(family, step, recipe, train_set, seed)
+
+    def has(self, variant: Variant) -> bool:
+        """Whether the block has a variant."""
+        return (
+            variant.recipe in self.recipes
+            and variant.step in self.steps.get(variant.family, ())
+            and (
+                variant.recipe == "base"
+                or (variant.train_set in self.train_sets and variant.seed in self.seeds)
+            )
+        )
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The unique cells of a study and what they need."""
+    """The unique cells of a study and what they need.
 
-    cells: tuple[Cell, ...]
+    Blocks are products, so most questions are answered from their axes. Cells are written out
+    only where all of them are asked for: a job on a cluster node asks for its own alone.
+    """
+
+    blocks: tuple[Axes, ...]
+
+    def has_variant(self, variant: Variant) -> bool:
+        """Whether the grid has a variant."""
+        return any(block.has(variant) for block in self.blocks)
+
+    def has_cell(self, cell: Cell) -> bool:
+        """Whether the grid has a cell."""
+        return any(
+            cell.setting in block.settings and block.has(cell.variant) for block in self.blocks
+        )
+
+    def steps(self, family: str) -> list[int]:
+        """The steps of a family's checkpoints."""
+        return sorted({step for block in self.blocks for step in block.steps.get(family, ())})
+
+    def settings_of(self, family: str) -> set[Setting]:
+        """The settings that any variant of a family is evaluated in."""
+        found = (block.settings for block in self.blocks if family in block.steps)
+        return set().union(*found)
+
+    @cached_property
+    def trainings(self) -> list[tuple[str, str, str]]:
+        """Family, recipe and train set of every tuned variant."""
+        return sorted(
+            {
+                key
+                for block in self.blocks
+                for key in product(block.steps, block.recipes - {"base"}, block.train_sets)
+            }
+        )
+
+    @cached_property
+    def settings(self) -> dict[Variant, tuple[Setting, ...]]:
+        """The sorted settings that each variant is evaluated in, variants sorted."""
+        places: dict[Variant, tuple[int, ...]] = {}
+        for place, block in enumerate(self.blocks):
+            for variant in block.variants():
+                places[variant] = (*places.get(variant, ()), place)
+        # Variants of the same blocks share one tuple.
+        merged = {
+            found: tuple(sorted(set().union(*(self.blocks[place].settings for place in found))))
+            for found in set(places.values())
+        }
+        return {variant: merged[places[variant]] for variant in sorted(places, key=Variant.order)}
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(
+            Cell(variant, *setting)
+            for variant, settings in self.settings.items()
+            for setting in settings
+        )
 
     @cached_property
     def variants(self) -> list[Variant]:
-        return sorted({cell.variant for cell in self.cells}, key=Variant.order)
+        return list(self.settings)
 
     @cached_property
     def tuned(self) -> list[Variant]:
@@ -68,23 +159,38 @@ class Grid:
 
     @cached_property
     def checkpoints(self) -> list[Checkpoint]:
-        return sorted({variant.checkpoint for variant in self.variants})
+        families = sorted({family for block in self.blocks for family in block.steps})
+        return [Checkpoint(family, step) for family in families for step in self.steps(family)]
 
     @cached_property
     def eval_sets(self) -> list[str]:
-        return sorted({cell.eval_set for cell in self.cells})
+        return sorted({setting[0] for block in self.blocks for setting in block.settings})
 
 
 def expand(resolved: ResolvedStudy, file: str) -> Grid:
     """The grid of a study; StudyError for a block that asks for what is not there."""
     for name in resolved.datasets:
         _check_splits(resolved, name)
-    cells = {
-        cell
-        for number, block in enumerate(resolved.study.blocks)
-        for cell in _cells(resolved, block, f"blocks.{number}", file)
+    blocks = resolved.study.blocks
+    return Grid(
+        tuple(_axes(resolved, block, f"blocks.{n}", file) for n, block in enumerate(blocks))
+    )
+
+
+def _axes(resolved: ResolvedStudy, block: Block, key: str, file: str) -> Axes:
+    _check_block(resolved, block, key, file)
+    settings = {
+        (eval_set, prompt_format, shots, prediction)
+        for eval_set, prompt_format, shots in product(block.eval_sets, block.formats, block.shots)
+        for prediction in getattr(block.predictions, resolved.kind(eval_set))
     }
-    return Grid(tuple(sorted(cells, key=Cell.order)))
+    return Axes(
+        {name: frozenset(_steps(resolved, block, name, key, file)) for name in block.families},
+        frozenset(block.recipes),
+        frozenset(block.train_sets),
+        frozenset(block.seeds),
+        frozenset(settings),
+    )
 
 
 def require_base(grid: Grid, file: str) -> None:
@@ -92,47 +198,31 @@ def require_base(grid: Grid, file: str) -> None:
 
     Told before anything runs, as changes.csv could not be made in the end.
     """
-    compared = {
-        (cell.variant.checkpoint, cell.eval_set, cell.prediction, cell.format)
-        for cell in grid.cells
-        if cell.variant.recipe == "base"
-    }
-    for cell in grid.cells:
-        key = (cell.variant.checkpoint, cell.eval_set, cell.prediction)
-        if not any((*key, name) in compared for name in (cell.format, "default")):
+    missing = cache(_not_compared)
+    for variant in grid.tuned:
+        base = Variant(variant.family, variant.step, "base", "", None)
+        setting = missing(grid.settings[variant], grid.settings.get(base, ()))
+        if setting is not None:
+            eval_set, prediction = setting[0], setting[3]
             raise StudyError(
                 "a tuned model is evaluated where its untuned checkpoint is not",
                 file=file,
                 key="blocks",
-                value=f"{cell.eval_set}, {cell.prediction}, step {cell.variant.step}",
-                fix=f"add a block of recipe base for {cell.variant.family} at this step with the "
-                f"evaluation set {cell.eval_set} and the prediction {cell.prediction}",
+                value=f"{eval_set}, {prediction}, step {variant.step}",
+                fix=f"add a block of recipe base for {variant.family} at this step with the "
+                f"evaluation set {eval_set} and the prediction {prediction}",
             )
 
 
-def _cells(resolved: ResolvedStudy, block: Block, key: str, file: str) -> Iterator[Cell]:
-    _check_block(resolved, block, key, file)
-    points = [
-        Checkpoint(family, step)
-        for family in block.families
-        for step in _steps(resolved, block, family, key, file)
-    ]
-    for point, recipe in product(points, block.recipes):
-        for variant in _variants(block, point, recipe):
-            for eval_set, prompt_format, shots in product(
-                block.eval_sets, block.formats, block.shots
-            ):
-                kind = resolved.kind(eval_set)
-                for prediction in getattr(block.predictions, kind):
-                    yield Cell(variant, eval_set, prompt_format, shots, prediction)
-
-
-def _variants(block: Block, point: Checkpoint, recipe: str) -> Iterator[Variant]:
-    if recipe == "base":
-        yield Variant(point.family, point.step, "base", "", None)
-        return
-    for train_set, seed in product(block.train_sets, block.seeds):
-        yield Variant(point.family, point.step, recipe, train_set, seed)
+def _not_compared(tuned: tuple[Setting, ...], base: tuple[Setting, ...]) -> Setting | None:
+    """The first setting of a tuned model that its base has neither as it is nor in the default
+    format; the number of shots may differ."""
+    compared = {(eval_set, name, prediction) for eval_set, name, _, prediction in base}
+    for setting in tuned:
+        eval_set, name, _, prediction = setting
+        if not any((eval_set, given, prediction) in compared for given in (name, "default")):
+            return setting
+    return None
 
 
 def _steps(resolved: ResolvedStudy, block: Block, name: str, key: str, file: str) -> list[int]:

@@ -28,13 +28,19 @@ def code_digest(*stubs: str) -> str:
 
     Docstrings and comments do not count: they cannot change a number.
     """
+    digest = hashlib.sha256()
+    for path in modules_of(*stubs):
+        digest.update(f"{path.relative_to(SCRIPTS)}\n{_content(path)[0]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def modules_of(*stubs: str) -> list[Path]:
+    """Files of the stubs in `workflow/scripts/` and of all project modules that they import,
+    lazily too."""
     modules: set[Path] = set()
     for stub in stubs:
         _collect(SCRIPTS / stub, modules)
-    digest = hashlib.sha256()
-    for path in sorted(modules):
-        digest.update(f"{path.relative_to(SCRIPTS)}\n{_content(path)[0]}\n".encode())
-    return digest.hexdigest()[:16]
+    return sorted(modules)
 
 
 def _collect(path: Path, seen: set[Path]) -> None:

@@ -5,6 +5,7 @@ JSON of exactly what can change the job's result, and becomes the job's `params`
 """
 
 import glob
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,16 @@ from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, PretrainFamily
-from tuning_dynamics.study.grid import Cell, Checkpoint, Grid, Variant, expand, require_base, role
+from tuning_dynamics.study.grid import (
+    Cell,
+    Checkpoint,
+    Grid,
+    Setting,
+    Variant,
+    expand,
+    require_base,
+    role,
+)
 from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.load import dump_merged
 from tuning_dynamics.study.models import ResolvedStudy
@@ -51,14 +61,15 @@ class Jobs:
         self.grid: Grid = expand(resolved, file)
         require_base(self.grid, file)
         self.paths = Paths(resolved.study.study)
+        self._specs: dict[Setting, str] = {}
         self._check_names()
         self._check_main_recipe()
-        for variant in self.grid.tuned:
-            if self.chosen_rates(variant):
-                self._candidates(variant.recipe)
+        for recipe in sorted({recipe for _, recipe, _ in self.grid.trainings}):
+            if selecting(resolved.recipes[recipe]):
+                self._candidates(recipe)
 
     def _check_main_recipe(self) -> None:
-        tuned = sorted({variant.recipe for variant in self.grid.tuned})
+        tuned = sorted({recipe for _, recipe, _ in self.grid.trainings})
         main = self.resolved.study.statistics.main_recipe
         if tuned and main not in tuned:
             raise StudyError(
@@ -111,11 +122,10 @@ class Jobs:
     @cached_property
     def tuned(self) -> str:
         """Pattern of tuned variants."""
-        tuned = self.grid.tuned
-        return (
-            f"{either({v.family for v in tuned})}/[0-9]+/{either({v.recipe for v in tuned})}/"
-            f"{either({v.train_set for v in tuned})}/seed[0-9]+"
+        families, recipes, train_sets = (
+            either(training[place] for training in self.grid.trainings) for place in range(3)
         )
+        return f"{families}/[0-9]+/{recipes}/{train_sets}/seed[0-9]+"
 
     @cached_property
     def variants(self) -> str:
@@ -131,7 +141,7 @@ class Jobs:
             int(wildcards.shots),
             wildcards.prediction,
         )
-        if cell not in self._cells:
+        if not self.grid.has_cell(cell):
             raise StudyError(
                 "the study's grid has no such cell",
                 file=self.file,
@@ -141,14 +151,10 @@ class Jobs:
             )
         return cell
 
-    @cached_property
-    def _cells(self) -> frozenset[Cell]:
-        return frozenset(self.grid.cells)
-
     def variant(self, key: str) -> Variant:
         """The variant of a key; StudyError where the grid has none."""
         variant = parse_variant(key)
-        if variant not in self._variants:
+        if not self.grid.has_variant(variant):
             raise StudyError(
                 "the study's grid has no such variant",
                 file=self.file,
@@ -157,10 +163,6 @@ class Jobs:
                 fix="add it to a block, or ask for one of the grid (snakemake -n lists them)",
             )
         return variant
-
-    @cached_property
-    def _variants(self) -> frozenset[Variant]:
-        return frozenset(self.grid.variants)
 
     # --- data --------------------------------------------------------------------------------
 
@@ -178,6 +180,11 @@ class Jobs:
     def _rooted(self, path: str, file: str) -> str:
         root = self.resolved.study.data_root
         return fill_root(path, root, file)
+
+    @property
+    def reads_hub(self) -> bool:
+        """Whether datasets are read from the hub."""
+        return any(dataset.source.hub is not None for dataset in self.resolved.datasets.values())
 
     def freeze_spec(self, dataset: str) -> str:
         """What a dataset's frozen items depend on."""
@@ -221,16 +228,12 @@ class Jobs:
     def check_spec(self, dataset: str, family: str) -> str:
         """What the check of a dataset by a family's tokenizer covers: formats, and label words
         where token_prob is asked for."""
-        cells = [
-            cell
-            for cell in self.grid.cells
-            if cell.eval_set == dataset and cell.variant.family == family
-        ]
+        settings = [found for found in self.grid.settings_of(family) if found[0] == dataset]
         formats = self.resolved.formats(dataset)
-        by_token = any(cell.prediction == "token_prob" for cell in cells)
+        by_token = any(prediction == "token_prob" for *_, prediction in settings)
         return canonical(
             {
-                "templates": {name: formats[name] for name in {cell.format for cell in cells}},
+                "templates": {name: formats[name] for _, name, _, _ in settings},
                 "labels": self._labels(dataset) if by_token else [],
             }
         )
@@ -291,7 +294,7 @@ class Jobs:
         description = self.resolved.families[family]
         elsewhere = {"available", "size", "members", "tokens_before"}
         spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
-        steps = [point.step for point in self.grid.checkpoints if point.family == family]
+        steps = self.grid.steps(family)
         return canonical({**spec, "source": "hub", "checkpoints": {"steps": steps}})
 
     def downloaded(self, family: str, step: str) -> list[str]:
@@ -415,7 +418,7 @@ class Jobs:
 
     def trial_checkpoint(self, family: str) -> Checkpoint:
         """The checkpoint that candidates are tried on: the study's last, for all of them."""
-        return max(point for point in self.grid.checkpoints if point.family == family)
+        return Checkpoint(family, self.grid.steps(family)[-1])
 
     def trial_key(self, family: str, recipe: str, train_set: str, rate: str) -> str:
         """The name of a candidate's run in logs and in the cost table."""
@@ -454,36 +457,49 @@ class Jobs:
 
     def _trials(self) -> list[str]:
         """The results of all candidates of the study."""
-        tuned = {(v.family, v.recipe, v.train_set) for v in self.grid.tuned if self.chosen_rates(v)}
-        return [path for key in sorted(tuned) for path in self.trials(*key)]
+        return [
+            path
+            for family, recipe, train_set in self.grid.trainings
+            if selecting(self.resolved.recipes[recipe])
+            for path in self.trials(family, recipe, train_set)
+        ]
 
     # --- evaluate ----------------------------------------------------------------------------
 
-    def cell_inputs(self, cell: Cell) -> dict[str, str]:
-        """The files that a cell's numbers come from."""
+    def cell_inputs(self, cell: Cell, ancient: Callable[[str], Any]) -> dict[str, Any]:
+        """The files that a cell's numbers come from, and the check of its set.
+
+        `ancient` is Snakemake's flag of inputs whose time re-runs nothing.
+        """
         inputs = {
             "manifest": self.paths.manifest(cell.variant),
             "frozen": self.paths.items(cell.eval_set),
+            "check": ancient(self.paths.check(cell.eval_set, cell.variant.family)),
         }
         if cell.shots:
             inputs["demonstrations"] = self.paths.items(self.resolved.demonstrations(cell.eval_set))
         return inputs
 
     def cell_spec(self, cell: Cell) -> str:
-        """What a cell's records depend on, besides its inputs."""
+        """What a cell's records depend on, besides its inputs: the same for every variant."""
+        if cell.setting not in self._specs:
+            self._specs[cell.setting] = self._setting_spec(*cell.setting)
+        return self._specs[cell.setting]
+
+    def _setting_spec(self, eval_set: str, name: str, shots: int, prediction: str) -> str:
         settings = self.resolved.study.evaluate
-        kind = self.resolved.kind(cell.eval_set)
+        kind = self.resolved.kind(eval_set)
         short = kind == "classification"
         return canonical(
             {
-                "eval_set": cell.eval_set,
+                "eval_set": eval_set,
                 "kind": kind,
-                "template": self.resolved.formats(cell.eval_set)[cell.format],
-                "shots": cell.shots,
-                "prediction": cell.prediction,
+                "template": self.resolved.formats(eval_set)[name],
+                "shots": shots,
+                "prediction": prediction,
                 "truncation": settings.truncation,
                 "max_new_tokens": settings.label_tokens if short else settings.text_tokens,
-                "labels": self._labels(cell.eval_set) if short else [],
+                "labels": self._labels(eval_set) if short else [],
             }
         )
 
@@ -529,7 +545,11 @@ class Jobs:
 
     def cell_files(self) -> list[str]:
         """The records of every cell."""
-        return [self.paths.cell(cell) for cell in self.grid.cells]
+        return [
+            self.paths.cell_file(variant_key(variant), *setting)
+            for variant, settings in self.grid.settings.items()
+            for setting in settings
+        ]
 
     def checkpoint_files(self) -> list[str]:
         """The manifest of every checkpoint."""
@@ -578,6 +598,17 @@ class Jobs:
             if folder.is_dir():
                 (folder / "server.json").touch()
 
+    def cells_before_drop(self, key: str) -> int:
+        """How many cells a variant has, after which its weights are of no more use; 0 where they
+        are kept."""
+        if self.resolved.study.keep_weights == "all":
+            return 0
+        return self._cells_of[self.variant(key)]
+
+    @cached_property
+    def _cells_of(self) -> Counter[Variant]:
+        return Counter(cell.variant for cell in self.grid.cells)
+
     def metrics_files(self) -> list[str]:
         """The metrics of every training run."""
         steps = [
@@ -595,9 +626,9 @@ class Jobs:
     def _pretrained_to(self) -> dict[str, int]:
         """The last step to which each family is pre-trained here."""
         return {
-            point.family: point.step
-            for point in self.grid.checkpoints
-            if isinstance(self.resolved.families[point.family], PretrainFamily)
+            name: self.grid.steps(name)[-1]
+            for name, family in self.resolved.families.items()
+            if isinstance(family, PretrainFamily)
         }
 
     def server_metrics(self) -> list[str]:
@@ -623,7 +654,7 @@ class Jobs:
             for family in self.resolved.families
             for name in FAMILY_FIGURES
         ]
-        tuned = sorted({(v.family, v.train_set) for v in self.grid.tuned})
+        tuned = sorted({(family, train_set) for family, _, train_set in self.grid.trainings})
         return families + [
             self.paths.figure(family, f"{name}.{train_set}")
             for family, train_set in tuned

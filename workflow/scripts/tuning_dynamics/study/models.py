@@ -6,10 +6,10 @@ descriptions in `workflow/schemas/`, which editors complete from.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from tuning_dynamics.study.datasets import Dataset, Kind, Task
-from tuning_dynamics.study.execution import Execution
+from tuning_dynamics.study.execution import Execution, Planning
 from tuning_dynamics.study.families import Family
 from tuning_dynamics.study.recipes import Recipe
 from tuning_dynamics.study.strict import Count, Name, Names, Strict, Unique
@@ -143,6 +143,9 @@ class Study(Strict):
     evaluate: EvaluateSettings = EvaluateSettings()
     statistics: StatisticsSettings = StatisticsSettings()
     execution: Execution = Execution()
+    max_gpu_hours: Annotated[PositiveFloat | None, Planning] = None
+    """A run that is likely to take more hours of the device execution.plan_for does not start;
+    none: no limit."""
     keep_weights: Literal["all", "none"] = "all"
     """Tuned weights: kept, or deleted once their cells are evaluated."""
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tuning_dynamics.study.errors import StudyError
@@ -148,6 +149,7 @@ def variant_key(variant: Variant) -> str:
     return start if variant.recipe == "base" else f"{start}/{variant.train_set}/seed{variant.seed}"
 
 
+@cache
 def parse_variant(key: str) -> Variant:
     """The variant of a `variant_key`; ValueError where it is none."""
     match = re.fullmatch(r"([^/]+)/(\d+)/(?:(base)|([^/]+)/([^/]+)/seed(\d+))", key)

@@ -1,17 +1,24 @@
 """What every job's stub shares: its log, and errors told in one screen."""
 
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
 
+#: The environment variable that tells a job the process id of the Snakemake that started it.
+DRIVER = "TUNING_DYNAMICS_DRIVER"
+
 
 @contextmanager
 def logged(log: Any) -> Iterator[None]:
-    """Send everything the block prints to the job's log.
+    """Send everything the block prints to the job's log, and end the job with its Snakemake.
 
     A StudyError ends the job with its text alone; anything else keeps its traceback.
     """
@@ -19,8 +26,44 @@ def logged(log: Any) -> Iterator[None]:
     target = os.open(str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(target, 1)
     os.dup2(target, 2)
+    if "SLURM_JOB_ID" in os.environ:
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+        job, node = os.environ["SLURM_JOB_ID"], os.environ.get("SLURMD_NODENAME", "")
+        print(f"SLURM job {job} on node {node}, GPUs {gpus}", flush=True)
+    _follow_driver()
     try:
         yield
     except StudyError as error:
         print(error, file=sys.stderr, flush=True)
         raise SystemExit(1) from None
+
+
+def _follow_driver() -> None:
+    """Have SIGTERM sent to this process when the Snakemake that started it is gone.
+
+    The next run of the study would start the job again beside it. Training saves its state on
+    SIGTERM, a server takes its address back, and everything else just ends.
+    """
+    driver = int(os.environ.get(DRIVER, "0"))
+    # One that can't be seen from here (a container may hide it) can't be followed.
+    if driver and _runs(driver):
+        threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+
+
+def _end_with(driver: int) -> None:
+    while _runs(driver):
+        time.sleep(1)
+    print("the Snakemake that started this job is gone; ending", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process runs; one that ended counts as gone before its parent has noticed."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    with suppress(OSError):  # no such file where the system is not Linux
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+        return status.rpartition(")")[2].split()[0] != "Z"
+    return True

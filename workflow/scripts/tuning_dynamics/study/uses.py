@@ -20,11 +20,12 @@ def uses(resolved: ResolvedStudy, grid: Grid) -> list[Use]:
     """The splits that a study tunes on, evaluates, or takes demonstrations from."""
     found = {Use(name, "evaluation") for name in grid.eval_sets}
     found |= {
-        Use(resolved.demonstrations(cell.eval_set), "demonstration")
-        for cell in grid.cells
-        if cell.shots
+        Use(resolved.demonstrations(eval_set), "demonstration")
+        for block in grid.blocks
+        for eval_set, _, shots, _ in block.settings
+        if shots
     }
-    for recipe, train_set in {(variant.recipe, variant.train_set) for variant in grid.tuned}:
+    for _, recipe, train_set in grid.trainings:
         mixed = {name for stage in resolved.recipes[recipe].stages for name in stage.data.mix}
         found |= {Use(train_set if name == "$target" else name, "train") for name in mixed}
     return sorted(found)

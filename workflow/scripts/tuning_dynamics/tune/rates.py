@@ -10,11 +10,13 @@ import torch
 
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import find_weights
+from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.engine.loop import IGNORED
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import rate_name
 from tuning_dynamics.study.recipes import Recipe, Stage
@@ -51,12 +53,16 @@ def try_rate(
 
     The loss is null where training diverged. Only encoded training rows are read.
     """
+    identity = {**identity_of(recipe, sets, checkpoint, seed, code), "heldout": heldout}
+    folder = scratch(output) / output.stem
+    finished = Finished(folder, canonical(identity), [output])
+    if finished.recall():
+        return
     device = prepare_device(execution.device)
     start = find_weights(checkpoint)
     require_tokenizer(sets, start.folder)
     model: Any = load_model(start.folder, start.adapter, device)
-    identity = {**identity_of(recipe, sets, checkpoint, seed, code), "heldout": heldout}
-    run = Run(key, seed, execution, device, scratch(output) / output.stem, identity)
+    run = Run(key, seed, execution, device, folder, identity)
     metrics: list[dict[str, Any]] = []
     rest: Examples | None = None
     for number, stage in enumerate(recipe.stages):
@@ -77,7 +83,9 @@ def try_rate(
     loss = None if rest is None else mean_loss(model, rest, execution.micro_batch, device)
     rate = recipe.stages[-1].optim.rate(run.train_set)
     write_json(output, totals(key, "rate", metrics, {"rate": rate, "loss": loss}))
-    shutil.rmtree(run.scratch, ignore_errors=True)
+    finished.keep()
+    for number in range(len(recipe.stages)):
+        shutil.rmtree(folder / str(number), ignore_errors=True)
 
 
 def _parted(stage: Stage, sets: TrainSets, heldout: float, seed: int) -> tuple[Examples, Examples]:

@@ -9,9 +9,11 @@ from typing import Any
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import find_weights, weight_digests
 from tuning_dynamics.data.tokens import StoredTokens
+from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import with_rate
 from tuning_dynamics.study.recipes import LoraTrain, Recipe
@@ -49,6 +51,11 @@ class Files:
     metrics: Path
     scratch: Path
 
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """What the job writes."""
+        return self.weights, self.manifest, self.metrics
+
 
 def tune_variant(
     recipe: Recipe,
@@ -64,11 +71,14 @@ def tune_variant(
 
     `code` is the digest of the code, so that a half-done state of other code is not resumed.
     """
+    identity = identity_of(recipe, sets, files.checkpoint, seed, code)
+    finished = Finished(files.scratch, canonical(identity), files.outputs)
+    if finished.recall():
+        return
     device = prepare_device(execution.device)
     start = find_weights(files.checkpoint)
     require_tokenizer(sets, start.folder)
     model: Any = load_model(start.folder, start.adapter, device)
-    identity = identity_of(recipe, sets, files.checkpoint, seed, code)
     run = Run(key, seed, execution, device, files.scratch, identity)
     metrics = []
     for number, stage in enumerate(recipe.stages):
@@ -83,7 +93,9 @@ def tune_variant(
             model = merged(model, stage)
     _write(model, recipe, start.folder, files, key)
     write_json(files.metrics, totals(key, "tune", metrics, {}))
-    shutil.rmtree(files.scratch, ignore_errors=True)
+    finished.keep()
+    for number in range(len(recipe.stages)):
+        shutil.rmtree(files.scratch / str(number), ignore_errors=True)
 
 
 def tune_from_spec(

@@ -1,0 +1,143 @@
+"""Environments: the tested versions everywhere, and in each all that its jobs import."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from repository import ROOT
+
+from tuning_dynamics.study.identity import SCRIPTS, modules_of
+from tuning_dynamics.study.load import read_yaml
+
+ENVS = {path.stem: path for path in (ROOT / "envs").glob("*.yaml")}
+#: A package's name in requirements.txt, where conda's is another.
+PYPI = {
+    "pytorch": "torch",
+    "huggingface_hub": "huggingface-hub",
+    "pyyaml": "PyYAML",
+    "snakemake-minimal": "snakemake",
+}
+#: A package's name in envs/, where what is imported is another.
+CONDA = {"torch": "pytorch", "yaml": "pyyaml"}
+#: What an environment has besides what its jobs import themselves, and why.
+BESIDES = {
+    "data": {},
+    "train": {},
+    "evaluate": {"numpy": "transformers and peft import it"},
+    "stats": {
+        "pygments": "Snakemake's report shows code with it",
+        "snakemake-minimal": "the report's job starts it",
+    },
+    "plan": {
+        "snakemake-minimal": "it is what the driver runs",
+        "snakemake-executor-plugin-slurm": "Snakemake submits jobs with it",
+    },
+}
+#: Rules that run nothing.
+NO_JOBS = {"all", "pages"}
+#: The stub of a rule that starts it by `shell`.
+STARTED = {"serve": "evaluate_serve.py"}
+
+
+def pins(env: str) -> dict[str, str]:
+    """Versions of an environment by conda's names, Python's included."""
+    listed = read_yaml(ENVS[env])["dependencies"]
+    assert all(re.fullmatch(r"[\w-]+=[\d.]+", pin) for pin in listed), listed
+    return dict(pin.split("=") for pin in listed)
+
+
+def versions() -> dict[str, str]:
+    """Versions of requirements.txt."""
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    listed = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w-]+==[\d.]+", line) for line in listed), listed
+    return dict(line.split("==") for line in listed)
+
+
+def rules() -> dict[str, str]:
+    """The text of every rule of the workflow."""
+    found: dict[str, str] = {}
+    for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]:
+        parts = re.split(r"^(?:rule|checkpoint) (\w+):$", path.read_text("utf-8"), flags=re.M)
+        found |= dict(zip(parts[1::2], parts[2::2], strict=True))
+    return found
+
+
+def environment_of(rule: str, text: str) -> str:
+    """The environment that a rule names."""
+    named = re.findall(r'^    conda:\n        "\.\./\.\./envs/(\w+)\.yaml"', text, re.M)
+    assert len(named) == 1, f"rule {rule} names {named}"
+    assert named[0] in ENVS, rule
+    return str(named[0])
+
+
+def stub_of(rule: str, text: str) -> str:
+    """The stub that a rule runs."""
+    named = re.findall(r'^        "\.\./scripts/(\w+\.py)"', text, re.M)
+    assert len(named) == (rule not in STARTED), f"rule {rule} runs {named}"
+    return STARTED[rule] if rule in STARTED else str(named[0])
+
+
+def jobs() -> dict[str, tuple[str, str]]:
+    """Environment and stub of every rule that has jobs."""
+    return {
+        rule: (environment_of(rule, text), stub_of(rule, text))
+        for rule, text in rules().items()
+        if rule not in NO_JOBS
+    }
+
+
+def foreign(path: Path) -> set[str]:
+    """Packages that a module imports, lazily too: not of Python, not of this project."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    found = names - set(sys.stdlib_module_names) - {"tuning_dynamics"}
+    return {CONDA.get(name, name) for name in found}
+
+
+def imported(*stubs: str) -> set[str]:
+    """Packages that stubs and all project modules behind them import, by conda's names."""
+    return set().union(*(foreign(path) for path in modules_of(*stubs)))
+
+
+@pytest.mark.parametrize("env", ENVS)
+def test_an_environment_pins_the_tested_versions(env: str) -> None:
+    found = pins(env)
+    assert found.pop("python") == "3.11"
+    assert found
+    tested = versions()
+    assert {name: tested.get(PYPI.get(name, name)) for name in found} == found
+
+
+def test_every_tested_package_is_in_an_environment() -> None:
+    pinned = {PYPI.get(name, name) for env in ENVS for name in pins(env)}
+    assert set(versions()) == pinned - {"python"}
+
+
+def test_every_job_has_an_environment() -> None:
+    assert set(rules()) >= NO_JOBS
+    assert {env for env, _ in jobs().values()} == set(ENVS) - {"plan"}
+    assert {stub for _, stub in jobs().values()} == {path.name for path in SCRIPTS.glob("*.py")}
+
+
+@pytest.mark.parametrize("env", sorted(set(ENVS) - {"plan"}))
+def test_an_environment_has_what_its_jobs_import_and_no_more(env: str) -> None:
+    needed = {rule: imported(stub) for rule, (own, stub) in jobs().items() if own == env}
+    held = set(pins(env)) - {"python"}
+    assert {rule: names - held for rule, names in needed.items() if names - held} == {}
+    assert held == set().union(*needed.values()) | set(BESIDES[env])
+
+
+def test_the_driver_has_what_the_snakefile_imports() -> None:
+    modules = re.findall(
+        r"^from tuning_dynamics\.(\S+) import", (ROOT / "Snakefile").read_text("utf-8"), re.M
+    )
+    files = [f"tuning_dynamics/{module.replace('.', '/')}.py" for module in modules]
+    assert files
+    assert imported(*files) | set(BESIDES["plan"]) == set(pins("plan")) - {"python"}

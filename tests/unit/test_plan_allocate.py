@@ -1,0 +1,142 @@
+"""What jobs ask of a cluster, from config and counts alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from priced import BASE, FAMILY, FILES, ROOT, TUNED, basis, dataset, study
+
+from tuning_dynamics.plan.allocate import (
+    LEAST_MINUTES,
+    SAFETY,
+    UNKNOWN_BYTES,
+    UNKNOWN_MINUTES,
+    Allocation,
+)
+from tuning_dynamics.plan.budget import all_jobs
+from tuning_dynamics.plan.price import Prices
+from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.study.models import ResolvedStudy
+
+VARIANT = "big/20/once/pairs/seed0"
+#: Rows of a train set that takes hours.
+MANY = {"datasets/pairs": dataset("nli", train=2_000_000)}
+ALL = {"train_items_of": {"pairs": "all"}}
+BLOCKS: tuple[dict[str, Any], ...] = (TUNED, {**BASE, "eval_sets": ["pairs", "texts"]})
+
+
+@pytest.fixture(autouse=True)
+def _no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are looked for in the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+def asked(resolved: ResolvedStudy) -> Allocation:
+    """What the jobs of a study ask for."""
+    return Allocation(Jobs(resolved, "study.yaml"), ROOT)
+
+
+def minutes(ask: Allocation, rule: str, attempt: int = 1, **wildcards: str) -> int:
+    """A job's time limit."""
+    return ask.runtime(rule)(wildcards, attempt)
+
+
+def megabytes(ask: Allocation, rule: str, attempt: int = 1, **wildcards: str) -> int:
+    """A job's memory."""
+    return ask.memory(rule)(wildcards, attempt)
+
+
+def test_a_time_limit_is_the_dear_end_with_room_and_grows(tmp_path: Path) -> None:
+    resolved = study(tmp_path, *BLOCKS, files=MANY, data=ALL)
+    jobs = [job for job in all_jobs(resolved, asked(resolved).jobs.grid) if job.rule == "tune"]
+    dear = Prices(resolved, jobs, basis(resolved)).each[0].seconds.high
+    once = minutes(asked(resolved), "tune", variant=VARIANT)
+    assert once == pytest.approx(SAFETY * dear / 60, abs=1)
+    assert once > LEAST_MINUTES
+    assert minutes(asked(resolved), "tune", 3, variant=VARIANT) == 3 * once
+
+
+def test_short_jobs_have_the_least(tmp_path: Path) -> None:
+    ask = asked(study(tmp_path, *BLOCKS))
+    assert minutes(ask, "freeze", dataset="pairs") == LEAST_MINUTES
+    assert minutes(ask, "verify", family="big", step="20") == LEAST_MINUTES
+
+
+def test_a_server_has_the_time_of_all_its_cells(tmp_path: Path) -> None:
+    items = {"datasets/texts": dataset("summary", answer_tokens=30, evaluation=100_000)}
+    sets = ["pairs", "texts"]
+    alone = asked(study(tmp_path, {**BASE, "eval_sets": sets}, files=items))
+    formats = ["default", "io", "instruct"]
+    more = asked(study(tmp_path, {**BASE, "eval_sets": sets, "formats": formats}, files=items))
+    one, three = (minutes(ask, "serve", variant="big/20/base") for ask in (alone, more))
+    assert one > LEAST_MINUTES
+    assert three == pytest.approx(3 * one, rel=0.05)
+
+
+def test_a_host_holds_the_weights_and_a_cpu_all_that_is_computed(tmp_path: Path) -> None:
+    on_gpu = asked(study(tmp_path, *BLOCKS))
+    on_cpu = asked(study(tmp_path, *BLOCKS, execution={"device": "cpu"}))
+    assert (on_gpu.gpu, on_cpu.gpu) == (1, 0)
+    # 4 GB of weights as file and as tensors, 4 GB of libraries.
+    assert megabytes(on_gpu, "tune", variant=VARIANT) == 12_000
+    # Weights, gradients and two moments of a billion: 16 GB, and activations.
+    assert megabytes(on_cpu, "tune", variant=VARIANT) > 12_000 + SAFETY * 16_000
+    assert megabytes(on_gpu, "tune", 2, variant=VARIANT) == 24_000
+
+
+@pytest.mark.parametrize(
+    ("execution", "gpu"),
+    [
+        ({}, 1),
+        ({"plan_for": "cpu"}, 0),
+        ({"plan_for": "cpu", "device": "cuda"}, 1),
+        ({"plan_for": "h100", "device": "cpu"}, 0),
+    ],
+)
+def test_a_gpu_is_asked_for_where_one_is_used(
+    tmp_path: Path, execution: dict[str, str], gpu: int
+) -> None:
+    assert asked(study(tmp_path, execution=execution)).gpu == gpu
+
+
+@pytest.mark.parametrize(
+    ("rule", "wildcards"),
+    [
+        ("tune", {"variant": VARIANT}),
+        ("serve", {"variant": VARIANT}),
+        ("freeze", {"dataset": "pairs"}),
+        ("check", {"dataset": "pairs", "family": "big"}),
+        ("encode", {"dataset": "pairs", "family": "big", "format": "default"}),
+    ],
+)
+def test_what_is_not_known_asks_for_plenty_and_fails_nothing(
+    tmp_path: Path, rule: str, wildcards: dict[str, str]
+) -> None:
+    without = {key: value for key, value in FILES["datasets/pairs"].items() if key != "size"}
+    ask = asked(study(tmp_path, *BLOCKS, files={"datasets/pairs": without}))
+    assert minutes(ask, rule, **wildcards) == UNKNOWN_MINUTES
+    assert megabytes(ask, rule, **wildcards) == UNKNOWN_BYTES / 1e6
+
+
+def test_a_download_takes_its_bytes_and_a_large_split_its_rows(tmp_path: Path) -> None:
+    large = {**FAMILY, "size": {**FAMILY["size"], "parameters": 8e9}}
+    small, big = (
+        asked(study(tmp_path, *BLOCKS, files=files))
+        for files in ({}, {**MANY, "families/big": large})
+    )
+    for rule, wildcards in (
+        ("download", {"family": "big", "step": "20"}),
+        ("freeze", {"dataset": "pairs"}),
+    ):
+        assert minutes(big, rule, **wildcards) > minutes(small, rule, **wildcards)
+    assert megabytes(big, "freeze", dataset="pairs") > megabytes(small, "freeze", dataset="pairs")
+
+
+def test_the_demo_asks_for_its_corpus() -> None:
+    from tuning_dynamics.study.load import load_study, read_yaml
+
+    file = ROOT / "config/config.yaml"
+    ask = asked(load_study(read_yaml(file), ROOT, file))
+    assert ask.gpu == 0
+    assert minutes(ask, "corpus", family="mini") == LEAST_MINUTES
+    assert megabytes(ask, "pretrain", family="mini", step="120") > 4000

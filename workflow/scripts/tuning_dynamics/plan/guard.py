@@ -1,0 +1,82 @@
+"""What stops a run before its first job: it costs too much, or a job does not fit its device."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.plan.allocate import gpus
+from tuning_dynamics.plan.basis import basis_of
+from tuning_dynamics.plan.budget import Budget, budget_of
+from tuning_dynamics.plan.planned import planned_jobs
+from tuning_dynamics.plan.tell import gigabytes, hours, told_stage
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.study.models import Study
+
+#: Stages that a refusal names, the dearest first.
+DEAREST = 3
+
+
+def guard(workflow: Any, jobs: Jobs) -> None:
+    """Stop a run that must not begin; `workflow` is Snakemake's, its jobs planned.
+
+    StudyError where its likely hours exceed max_gpu_hours, where that is set and they are not
+    known, or where a job does not fit the memory of the device that is planned for.
+    """
+    study = jobs.resolved.study
+    basis = basis_of(study, Path(workflow.basedir))
+    refusal = refused(budget_of(jobs.resolved, planned_jobs(workflow), basis), study)
+    if refusal is not None:
+        raise refusal
+
+
+def refused(budget: Budget, study: Study) -> StudyError | None:
+    """Why a run of this budget does not begin; None where it does."""
+    return _too_large(budget, study) or _not_known(budget, study) or _too_dear(budget, study)
+
+
+def _too_large(budget: Budget, study: Study) -> StudyError | None:
+    memory = budget.device.memory
+    if memory is None or budget.least <= memory or not gpus(study, budget.device):
+        return None
+    return StudyError(
+        f"the largest job needs {gigabytes(budget.least)} of GPU memory (at most "
+        f"{gigabytes(budget.memory)}), and the {budget.device.name} has {gigabytes(memory)}",
+        key="execution.plan_for",
+        value=study.execution.plan_for,
+        fix="run it on a larger GPU and say which (execution.plan_for), lower "
+        "execution.micro_batch or tune.max_length, or tune adapters (a recipe such as lora)",
+    )
+
+
+def _not_known(budget: Budget, study: Study) -> StudyError | None:
+    if study.max_gpu_hours is None or not budget.unpriced:
+        return None
+    return StudyError(
+        f"the cost of {budget.unpriced:,} jobs is not known, so max_gpu_hours can't be kept: "
+        f"{'; '.join(budget.unknown)}",
+        key="max_gpu_hours",
+        value=study.max_gpu_hours,
+        fix="give the files the keys that they lack, or leave max_gpu_hours out",
+    )
+
+
+def _too_dear(budget: Budget, study: Study) -> StudyError | None:
+    limit = study.max_gpu_hours
+    if limit is None or budget.hours.mid <= limit:
+        return None
+    unit = f"{budget.device.name} {budget.device.unit}"
+    dearest = sorted(budget.stages, key=lambda stage: -stage.hours.mid)[:DEAREST]
+    lines = [
+        "the run would cost more than max_gpu_hours",
+        f"  planned: {hours(budget.hours)} {unit}, of which",
+        *(f"  {told_stage(stage, budget.device.unit)}" for stage in dearest if stage.hours.mid),
+    ]
+    return StudyError(
+        "\n".join(lines),
+        key="max_gpu_hours",
+        value=limit,
+        fix=f"raise it (--config max_gpu_hours={math.ceil(budget.hours.mid)}); or take fewer "
+        "checkpoints, seeds or sets into the study's blocks; or name a part as the target, such "
+        "as one file of results/ (`snakemake -n TARGET` prices it)",
+    )
