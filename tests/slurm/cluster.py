@@ -170,6 +170,10 @@ class Cluster:
         lines = run("sinfo", "-h", "-N", "-o", "%N %T", check=False).splitlines()
         return dict(sorted(line.split() for line in lines)) if lines else {}
 
+    def daemons(self) -> list[int]:
+        """Process ids of the controller and the nodes' daemons."""
+        return [int(path.read_text()) for path in self.folder.glob("*.pid")]
+
     def running_jobs(self) -> list[str]:
         """Ids of the jobs that hold a node."""
         return run("squeue", "-h", "-t", "R,CG", "-o", "%A", check=False).split()
