@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tuning_dynamics.engine.loop import save
 from tuning_dynamics.study.disk import out_of_space
 

@@ -35,6 +35,6 @@ def _error(folder: Path) -> StudyError:
     return StudyError(
         "no space is left for results: the file system, or your quota on it, is full",
         file=there,
-        value=f"{usage.free / 1e6:,.0f} of {usage.total / 1e6:,.0f} MB free, unfinished file removed",
+        value=f"{usage.free / 1e6:,.0f} of {usage.total / 1e6:,.0f} MB free now",
         fix="free some, and run the same command again: it goes on from what is saved",
     )
