@@ -1,10 +1,13 @@
 """Fixtures shared by all tiers."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+# As in a run: one thread for each process, in which sums keep their order.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 
 from repository import Repository, clone
