@@ -14,7 +14,6 @@ from tiny import save_checkpoint, tiny_model
 from transformers import OlmoConfig, OlmoForCausalLM
 
 from tuning_dynamics.data.demonstrations import MOST, SHARE
-from tuning_dynamics.plan.budget import all_jobs
 from tuning_dynamics.plan.devices import Range
 from tuning_dynamics.plan.known import (
     DEMONSTRATION_SHARE,
@@ -26,6 +25,7 @@ from tuning_dynamics.plan.known import (
 )
 from tuning_dynamics.plan.price import Job, Price, Prices
 from tuning_dynamics.plan.tell import header, hours, tell, tokens
+from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import PretrainFamily
 from tuning_dynamics.study.grid import expand
@@ -215,7 +215,10 @@ def test_a_budget_adds_up_and_shrinks_with_its_jobs(tmp_path: Path) -> None:
     jobs = all_jobs(resolved, grid)
     budget = budget_for(resolved, jobs)
     counts = {stage.name: stage.jobs for stage in budget.stages}
+    other = counts.pop("other")
     assert counts == {"download": 3, "verify": 1, "tune": 1, "evaluate": 5}
+    # Freeze and check 2 sets, encode 1; 2 sorts of figures; the 12 rules of the end, and `all`.
+    assert other == 2 + 2 + 1 + 2 + 13
     seconds = sum(one.seconds.mid for one in Prices(resolved, jobs, basis(resolved)).each)
     assert budget.hours.mid == pytest.approx(seconds / 3600)
     rest = budget_for(resolved, [job for job in jobs if job.rule != "tune"])

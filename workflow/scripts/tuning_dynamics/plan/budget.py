@@ -3,19 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import reduce
 
 from tuning_dynamics.plan.basis import Basis
-from tuning_dynamics.plan.devices import Device, Range
+from tuning_dynamics.plan.devices import Device, Range, total
 from tuning_dynamics.plan.equations import BYTES, adapter_weights
 from tuning_dynamics.plan.known import Known, NotKnown
-from tuning_dynamics.plan.price import Job, Price, Prices, cell_job
-from tuning_dynamics.study.families import HubFamily, PretrainFamily
+from tuning_dynamics.plan.price import Job, Price, Prices
 from tuning_dynamics.study.grid import Grid, Variant
 from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.paths import parse_variant, variant_key
-from tuning_dynamics.study.rates import rate_name
-from tuning_dynamics.study.recipes import LoraTrain, RateSelection
+from tuning_dynamics.study.paths import parse_variant
+from tuning_dynamics.study.recipes import LoraTrain
 
 #: In the order in which a study goes through them.
 ORDER = ("download", "pre-train", "verify", "tune", "evaluate", "other")
@@ -23,12 +20,17 @@ ORDER = ("download", "pre-train", "verify", "tune", "evaluate", "other")
 
 @dataclass(frozen=True)
 class StageBudget:
-    """A stage's jobs, and their time on one device; `unpriced` of them are not in it."""
+    """A stage's jobs, and their time on one device; `unpriced` of them are not in it.
+
+    `host` are the core-hours of its jobs that use no device; none of them are known without a
+    calibration.
+    """
 
     name: str
     jobs: int
     unpriced: int
     hours: Range
+    host: Range
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,13 @@ class Bytes:
 
 @dataclass(frozen=True)
 class Budget:
-    """What jobs that would run come to; `unknown` says which files lack what."""
+    """What jobs that would run come to; `unknown` says which files lack what.
 
-    device: Device
+    `calibrated` of the jobs are priced from past runs of the device, the others from equations.
+    """
+
+    basis: Basis
+    calibrated: int
     stages: tuple[StageBudget, ...]
     download: Bytes
     disk: float
@@ -52,9 +58,19 @@ class Budget:
     unknown: tuple[str, ...]
 
     @property
+    def device(self) -> Device:
+        """The device that is planned for."""
+        return self.basis.device
+
+    @property
     def hours(self) -> Range:
         """Hours of all stages."""
-        return reduce(Range.__add__, (stage.hours for stage in self.stages), Range())
+        return total(stage.hours for stage in self.stages)
+
+    @property
+    def host(self) -> Range:
+        """Core-hours of all jobs that use no device, as far as they are known."""
+        return total(stage.host for stage in self.stages)
 
     @property
     def unpriced(self) -> int:
@@ -62,16 +78,17 @@ class Budget:
         return sum(stage.unpriced for stage in self.stages)
 
 
-def budget_of(resolved: ResolvedStudy, jobs: Iterable[Job], basis: Basis) -> Budget:
-    """The budget of exactly these jobs."""
-    prices = Prices(resolved, jobs, basis)
+def budget_of(resolved: ResolvedStudy, grid: Grid, jobs: Iterable[Job], basis: Basis) -> Budget:
+    """The budget of exactly these jobs, of a study with that grid."""
+    prices = Prices(resolved, jobs, basis, cells=len(grid.cells))
     priced = prices.each
     download, not_sized = _downloads(prices.known, prices.jobs)
     kept, not_kept = _kept_bytes(prices.known, prices.jobs)
     reasons = Counter(price.unknown for price in priced if price.unknown)
     reasons.update(not_sized | not_kept)
     return Budget(
-        device=basis.device,
+        basis=basis,
+        calibrated=sum(price.calibrated for price in priced),
         stages=tuple(_stage(name, priced) for name in ORDER if _any(name, priced)),
         download=download,
         disk=download.number + kept,
@@ -87,9 +104,10 @@ def _any(name: str, priced: list[Price]) -> bool:
 
 def _stage(name: str, priced: list[Price]) -> StageBudget:
     own = [price for price in priced if price.job.stage == name]
-    seconds = reduce(Range.__add__, (price.seconds for price in own), Range())
+    seconds = total(price.seconds for price in own)
+    host = total(price.host for price in own)
     unpriced = sum(bool(price.unknown) for price in own)
-    return StageBudget(name, len(own), unpriced, seconds / 3600)
+    return StageBudget(name, len(own), unpriced, seconds / 3600, host / 3600)
 
 
 def _downloads(known: Known, jobs: list[Job]) -> tuple[Bytes, set[str]]:
@@ -141,48 +159,3 @@ def _tuned_bytes(known: Known, variant: Variant) -> tuple[float, float]:
     ]
     weights = trained[0] if len(stages) == 1 else size.parameters
     return BYTES * weights, 3 * BYTES * max(trained)
-
-
-def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    """The priced jobs of a whole study, as a run from nothing would plan them."""
-    jobs: list[Job] = []
-    for name, description in resolved.families.items():
-        steps = [point.step for point in grid.checkpoints if point.family == name]
-        if isinstance(description, PretrainFamily):
-            jobs.append(Job("corpus", {"family": name}))
-            steps = [step for step in description.steps() if step <= max(steps)]
-            jobs += [Job("pretrain", {"family": name, "step": str(step)}) for step in steps]
-            continue
-        rules = ["verify"]
-        if isinstance(description, HubFamily):
-            jobs += [Job("revisions", {"family": name}), Job("tokenizer", {"family": name})]
-            rules = ["download", "verify"]
-        jobs += [Job(rule, {"family": name, "step": str(step)}) for rule in rules for step in steps]
-    return jobs + _trial_jobs(resolved, grid) + _variant_jobs(grid)
-
-
-def _trial_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    """A run per candidate rate of each family, recipe and train set."""
-    tuned = sorted({(v.family, v.recipe, v.train_set) for v in grid.tuned})
-    return [
-        Job(
-            "try_rate",
-            {
-                "family": family,
-                "recipe": recipe,
-                "train_set": train_set,
-                "rate": rate_name(rate),
-            },
-        )
-        for family, recipe, train_set in tuned
-        for stage in resolved.recipes[recipe].stages
-        if isinstance(stage.optim.lr, RateSelection)
-        for rate in stage.optim.lr.candidates
-    ]
-
-
-def _variant_jobs(grid: Grid) -> list[Job]:
-    jobs = [Job("tune", {"variant": variant_key(variant)}) for variant in grid.tuned]
-    jobs += [Job("serve", {"variant": variant_key(variant)}) for variant in grid.variants]
-    jobs += [cell_job(cell) for cell in grid.cells]
-    return jobs

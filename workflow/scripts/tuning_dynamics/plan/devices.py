@@ -1,5 +1,6 @@
 """What devices can do, from their makers' data sheets, and how much of it jobs get."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -113,3 +114,11 @@ class Range:
 
     def __truediv__(self, number: float) -> "Range":
         return Range(self.low / number, self.mid / number, self.high / number)
+
+
+def total(ranges: Iterable[Range]) -> Range:
+    """The sum of ranges: all cheap, all likely, all dear."""
+    low = mid = high = 0.0
+    for one in ranges:
+        low, mid, high = low + one.low, mid + one.mid, high + one.high
+    return Range(low, mid, high)

@@ -46,7 +46,7 @@ def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> No
         return
     planned = planned_jobs(workflow)
     if planned:
-        budget = budget_of(jobs.resolved, planned, basis)
+        budget = budget_of(jobs.resolved, jobs.grid, planned, basis)
         told = [tell(budget, jobs.resolved, jobs.grid)]
         told += told_refusal(refused(budget, jobs.resolved.study))
         sys.stdout.write("\n".join(told) + "\n")

@@ -25,7 +25,8 @@ def guard(workflow: Any, jobs: Jobs) -> None:
     """
     study = jobs.resolved.study
     basis = basis_of(study, Path(workflow.basedir))
-    refusal = refused(budget_of(jobs.resolved, planned_jobs(workflow), basis), study)
+    budget = budget_of(jobs.resolved, jobs.grid, planned_jobs(workflow), basis)
+    refusal = refused(budget, study)
     if refusal is not None:
         raise refusal
 
@@ -70,7 +71,7 @@ def _too_dear(budget: Budget, study: Study) -> StudyError | None:
     lines = [
         "the run would cost more than max_gpu_hours",
         f"  planned: {hours(budget.hours)} {unit}, of which",
-        *(f"  {told_stage(stage, budget.device.unit)}" for stage in dearest if stage.hours.mid),
+        *(f"  {told_stage(stage, budget.device)}" for stage in dearest if stage.hours.mid),
     ]
     return StudyError(
         "\n".join(lines),

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from tuning_dynamics.plan.allocate import UNKNOWN_BYTES, UNKNOWN_MINUTES
 from tuning_dynamics.plan.budget import Budget, StageBudget
-from tuning_dynamics.plan.devices import Range
+from tuning_dynamics.plan.devices import Device, Range
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily
 from tuning_dynamics.study.grid import Grid
@@ -18,13 +18,12 @@ def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid) -> str:
     """The budget of a dry run, about 15 lines."""
     lines = [
         "",
-        f"Budget of what would run, on one {budget.device.name} "
-        "(likely; from cheap to dear assumptions, see plan/devices.py)",
+        f"Budget of what would run, on one {budget.device.name} (likely, from cheap to dear)",
         f"  study      {len(grid.cells):,} cells of {len(grid.tuned):,} tuned models and "
         f"{len(grid.checkpoints):,} checkpoints",
-        *(told_stage(stage, budget.device.unit) for stage in budget.stages),
-        f"  all        {sum(stage.jobs for stage in budget.stages):>8,} jobs  "
-        f"{hours(budget.hours)} {budget.device.unit}",
+        *(told_stage(stage, budget.device) for stage in budget.stages),
+        f"  all        {sum(stage.jobs for stage in budget.stages):>8,} jobs  {told_all(budget)}",
+        f"  basis      {told_basis(budget)}",
         f"  bytes      {at_most(budget)} to download; at most {gigabytes(budget.disk)} on disk",
         *_told_memory(budget),
         *_told_unknown(budget),
@@ -45,15 +44,38 @@ def told_refusal(refusal: StudyError | None) -> list[str]:
     ]
 
 
-def told_stage(stage: StageBudget, unit: str) -> str:
+def told_stage(stage: StageBudget, device: Device) -> str:
     """A line of the budget."""
     start = f"  {stage.name:<10} {stage.jobs:>8,} jobs"
     if stage.unpriced == stage.jobs:
         return f"{start}  unknown"
-    if stage.name in ("download", "other"):
-        return f"{start}  (no {unit})"
     more = f", and {stage.unpriced:,} jobs of unknown cost" if stage.unpriced else ""
-    return f"{start}  {hours(stage.hours)} {unit}{more}"
+    return f"{start}  {_spent(stage.hours, stage.host, device)}{more}"
+
+
+def told_all(budget: Budget) -> str:
+    """The hours of all jobs: of the device, and of the cores beside it where they are known."""
+    return _spent(budget.hours, budget.host, budget.device)
+
+
+def _spent(own: Range, host: Range, device: Device) -> str:
+    if device.memory is None:
+        own, host = own + host, Range()
+    told = [f"{hours(own)} {device.unit}"] if own.high else []
+    told += [f"{hours(host)} core-hours"] if host.high else []
+    return " and ".join(told) or f"(no {device.unit})"
+
+
+def told_basis(budget: Budget) -> str:
+    """What the prices rest on."""
+    calibration, jobs = budget.basis.calibration, sum(stage.jobs for stage in budget.stages)
+    equations = "equations (plan/equations.py) and assumptions (plan/devices.py)"
+    if calibration is None:
+        return f"{equations}; `snakemake calibrate` after a run makes it closer"
+    told = f"{calibration.jobs:,} jobs of study {calibration.study} on {calibration.date}"
+    if budget.calibrated == 0:
+        return f"{equations}; the calibration ({told}) is of models of other sizes"
+    return f"calibrated with {told}: the prices of {budget.calibrated:,} of {jobs:,} jobs"
 
 
 def _told_memory(budget: Budget) -> list[str]:

@@ -12,6 +12,9 @@ from pydantic import BaseModel
 #: Folder of the stubs; the package lies in it.
 SCRIPTS = Path(__file__).resolve().parents[2]
 
+#: The repository.
+ROOT = SCRIPTS.parents[1]
+
 
 def canonical(value: BaseModel | dict[str, Any] | list[Any]) -> str:
     """Compact JSON with sorted keys; a model's fields at their default are left out.

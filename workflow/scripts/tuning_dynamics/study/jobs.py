@@ -631,22 +631,6 @@ class Jobs:
             if isinstance(family, PretrainFamily)
         }
 
-    def server_metrics(self) -> list[str]:
-        """What every variant's server says it took."""
-        return [
-            self.paths.variant_file(variant_key(variant), "serve.json")
-            for variant in self.grid.variants
-        ]
-
-    def benchmark_files(self) -> dict[str, str]:
-        """Snakemake's records of jobs that keep no metrics of their own, by `stage:job`."""
-        return {
-            f"data:{name}": self.paths.benchmark("freeze", name) for name in self.resolved.datasets
-        } | {
-            f"pretrain:{name}/corpus": self.paths.benchmark("corpus", name)
-            for name in self._pretrained_to()
-        }
-
     def figure_files(self) -> list[str]:
         """Every figure of the report."""
         families = [
