@@ -20,7 +20,7 @@ if not workflow.configfiles:
 
 
 keep_provenance()
-jobs, code = begin(config, workflow.basedir, workflow.configfiles)
+jobs, code = begin(config, workflow.basedir, workflow.configfiles, workflow.is_main_process)
 paths, shown = jobs.paths, Shown(jobs.paths, report)
 serve_command = serving(workflow, jobs)
 budget_at_end(workflow, jobs)
