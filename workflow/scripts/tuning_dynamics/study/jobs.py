@@ -59,7 +59,6 @@ class Jobs:
     def __init__(self, resolved: ResolvedStudy, file: str) -> None:
         self.resolved, self.file = resolved, file
         self.grid: Grid = expand(resolved, file)
-        require_base(self.grid, file)
         self.paths = Paths(resolved.study.study)
         self._specs: dict[Setting, str] = {}
         self._check_names()
@@ -80,8 +79,10 @@ class Jobs:
                 fix=f"set it to one of {', '.join(tuned)}",
             )
 
-    def check_files(self) -> None:
-        """StudyError for a local file that the study reads and that is not there."""
+    def check_whole(self) -> None:
+        """StudyError for what single jobs do not meet: a tuned cell without its base, or a local
+        file that the study reads and that is not there."""
+        require_base(self.grid, self.file)
         for dataset in self.resolved.datasets:
             for path in self.data_files(dataset):
                 if not Path(path).is_file():
