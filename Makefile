@@ -17,7 +17,8 @@ demo: .venv/run.ready
 	@echo "The tables:   results/demo/tables/"
 
 test: .venv/test.ready lint
-	$(BIN)/pytest
+	@# Two workers for two cores; each file's tests stay in one of them, with what they share.
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/test.ready
 	$(BIN)/ruff check .
