@@ -1,13 +1,15 @@
 # Two commands do all set-up themselves in a private environment, .venv/:
 #   make demo    run the embedded default study; prints where its report is
 #   make test    run all checks and tests
+# and one needs root on Debian besides:
+#   make slurm-test   run a study on a one-machine SLURM cluster that it starts and stops
 # They need Python >= 3.11, git and make, and nothing else.
 
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: demo test lint clean-env
+.PHONY: demo test slurm-test lint clean-env
 
 demo: .venv/run.ready
 	@$(SNAKEMAKE) --quiet rules reason host
@@ -19,6 +21,12 @@ demo: .venv/run.ready
 test: .venv/test.ready lint
 	@# Two workers for two cores; each file's tests stay in one of them, with what they share.
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+slurm-test: .venv/test.ready
+	@command -v slurmctld >/dev/null && command -v munged >/dev/null \
+	  || { echo "Installing SLURM (apt-get) …"; apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge; }
+	$(BIN)/pytest -s tests/slurm/study_on_slurm.py
 
 lint: .venv/test.ready
 	$(BIN)/ruff check .

@@ -26,6 +26,8 @@ from slurm.processes import alive, processes, tell
 #: Where SLURM's commands and Snakemake's jobs inside an allocation look for the configuration.
 ETC = Path("/etc/slurm")
 NODES = {"gpu1": ("a100", 4), "gpu2": ("h100", 2), "cpu1": ("", 0)}
+#: Cores of a node: few, so that jobs wait in line.
+CORES = 2
 FIRST_PORT = 17000
 UP_WITHIN = 60.0
 
@@ -84,7 +86,7 @@ PartitionName=urgent Nodes=ALL MaxTime=1-0 State=UP PriorityTier=100 PreemptMode
 """
 
 
-class CannotRun(Exception):
+class NoClusterError(Exception):
     """This machine cannot have the cluster, and why."""
 
 
@@ -108,13 +110,13 @@ class Cluster:
         self.started_munge = False
 
     def start(self) -> None:
-        """Bring everything up; CannotRun where it isn't up within a minute."""
+        """Bring everything up; NoClusterError where it isn't up within a minute."""
         reason = why_not()
         if reason:
-            raise CannotRun(reason)
+            raise NoClusterError(reason)
         self._write_configuration()
         self._start_munge()
-        self._daemon("slurmctld", "-i")
+        self.start_controller()
         for node in NODES:
             self.start_node(node)
         self._wait(lambda: self.states() == dict.fromkeys(NODES, "idle"), "the nodes to be idle")
@@ -124,13 +126,21 @@ class Cluster:
         jobs = run("squeue", "-h", "-o", "%A", check=False).split()
         if jobs:
             run("scancel", "--quiet", *jobs, check=False)
-        with suppress(CannotRun):
+        with suppress(NoClusterError):
             self._wait(lambda: not self.running_jobs(), "the jobs to end", 20)
         for name in (*NODES, "slurmctld", *(["munged"] if self.started_munge else [])):
             self._end(name)
         for name in ("slurm.conf", "gres.conf"):
             if (ETC / name).resolve() == self.folder / name:
                 (ETC / name).unlink()
+
+    def start_controller(self) -> None:
+        """Start the controller; it goes on from the jobs that it knew."""
+        self._daemon("slurmctld", "-i")
+
+    def kill_controller(self) -> None:
+        """SIGKILL the controller: no command is answered, and running jobs run on."""
+        os.kill(int((self.folder / "slurmctld.pid").read_text()), signal.SIGKILL)
 
     def start_node(self, node: str) -> None:
         """Start a node's daemon."""
@@ -146,10 +156,23 @@ class Cluster:
         daemons = [process for process in everything if process.pid == daemon]
         tell([*daemons, *steps, *there], signal.SIGKILL)
 
+    def ended(self) -> dict[str, list[str]]:
+        """How each job ended, by id: several states where it was requeued."""
+        log, states = self.folder / "jobs.log", dict[str, list[str]]()
+        lines = log.read_text().splitlines() if log.is_file() else []
+        for line in lines:
+            fields = dict(text.split("=", 1) for text in line.split() if "=" in text)
+            states.setdefault(fields["JobId"], []).append(fields["JobState"])
+        return states
+
     def states(self) -> dict[str, str]:
         """State of each node, as sinfo names it."""
         lines = run("sinfo", "-h", "-N", "-o", "%N %T", check=False).splitlines()
         return dict(sorted(line.split() for line in lines)) if lines else {}
+
+    def daemons(self) -> list[int]:
+        """Process ids of the controller and the nodes' daemons."""
+        return [int(path.read_text()) for path in self.folder.glob("*.pid")]
 
     def running_jobs(self) -> list[str]:
         """Ids of the jobs that hold a node."""
@@ -164,7 +187,7 @@ class Cluster:
             gres = f" Gres=gpu:{kind}:{count}" if count else ""
             nodes.append(
                 f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={FIRST_PORT + number}"
-                f" CPUs=16 RealMemory=64000{gres}"
+                f" CPUs={CORES} RealMemory=64000{gres}"
             )
             devices = [self.folder / "devices" / f"{kind}_{k}" for k in range(count)]
             for device in devices:
@@ -210,14 +233,14 @@ class Cluster:
         pid = int(file.read_text())
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        with suppress(CannotRun):
+        with suppress(NoClusterError):
             self._wait(lambda: not alive(pid), f"{name} to end", 20)
 
     def _wait(self, reached: Callable[[], bool], what: str, seconds: float = UP_WITHIN) -> None:
         deadline = time.monotonic() + seconds
         while not reached():
             if time.monotonic() > deadline:
-                raise CannotRun(f"waited {seconds:.0f} s for {what}; logs in {self.folder}")
+                raise NoClusterError(f"waited {seconds:.0f} s for {what}; logs in {self.folder}")
             time.sleep(0.2)
 
 
@@ -236,7 +259,7 @@ def run(*command: str, check: bool = True) -> str:
     """A command's standard output."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if check and done.returncode != 0:
-        raise CannotRun(f"{' '.join(command)}: {done.stderr.strip()}")
+        raise NoClusterError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout
 
 
@@ -249,5 +272,5 @@ if __name__ == "__main__":
     what, where = sys.argv[1:]
     try:
         {"start": Cluster(Path(where)).start, "stop": Cluster(Path(where)).stop}[what]()
-    except CannotRun as error:
+    except NoClusterError as error:
         sys.exit(f"No SLURM cluster here: {error}")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Process:
-    """A process; `node` and `job` say where SLURM runs it ("" where it doesn't)."""
+    """A process; `node` and `job` say where SLURM runs it ("" where it doesn't), `output` is the
+    file that it prints to."""
 
     pid: int
     parent: int
@@ -18,6 +19,7 @@ class Process:
     folder: str
     node: str
     job: str
+    output: str
 
 
 def processes() -> list[Process]:
@@ -44,6 +46,7 @@ def _read(entry: Path) -> Process:
         os.readlink(entry / "cwd"),
         variables.get("SLURMD_NODENAME", ""),
         variables.get("SLURM_JOB_ID", ""),
+        os.readlink(entry / "fd/1"),
     )
 
 

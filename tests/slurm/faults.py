@@ -1,0 +1,282 @@
+"""What goes wrong on clusters, done on purpose: one function per kind of fault.
+
+Each takes the scene and does its harm at once, if there is anything to harm: it returns what it
+hit, or None. What ends by itself in life (a node comes back, a disk is cleared) is in `undo`.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurm.cluster import Cluster, run
+from slurm.processes import Process, alive, processes, tell
+
+#: Stubs as they appear in the command of a job's process.
+TRAINERS = ("tune_variant.py", "checkpoints_pretrain.py")
+SERVER, CLIENT = ("evaluate_serve.py",), ("evaluate_cell.py",)
+
+
+@dataclass
+class Scene:
+    """A study that runs on a cluster: its results, and the Snakemake that drives it."""
+
+    cluster: Cluster
+    results: Path
+    command: list[str]
+    environment: dict[str, str]
+    driver: "subprocess.Popen[bytes]"
+    random: random.Random
+
+    @property
+    def repository(self) -> Path:
+        """Where the commands are given."""
+        return self.results.parents[1]
+
+    def working(self, stubs: tuple[str, ...]) -> Process | None:
+        """Some process of the study's jobs that runs one of the stubs, after it ran for a while."""
+        if not self._all(stubs):
+            return None
+        time.sleep(self.random.uniform(0, 2))
+        found = self._all(stubs)
+        return self.random.choice(found) if found else None
+
+    def _all(self, stubs: tuple[str, ...]) -> list[Process]:
+        return [
+            process
+            for process in processes()
+            if process.job
+            and process.folder == str(self.repository)
+            and process.command.partition(" ")[0].rpartition("/")[2].startswith("python")
+            and any(stub in process.command for stub in stubs)
+        ]
+
+    def job(self, states: str) -> str | None:
+        """Id of some job of the study in one of SLURM's states."""
+        jobs = run("squeue", "-h", "-t", states, "-o", "%A %P", check=False).splitlines()
+        ids = [line.split()[0] for line in jobs if "urgent" not in line]
+        return self.random.choice(ids) if ids else None
+
+
+@dataclass
+class Hit:
+    """What a fault hit: words, the SLURM job, the log of the job's process ("" where none).
+
+    `undo` ends the fault, after so many seconds.
+    """
+
+    what: str
+    job: str = ""
+    log: str = ""
+    undo: Callable[[], None] | None = None
+    after: float = 0.0
+
+
+def _signalled(scene: Scene, stubs: tuple[str, ...], number: signal.Signals) -> Hit | None:
+    process = scene.working(stubs)
+    if process is None:
+        return None
+    tell([process], number)
+    return _hit(scene, process)
+
+
+def _hit(scene: Scene, process: Process) -> Hit:
+    logs = str(scene.results / "logs") + "/"
+    log = process.output.removeprefix(logs) if process.output.startswith(logs) else ""
+    return Hit(log.removesuffix(".log") or process.command[-60:], process.job, log)
+
+
+def trainer_killed(scene: Scene) -> Hit | None:
+    """SIGKILL of a training process."""
+    return _signalled(scene, TRAINERS, signal.SIGKILL)
+
+
+def trainer_told_to_end(scene: Scene) -> Hit | None:
+    """SIGTERM to a training process."""
+    return _signalled(scene, TRAINERS, signal.SIGTERM)
+
+
+def server_killed(scene: Scene) -> Hit | None:
+    """SIGKILL of a variant's server."""
+    return _signalled(scene, SERVER, signal.SIGKILL)
+
+
+def client_killed(scene: Scene) -> Hit | None:
+    """SIGKILL of a cell's client."""
+    return _signalled(scene, CLIENT, signal.SIGKILL)
+
+
+def out_of_memory(scene: Scene) -> Hit | None:
+    """The kernel's OOM killer takes a process: it is put where no more memory is to be had."""
+    process = scene.working((*TRAINERS, *SERVER))
+    if process is None:
+        return None
+    tight = MEMORY / f"fault-{process.pid}"
+    tight.mkdir()
+    for name in LIMITS:
+        if (tight / name).exists():
+            (tight / name).write_text("4096")
+    with suppress(OSError):  # it has just ended
+        (tight / "cgroup.procs").write_text(str(process.pid))
+    return _with_undo(_hit(scene, process), lambda: _remove(tight, process.pid), 5)
+
+
+#: Where cgroups' memory limits are set, under the first and the second version.
+MEMORY = Path(
+    "/sys/fs/cgroup/memory" if Path("/sys/fs/cgroup/memory").is_dir() else "/sys/fs/cgroup"
+)
+LIMITS = ("memory.limit_in_bytes", "memory.max")
+
+
+def _remove(tight: Path, pid: int) -> None:
+    # It may have asked for no more memory so far: then it is killed, as the OOM killer would.
+    if alive(pid):
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(0.5)
+    with suppress(OSError):
+        tight.rmdir()
+
+
+def _with_undo(hit: Hit, undo: Callable[[], None], after: float) -> Hit:
+    hit.undo, hit.after = undo, after
+    return hit
+
+
+def warned(scene: Scene) -> Hit | None:
+    """SIGUSR1 to all that a job runs, as SLURM warns of a time limit."""
+    return _on_job(scene, "R", "scancel", "--signal=USR1")
+
+
+def cancelled_running(scene: Scene) -> Hit | None:
+    """scancel of a running job."""
+    return _on_job(scene, "R", "scancel")
+
+
+def cancelled_waiting(scene: Scene) -> Hit | None:
+    """scancel of a job in line."""
+    return _on_job(scene, "PD", "scancel")
+
+
+def requeued(scene: Scene) -> Hit | None:
+    """scontrol requeue of a running job."""
+    return _on_job(scene, "R", "scontrol", "requeue")
+
+
+def _on_job(scene: Scene, states: str, *command: str) -> Hit | None:
+    job = scene.job(states)
+    if job is None:
+        return None
+    hit = _hit_of_job(scene, job)
+    run(*command, job, check=False)
+    return hit
+
+
+def _hit_of_job(scene: Scene, job: str) -> Hit:
+    """What a job does just now, by the log of one of its processes, or else its name."""
+    logs = str(scene.results / "logs") + "/"
+    for process in processes():
+        if process.job == job and process.output.startswith(logs):
+            return _hit(scene, process)
+    return Hit(run("squeue", "-h", "-j", job, "-o", "%k", check=False).strip(), job)
+
+
+def time_up(scene: Scene) -> Hit | None:
+    """A training process hangs until its job's time limit."""
+    process = scene.working(TRAINERS)
+    if process is None:
+        return None
+    tell([process], signal.SIGSTOP)
+    run("scontrol", "update", f"JobId={process.job}", "TimeLimit=1", check=False)
+    return _hit(scene, process)
+
+
+def preempted(scene: Scene) -> Hit | None:
+    """An urgent job takes a node, and what runs there is requeued."""
+    process = scene.working((*TRAINERS, *SERVER))
+    if process is None:
+        return None
+    run(
+        *("sbatch", "--partition=urgent", f"--nodelist={process.node}", "--exclusive", "--mem=0"),
+        *("--output=/dev/null", "--wrap", "sleep 6"),
+    )
+    return _hit(scene, process)
+
+
+def node_lost(scene: Scene) -> Hit | None:
+    """A node dies with all that runs on it, and comes back."""
+    process = scene.working((*TRAINERS, *SERVER))
+    if process is None:
+        return None
+    scene.cluster.kill_node(process.node)
+    hit = _hit(scene, process)
+    hit.what = f"{process.node}: {hit.what}"
+    back = scene.random.uniform(5, 30)
+    return _with_undo(hit, lambda: scene.cluster.start_node(process.node), back)
+
+
+def controller_lost(scene: Scene) -> Hit | None:
+    """SLURM's controller dies, so that no command is answered, and comes back."""
+    scene.cluster.kill_controller()
+    back = scene.random.uniform(3, 10)
+    return Hit(f"away for {back:.0f} s", "", "", scene.cluster.start_controller, back)
+
+
+def driver_killed(scene: Scene) -> Hit | None:
+    """SIGKILL of Snakemake, with jobs on the cluster."""
+    jobs = len(scene.cluster.running_jobs())
+    if not jobs:
+        return None
+    scene.driver.kill()
+    return Hit(f"{jobs} jobs on the cluster")
+
+
+def driver_interrupted(scene: Scene) -> Hit | None:
+    """Ctrl-C on Snakemake."""
+    if not scene.cluster.running_jobs():
+        return None
+    scene.driver.send_signal(signal.SIGINT)
+    return Hit(f"{len(scene.cluster.running_jobs())} jobs on the cluster")
+
+
+def second_run(scene: Scene) -> Hit | None:
+    """The same command a second time, while the first runs; it must be refused."""
+    if not (scene.results / ".lock").is_file() or scene.driver.poll() is not None:
+        return None
+    done = subprocess.run(
+        scene.command, cwd=scene.repository, env=scene.environment, capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    refused = done.returncode != 0 and "another run works on this study" in said
+    return Hit("refused" if refused else f"NOT REFUSED, exit {done.returncode}: {said[-500:]}")
+
+
+def disk_full(scene: Scene) -> Hit | None:
+    """The file system of the results is full, and is cleared after a while."""
+    root = scene.repository / "results"
+    if not root.is_mount():
+        return None
+    filler = root / ".filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(1 << 20))
+    with suppress(OSError), filler.open("ab", buffering=0) as stream:
+        while True:
+            stream.write(bytes(512))
+    full = scene.random.uniform(3, 12)
+    return Hit(f"for {full:.0f} s", undo=lambda: filler.unlink(missing_ok=True), after=full)
+
+
+KINDS: dict[str, Callable[[Scene], Hit | None]] = {
+    kind.__name__: kind
+    for kind in (
+        *(trainer_killed, server_killed, client_killed, out_of_memory, trainer_told_to_end),
+        *(warned, cancelled_running, cancelled_waiting, requeued, preempted, time_up),
+        *(node_lost, controller_lost, driver_killed, driver_interrupted, second_run, disk_full),
+    )
+}
