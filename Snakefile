@@ -20,7 +20,7 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-jobs, code = begin(config, workflow.basedir, workflow.configfiles, workflow.is_main_process)
+jobs, code = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
 serve_command = serving(workflow, jobs)
 budget_at_end(workflow, jobs)

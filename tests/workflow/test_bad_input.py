@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -403,7 +404,13 @@ def prepare(folder: Path, bad: Bad, checkpoint: Path, family: str) -> None:
 
 def begun(config: dict[str, Any]) -> Jobs:
     """The jobs of a study, as the Snakefile begins it in the current folder."""
-    return begin(config, ROOT, ["study.yaml"])[0]
+    workflow = SimpleNamespace(
+        basedir=ROOT,
+        configfiles=["study.yaml"],
+        is_main_process=True,
+        global_resources={"_nodes": SimpleNamespace(value=None)},
+    )
+    return begin(config, workflow)[0]
 
 
 def freeze(config: dict[str, Any]) -> None:

@@ -32,14 +32,12 @@ KNOWN_CODE = Path(".snakemake", "code.json")
 _HELD: list[Any] = []
 
 
-def begin(
-    config: dict[str, Any], root: str | Path, configfiles: list[Any], main: bool
-) -> tuple[Jobs, Callable[..., str]]:
+def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., str]]:
     """The jobs of a config mapping, and the function that digests code.
 
-    `main` is false in the processes that Snakemake starts for single jobs, on a cluster's nodes
-    for instance: they take the study as checked, and touch no file of others' jobs.
-    Ends the process with the error's text alone where the config is wrong.
+    `workflow` is Snakemake's. The processes that it starts for single jobs, on a cluster's nodes
+    for instance, take the study as checked, and touch no file of others' jobs. Ends the process
+    with the error's text alone where the config is wrong.
     """
     # Millions of objects live from planning to the end: looking through them for garbage again
     # and again takes a third of the time (docs/scale.md).
@@ -52,18 +50,29 @@ def begin(
         # SLURM's warning before a time limit reaches all of a job's processes: training acts on
         # it, and neither Snakemake nor a shell between them may die of it.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    file = ", ".join(str(path) for path in configfiles) or "config/config.yaml"
+    file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     keep_provenance()
+    take_turns(workflow)
     try:
-        jobs = Jobs(load_study(config, Path(root), file), file)
+        jobs = Jobs(load_study(config, Path(workflow.basedir), file), file)
         recall(KNOWN_CODE)
-        if main:
+        if workflow.is_main_process:
             jobs.check_whole()
             jobs.leave_placeholders(everywhere=False)
             forget_killed_servers(Path(".snakemake", "incomplete"))
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
     return jobs, code_digest
+
+
+def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
+    """Have jobs that ask for a GPU run one at a time, where they run on this machine's.
+
+    Two at once would share one GPU's memory. --resources gpu=N on the command line goes before.
+    """
+    here = workflow.global_resources["_nodes"].value is None
+    if here and "gpu" not in workflow.global_resources and any(devices.glob("nvidia[0-9]*")):
+        workflow.global_resources["gpu"] = 1
 
 
 class Shown:
