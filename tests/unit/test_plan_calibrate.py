@@ -107,8 +107,8 @@ def test_models_of_other_sizes_are_priced_by_equations(tmp_path: Path) -> None:
     grid = Jobs(other, "f").grid
     by_runs = budget_of(other, grid, jobs, basis_of(other.study, ROOT))
     assert by_runs.calibrated == 0
-    assert by_runs.hours == budget_of(other, grid, jobs, basis(other)).hours
-    assert "models of other sizes" in tell(by_runs, other, grid)
+    assert by_runs.whole.hours == budget_of(other, grid, jobs, basis(other)).whole.hours
+    assert "models of other sizes" in tell(by_runs, other, grid, {})
 
 
 def test_the_budget_says_what_it_rests_on(tmp_path: Path) -> None:
@@ -117,10 +117,10 @@ def test_the_budget_says_what_it_rests_on(tmp_path: Path) -> None:
     calibration = made(resolved)
     grid = Jobs(resolved, "f").grid
     budget = budget_of(resolved, grid, all_jobs(resolved, grid), basis_of(resolved.study, ROOT))
-    told = tell(budget, resolved, grid)
+    told = tell(budget, resolved, grid, {})
     assert f"calibrated with {calibration.jobs} jobs of study priced on " in told
     assert "core-hours" in told
-    without = tell(budget_of(resolved, grid, [], basis(resolved)), resolved, grid)
+    without = tell(budget_of(resolved, grid, [], basis(resolved)), resolved, grid, {})
     assert "`snakemake calibrate` after a run" in without
 
 

@@ -112,8 +112,11 @@ class Range:
     def __add__(self, other: "Range") -> "Range":
         return Range(self.low + other.low, self.mid + other.mid, self.high + other.high)
 
+    def __mul__(self, number: float) -> "Range":
+        return Range(self.low * number, self.mid * number, self.high * number)
+
     def __truediv__(self, number: float) -> "Range":
-        return Range(self.low / number, self.mid / number, self.high / number)
+        return self * (1 / number)
 
 
 def total(ranges: Iterable[Range]) -> Range:
