@@ -19,7 +19,8 @@ demo: .venv/run.ready
 	@echo "The tables:   results/demo/tables/"
 
 test: .venv/test.ready lint
-	$(BIN)/pytest
+	@# Two workers for two cores; each file's tests stay in one of them, with what they share.
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 slurm-test: .venv/test.ready
 	@command -v slurmctld >/dev/null && command -v munged >/dev/null \

@@ -20,7 +20,7 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-jobs, code = begin(config, workflow.basedir, workflow.configfiles)
+jobs, code = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
 serve_command = serving(workflow, jobs)
 budget_at_end(workflow, jobs)
@@ -48,6 +48,7 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/stats.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/plan.smk"
 
 
 rule all:

@@ -1,20 +1,41 @@
 """Fixtures shared by all tiers."""
 
+import fcntl
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+# As in a run: one thread for each process, in which sums keep their order.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 
 from repository import Repository, clone
 
 
+def shared_by_workers(factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run that all its workers have in common."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A repository in which the smoke study ran from start to report. Not to be changed: copy."""
-    repository = clone(tmp_path_factory.mktemp("smoke"))
-    repository.succeed()
+    """A repository in which the smoke study ran from start to report. Not to be changed: copy.
+
+    The first worker that needs it runs the study while the others wait for it.
+    """
+    folder = shared_by_workers(tmp_path_factory) / "smoke"
+    folder.mkdir(exist_ok=True)
+    repository = Repository(folder / "clone")
+    with (folder / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if not repository.folder.exists():
+            clone(repository.folder)
+        if not (folder / "finished").exists():
+            repository.succeed()
+            (folder / "finished").touch()
     return repository
 
 

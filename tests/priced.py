@@ -5,9 +5,11 @@ from typing import Any
 
 import yaml
 
-from tuning_dynamics.plan.basis import Basis, basis_of
-from tuning_dynamics.plan.budget import Budget, all_jobs, budget_of
+from tuning_dynamics.plan.basis import Basis
+from tuning_dynamics.plan.budget import Budget, budget_of
+from tuning_dynamics.plan.devices import device_of
 from tuning_dynamics.plan.price import Job
+from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.grid import expand
 from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.models import ResolvedStudy
@@ -87,14 +89,15 @@ def study(
 
 
 def basis(resolved: ResolvedStudy) -> Basis:
-    """What the study is planned on."""
-    return basis_of(resolved.study, ROOT)
+    """What the study is planned on: equations alone."""
+    return Basis(device_of(resolved.study, ROOT))
 
 
 def budget_for(resolved: ResolvedStudy, jobs: list[Job] | None = None) -> Budget:
     """The budget of jobs, or of the whole study."""
-    jobs = all_jobs(resolved, expand(resolved, "study.yaml")) if jobs is None else jobs
-    return budget_of(resolved, jobs, basis(resolved))
+    grid = expand(resolved, "study.yaml")
+    jobs = all_jobs(resolved, grid) if jobs is None else jobs
+    return budget_of(resolved, grid, jobs, basis(resolved))
 
 
 TUNED: dict[str, Any] = {

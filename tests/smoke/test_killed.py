@@ -6,33 +6,40 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from repository import Repository, clone, environment
 
+from tuning_dynamics.study.paths import Paths
+
 STUDY = "tests/smoke/short.yaml"
+PRETRAINED = "steady/900/checkpoint"
+TUNED = "steady/900/long/nli_people/seed0"
+#: What the runs are asked for: tables of every cell. All others are made of these.
+TABLES = [Paths("short").table(name) for name in ("scores", "changes")]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The short study, run without interruption."""
     repository = clone(tmp_path_factory.mktemp("undisturbed"), STUDY)
-    repository.succeed()
+    repository.succeed(*TABLES)
     return repository
 
 
 def kill_when(repository: Repository, reached: Callable[[], bool]) -> None:
     """Start a run in a process group of its own, and SIGKILL the group once `reached`."""
     process = subprocess.Popen(
-        repository.command(),
+        repository.command(*TABLES),
         cwd=repository.folder,
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     while not reached():
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline, "the point to kill at was never reached"
@@ -41,14 +48,19 @@ def kill_when(repository: Repository, reached: Callable[[], bool]) -> None:
     process.wait()
 
 
-def tables(repository: Repository) -> dict[str, bytes]:
-    """Every table but the one of seconds, which no two runs share."""
-    folder = repository.folder / "results/short/tables"
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.stem != "cost"}
-
-
 def results(repository: Repository) -> Path:
     return repository.folder / "results/short"
+
+
+def contents(repository: Repository) -> dict[str, bytes]:
+    """The bytes of every number: weights, per-item records and tables."""
+    folder = results(repository)
+    files = [
+        *folder.glob("steady/**/*.safetensors"),
+        *folder.glob("steady/**/cells/**/*.parquet"),
+        *folder.glob("tables/*"),
+    ]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def state(job: str) -> Callable[[Repository], bool]:
@@ -60,42 +72,49 @@ def state(job: str) -> Callable[[Repository], bool]:
 
 
 def some_cells(repository: Repository) -> bool:
-    """Whether a server has answered some cells of a variant, and not yet all."""
-    cells = (results(repository) / "steady").rglob("cells/**/*.parquet")
+    """Whether the tuned variant's server has answered some of its twelve cells."""
+    cells = (results(repository) / TUNED / "cells").rglob("*.parquet")
     return len(list(cells)) >= 3
 
 
-@pytest.mark.parametrize(
-    ("stage", "reached"),
-    [
-        ("pretrain", state("steady/900/checkpoint")),
-        ("tune", state("steady/900/long/nli_people/seed0")),
-        ("evaluate", some_cells),
-    ],
-)
+def resumed_from(repository: Repository, job: str) -> list[list[int]]:
+    """The steps that each stage of a training job continued from."""
+    path = results(repository) / job / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    return [run["resumed_from"] for run in metrics.get("stages", [metrics])]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The short study, killed in pre-training, in tuning and in evaluation, and then finished."""
+    repository = clone(tmp_path_factory.mktemp("killed"), STUDY)
+    for reached in (state(PRETRAINED), state(TUNED), some_cells):
+        kill_when(repository, partial(reached, repository))
+    repository.succeed(*TABLES)
+    return repository
+
+
 def test_killed_and_continued_equals_undisturbed(
-    stage: str,
-    reached: Callable[[Repository], bool],
-    undisturbed: Repository,
-    tmp_path: Path,
+    killed: Repository, undisturbed: Repository
 ) -> None:
-    repository = clone(tmp_path / stage, STUDY)
-    kill_when(repository, lambda: reached(repository))
-    repository.succeed()
-    assert tables(repository) == tables(undisturbed)
-    assert repository.planned() == {}
-    job = {"pretrain": "900/checkpoint", "tune": "900/long/nli_people/seed0"}.get(stage)
-    if stage == "evaluate":
-        log = results(repository) / "logs/serve/steady/900"
-        text = "".join(path.read_text(encoding="utf-8") for path in log.rglob("*.log"))
-        # The last of the three may have been written and not yet kept.
-        assert text.count("kept from an earlier run") >= 2, "cells were evaluated again"
-    if job is not None:
-        path = results(repository) / "steady" / job / "metrics.json"
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        resumed = [run["resumed_from"] for run in metrics.get("stages", [metrics])]
+    expected, found = contents(undisturbed), contents(killed)
+    assert len(expected) == 3 + 16 + 4  # three models, a cell of each set and format, two tables
+    assert sorted(found) == sorted(expected)
+    assert [name for name in expected if found[name] != expected[name]] == []
+    assert killed.planned(*TABLES) == {}
+
+
+def test_killed_training_resumes(killed: Repository) -> None:
+    for job, first_step in ((PRETRAINED, 20), (TUNED, 0)):
+        resumed = resumed_from(killed, job)
         assert resumed[0], "the job began again instead of resuming"
-        assert resumed[0][0] > (20 if stage == "pretrain" else 0)
+        assert resumed[0][0] > first_step
+
+
+def test_killed_evaluation_keeps_its_cells(killed: Repository) -> None:
+    text = (results(killed) / "logs/serve" / f"{TUNED}.log").read_text(encoding="utf-8")
+    # The last of the three may have been written and not yet kept.
+    assert text.count("kept from an earlier run") >= 2, "cells were evaluated again"
 
 
 def test_a_second_run_on_one_study_is_refused(tmp_path: Path) -> None:

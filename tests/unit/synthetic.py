@@ -199,7 +199,7 @@ def study_tables(cells: list[dict[str, Any]], truth: Truth) -> dict[str, pd.Data
         "noise": noise_rows(scores),
         "checkpoints": checkpoint_table(scores),
         "datasets": dataset_table(scores),
-        "cost": cost_rows([], {}),
+        "cost": cost_rows([]),
     }
 
 

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,15 +20,18 @@ from tuning_dynamics.study.errors import StudyError
 
 START = """
 import sys
-from tuning_dynamics.evaluate.server import serve
-serve("tiny/1/base", sys.argv[1], sys.argv[2], device="cpu", batch_tokens=8192, code="x")
+from tuning_dynamics.evaluate.server import serve_as_told
+serve_as_told("cpu", "8192", "x", "tiny/1/base", *sys.argv[1:])
 """
 
 
-def start(manifest: Path, address: Path, code: str = START) -> subprocess.Popen[str]:
+def start(
+    manifest: Path, address: Path, cells: int = 0, cwd: Path | None = None
+) -> subprocess.Popen[str]:
     folders = os.pathsep.join(sys.path)
     return subprocess.Popen(
-        [sys.executable, "-c", code, str(manifest), str(address)],
+        [sys.executable, "-c", START, str(manifest), str(address), str(cells)],
+        cwd=cwd,
         env={**os.environ, "PYTHONPATH": folders},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -123,20 +125,21 @@ def test_sigterm_leaves_the_placeholder(folder, tmp_path):
     assert not socket_folder.exists()
 
 
-def test_the_server_ends_with_its_parent(folder, tmp_path):
-    path = tmp_path / "server.json"
-    parent = start(
-        folder / "checkpoint" / "manifest.json",
-        path,
-        f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {START!r}, *sys.argv[1:]])",
-    )
-    request_cell(path, ask(folder, "orphan.parquet"), patience=60)
-    parent.kill()
-    deadline = time.monotonic() + 10
-    while path.read_text() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert path.read_text() == ""
-    parent.communicate(timeout=10)
+def test_a_variants_weights_are_dropped_once_all_its_cells_are_there(folder, tmp_path):
+    # Relative, as in a run: under results/STUDY/.
+    variant = Path("results", "s", "tiny", "1", "full", "a", "seed0")
+    kept = tmp_path / "results" / "s" / "scratch" / "tiny" / "1" / "full" / "a" / "seed0"
+    out = str(variant / "cells" / "one.parquet")
+    for cells, dropped in ((2, False), (1, True)):
+        (kept / "finished").mkdir(parents=True, exist_ok=True)
+        process = start(
+            folder / "checkpoint" / "manifest.json", variant / "server.json", cells, tmp_path
+        )
+        server = tmp_path / variant / "server.json"
+        request_cell(server, {**ask(folder), "out": out}, patience=60)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert (kept / "finished").exists() is not dropped
 
 
 def test_weights_that_changed_are_refused(folder, tmp_path):

@@ -13,8 +13,8 @@ from tuning_dynamics.plan.allocate import (
     UNKNOWN_MINUTES,
     Allocation,
 )
-from tuning_dynamics.plan.budget import all_jobs
 from tuning_dynamics.plan.price import Prices
+from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.models import ResolvedStudy
 

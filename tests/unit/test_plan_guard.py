@@ -96,3 +96,15 @@ def test_what_only_plans_is_not_in_the_merged_config(tmp_path: Path) -> None:
     execution = {"plan_for": "h100", "price_per_hour": 2.5}
     changed = study(tmp_path, max_gpu_hours=50, execution=execution)
     assert dump_merged(changed) == dump_merged(study(tmp_path))
+
+
+def test_a_devices_own_names_are_those_whose_peak_is_known() -> None:
+    from tuning_dynamics.engine.hardware import PEAK_FLOPS
+    from tuning_dynamics.plan.devices import Device
+    from tuning_dynamics.study.load import parse, read_yaml
+
+    for path in (ROOT / "config/devices").glob("*.yaml"):
+        device = parse(Device, read_yaml(path), path)
+        for name in set(device.known_as) - {"cpu"}:
+            assert PEAK_FLOPS[name] == pytest.approx(device.bf16, rel=0.01)
+    assert "NVIDIA H100 PCIe" not in PEAK_FLOPS

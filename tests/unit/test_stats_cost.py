@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from priced import BASE, ROOT, TUNED, study
 
-from tuning_dynamics.stats.cost import cost_rows
+from tuning_dynamics.stats.cost import Measured, cost_rows, study_cost
 from tuning_dynamics.study.errors import StudyError
 
 METRICS: dict[str, Any] = {
@@ -29,58 +30,95 @@ BENCHMARK = (
 )
 
 
-def metrics(path: Path, **changes: Any) -> Path:
-    path.write_text(json.dumps({**METRICS, **changes}))
-    return path
+def tuned(folder: Path, benchmark: str | None = None, **changes: Any) -> Measured:
+    """A tuning job with metrics, and with a benchmark where one is given."""
+    (folder / "m.json").write_text(json.dumps({**METRICS, **changes}))
+    timed = read(folder, benchmark).benchmark if benchmark else None
+    return Measured("tune", "toy/10/full", 20.0, folder / "m.json", timed)
 
 
-def benchmark(path: Path, text: str = BENCHMARK) -> Path:
-    path.write_text(text)
-    return path
+def read(folder: Path, text: str = BENCHMARK, job: str = "nli:people") -> Measured:
+    """A data job that left a benchmark alone."""
+    (folder / "b.tsv").write_text(text)
+    return Measured("data", job, None, None, folder / "b.tsv")
 
 
 def test_metrics_and_benchmarks_become_rows(tmp_path: Path) -> None:
-    table = cost_rows(
-        [metrics(tmp_path / "m.json")], {"data:nli:people": benchmark(tmp_path / "b.tsv")}
-    )
+    table = cost_rows([tuned(tmp_path), read(tmp_path)])
     assert table["stage"].tolist() == ["data", "tune"]
     data, tune = (row for _, row in table.iterrows())
     assert (data["job"], data["seconds"], data["peak_memory_mb"]) == ("nli:people", 2.5, 120.5)
     assert data["tokens"] is pd.NA
-    assert (tune["tokens"], tune["gpu"]) == (4096, "")
+    assert np.isnan(data["planned_seconds"])
+    assert (tune["tokens"], tune["gpu"], tune["planned_seconds"]) == (4096, "", 20)
     assert np.isnan(tune["mfu"])
-    assert np.isnan(tune["planned_seconds"])
+
+
+@pytest.mark.parametrize(("timed", "seconds"), [("17.5", 17.5), ("3.5", 12.5)])
+def test_a_job_takes_the_longer_of_both(tmp_path: Path, timed: str, seconds: float) -> None:
+    # Metrics lack the start of the process; a benchmark lacks what was done before a kill.
+    row = cost_rows([tuned(tmp_path, BENCHMARK.replace("2.5", timed, 1))]).iloc[0]
+    assert row["seconds"] == seconds
+    assert row["peak_memory_mb"] == 300
+
+
+def test_a_job_that_left_nothing_has_no_row(tmp_path: Path) -> None:
+    gone = Measured("serve", "toy/10/base", 1.0, tmp_path / "serve.json", None)
+    assert len(cost_rows([gone, tuned(tmp_path)])) == 1
 
 
 def test_what_was_too_short_to_measure_stays_empty(tmp_path: Path) -> None:
-    text = BENCHMARK.replace("120.5", "NA")
-    table = cost_rows([], {"data:a": benchmark(tmp_path / "b.tsv", text)})
+    table = cost_rows([read(tmp_path, BENCHMARK.replace("120.5", "NA"))])
     assert np.isnan(table["peak_memory_mb"].iloc[0])
 
 
 @pytest.mark.parametrize("changes", [{"seconds": -1}, {"mfu": "high"}, {"tokens": True}])
 def test_a_value_that_is_no_measure_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(StudyError, match=next(iter(changes))):
-        cost_rows([metrics(tmp_path / "m.json", **changes)], {})
+        cost_rows([tuned(tmp_path, **changes)])
 
 
 def test_broken_files_are_refused(tmp_path: Path) -> None:
+    job = tuned(tmp_path)
     (tmp_path / "m.json").write_text("{")
     with pytest.raises(StudyError, match="can't be read"):
-        cost_rows([tmp_path / "m.json"], {})
+        cost_rows([job])
     (tmp_path / "m.json").write_text("[]")
     with pytest.raises(StudyError, match="lack stage"):
-        cost_rows([tmp_path / "m.json"], {})
+        cost_rows([job])
     for text in ("", "s\tmax_rss\n", "seconds\n1\n", "s\tmax_rss\nfast\t1\n"):
         with pytest.raises(StudyError, match="benchmark file"):
-            cost_rows([], {"data:a": benchmark(tmp_path / "b.tsv", text)})
-    with pytest.raises(StudyError, match="stage:job"):
-        cost_rows([], {"data": benchmark(tmp_path / "b.tsv")})
+            cost_rows([read(tmp_path, text)])
 
 
-def test_a_job_given_twice_is_refused(tmp_path: Path) -> None:
+def test_another_jobs_metrics_and_a_job_given_twice_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="of another job: tune:toy/20/full"):
+        cost_rows([tuned(tmp_path, job="toy/20/full")])
     with pytest.raises(StudyError, match="twice"):
-        cost_rows(
-            [metrics(tmp_path / "m.json")],
-            {"tune:toy/10/full": benchmark(tmp_path / "b.tsv")},
-        )
+        cost_rows([read(tmp_path), read(tmp_path)])
+
+
+def test_a_studys_rows_have_what_was_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    resolved = study(tmp_path, TUNED, {**BASE, "eval_sets": ["pairs"]})
+    results, variant = Path("results/priced"), "big/20/once/pairs/seed0"
+    for rule, name in (("tune", variant), ("verify", "big/20"), ("freeze", "pairs")):
+        path = results / f"benchmarks/{rule}/{name}.tsv"
+        path.parent.mkdir(parents=True)
+        path.write_text(BENCHMARK)
+    for key, stage, file in ((variant, "tune", "metrics"), (variant, "serve", "serve")):
+        path = results / key / f"{file}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**METRICS, "stage": stage, "job": key}))
+    table = study_cost(resolved.study.model_dump(), ROOT).set_index(["stage", "job"])
+    assert set(table.index) == {
+        ("tune", variant),
+        ("serve", variant),
+        ("verify", "verify/big/20"),
+        ("data", "pairs"),
+    }
+    planned = table["planned_seconds"]
+    assert planned["tune", variant] > planned["serve", variant] > planned["verify", "verify/big/20"]
+    assert np.isnan(planned["data", "pairs"])

@@ -41,7 +41,7 @@ class Repository:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=900,
+            timeout=1800,
         )
 
     def succeed(self, *arguments: str) -> str:

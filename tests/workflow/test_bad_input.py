@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ LOCAL: dict[str, Any] = {
 }
 FROZEN = "results/bad/data/weather/items.parquet"
 IMPORTED = "results/bad/mine/7/checkpoint/manifest.json"
-CELLS = "results/bad/mine/7/base/cells/weather/default"
+CELLS = "results/bad/mine/7/base/cells"
 
 
 def jsonl(rows: list[Any]) -> bytes:
@@ -86,14 +87,13 @@ def jsonl(rows: list[Any]) -> bytes:
 
 @dataclass
 class Bad:
-    """One mistake: what differs from a study that runs, what is asked for, what must be said."""
+    """One mistake: what must be said, and what differs from a study that runs."""
 
     says: list[str]
     study: dict[str, Any] = field(default_factory=dict)
     block: dict[str, Any] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Any] = field(default_factory=dict)
-    target: str | None = None
     spoil: Callable[[Path], None] | None = None
 
 
@@ -303,43 +303,61 @@ WEIGHTS = {
     ),
 }
 
+#: What goes wrong in a job that a model has part in: what must be said, the job's output, its log.
 MODEL = {
-    "colliding_labels": Bad(
+    "colliding_labels": (
         ["begin with the same token", "'qa'"],
-        dataset={
+        "results/bad/data/colliding/mine.json",
+        "check/colliding/mine.log",
+    ),
+    "prompt_longer_than_the_context": (
+        ["evaluate.truncation", "context"],
+        f"{CELLS}/long/default/0shot/token_prob.parquet",
+        "cell/mine/7/base/long/default/0shot/token_prob.log",
+    ),
+    "too_few_demonstrations": (
+        ["demonstrations", "4"],
+        f"{CELLS}/few/default/4shot/token_prob.parquet",
+        "cell/mine/7/base/few/default/4shot/token_prob.log",
+    ),
+    "diverging_training": (
+        ["not finite at step", "lower the learning rate"],
+        "results/bad/mine/7/wild/nli_people/seed0/manifest.json",
+        "tune/mine/7/wild/nli_people/seed0.log",
+    ),
+}
+GOOD = f"{CELLS}/weather/default/0shot/token_prob.parquet"
+TRAINED = {"recipes": ["base", "wild"], "train_sets": ["nli_people"], "eval_sets": ["nli_people"]}
+#: A study that has all of these, and a cell that nothing is wrong with.
+WITH_MODEL = Bad(
+    [],
+    study={
+        "data": {"train_items": 40},
+        "statistics": {"main_recipe": "wild"},
+        "blocks": [
+            {**BLOCK, "family": "mine", "eval_sets": ["weather", "colliding", "long"]},
+            {**BLOCK, "family": "mine", "eval_sets": ["few"], "shots": [4]},
+            {**BLOCK, "family": "mine", **TRAINED},
+        ],
+    },
+    files={
+        "recipes/wild.yaml": {"stages": [{"id": "a", "optim": {"lr": 1e30}}]},
+        "datasets/colliding.yaml": {
+            **DATASET,
             "gold": {
                 "field": "g",
                 "labels": {"entailment": "qa", "neutral": "qb", "contradiction": "no"},
-            }
+            },
         },
-        target="results/bad/data/weather/mine.json",
-    ),
-    "prompt_longer_than_the_context": Bad(
-        ["evaluate.truncation", "context"],
-        files={"rows.jsonl": jsonl([*ROWS, {**NLI, "a": "It rains . " * 100}])},
-        target=f"{CELLS}/0shot/token_prob.parquet",
-    ),
-    "diverging_training": Bad(
-        ["not finite at step", "lower the learning rate"],
-        block={
-            "recipes": ["base", "wild"],
-            "train_sets": ["nli_people"],
-            "eval_sets": ["nli_people"],
-        },
-        study={"data": {"train_items": 40}, "statistics": {"main_recipe": "wild"}},
-        files={"recipes/wild.yaml": {"stages": [{"id": "a", "optim": {"lr": 1e30}}]}},
-        target="results/bad/mine/7/wild/nli_people/seed0/manifest.json",
-    ),
-    "too_few_demonstrations": Bad(
-        ["demonstrations", "4"],
-        block={"shots": [4]},
-        dataset={
+        "long.jsonl": jsonl([*ROWS, {**NLI, "a": "It rains . " * 100}]),
+        "datasets/long.yaml": {**DATASET, "source": {"files": {"evaluation": "long.jsonl"}}},
+        "train.jsonl": jsonl([{**row, "a": "It pours ."} for row in ROWS]),
+        "datasets/few.yaml": {
+            **DATASET,
             "source": {"files": {"train": "train.jsonl", "evaluation": "rows.jsonl"}},
         },
-        files={"train.jsonl": jsonl([{**row, "a": "It pours ."} for row in ROWS])},
-        target=f"{CELLS}/4shot/token_prob.parquet",
-    ),
-}
+    },
+)
 
 
 @pytest.fixture(scope="session")
@@ -386,7 +404,13 @@ def prepare(folder: Path, bad: Bad, checkpoint: Path, family: str) -> None:
 
 def begun(config: dict[str, Any]) -> Jobs:
     """The jobs of a study, as the Snakefile begins it in the current folder."""
-    return begin(config, ROOT, ["study.yaml"])[0]
+    workflow = SimpleNamespace(
+        basedir=ROOT,
+        configfiles=["study.yaml"],
+        is_main_process=True,
+        global_resources={"_nodes": SimpleNamespace(value=None)},
+    )
+    return begin(config, workflow)[0]
 
 
 def freeze(config: dict[str, Any]) -> None:
@@ -422,28 +446,30 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1800,
     )
 
 
-def assert_told(bad: Bad, error: str) -> None:
+def assert_told(says: list[str], error: str) -> None:
     """The error names the place, the value and the fix, and fits on one screen."""
     assert len(error.splitlines()) <= SCREEN, error
-    for text in ("  file:", "  key:", "  value:", "  fix:", *bad.says):
+    for text in ("  file:", "  key:", "  value:", "  fix:", *says):
         assert text in error, f"{text!r} is not in\n{error}"
 
 
-def assert_screen(folder: Path, bad: Bad, done: subprocess.CompletedProcess[str]) -> None:
-    """The run failed, told the error on its last screen, and left no table."""
-    assert done.returncode != 0, done.stdout
-    lines = done.stdout.splitlines()
+def last_error(text: str) -> str:
+    """The screen that ends with a run's last error."""
+    lines = text.splitlines()
     last = max((n for n, line in enumerate(lines) if line.startswith("  fix:")), default=None)
-    assert last is not None, done.stdout
-    error = "\n".join(lines[max(0, last - SCREEN + 1) : last + 1])
-    assert_told(bad, error)
+    assert last is not None, text
+    return "\n".join(lines[max(0, last - SCREEN + 1) : last + 1])
+
+
+def assert_screen(says: list[str], text: str) -> None:
+    """A run, or a job's log, told the error on its last screen."""
+    error = last_error(text)
+    assert_told(says, error)
     assert "Traceback" not in error
-    assert not list(folder.glob("results/*/tables/*"))
-    assert not list(folder.glob("results/**/*.parquet")) or bad.target is not None
 
 
 def case(group: dict[str, Bad]) -> Any:
@@ -456,7 +482,7 @@ def test_config(bad: Bad, within: Path, checkpoint: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         begun(load_configfile("study.yaml"))
     assert isinstance(ended.value.code, str)  # Python prints it and exits with 1
-    assert_told(bad, ended.value.code.strip())
+    assert_told(bad.says, ended.value.code.strip())
     assert not Path("results").exists()
 
 
@@ -465,7 +491,7 @@ def test_data(bad: Bad, within: Path, checkpoint: Path) -> None:
     prepare(within, bad, checkpoint, "tiny")
     with pytest.raises(StudyError) as raised:
         freeze(load_configfile("study.yaml"))
-    assert_told(bad, str(raised.value))
+    assert_told(bad.says, str(raised.value))
     assert not Path("items.parquet").exists()
     assert not Path("manifest.json").exists()
 
@@ -475,7 +501,7 @@ def test_weights(bad: Bad, within: Path, checkpoint: Path) -> None:
     prepare(within, bad, checkpoint, "mine")
     with pytest.raises(StudyError) as raised:
         verified(load_configfile("study.yaml"))
-    assert_told(bad, str(raised.value))
+    assert_told(bad.says, str(raised.value))
     assert not Path("manifest.json").exists()
 
 
@@ -491,22 +517,37 @@ def test_weights(bad: Bad, within: Path, checkpoint: Path) -> None:
 )
 def test_command_line(bad: Bad, arguments: list[str], tmp_path: Path, checkpoint: Path) -> None:
     prepare(tmp_path, bad, checkpoint, "mine" if arguments == [IMPORTED] else "tiny")
-    assert_screen(tmp_path, bad, run(tmp_path, *arguments))
+    done = run(tmp_path, *arguments)
+    assert done.returncode != 0, done.stdout
+    assert_screen(bad.says, done.stdout)
+    assert not list(tmp_path.glob("results/**/*.parquet"))
+    assert not list(tmp_path.glob("results/**/manifest.json"))
 
 
-@case(MODEL)
-def test_model(bad: Bad, tmp_path: Path, checkpoint: Path) -> None:
-    prepare(tmp_path, bad, checkpoint, "mine")
-    assert bad.target is not None
-    assert_screen(tmp_path, bad, run(tmp_path, bad.target))
+@pytest.fixture(scope="module")
+def with_model(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> tuple[Path, str]:
+    """The folder of the study of MODEL after a run for all its outputs, and what the run said."""
+    folder = tmp_path_factory.mktemp("with_model")
+    prepare(folder, WITH_MODEL, checkpoint, "mine")
+    done = run(folder, *(target for _, target, _ in MODEL.values()))
+    assert done.returncode != 0, done.stdout
+    return folder, done.stdout
 
 
-def test_the_same_study_without_a_mistake_runs(tmp_path: Path, checkpoint: Path) -> None:
-    prepare(tmp_path, Bad([]), checkpoint, "mine")
-    cell = f"{CELLS}/0shot/token_prob.parquet"
-    done = run(tmp_path, cell)
+@pytest.mark.parametrize(("says", "target", "log"), MODEL.values(), ids=MODEL.keys())
+def test_model(says: list[str], target: str, log: str, with_model: tuple[Path, str]) -> None:
+    folder, said = with_model
+    text = (folder / "results/bad/logs" / log).read_text(encoding="utf-8")
+    assert_screen(says, text)
+    assert all(line in said for line in last_error(text).splitlines())
+    assert not (folder / target).exists()
+
+
+def test_what_has_no_mistake_runs_in_the_same_study(with_model: tuple[Path, str]) -> None:
+    folder, _ = with_model
+    done = run(folder, GOOD)
     assert done.returncode == 0, done.stdout
-    assert (tmp_path / cell).is_file()
+    assert (folder / GOOD).is_file()
 
 
 def test_without_a_mistake_freezes_and_verifies(within: Path, checkpoint: Path) -> None:

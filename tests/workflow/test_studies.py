@@ -8,9 +8,10 @@ import pytest
 from repository import ROOT, Repository, clone
 
 from tuning_dynamics.plan.basis import basis_of
-from tuning_dynamics.plan.budget import all_jobs, budget_of
+from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.header import planned
 from tuning_dynamics.plan.tell import hours
+from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.grid import expand
 from tuning_dynamics.study.load import load_study, read_yaml
 from tuning_dynamics.study.models import ResolvedStudy
@@ -82,7 +83,7 @@ def test_a_dry_run_ends_with_the_budget_of_the_whole_study(
     monkeypatch.chdir(tmp_path)
     resolved = load("olmo_1b")
     grid = expand(resolved, "olmo_1b.yaml")
-    expected = budget_of(resolved, all_jobs(resolved, grid), basis_of(resolved.study, ROOT))
+    expected = budget_of(resolved, grid, all_jobs(resolved, grid), basis_of(resolved.study, ROOT))
     told = budget(large[1])
     assert f"{len(grid.cells):,} cells of {len(grid.tuned):,} tuned models" in told
     for stage in expected.stages:

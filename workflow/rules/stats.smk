@@ -134,11 +134,13 @@ rule noise:
 
 
 rule cost:
-    """What every job took: seconds, memory, tokens, utilisation."""
+    """What every job took: seconds, memory, tokens, utilisation, and what was planned."""
     input:
         metrics=lambda wildcards: jobs.metrics_files(),
-        # The servers' and data jobs' own records are complete once all cells are scored.
-        scores=paths.table("scores"),
+        # What else jobs leave of their cost is no output of theirs; it is complete by then.
+        tables=[paths.table(name) for name in paths.tables if name != "cost"],
+        figures=lambda wildcards: jobs.figure_files(),
+        findings=paths.findings("html"),
     output:
         csv=shown.table("cost"),
         parquet=paths.parquet("cost"),
@@ -150,7 +152,5 @@ rule cost:
         "../../envs/stats.yaml"
     params:
         code=code("stats_cost.py"),
-        servers=lambda wildcards: jobs.server_metrics(),
-        benchmarks=lambda wildcards: jobs.benchmark_files(),
     script:
         "../scripts/stats_cost.py"

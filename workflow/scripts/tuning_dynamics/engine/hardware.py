@@ -8,11 +8,15 @@ import torch
 
 from tuning_dynamics.study.errors import StudyError
 
-#: Dense bf16 peak in FLOP/s, from the makers' data sheets. A device that is not listed yields
-#: no utilisation rather than a wrong one.
+#: Dense bf16 peak in FLOP/s, from the makers' data sheets, by the whole name that torch gives: an
+#: H100 PCIe or NVL, or a slice of a GPU, is no H100 SXM. A device that is not listed yields no
+#: utilisation rather than a wrong one.
 PEAK_FLOPS = {
-    "NVIDIA A100": 312e12,
-    "NVIDIA H100": 989e12,
+    "NVIDIA A100-SXM4-40GB": 312e12,
+    "NVIDIA A100-SXM4-80GB": 312e12,
+    "NVIDIA A100-PCIE-40GB": 312e12,
+    "NVIDIA A100 80GB PCIe": 312e12,
+    "NVIDIA H100 80GB HBM3": 989e12,
     "NVIDIA H200": 989e12,
     "NVIDIA L40S": 362e12,
     "NVIDIA GeForce RTX 4090": 165e12,
@@ -53,6 +57,5 @@ def peak_memory_mb(device: torch.device) -> float:
 def utilisation(device: torch.device, parameters: int, tokens_per_second: float) -> float | None:
     """Model FLOPs utilisation of training, 6 FLOPs per parameter and token (Kaplan et al.
     2020; Chowdhery et al. 2022), None where the device's peak is not known."""
-    name = device_name(device)
-    peak = next((peak for known, peak in PEAK_FLOPS.items() if name.startswith(known)), None)
+    peak = PEAK_FLOPS.get(device_name(device))
     return None if peak is None else 6 * parameters * tokens_per_second / peak

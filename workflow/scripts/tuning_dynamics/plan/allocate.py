@@ -145,7 +145,7 @@ class Allocation:
         price = self._prices.of(job)
         if price.unknown:
             return UNKNOWN
-        return Need(price.seconds.high, self._host(_family(job), price.memory))
+        return Need(price.seconds.high, self._host(job.family, price.memory))
 
     def _serve(self, job: Job) -> Need:
         """A server's job lasts as long as all cells of its variant."""
@@ -205,8 +205,3 @@ class Allocation:
     def _text(self, tokens: float) -> Need:
         """Reading that many tokens of text into items."""
         return Need(tokens / TOKENIZE, PROCESS + TEXT_BYTES * tokens)
-
-
-def _family(job: Job) -> str:
-    variant = job.wildcards.get("variant")
-    return parse_variant(variant).family if variant else job.wildcards["family"]

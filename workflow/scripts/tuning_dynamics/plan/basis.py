@@ -1,19 +1,24 @@
-"""What prices rest on: a device's facts."""
+"""What prices rest on: a device's facts, and what runs have shown of it."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuning_dynamics.plan.calibration import Calibration, calibration_of
 from tuning_dynamics.plan.devices import Device, device_of
 from tuning_dynamics.study.models import Study
 
 
 @dataclass(frozen=True)
 class Basis:
-    """The device that is planned for."""
+    """The device that is planned for, and its calibration; without one, equations alone."""
 
     device: Device
+    calibration: Calibration | None = None
 
 
 def basis_of(study: Study, root: Path) -> Basis:
-    """What a study is planned on; `root` is the repository. StudyError for an unknown device."""
-    return Basis(device_of(study, root))
+    """What a study is planned on; `root` is the repository.
+
+    StudyError for a device that no file describes, or a calibration that is broken.
+    """
+    return Basis(device_of(study, root), calibration_of(study, root))

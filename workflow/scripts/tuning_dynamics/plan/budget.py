@@ -1,188 +1,100 @@
 """A budget: what priced jobs come to by stage, what is downloaded, kept and not known."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import reduce
 
 from tuning_dynamics.plan.basis import Basis
-from tuning_dynamics.plan.devices import Device, Range
-from tuning_dynamics.plan.equations import BYTES, adapter_weights
-from tuning_dynamics.plan.known import Known, NotKnown
-from tuning_dynamics.plan.price import Job, Price, Prices, cell_job
-from tuning_dynamics.study.families import HubFamily, PretrainFamily
-from tuning_dynamics.study.grid import Grid, Variant
+from tuning_dynamics.plan.devices import Device, Range, total
+from tuning_dynamics.plan.disk import Disk, Download, disk_of, downloads_of
+from tuning_dynamics.plan.price import Job, Price, Prices
+from tuning_dynamics.study.grid import Grid
 from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.paths import parse_variant, variant_key
-from tuning_dynamics.study.rates import rate_name
-from tuning_dynamics.study.recipes import LoraTrain, RateSelection
 
 #: In the order in which a study goes through them.
 ORDER = ("download", "pre-train", "verify", "tune", "evaluate", "other")
 
 
 @dataclass(frozen=True)
-class StageBudget:
-    """A stage's jobs, and their time on one device; `unpriced` of them are not in it."""
+class Part:
+    """A part of the jobs, and their time on one device; `unpriced` of them are not in it.
+
+    `host` are the core-hours of its jobs that use no device; none of them are known without a
+    calibration.
+    """
 
     name: str
     jobs: int
     unpriced: int
     hours: Range
-
-
-@dataclass(frozen=True)
-class Bytes:
-    """Bytes, and whether they are an upper bound (4 bytes a weight) or what the hub says."""
-
-    number: float
-    at_most: bool
+    host: Range
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What jobs that would run come to; `unknown` says which files lack what."""
+    """What jobs that would run come to; `unknown` says which files lack what.
 
-    device: Device
-    stages: tuple[StageBudget, ...]
-    download: Bytes
-    disk: float
-    memory: float
-    least: float
+    `priced` are the jobs' prices in their order.
+    """
+
+    basis: Basis
+    priced: tuple[Price, ...]
+    download: Download
+    disk: Disk
     unknown: tuple[str, ...]
 
     @property
-    def hours(self) -> Range:
-        """Hours of all stages."""
-        return reduce(Range.__add__, (stage.hours for stage in self.stages), Range())
+    def device(self) -> Device:
+        """The device that is planned for."""
+        return self.basis.device
 
     @property
-    def unpriced(self) -> int:
-        """Jobs whose time is not known."""
-        return sum(stage.unpriced for stage in self.stages)
+    def whole(self) -> Part:
+        """All jobs."""
+        return _part("all", list(self.priced))
+
+    @property
+    def stages(self) -> list[Part]:
+        """The jobs of each stage, in the order of a study."""
+        found = {part.name: part for part in self.parts(lambda job: job.stage)}
+        return [found[name] for name in ORDER if name in found]
+
+    def parts(self, named: Callable[[Job], str]) -> list[Part]:
+        """The jobs under each name that `named` gives them; "" leaves a job out."""
+        by_name: dict[str, list[Price]] = defaultdict(list)
+        for price in self.priced:
+            by_name[named(price.job)].append(price)
+        return [_part(name, own) for name, own in by_name.items() if name]
+
+    @property
+    def calibrated(self) -> int:
+        """Jobs whose price comes from past runs of the device, not from equations alone."""
+        return sum(price.calibrated for price in self.priced)
+
+    @property
+    def memory(self) -> float:
+        """Bytes of device memory that the largest job needs at most."""
+        return max((price.memory for price in self.priced), default=0.0)
+
+    @property
+    def least(self) -> float:
+        """Bytes that it needs with texts of mean length."""
+        return max((price.least for price in self.priced), default=0.0)
 
 
-def budget_of(resolved: ResolvedStudy, jobs: Iterable[Job], basis: Basis) -> Budget:
-    """The budget of exactly these jobs."""
-    prices = Prices(resolved, jobs, basis)
-    priced = prices.each
-    download, not_sized = _downloads(prices.known, prices.jobs)
-    kept, not_kept = _kept_bytes(prices.known, prices.jobs)
+def budget_of(resolved: ResolvedStudy, grid: Grid, jobs: Iterable[Job], basis: Basis) -> Budget:
+    """The budget of exactly these jobs, of a study with that grid."""
+    prices = Prices(resolved, jobs, basis, cells=len(grid.cells))
+    priced = tuple(prices.each)
+    download, not_sized = downloads_of(prices.known, prices.jobs)
+    disk, not_kept = disk_of(prices.known, prices.jobs, download)
     reasons = Counter(price.unknown for price in priced if price.unknown)
     reasons.update(not_sized | not_kept)
-    return Budget(
-        device=basis.device,
-        stages=tuple(_stage(name, priced) for name in ORDER if _any(name, priced)),
-        download=download,
-        disk=download.number + kept,
-        memory=max((price.memory for price in priced), default=0.0),
-        least=max((price.least for price in priced), default=0.0),
-        unknown=tuple(sorted(reasons)),
-    )
+    return Budget(basis, priced, download, disk, tuple(sorted(reasons)))
 
 
-def _any(name: str, priced: list[Price]) -> bool:
-    return any(price.job.stage == name for price in priced)
-
-
-def _stage(name: str, priced: list[Price]) -> StageBudget:
-    own = [price for price in priced if price.job.stage == name]
-    seconds = reduce(Range.__add__, (price.seconds for price in own), Range())
+def _part(name: str, own: list[Price]) -> Part:
+    seconds = total(price.seconds for price in own)
+    host = total(price.host for price in own)
     unpriced = sum(bool(price.unknown) for price in own)
-    return StageBudget(name, len(own), unpriced, seconds / 3600)
-
-
-def _downloads(known: Known, jobs: list[Job]) -> tuple[Bytes, set[str]]:
-    """Bytes of the downloads among the jobs, and what is not known of them."""
-    number, at_most, unknown = 0.0, False, set()
-    for job in jobs:
-        if job.rule != "download":
-            continue
-        family = job.wildcards["family"]
-        exact = known.download_bytes(family, int(job.wildcards["step"]))
-        try:
-            number += exact if exact is not None else BYTES * known.size(family).parameters
-        except NotKnown as lacking:
-            unknown.add(str(lacking))
-        at_most = at_most or exact is None
-    return Bytes(number, at_most), unknown
-
-
-def _kept_bytes(known: Known, jobs: list[Job]) -> tuple[float, set[str]]:
-    """Bytes that the jobs leave besides downloads, and what is not known of them.
-
-    Weights and state of every pre-trained checkpoint; tuned weights, or with keep_weights: none
-    the largest variant's (each goes once its cells are evaluated); a training state.
-    """
-    pretrained, tuned, states, unknown = 0.0, [0.0], [0.0], set()
-    for job in jobs:
-        try:
-            if job.rule == "pretrain":
-                pretrained += 4 * BYTES * known.size(job.wildcards["family"]).parameters
-            elif job.rule == "tune":
-                weights, state = _tuned_bytes(known, parse_variant(job.wildcards["variant"]))
-                tuned.append(weights)
-                states.append(state)
-        except NotKnown as lacking:
-            unknown.add(str(lacking))
-    keep_all = known.resolved.study.keep_weights == "all"
-    return pretrained + (sum(tuned) if keep_all else max(tuned)) + max(states), unknown
-
-
-def _tuned_bytes(known: Known, variant: Variant) -> tuple[float, float]:
-    """Bytes of a tuned variant's weights, and of the largest resumable state on the way."""
-    size = known.size(variant.family)
-    stages = known.resolved.recipes[variant.recipe].stages
-    trained = [
-        adapter_weights(size, stage.train.lora.r)
-        if isinstance(stage.train, LoraTrain)
-        else size.parameters
-        for stage in stages
-    ]
-    weights = trained[0] if len(stages) == 1 else size.parameters
-    return BYTES * weights, 3 * BYTES * max(trained)
-
-
-def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    """The priced jobs of a whole study, as a run from nothing would plan them."""
-    jobs: list[Job] = []
-    for name, description in resolved.families.items():
-        steps = [point.step for point in grid.checkpoints if point.family == name]
-        if isinstance(description, PretrainFamily):
-            jobs.append(Job("corpus", {"family": name}))
-            steps = [step for step in description.steps() if step <= max(steps)]
-            jobs += [Job("pretrain", {"family": name, "step": str(step)}) for step in steps]
-            continue
-        rules = ["verify"]
-        if isinstance(description, HubFamily):
-            jobs += [Job("revisions", {"family": name}), Job("tokenizer", {"family": name})]
-            rules = ["download", "verify"]
-        jobs += [Job(rule, {"family": name, "step": str(step)}) for rule in rules for step in steps]
-    return jobs + _trial_jobs(resolved, grid) + _variant_jobs(grid)
-
-
-def _trial_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    """A run per candidate rate of each family, recipe and train set."""
-    tuned = sorted({(v.family, v.recipe, v.train_set) for v in grid.tuned})
-    return [
-        Job(
-            "try_rate",
-            {
-                "family": family,
-                "recipe": recipe,
-                "train_set": train_set,
-                "rate": rate_name(rate),
-            },
-        )
-        for family, recipe, train_set in tuned
-        for stage in resolved.recipes[recipe].stages
-        if isinstance(stage.optim.lr, RateSelection)
-        for rate in stage.optim.lr.candidates
-    ]
-
-
-def _variant_jobs(grid: Grid) -> list[Job]:
-    jobs = [Job("tune", {"variant": variant_key(variant)}) for variant in grid.tuned]
-    jobs += [Job("serve", {"variant": variant_key(variant)}) for variant in grid.variants]
-    jobs += [cell_job(cell) for cell in grid.cells]
-    return jobs
+    return Part(name, len(own), unpriced, seconds / 3600, host / 3600)

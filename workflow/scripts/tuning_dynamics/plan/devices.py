@@ -1,5 +1,6 @@
 """What devices can do, from their makers' data sheets, and how much of it jobs get."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -111,5 +112,16 @@ class Range:
     def __add__(self, other: "Range") -> "Range":
         return Range(self.low + other.low, self.mid + other.mid, self.high + other.high)
 
+    def __mul__(self, number: float) -> "Range":
+        return Range(self.low * number, self.mid * number, self.high * number)
+
     def __truediv__(self, number: float) -> "Range":
-        return Range(self.low / number, self.mid / number, self.high / number)
+        return self * (1 / number)
+
+
+def total(ranges: Iterable[Range]) -> Range:
+    """The sum of ranges: all cheap, all likely, all dear."""
+    low = mid = high = 0.0
+    for one in ranges:
+        low, mid, high = low + one.low, mid + one.mid, high + one.high
+    return Range(low, mid, high)

@@ -2,15 +2,18 @@
 
 import atexit
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.plan.basis import Basis, basis_of
 from tuning_dynamics.plan.budget import budget_of
+from tuning_dynamics.plan.files import FOLDER, write_files
 from tuning_dynamics.plan.guard import refused
-from tuning_dynamics.plan.planned import planned_jobs
+from tuning_dynamics.plan.planned import planned
 from tuning_dynamics.plan.tell import tell, told_refusal
+from tuning_dynamics.plan.wall import wall_times
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 
@@ -44,9 +47,12 @@ class _Errors(logging.Handler):
 def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> None:
     if errors.seen or not workflow.dryrun or workflow.dag is None:
         return
-    planned = planned_jobs(workflow)
-    if planned:
-        budget = budget_of(jobs.resolved, planned, basis)
-        told = [tell(budget, jobs.resolved, jobs.grid)]
+    plan = planned(workflow)
+    budget = budget_of(jobs.resolved, jobs.grid, plan.jobs, basis)
+    walls = wall_times(plan, budget.priced)
+    if FOLDER in os.environ:
+        write_files(Path(os.environ[FOLDER]), budget, walls, jobs)
+    if plan.jobs:
+        told = [tell(budget, jobs.resolved, jobs.grid, walls)]
         told += told_refusal(refused(budget, jobs.resolved.study))
         sys.stdout.write("\n".join(told) + "\n")

@@ -7,8 +7,8 @@ from typing import Any
 from tuning_dynamics.plan.allocate import gpus
 from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.budget import Budget, budget_of
-from tuning_dynamics.plan.planned import planned_jobs
-from tuning_dynamics.plan.tell import gigabytes, hours, told_stage
+from tuning_dynamics.plan.planned import planned
+from tuning_dynamics.plan.tell import gigabytes, hours, told_part
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.models import Study
@@ -25,7 +25,8 @@ def guard(workflow: Any, jobs: Jobs) -> None:
     """
     study = jobs.resolved.study
     basis = basis_of(study, Path(workflow.basedir))
-    refusal = refused(budget_of(jobs.resolved, planned_jobs(workflow), basis), study)
+    budget = budget_of(jobs.resolved, jobs.grid, planned(workflow).jobs, basis)
+    refusal = refused(budget, study)
     if refusal is not None:
         raise refusal
 
@@ -50,10 +51,10 @@ def _too_large(budget: Budget, study: Study) -> StudyError | None:
 
 
 def _not_known(budget: Budget, study: Study) -> StudyError | None:
-    if study.max_gpu_hours is None or not budget.unpriced:
+    if study.max_gpu_hours is None or not budget.whole.unpriced:
         return None
     return StudyError(
-        f"the cost of {budget.unpriced:,} jobs is not known, so max_gpu_hours can't be kept: "
+        f"the cost of {budget.whole.unpriced:,} jobs is not known, so max_gpu_hours can't be kept: "
         f"{'; '.join(budget.unknown)}",
         key="max_gpu_hours",
         value=study.max_gpu_hours,
@@ -63,20 +64,20 @@ def _not_known(budget: Budget, study: Study) -> StudyError | None:
 
 def _too_dear(budget: Budget, study: Study) -> StudyError | None:
     limit = study.max_gpu_hours
-    if limit is None or budget.hours.mid <= limit:
+    if limit is None or budget.whole.hours.mid <= limit:
         return None
     unit = f"{budget.device.name} {budget.device.unit}"
     dearest = sorted(budget.stages, key=lambda stage: -stage.hours.mid)[:DEAREST]
     lines = [
         "the run would cost more than max_gpu_hours",
-        f"  planned: {hours(budget.hours)} {unit}, of which",
-        *(f"  {told_stage(stage, budget.device.unit)}" for stage in dearest if stage.hours.mid),
+        f"  planned: {hours(budget.whole.hours)} {unit}, of which",
+        *(f"  {told_part(stage, budget.device)}" for stage in dearest if stage.hours.mid),
     ]
     return StudyError(
         "\n".join(lines),
         key="max_gpu_hours",
         value=limit,
-        fix=f"raise it (--config max_gpu_hours={math.ceil(budget.hours.mid)}); or take fewer "
+        fix=f"raise it (--config max_gpu_hours={math.ceil(budget.whole.hours.mid)}); or take fewer "
         "checkpoints, seeds or sets into the study's blocks; or name a part as the target, such "
         "as one file of results/ (`snakemake -n TARGET` prices it)",
     )

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 from tuning_dynamics.plan.basis import Basis
-from tuning_dynamics.plan.budget import all_jobs, budget_of
+from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.devices import device_of
 from tuning_dynamics.plan.tell import header
+from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.grid import expand, require_base
 from tuning_dynamics.study.load import load_study, read_yaml
 from tuning_dynamics.study.models import ResolvedStudy
@@ -26,7 +27,7 @@ def planned(resolved: ResolvedStudy, file: str, root: Path) -> str:
     grid = expand(resolved, file)
     require_base(grid, file)
     basis = Basis(device_of(resolved.study, root))
-    return header(budget_of(resolved, all_jobs(resolved, grid), basis), grid)
+    return header(budget_of(resolved, grid, all_jobs(resolved, grid), basis), grid)
 
 
 if __name__ == "__main__":

@@ -34,11 +34,17 @@ class Known:
     def __init__(self, resolved: ResolvedStudy, renewed: frozenset[str] = frozenset()) -> None:
         self.resolved, self.renewed = resolved, renewed
         self.paths = Paths(resolved.study.study)
+        self._sizes: dict[str, Size] = {}
 
     # --- models ------------------------------------------------------------------------------
 
     def size(self, family: str) -> Size:
         """A family's size: from its architecture, its file, or its first local checkpoint."""
+        if family not in self._sizes:
+            self._sizes[family] = self._found_size(family)
+        return self._sizes[family]
+
+    def _found_size(self, family: str) -> Size:
         description = self.resolved.families[family]
         if isinstance(description, LocalFamily) and description.size is None:
             path = description.path.replace("{step}", str(description.steps()[0]))

@@ -43,7 +43,33 @@ STAGES = {
     "cell": "evaluate",
 }
 
+#: The kind that a calibration has each rule under which the equations price.
+KINDS = {
+    "pretrain": "pretrain",
+    "verify": "verify",
+    "try_rate": "tune",
+    "tune": "tune",
+    "serve": "evaluate",
+    "cell": "evaluate",
+}
+
+#: Rules that read the records of all cells, or a table with a row of each.
+OF_ALL_CELLS = frozenset(
+    {
+        "scores",
+        "changes",
+        "sensitivity",
+        "transfer",
+        "groups",
+        "noise",
+        "family_figures",
+        "train_set_figures",
+        "findings",
+    }
+)
+
 NO_TIME = Range()
+LIKELY = CASES[1]
 
 
 @dataclass(frozen=True)
@@ -56,6 +82,12 @@ class Job:
     @property
     def stage(self) -> str:
         return STAGES.get(self.rule, "other")
+
+    @property
+    def family(self) -> str:
+        """The family of a job that computes a model."""
+        variant = self.wildcards.get("variant")
+        return parse_variant(variant).family if variant else self.wildcards["family"]
 
     def cell(self) -> Cell:
         """The cell of a `cell` job."""
@@ -82,25 +114,34 @@ def cell_job(cell: Cell) -> Job:
 class Price:
     """What a job takes, or in `unknown` why that cannot be told.
 
-    `memory` are the bytes that it needs of its device at most, with every text of a batch at its
-    longest; `least` those that it needs with texts of mean length.
+    `seconds` are of the device; `host` those of a job that uses none, known from a calibration
+    alone. `memory` are the bytes that it needs of its device at most, with every text of a batch
+    at its longest; `least` those that it needs with texts of mean length.
     """
 
     job: Job
     seconds: Range = NO_TIME
+    host: Range = NO_TIME
+    calibrated: bool = False
     unknown: str = ""
     memory: float = 0.0
     least: float = 0.0
 
 
 class Prices:
-    """The prices of a study's jobs on a basis: a device."""
+    """The prices of a study's jobs on a basis: a device, and what past runs have shown of it.
 
-    def __init__(self, resolved: ResolvedStudy, jobs: Iterable[Job], basis: Basis) -> None:
-        self.resolved, self.jobs = resolved, list(jobs)
+    `cells` is the number of cells of the study: tables and figures grow with it.
+    """
+
+    def __init__(
+        self, resolved: ResolvedStudy, jobs: Iterable[Job], basis: Basis, cells: int = 0
+    ) -> None:
+        self.resolved, self.jobs, self.cells = resolved, list(jobs), cells
         anew = {job.wildcards["dataset"] for job in self.jobs if job.rule == "freeze"}
         self.known = Known(resolved, frozenset(anew))
         self.device: Device = basis.device
+        self.calibration = basis.calibration
         self._passes: set[tuple[Variant, str, str, int]] = set()
         self._cells: dict[tuple[object, ...], Range] = {}
 
@@ -121,9 +162,28 @@ class Prices:
     def of(self, job: Job) -> Price:
         """The price of a job; what a cell shares with one that was priced before is not in it."""
         try:
-            return self._priced.get(job.rule, Price)(job)
+            if job.rule in self._priced:
+                return self._calibrated(self._priced[job.rule](job))
+            return self._on_host(job)
         except NotKnown as lacking:
             return Price(job, unknown=str(lacking))
+
+    def _calibrated(self, price: Price) -> Price:
+        """A price as past runs of the device have it, where they speak of such models."""
+        fit = self.calibration.fits.get(KINDS[price.job.rule]) if self.calibration else None
+        if fit is None or not fit.reaches(self.known.size(price.job.family).parameters):
+            return price
+        starts = price.job.rule != "cell"
+        work = price.seconds.mid - (LIKELY.start if starts else 0.0)
+        return replace(price, seconds=fit.seconds(work, starts=starts), calibrated=True)
+
+    def _on_host(self, job: Job) -> Price:
+        """The price of a job that no equation has."""
+        mean = self.calibration.rules.get(job.rule) if self.calibration else None
+        if self.calibration is None or mean is None:
+            return Price(job)
+        share = max(1.0, self.cells / self.calibration.cells) if job.rule in OF_ALL_CELLS else 1.0
+        return Price(job, host=mean.range(share), calibrated=True)
 
     # --- checkpoints -------------------------------------------------------------------------
 

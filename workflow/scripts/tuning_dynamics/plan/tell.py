@@ -1,10 +1,11 @@
 """A budget as text."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from tuning_dynamics.plan.allocate import UNKNOWN_BYTES, UNKNOWN_MINUTES
-from tuning_dynamics.plan.budget import Budget, StageBudget
-from tuning_dynamics.plan.devices import Range
+from tuning_dynamics.plan.budget import Budget, Part
+from tuning_dynamics.plan.devices import Device, Range
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily
 from tuning_dynamics.study.grid import Grid
@@ -14,18 +15,19 @@ from tuning_dynamics.study.models import ResolvedStudy
 NAMED = 3
 
 
-def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid) -> str:
-    """The budget of a dry run, about 15 lines."""
+def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid, walls: Mapping[int, float]) -> str:
+    """The budget of a dry run, about 15 lines; `walls` are seconds by number of GPUs."""
     lines = [
         "",
-        f"Budget of what would run, on one {budget.device.name} "
-        "(likely; from cheap to dear assumptions, see plan/devices.py)",
+        f"Budget of what would run, on one {budget.device.name} (likely, from cheap to dear)",
         f"  study      {len(grid.cells):,} cells of {len(grid.tuned):,} tuned models and "
         f"{len(grid.checkpoints):,} checkpoints",
-        *(told_stage(stage, budget.device.unit) for stage in budget.stages),
-        f"  all        {sum(stage.jobs for stage in budget.stages):>8,} jobs  "
-        f"{hours(budget.hours)} {budget.device.unit}",
-        f"  bytes      {at_most(budget)} to download; at most {gigabytes(budget.disk)} on disk",
+        *(told_part(stage, budget.device) for stage in budget.stages),
+        told_part(budget.whole, budget.device),
+        *_told_walls(walls, budget.device),
+        f"  basis      {told_basis(budget)}",
+        f"  bytes      {at_most(budget)} to download; at most {gigabytes(budget.disk.peak(1))} "
+        "on disk",
         *_told_memory(budget),
         *_told_unknown(budget),
         "  checkpoints",
@@ -45,15 +47,44 @@ def told_refusal(refusal: StudyError | None) -> list[str]:
     ]
 
 
-def told_stage(stage: StageBudget, unit: str) -> str:
+def told_part(part: Part, device: Device) -> str:
     """A line of the budget."""
-    start = f"  {stage.name:<10} {stage.jobs:>8,} jobs"
-    if stage.unpriced == stage.jobs:
+    start = f"  {part.name:<10} {part.jobs:>8,} jobs"
+    if part.jobs and part.unpriced == part.jobs:
         return f"{start}  unknown"
-    if stage.name in ("download", "other"):
-        return f"{start}  (no {unit})"
-    more = f", and {stage.unpriced:,} jobs of unknown cost" if stage.unpriced else ""
-    return f"{start}  {hours(stage.hours)} {unit}{more}"
+    more = f", and {part.unpriced:,} jobs of unknown cost" if part.unpriced else ""
+    return f"{start}  {spent(part.hours, part.host, device)}{more}"
+
+
+def _told_walls(walls: Mapping[int, float], device: Device) -> list[str]:
+    if not walls:
+        return []
+    told = ", ".join(f"{_number(wall / 3600)} h on {gpus}" for gpus, wall in walls.items())
+    return [f"  wall time  {told} {device.unit.removesuffix('-hours')}s"]
+
+
+def spent(own: Range, host: Range, device: Device) -> str:
+    """Hours of a device, and of the cores beside it where they are known."""
+    if device.memory is None:
+        own, host = own + host, Range()
+    told = [f"{hours(own)} {device.unit}"] if own.high else []
+    told += [f"{hours(host)} core-hours"] if host.high else []
+    return " and ".join(told) or f"(no {device.unit})"
+
+
+def told_basis(budget: Budget) -> str:
+    """What the prices rest on."""
+    calibration = budget.basis.calibration
+    equations = "equations (plan/equations.py) and assumptions (plan/devices.py)"
+    if calibration is None:
+        return f"{equations}; `snakemake calibrate` after a run makes it closer"
+    told = f"{calibration.jobs:,} jobs of study {calibration.study} on {calibration.date}"
+    if budget.calibrated == 0:
+        return f"{equations}; the calibration ({told}) is of models of other sizes"
+    return (
+        f"calibrated with {told}: the prices of {budget.calibrated:,} of "
+        f"{len(budget.priced):,} jobs"
+    )
 
 
 def _told_memory(budget: Budget) -> list[str]:
@@ -103,7 +134,7 @@ def header(budget: Budget, grid: Grid) -> str:
     if budget.unknown:
         return f"{start}; cost not known: {budget.unknown[0]}."
     unit = device.unit if device.memory is None else f"{device.name.split()[0]} hours"
-    return f"{start}, {hours(budget.hours)} {unit}, {at_most(budget)} to download."
+    return f"{start}, {hours(budget.whole.hours)} {unit}, {at_most(budget)} to download."
 
 
 def hours(span: Range) -> str:
@@ -112,6 +143,7 @@ def hours(span: Range) -> str:
 
 
 def _number(value: float) -> str:
+    """Two figures at least; thousands in groups."""
     if 0 < value < 0.05:
         return "<0.1"
     return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"

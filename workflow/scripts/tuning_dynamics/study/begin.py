@@ -3,6 +3,7 @@
 import base64
 import binascii
 import fcntl
+import gc
 import logging
 import os
 import shlex
@@ -15,7 +16,7 @@ from typing import Any
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.identity import code_digest
+from tuning_dynamics.study.identity import code_digest, recall, remember
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.paths import Paths
@@ -24,17 +25,23 @@ from tuning_dynamics.study.stub import DRIVER
 #: The stubs whose code a cell's records depend on.
 EVALUATION = ("evaluate_serve.py", "evaluate_cell.py")
 
+#: What digests of code are made from, for the processes of single jobs.
+KNOWN_CODE = Path(".snakemake", "code.json")
+
 #: Locks of this process; the system lets go of them when it ends, however it ends.
 _HELD: list[Any] = []
 
 
-def begin(
-    config: dict[str, Any], root: str | Path, configfiles: list[Any]
-) -> tuple[Jobs, Callable[..., str]]:
+def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., str]]:
     """The jobs of a config mapping, and the function that digests code.
 
-    Ends the process with the error's text alone where the config is wrong.
+    `workflow` is Snakemake's. The processes that it starts for single jobs, on a cluster's nodes
+    for instance, take the study as checked, and touch no file of others' jobs. Ends the process
+    with the error's text alone where the config is wrong.
     """
+    # Millions of objects live from planning to the end: looking through them for garbage again
+    # and again takes a third of the time (docs/scale.md).
+    gc.set_threshold(50_000, 100, 1000)
     # Small matrices gain nothing from threads, jobs run side by side, and sums stay in order.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
@@ -43,16 +50,29 @@ def begin(
         # SLURM's warning before a time limit reaches all of a job's processes: training acts on
         # it, and neither Snakemake nor a shell between them may die of it.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    file = ", ".join(str(path) for path in configfiles) or "config/config.yaml"
+    file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     keep_provenance()
+    take_turns(workflow)
     try:
-        jobs = Jobs(load_study(config, Path(root), file), file)
-        jobs.check_files()
-        jobs.leave_placeholders(everywhere=False)
-        forget_killed_servers(Path(".snakemake", "incomplete"))
+        jobs = Jobs(load_study(config, Path(workflow.basedir), file), file)
+        recall(KNOWN_CODE)
+        if workflow.is_main_process:
+            jobs.check_whole()
+            jobs.leave_placeholders(everywhere=False)
+            forget_killed_servers(Path(".snakemake", "incomplete"))
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
     return jobs, code_digest
+
+
+def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
+    """Have jobs that ask for a GPU run one at a time, where they run on this machine's.
+
+    Two at once would share one GPU's memory. --resources gpu=N on the command line goes before.
+    """
+    here = workflow.global_resources["_nodes"].value is None
+    if here and "gpu" not in workflow.global_resources and any(devices.glob("nvidia[0-9]*")):
+        workflow.global_resources["gpu"] = 1
 
 
 class Shown:
@@ -157,6 +177,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         end_orphans(Path(jobs.paths.root, ".slurm_run.json"), run)
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
+    remember(KNOWN_CODE)
     jobs.leave_placeholders(everywhere=True)
     # Snakemake would warn of each of them: they were not there when it planned.
     unexpected = "output files of rule serve were not present"

@@ -3,14 +3,24 @@
 import ast
 import hashlib
 import json
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
+from tuning_dynamics.study.files import read_json, write_json
+
 #: Folder of the stubs; the package lies in it.
 SCRIPTS = Path(__file__).resolve().parents[2]
+
+#: The repository.
+ROOT = SCRIPTS.parents[1]
+
+#: What modules came to, by digest of their source, and which of them this process has read.
+_KNOWN: dict[str, tuple[str, tuple[str, ...]]] = {}
+_USED: set[str] = set()
 
 
 def canonical(value: BaseModel | dict[str, Any] | list[Any]) -> str:
@@ -23,6 +33,7 @@ def canonical(value: BaseModel | dict[str, Any] | list[Any]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+@cache
 def code_digest(*stubs: str) -> str:
     """Digest of stubs in `workflow/scripts/` and of all project modules that they import.
 
@@ -52,10 +63,34 @@ def _collect(path: Path, seen: set[Path]) -> None:
             _collect(imported, seen)
 
 
+def recall(path: Path) -> None:
+    """Take from a file what an earlier process made of modules; StudyError where it is damaged.
+
+    A cluster's jobs each read the Snakefile, and would each spend half a second on it.
+    """
+    if path.is_file():
+        _KNOWN.update({key: (text, tuple(names)) for key, (text, names) in read_json(path).items()})
+
+
+def remember(path: Path) -> None:
+    """Leave for `recall` what this process knows of the modules it read."""
+    write_json(path, {key: _KNOWN[key] for key in sorted(_USED)})
+
+
 @cache
 def _content(path: Path) -> tuple[str, tuple[str, ...]]:
     """A module's code without docstrings, and the project modules it imports, even lazily."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    source = path.read_bytes()
+    # Versions of Python write the same code in different ways.
+    key = hashlib.sha256(f"{sys.version_info[:2]}\n".encode() + source).hexdigest()
+    if key not in _KNOWN:
+        _KNOWN[key] = _parsed(source)
+    _USED.add(key)
+    return _KNOWN[key]
+
+
+def _parsed(source: bytes) -> tuple[str, tuple[str, ...]]:
+    tree = ast.parse(source)
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -82,6 +117,7 @@ def _strip_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> None:
     node.body = kept or [ast.Pass()]
 
 
+@cache
 def _files(module: str) -> list[Path]:
     """The files that importing `module` runs: its packages' __init__ and itself."""
     parts = module.split(".")

@@ -59,7 +59,6 @@ class Jobs:
     def __init__(self, resolved: ResolvedStudy, file: str) -> None:
         self.resolved, self.file = resolved, file
         self.grid: Grid = expand(resolved, file)
-        require_base(self.grid, file)
         self.paths = Paths(resolved.study.study)
         self._specs: dict[Setting, str] = {}
         self._check_names()
@@ -80,8 +79,10 @@ class Jobs:
                 fix=f"set it to one of {', '.join(tuned)}",
             )
 
-    def check_files(self) -> None:
-        """StudyError for a local file that the study reads and that is not there."""
+    def check_whole(self) -> None:
+        """StudyError for what single jobs do not meet: a tuned cell without its base, or a local
+        file that the study reads and that is not there."""
+        require_base(self.grid, self.file)
         for dataset in self.resolved.datasets:
             for path in self.data_files(dataset):
                 if not Path(path).is_file():
@@ -629,22 +630,6 @@ class Jobs:
             name: self.grid.steps(name)[-1]
             for name, family in self.resolved.families.items()
             if isinstance(family, PretrainFamily)
-        }
-
-    def server_metrics(self) -> list[str]:
-        """What every variant's server says it took."""
-        return [
-            self.paths.variant_file(variant_key(variant), "serve.json")
-            for variant in self.grid.variants
-        ]
-
-    def benchmark_files(self) -> dict[str, str]:
-        """Snakemake's records of jobs that keep no metrics of their own, by `stage:job`."""
-        return {
-            f"data:{name}": self.paths.benchmark("freeze", name) for name in self.resolved.datasets
-        } | {
-            f"pretrain:{name}/corpus": self.paths.benchmark("corpus", name)
-            for name in self._pretrained_to()
         }
 
     def figure_files(self) -> list[str]:

@@ -33,9 +33,9 @@ Names = Annotated[list[Name], Field(min_length=1), Unique]
 class Strict(BaseModel):
     """A model that is immutable and refuses keys it does not know."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    # Not use_attribute_docstrings: it reads all source files again in every process, and only
+    # the schemas need what it finds (see schemas.py).
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

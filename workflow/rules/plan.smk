@@ -1,0 +1,28 @@
+"""Plan: the budget of what is left to run as files, and the cost model's calibration.
+
+Neither rule has outputs, so that each runs whenever it is asked for, and neither runs the study.
+`snakemake plan` writes results/{study}/plan/budget.csv and budget.html; `snakemake calibrate`
+writes calibration/{device}.yaml of the first catalogue folder from a finished study's cost table.
+"""
+
+
+rule plan:
+    """Write the budget of exactly what would run."""
+    log:
+        paths.log("plan", "all"),
+    localrule: True
+    conda:
+        "../../envs/stats.yaml"
+    script:
+        "../scripts/plan_budget.py"
+
+
+rule calibrate:
+    """Compare what jobs took with what was planned, and have later budgets use it."""
+    log:
+        paths.log("calibrate", "all"),
+    localrule: True
+    conda:
+        "../../envs/stats.yaml"
+    script:
+        "../scripts/plan_calibrate.py"

@@ -1,0 +1,94 @@
+"""What a study's jobs leave on disk."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tuning_dynamics.plan.equations import BYTES, adapter_weights
+from tuning_dynamics.plan.known import Known, NotKnown
+from tuning_dynamics.plan.price import Job
+from tuning_dynamics.study.grid import Variant
+from tuning_dynamics.study.paths import parse_variant
+from tuning_dynamics.study.recipes import LoraTrain
+
+
+@dataclass(frozen=True)
+class Download:
+    """Bytes, and whether they are an upper bound (4 bytes a weight) or what the hub says."""
+
+    number: float
+    at_most: bool
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Bytes that jobs leave: downloads and pre-trained checkpoints, which stay; tuned weights,
+    by variant, the largest first; and the largest resumable states while they train."""
+
+    downloads: float
+    pretrained: float
+    tuned: tuple[float, ...]
+    states: tuple[float, ...]
+    keep_all: bool
+
+    def peak(self, gpus: int) -> float:
+        """Bytes at most while that many variants are worked on at a time.
+
+        With keep_weights: none a variant's weights go once its cells are evaluated.
+        """
+        kept = self.tuned if self.keep_all else self.tuned[:gpus]
+        return self.downloads + self.pretrained + sum(kept) + sum(self.states[:gpus])
+
+
+def disk_of(known: Known, jobs: Iterable[Job], download: Download) -> tuple[Disk, set[str]]:
+    """What jobs leave, and what is not known of it."""
+    pretrained = 0.0
+    tuned: list[float] = []
+    states: list[float] = []
+    unknown: set[str] = set()
+    for job in jobs:
+        try:
+            if job.rule == "pretrain":
+                # Weights, and the state that the next segment goes on from: three times as much.
+                pretrained += 4 * BYTES * known.size(job.wildcards["family"]).parameters
+            elif job.rule == "tune":
+                weights, state = _tuned_bytes(known, parse_variant(job.wildcards["variant"]))
+                tuned.append(weights)
+                states.append(state)
+        except NotKnown as lacking:
+            unknown.add(str(lacking))
+    largest, keep_all = _largest_first, known.resolved.study.keep_weights == "all"
+    return Disk(download.number, pretrained, largest(tuned), largest(states), keep_all), unknown
+
+
+def _largest_first(numbers: list[float]) -> tuple[float, ...]:
+    return tuple(sorted(numbers, reverse=True))
+
+
+def downloads_of(known: Known, jobs: Iterable[Job]) -> tuple[Download, set[str]]:
+    """Bytes of the downloads among the jobs, and what is not known of them."""
+    number, at_most, unknown = 0.0, False, set()
+    for job in jobs:
+        if job.rule != "download":
+            continue
+        family = job.wildcards["family"]
+        exact = known.download_bytes(family, int(job.wildcards["step"]))
+        try:
+            number += exact if exact is not None else BYTES * known.size(family).parameters
+        except NotKnown as lacking:
+            unknown.add(str(lacking))
+        at_most = at_most or exact is None
+    return Download(number, at_most), unknown
+
+
+def _tuned_bytes(known: Known, variant: Variant) -> tuple[float, float]:
+    """Bytes of a tuned variant's weights, and of the largest resumable state on the way."""
+    size = known.size(variant.family)
+    stages = known.resolved.recipes[variant.recipe].stages
+    trained = [
+        adapter_weights(size, stage.train.lora.r)
+        if isinstance(stage.train, LoraTrain)
+        else size.parameters
+        for stage in stages
+    ]
+    weights = trained[0] if len(stages) == 1 else size.parameters
+    return BYTES * weights, 3 * BYTES * max(trained)
