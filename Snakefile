@@ -11,7 +11,7 @@ min_version("9.0")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import EVALUATION, Shown, begin, keep_provenance, serving, start
+from tuning_dynamics.study.begin import Shown, begin, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -19,10 +19,8 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-keep_provenance()
 jobs, code = begin(config, workflow.basedir, workflow.configfiles, workflow.is_main_process)
 paths, shown = jobs.paths, Shown(jobs.paths, report)
-serve_command = serving(workflow, jobs)
 budget_at_end(workflow, jobs)
 
 
@@ -41,20 +39,22 @@ onstart:
     start(jobs)
 
 
-include: "workflow/rules/data.smk"
-include: "workflow/rules/checkpoints.smk"
-include: "workflow/rules/tune.smk"
-include: "workflow/rules/evaluate.smk"
+if jobs.makes_cells:
+
+    include: "workflow/rules/data.smk"
+    include: "workflow/rules/checkpoints.smk"
+    include: "workflow/rules/tune.smk"
+    include: "workflow/rules/evaluate.smk"
+
+
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/stats.smk"
 include: "workflow/rules/report.smk"
 
 
 rule all:
-    """The whole study: tables, figures, findings, report."""
+    """The whole study: tables, figures, findings, report; or a part of it."""
     default_target: True
     input:
-        paths.report,
-        paths.config,
-        lambda wildcards: jobs.cell_files(),  # named, so that a deleted one is made again
+        lambda wildcards: jobs.wanted(),
     localrule: True

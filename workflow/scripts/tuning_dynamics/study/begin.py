@@ -16,6 +16,7 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.identity import code_digest, recall, remember
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
+from tuning_dynamics.study.parts import parse_part
 from tuning_dynamics.study.paths import Paths
 
 #: The stubs whose code a cell's records depend on.
@@ -43,9 +44,12 @@ def begin(
     # Small matrices gain nothing from threads, jobs run side by side, and sums stay in order.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    keep_provenance()
     file = ", ".join(str(path) for path in configfiles) or "config/config.yaml"
     try:
-        jobs = Jobs(load_study(config, Path(root), file), file)
+        settings = {key: value for key, value in config.items() if key != "part"}
+        part = parse_part(config.get("part"), file)
+        jobs = Jobs(load_study(settings, Path(root), file), file, part)
         recall(KNOWN_CODE)
         if main:
             jobs.check_whole()
