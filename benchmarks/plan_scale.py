@@ -1,64 +1,149 @@
 """Plan studies of 1,000, 10,000 and 100,000 cells, and measure time and memory.
 
-    python benchmarks/plan_scale.py --folder FOLDER [--cells 1000 10000 100000] [--parts 24]
+    python benchmarks/plan_scale.py --folder FOLDER [--cells 1000 10000 100000] [--parts 12]
 
-The studies are config/studies/pythia_410m.yaml grown or shrunk: families (seeds of pre-training),
-checkpoints, seeds of tuning, train sets and formats. Each is planned by `snakemake -n --quiet` with
-the default profile, in a copy of the repository without results in FOLDER. Told are, of a process
-of its own each: parse, a dry run of one small job (what a job on a cluster pays before it begins);
-plan, a dry run of the whole study; and with --parts, a dry run of the first of so many parts.
-CPU seconds are the process's own, wall seconds depend on who else uses the machine. Linux only.
+The studies are config/studies/pythia_410m.yaml shrunk or grown: families (seeds of pre-training),
+checkpoints, seeds of tuning. Each is planned by `snakemake -n` with the default profile, in a copy
+of the repository without results in FOLDER. Told are of `parse`, a dry run of one small job, which
+is what a job on a cluster pays before it begins; of `plan`, a dry run of the whole study; and with
+--parts of a dry run of the first of so many parts. CPU seconds are the process's own; wall seconds
+depend on who else uses the machine. Linux only.
 """
 
 import argparse
 import json
 import os
-import platform
-import resource
+import re
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-import yaml
-
-from tuning_dynamics.study.grid import expand
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.load import load_study
+from tuning_dynamics.study.jobs import Jobs  # noqa: E402
+from tuning_dynamics.study.load import load_study  # noqa: E402
 
 FAMILIES = ["pythia_410m", *(f"pythia_410m_seed{number}" for number in range(1, 10))]
-SETS = (
-    "arc_easy arc_challenge openbookqa hellaswag sciq_mc boolq mnli rte gpt3_nli paws qqp stsb"
-).split()
-#: About so many cells: families, steps that are tuned ("all": every one), seeds, train sets.
-GROWN: dict[int, tuple[int, list[int] | str, list[int], list[str]]] = {
-    1_000: (1, [143000], [0, 1, 2], ["mnli", "paws"]),
-    10_000: (5, [512, 16000, 143000], [0, 1, 2], ["mnli", "paws"]),
-    100_000: (10, "all", [0, 1, 2], ["mnli", "paws"]),
+SETS = [
+    *("arc_easy", "arc_challenge", "openbookqa", "hellaswag", "sciq_mc", "boolq"),
+    *("mnli", "rte", "gpt3_nli", "paws", "qqp", "stsb"),
+]
+#: The steps that every family has.
+STEPS = [
+    *(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+    *(step for step in range(1000, 144000, 1000) if step not in (40000, 88000, 111000)),
+]
+#: By about how many cells: families, checkpoints, checkpoints that are tuned, seeds of tuning.
+GROWN = {
+    1_000: (1, 77, 3, 1),
+    10_000: (5, 151, 8, 1),
+    20_000: (10, 151, 8, 1),
+    50_000: (10, 151, 14, 10),
+    100_000: (10, 151, 34, 10),
 }
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a process took: seconds and the largest resident memory in bytes."""
+
+    cpu: float
+    wall: float
+    peak: int
+    text: str
 
 
 def study(cells: int) -> dict[str, Any]:
     """A study of about so many cells."""
-    families, steps, seeds, train_sets = GROWN[cells]
+    families, points, tuned, seeds = GROWN[cells]
     shared = {"family": FAMILIES[:families], "eval_sets": SETS}
-    tuned = {"recipes": ["full_select"], "train_sets": train_sets, "seeds": seeds}
-    base_steps: list[int] | str = "all" if cells > 1_000 else list(range(1000, 76000, 1000))
-    if base_steps != "all" and steps != "all":
-        base_steps = sorted({*base_steps, *steps})
-    few = {"eval_sets": SETS[:9]} if steps == "all" else {}
+    steps = STEPS[-points:]
     return {
         "study": f"scale_{cells}",
         "evaluate": {"truncation": "input"},
         "statistics": {"main_recipe": "full_select"},
         "keep_weights": "none",
         "blocks": [
-            {**shared, "checkpoints": base_steps, "recipes": ["base"]},
-            {**shared, "checkpoints": steps, **tuned, **few},
+            {**shared, "checkpoints": steps, "recipes": ["base"]},
+            {
+                **shared,
+                "checkpoints": steps[:: len(steps) // tuned][:tuned],
+                "recipes": ["full_select"],
+                "train_sets": ["mnli", "paws"],
+                "seeds": list(range(seeds)),
+            },
         ],
     }
+
+
+def copy(folder: Path) -> None:
+    """Copy what a dry run needs into a folder."""
+    for part in ("workflow", "config", "profiles", "envs"):
+        shutil.copytree(ROOT / part, folder / part, dirs_exist_ok=True)
+    shutil.copyfile(ROOT / "Snakefile", folder / "Snakefile")
+
+
+def run(folder: Path, name: str, *arguments: str) -> Taken:
+    """Run Snakemake's dry run in the folder; RuntimeError with its output where it fails."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", f"{name}.yaml", *arguments]
+    with (folder / f"{name}.txt").open("w+") as output:
+        begun = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begun
+        output.seek(0)
+        text = output.read()
+    if status != 0:
+        raise RuntimeError(text[-2000:])
+    return Taken(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024, text)
+
+
+def measure(folder: Path, cells: int, parts: int) -> dict[str, Any]:
+    """Figures of one size; `parse` is a plan of one small job, in which nothing is written out."""
+    document = study(cells)
+    name = document["study"]
+    (folder / f"{name}.yaml").write_text(json.dumps(document), encoding="utf-8")
+    jobs = Jobs(load_study(document, ROOT, name), name)
+    single = f"results/{name}/data/mnli/items.parquet"
+    runs = {"parse": run(folder, name, "--", single), "plan": run(folder, name)}
+    if parts:
+        runs[f"part 1/{parts}"] = run(folder, name, "--config", f"part=1/{parts}")
+    return {
+        "cells": len(jobs.grid.cells),
+        "variants": len(jobs.grid.variants),
+        **{what: figures(taken) for what, taken in runs.items()},
+    }
+
+
+def figures(taken: Taken) -> dict[str, float]:
+    """Jobs, seconds and GiB of a run."""
+    total = re.search(r"^total +(\d+)$", taken.text, re.M)
+    return {
+        "jobs": int(total[1]) if total else 0,
+        "cpu_seconds": round(taken.cpu, 1),
+        "wall_seconds": round(taken.wall, 1),
+        "peak_gib": round(taken.peak / 2**30, 2),
+    }
+
+
+def main() -> None:
+    """Measure each size and print it as a line of JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument(
+        "--cells", type=int, nargs="+", choices=GROWN, default=[1_000, 10_000, 100_000]
+    )
+    parser.add_argument("--parts", type=int, default=0)
+    options = parser.parse_args()
+    copy(options.folder)
+    for cells in options.cells:
+        print(json.dumps(measure(options.folder, cells, options.parts)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
