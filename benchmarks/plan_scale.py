@@ -18,7 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,6 @@ GROWN = {
     50_000: (10, 151, 14, 10),
     100_000: (10, 151, 34, 10),
 }
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What a process took: seconds and the largest resident memory in bytes."""
-
-    cpu: float
-    wall: float
-    peak: int
-    text: str
 
 
 def study(cells: int) -> dict[str, Any]:
@@ -88,8 +78,9 @@ def copy(folder: Path) -> None:
     shutil.copyfile(ROOT / "Snakefile", folder / "Snakefile")
 
 
-def run(folder: Path, name: str, *arguments: str) -> Taken:
-    """Run Snakemake's dry run in the folder; RuntimeError with its output where it fails."""
+def run(folder: Path, name: str, *arguments: str) -> dict[str, float]:
+    """Jobs, seconds and peak resident GiB of a dry run in the folder; RuntimeError with its
+    output where it fails."""
     command = [sys.executable, "-m", "snakemake", "-n", "--configfile", f"{name}.yaml", *arguments]
     with (folder / f"{name}.txt").open("w+") as output:
         begun = time.perf_counter()
@@ -98,41 +89,33 @@ def run(folder: Path, name: str, *arguments: str) -> Taken:
         wall = time.perf_counter() - begun
         output.seek(0)
         text = output.read()
-    if status != 0:
+    total = re.search(r"^total +(\d+)$", text, re.M)
+    if status != 0 or total is None:
         raise RuntimeError(text[-2000:])
-    return Taken(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss * 1024, text)
+    return {
+        "jobs": int(total[1]),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "wall_seconds": round(wall, 1),
+        "peak_gib": round(usage.ru_maxrss / 2**20, 2),
+    }
 
 
-def measure(folder: Path, cells: int, parts: int) -> dict[str, Any]:
-    """Figures of one size; `parse` is a plan of one small job, in which nothing is written out."""
+def measure(folder: Path, cells: int, parts: int) -> Iterator[dict[str, Any]]:
+    """Figures of the runs of one size, each as it is done."""
     document = study(cells)
     name = document["study"]
     (folder / f"{name}.yaml").write_text(json.dumps(document), encoding="utf-8")
-    jobs = Jobs(load_study(document, ROOT, name), name)
-    single = f"results/{name}/data/mnli/items.parquet"
-    runs = {"parse": run(folder, name, "--", single), "plan": run(folder, name)}
+    grid = Jobs(load_study(document, ROOT, name), name).grid
+    # One small job, for which nothing is written out.
+    runs = {"parse": ["--", f"results/{name}/data/mnli/items.parquet"], "plan": []}
     if parts:
-        runs[f"part 1/{parts}"] = run(folder, name, "--config", f"part=1/{parts}")
-    return {
-        "cells": len(jobs.grid.cells),
-        "variants": len(jobs.grid.variants),
-        **{what: figures(taken) for what, taken in runs.items()},
-    }
-
-
-def figures(taken: Taken) -> dict[str, float]:
-    """Jobs, seconds and GiB of a run."""
-    total = re.search(r"^total +(\d+)$", taken.text, re.M)
-    return {
-        "jobs": int(total[1]) if total else 0,
-        "cpu_seconds": round(taken.cpu, 1),
-        "wall_seconds": round(taken.wall, 1),
-        "peak_gib": round(taken.peak / 2**30, 2),
-    }
+        runs[f"part 1/{parts}"] = ["--config", f"part=1/{parts}"]
+    for what, arguments in runs.items():
+        yield {"cells": len(grid.cells), "run": what, **run(folder, name, *arguments)}
 
 
 def main() -> None:
-    """Measure each size and print it as a line of JSON."""
+    """Measure each size, and print each run as a line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument(
@@ -142,7 +125,8 @@ def main() -> None:
     options = parser.parse_args()
     copy(options.folder)
     for cells in options.cells:
-        print(json.dumps(measure(options.folder, cells, options.parts)), flush=True)
+        for figures in measure(options.folder, cells, options.parts):
+            print(json.dumps(figures), flush=True)
 
 
 if __name__ == "__main__":
