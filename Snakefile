@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import EVALUATION, Shown, begin, serving, start
+from tuning_dynamics.study.begin import Shown, begin, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -22,7 +22,6 @@ if not workflow.configfiles:
 
 jobs, code = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
-serve_command = serving(workflow, jobs)
 budget_at_end(workflow, jobs)
 
 
@@ -41,10 +40,14 @@ onstart:
     start(workflow, jobs, ask.gpu)
 
 
-include: "workflow/rules/data.smk"
-include: "workflow/rules/checkpoints.smk"
-include: "workflow/rules/tune.smk"
-include: "workflow/rules/evaluate.smk"
+if jobs.makes_cells:
+
+    include: "workflow/rules/data.smk"
+    include: "workflow/rules/checkpoints.smk"
+    include: "workflow/rules/tune.smk"
+    include: "workflow/rules/evaluate.smk"
+
+
 include: "workflow/rules/provenance.smk"
 include: "workflow/rules/stats.smk"
 include: "workflow/rules/report.smk"
@@ -52,10 +55,8 @@ include: "workflow/rules/plan.smk"
 
 
 rule all:
-    """The whole study: tables, figures, findings, report."""
+    """The whole study: tables, figures, findings, report; or a part of it."""
     default_target: True
     input:
-        paths.report,
-        paths.config,
-        lambda wildcards: jobs.cell_files(),  # named, so that a deleted one is made again
+        lambda wildcards: jobs.wanted(),
     localrule: True
