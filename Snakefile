@@ -1,5 +1,5 @@
 # How pre-training and fine-tuning interact: checkpoints + data -> tune -> evaluate -> report.
-# A study is config/config.yaml, or any file given with --configfile. Results: results/{study}/.
+# A study is one file, config/config.yaml or that of --configfile; nothing of another leaks in.
 
 import sys
 from pathlib import Path
@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.study.begin import EVALUATION, Shown, begin, keep_provenance, serving, start
 
-# A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
 
     configfile: "config/config.yaml"
@@ -41,6 +40,7 @@ onstart:
     start(jobs)
 
 
+include: "workflow/rules/image.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/checkpoints.smk"
 include: "workflow/rules/tune.smk"
