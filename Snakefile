@@ -1,5 +1,5 @@
 # How pre-training and fine-tuning interact: checkpoints + data -> tune -> evaluate -> report.
-# A study is config/config.yaml, or any file given with --configfile. Results: results/{study}/.
+# A study is one file, config/config.yaml or that of --configfile; nothing of another leaks in.
 
 import sys
 from pathlib import Path
@@ -14,7 +14,6 @@ from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.study.begin import Shown, begin, start
 
-# A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
 
     configfile: "config/config.yaml"
@@ -38,6 +37,9 @@ wildcard_constraints:
 
 onstart:
     start(workflow, jobs, ask.gpu)
+
+
+include: "workflow/rules/image.smk"
 
 
 if jobs.makes_cells:

@@ -5,7 +5,6 @@ JSON of exactly what can change the job's result, and becomes the job's `params`
 """
 
 import glob
-from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -652,11 +651,7 @@ class Jobs:
         are kept."""
         if self.resolved.study.keep_weights == "all":
             return 0
-        return self._cells_of[self.variant(key)]
-
-    @cached_property
-    def _cells_of(self) -> Counter[Variant]:
-        return Counter(cell.variant for cell in self.grid.cells)
+        return len(self.grid.settings[self.variant(key)])
 
     def metrics_files(self) -> list[str]:
         """The metrics of every training run."""
