@@ -20,6 +20,7 @@ from tuning_dynamics.engine.loop import (
     Settings,
     Training,
     resume,
+    save,
 )
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
@@ -78,7 +79,7 @@ def pretrain_segment(
     training.run(batches.batch, step, kept)
     _write_checkpoint(model, Path(inputs["tokenizer"]), Path(outputs["weights"]))
     with whole_file(outputs["state"]) as temporary:
-        torch.save(training.state(), temporary)
+        save(training.state(), temporary)
     write_json(outputs["metrics"], training.metrics("pretrain", f"{name}/{step}"))
     _write_manifest(name, family, step, model.eval(), inputs["heldout"], outputs, device)
     finished.keep()

@@ -281,7 +281,7 @@ class Scratch:
     def save(self, state: dict[str, Any]) -> None:
         """Write the state, whole or not at all."""
         with whole_file(self.path) as temporary:
-            torch.save({"identity": self.identity, **state}, temporary)
+            save({"identity": self.identity, **state}, temporary)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
         """The saved state, None where there is none of this identity."""
@@ -296,6 +296,15 @@ class Scratch:
     def remove(self) -> None:
         """Delete the state: the run's outputs are written."""
         self.path.unlink(missing_ok=True)
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write a state with torch.
+
+    Through a stream of Python's: torch's own hides why a file cannot be written, a full disk say.
+    """
+    with path.open("wb") as stream:
+        torch.save(state, stream)
 
 
 def resume(training: Training, scratch: Scratch) -> None:

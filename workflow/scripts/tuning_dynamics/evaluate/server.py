@@ -16,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuning_dynamics.engine.finished import Finished
+from tuning_dynamics.study.disk import out_of_space
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import scratch
@@ -151,12 +152,20 @@ def _answer_next(
         try:
             with connection.makefile("rb") as stream:
                 line = stream.readline()
-            reply = _reply(line, model, kept, batch_tokens)
-            cost.answered()
+        except OSError as error:
+            _lost(error)
+            return
+        reply = _reply(line, model, kept, batch_tokens)
+        cost.answered()
+        try:
             connection.sendall(json.dumps(reply).encode() + b"\n")
         except OSError as error:
-            # The client was killed, say; its cell is asked for again in another run.
-            print(f"a client was lost: {error}", flush=True)
+            _lost(error)
+
+
+def _lost(error: OSError) -> None:
+    """A client was killed, say; its cell is asked for again in another run."""
+    print(f"a client was lost: {error}", flush=True)
 
 
 def _reply(
@@ -177,6 +186,9 @@ def _reply(
         print(error, flush=True)
         return {"error": str(error)}
     except Exception as error:  # told to the client, with the traceback in the log
+        full = out_of_space(error, kept.folder)
+        if full is not None:
+            return {"error": str(full)}
         traceback.print_exc()
         return {"error": f"{type(error).__name__}: {error} (traceback in the server's log)"}
     seconds = time.monotonic() - began

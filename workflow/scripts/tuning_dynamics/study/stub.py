@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.study.disk import out_of_space
 from tuning_dynamics.study.errors import StudyError
 
 #: The environment variable that tells a job the process id of the Snakemake that started it.
@@ -20,22 +21,37 @@ DRIVER = "TUNING_DYNAMICS_DRIVER"
 def logged(log: Any) -> Iterator[None]:
     """Send everything the block prints to the job's log, and end the job with its Snakemake.
 
-    A StudyError ends the job with its text alone; anything else keeps its traceback.
+    A StudyError ends the job with its text alone, and so does a full disk; anything else keeps
+    its traceback.
     """
+    terminal = os.dup(2)
     # The file descriptors themselves, so that compiled libraries' messages are caught too.
     target = os.open(str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(target, 1)
     os.dup2(target, 2)
-    if "SLURM_JOB_ID" in os.environ:
-        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
-        job, node = os.environ["SLURM_JOB_ID"], os.environ.get("SLURMD_NODENAME", "")
-        print(f"SLURM job {job} on node {node}, GPUs {gpus}", flush=True)
-    _follow_driver()
     try:
+        _tell_job()
+        _follow_driver()
         yield
     except StudyError as error:
         print(error, file=sys.stderr, flush=True)
         raise SystemExit(1) from None
+    except Exception as error:
+        full = out_of_space(error, Path(str(log)).parent)
+        if full is None:
+            raise
+        # The log lies on that disk and may have no room for this; SLURM's log may lie there too.
+        with suppress(OSError):
+            os.write(terminal, f"{full}\n".encode())
+        raise SystemExit(1) from None
+
+
+def _tell_job() -> None:
+    """Say which SLURM job this is, where it is one."""
+    if "SLURM_JOB_ID" in os.environ:
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+        job, node = os.environ["SLURM_JOB_ID"], os.environ.get("SLURMD_NODENAME", "")
+        print(f"SLURM job {job} on node {node}, GPUs {gpus}", flush=True)
 
 
 def _follow_driver() -> None:
