@@ -14,6 +14,7 @@ from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.study.begin import Shown, begin, start
 
+# A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
 
     configfile: "config/config.yaml"
@@ -39,21 +40,11 @@ onstart:
     start(workflow, jobs, ask.gpu)
 
 
-include: "workflow/rules/image.smk"
+# The last run of a study in parts takes its cells as they are (docs/scale.md).
+making = ["data", "checkpoints", "tune", "evaluate"] if jobs.makes_cells else []
+for stage in ["image", *making, "provenance", "stats", "report", "plan"]:
 
-
-if jobs.makes_cells:
-
-    include: "workflow/rules/data.smk"
-    include: "workflow/rules/checkpoints.smk"
-    include: "workflow/rules/tune.smk"
-    include: "workflow/rules/evaluate.smk"
-
-
-include: "workflow/rules/provenance.smk"
-include: "workflow/rules/stats.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/plan.smk"
+    include: f"workflow/rules/{stage}.smk"
 
 
 rule all:
