@@ -23,9 +23,7 @@ test: .venv/test.ready lint
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 slurm-test: .venv/test.ready
-	@command -v slurmctld >/dev/null && command -v munged >/dev/null \
-	  || { echo "Installing SLURM (apt-get) …"; apt-get update -qq \
-	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge; }
+	@tests/slurm/install.sh
 	$(BIN)/pytest -s tests/slurm/study_on_slurm.py
 
 lint: .venv/test.ready

@@ -9,12 +9,14 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
+from tuning_dynamics.study.disk import out_of_space
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.identity import code_digest, recall, remember
 from tuning_dynamics.study.jobs import Jobs
@@ -52,9 +54,9 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
         # it, and neither Snakemake nor a shell between them may die of it.
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
-    keep_provenance()
-    take_turns(workflow)
-    try:
+    with _told():
+        keep_provenance()
+        take_turns(workflow)
         settings = {key: value for key, value in config.items() if key != "part"}
         part = parse_part(config.get("part"), file)
         jobs = Jobs(load_study(settings, Path(workflow.basedir), file), file, part)
@@ -63,8 +65,6 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
             jobs.check_whole()
             jobs.leave_placeholders(everywhere=False)
             forget_killed_servers(Path(".snakemake", "incomplete"))
-    except StudyError as error:
-        raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
     return jobs, code_digest
 
 
@@ -76,6 +76,20 @@ def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
     here = workflow.global_resources["_nodes"].value is None
     if here and "gpu" not in workflow.global_resources and any(devices.glob("nvidia[0-9]*")):
         workflow.global_resources["gpu"] = 1
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Have a StudyError, or a full disk, end the process with its text alone."""
+    try:
+        yield
+    except StudyError as error:
+        raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
+    except OSError as error:
+        full = out_of_space(error, Path("results"))
+        if full is None:
+            raise
+        raise SystemExit(f"\nThe study cannot begin.\n{full}\n") from None
 
 
 class Shown:
@@ -170,7 +184,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
     the process with the error's text alone where the run would cost too much, another run works
     on the study, or SLURM can't take its jobs.
     """
-    try:
+    with _told():
         guard(workflow, jobs)
         lock(jobs.paths.root)
         run = None
@@ -178,10 +192,8 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
             require_cluster(workflow, gpu)
             run = workflow.scheduler._executor.run_uuid
         end_orphans(Path(jobs.paths.root, ".slurm_run.json"), run)
-    except StudyError as error:
-        raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
-    remember(KNOWN_CODE)
-    jobs.leave_placeholders(everywhere=True)
+        remember(KNOWN_CODE)
+        jobs.leave_placeholders(everywhere=True)
     # Snakemake would warn of each of them: they were not there when it planned.
     unexpected = "output files of rule serve were not present"
     logger = logging.getLogger("snakemake.logging")
