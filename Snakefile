@@ -1,5 +1,5 @@
 # How pre-training and fine-tuning interact: checkpoints + data -> tune -> evaluate -> report.
-# A study is config/config.yaml, or any file given with --configfile. Results: results/{study}/.
+# A study is one file, config/config.yaml or that of --configfile; nothing of another leaks in.
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import EVALUATION, Shown, begin, serving, start
+from tuning_dynamics.study.begin import Shown, begin, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -22,7 +22,6 @@ if not workflow.configfiles:
 
 jobs, code = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
-serve_command = serving(workflow, jobs)
 budget_at_end(workflow, jobs)
 
 
@@ -41,21 +40,16 @@ onstart:
     start(workflow, jobs, ask.gpu)
 
 
-include: "workflow/rules/data.smk"
-include: "workflow/rules/checkpoints.smk"
-include: "workflow/rules/tune.smk"
-include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/provenance.smk"
-include: "workflow/rules/stats.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/plan.smk"
+# The last run of a study in parts takes its cells as they are (docs/scale.md).
+making = ["data", "checkpoints", "tune", "evaluate"] if jobs.makes_cells else []
+for stage in ["image", *making, "provenance", "stats", "report", "plan"]:
+
+    include: f"workflow/rules/{stage}.smk"
 
 
 rule all:
-    """The whole study: tables, figures, findings, report."""
+    """The whole study: tables, figures, findings, report; or a part of it."""
     default_target: True
     input:
-        paths.report,
-        paths.config,
-        lambda wildcards: jobs.cell_files(),  # named, so that a deleted one is made again
+        lambda wildcards: jobs.wanted(),
     localrule: True

@@ -141,3 +141,22 @@ def test_the_driver_has_what_the_snakefile_imports() -> None:
     files = [f"tuning_dynamics/{module.replace('.', '/')}.py" for module in modules]
     assert files
     assert imported(*files) | set(BESIDES["plan"]) == set(pins("plan")) - {"python"}
+
+
+def test_the_image_has_the_tested_versions() -> None:
+    recipe = (ROOT / "envs/container/tuning-dynamics.def").read_text(encoding="utf-8")
+    image = re.search(r"^From: python:([\d.]+)-slim", recipe, re.M)
+    assert image is not None
+    assert {pins(env)["python"] for env in ENVS} == {image[1]}
+    # It installs requirements.txt, and nothing that is not in it.
+    assert re.findall(r"^    (\S+) (/opt/\S+)$", recipe, re.M) == [
+        ("requirements.txt", "/opt/requirements.txt")
+    ]
+    installed = re.findall(r"^    pip install (.*)$", recipe, re.M)
+    assert [line.split()[-2:] for line in installed] == [["--requirement", "/opt/requirements.txt"]]
+    assert all(word.startswith("--") for line in installed for word in line.split()[:-1])
+
+
+def test_jobs_can_run_in_the_image() -> None:
+    text = (ROOT / "workflow/rules/image.smk").read_text(encoding="utf-8")
+    assert re.findall(r'^container: "(.*)"$', text, re.M) == ["envs/container/tuning-dynamics.sif"]

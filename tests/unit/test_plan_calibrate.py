@@ -108,7 +108,7 @@ def test_models_of_other_sizes_are_priced_by_equations(tmp_path: Path) -> None:
     by_runs = budget_of(other, grid, jobs, basis_of(other.study, ROOT))
     assert by_runs.calibrated == 0
     assert by_runs.whole.hours == budget_of(other, grid, jobs, basis(other)).whole.hours
-    assert "models of other sizes" in tell(by_runs, other, grid, {})
+    assert "is not of these models' sizes" in tell(by_runs, other, grid, {})
 
 
 def test_the_budget_says_what_it_rests_on(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tuning_dynamics.plan.devices import Range
 from tuning_dynamics.plan.files import COLUMNS, write_files
 from tuning_dynamics.plan.planned import Planned
 from tuning_dynamics.plan.price import Job, Price
+from tuning_dynamics.plan.tell import tell
 from tuning_dynamics.plan.wall import GPUS, Task, tasks_of, wall_seconds, wall_times
 from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.jobs import Jobs
@@ -147,3 +148,12 @@ def test_nothing_left_is_a_budget_too(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO((tmp_path / "budget.csv").read_text())))
     assert [(row["by"], row["jobs"]) for row in rows] == [("total", "0")]
     assert "By stage" not in (tmp_path / "budget.html").read_text()
+
+
+def test_wall_time_is_told_up_to_where_gpus_gain_nothing(tmp_path: Path) -> None:
+    resolved = study(tmp_path, *BLOCKS)
+    grid = Jobs(resolved, "study.yaml").grid
+    walls = {1: 36_000.0, 2: 18_000.0, 4: 9000.0, 8: 9000.0}
+    told = tell(budget_for(resolved), resolved, grid, walls)
+    assert re.search(r"^  wall time  10 h on 1, 5\.0 h on 2, 2\.5 h on 4 GPUs$", told, re.M)
+    assert "wall time" not in tell(budget_for(resolved, []), resolved, grid, {})

@@ -122,3 +122,9 @@ def test_a_studys_rows_have_what_was_planned(
     planned = table["planned_seconds"]
     assert planned["tune", variant] > planned["serve", variant] > planned["verify", "verify/big/20"]
     assert np.isnan(planned["data", "pairs"])
+    counts = results / "data/pairs/manifest.json"
+    counts.parent.mkdir(parents=True)
+    counts.write_text(json.dumps({"items": {"train": 100, "evaluation": 50}}))
+    counted = study_cost(resolved.study.model_dump(), ROOT).set_index(["stage", "job"])
+    for key in (("tune", variant), ("serve", variant)):
+        assert counted["planned_seconds"][key] < planned[key]

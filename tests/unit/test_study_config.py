@@ -11,7 +11,7 @@ from tuning_dynamics.study.cells import cell_rows
 from tuning_dynamics.study.datasets import Dataset, Task
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import Family
-from tuning_dynamics.study.grid import Cell, Variant, expand, role
+from tuning_dynamics.study.grid import Cell, Variant, expand, require_base, role
 from tuning_dynamics.study.identity import canonical, code_digest
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import dump_merged, load_merged, load_study, parse, read_yaml
@@ -48,7 +48,9 @@ def test_every_shipped_file_is_valid(part: str, model: object) -> None:
 def test_every_shipped_study_expands() -> None:
     for path in [CONFIG / "config.yaml", *(CONFIG / "studies").glob("*.yaml")]:
         resolved = load_study({**read_yaml(path), "data_root": "data"}, ROOT, path)
-        assert Jobs(resolved, str(path)).grid.cells
+        grid = Jobs(resolved, str(path)).grid
+        assert grid.cells
+        require_base(grid, str(path))
 
 
 def test_cells_are_unique_and_of_the_grid() -> None:

@@ -72,7 +72,7 @@ class Repository:
         for part in (*PARTS, *(("results",) if results else ())):
             source = self.folder / part
             if source.is_dir():
-                ignored = shutil.ignore_patterns("__pycache__", ".lock")
+                ignored = shutil.ignore_patterns("__pycache__", ".lock", "*.sif")
                 shutil.copytree(
                     source, folder / part, copy_function=shutil.copyfile, ignore=ignored
                 )

@@ -2,8 +2,15 @@
 
 Inputs: a variant's manifest and frozen items. Outputs: results/{study}/{variant}/cells/
 {eval_set}/{format}/{shots}shot/{prediction}.parquet. `serve` loads a variant's model once and
-answers on a socket for as long as its cells ask; a cell is a thin client without torch.
+answers on a socket for as long as its cells ask; a cell is a thin client without torch. A study
+too large for one plan is made in parts (docs/scale.md): results/{study}/parts/{number}of{parts}.json
+says from which settings and code a part's cells were made.
 """
+
+from tuning_dynamics.study.begin import EVALUATION, serving
+from tuning_dynamics.study.parts import making_spec, making_stubs
+
+serve_command = serving(workflow, jobs)
 
 
 rule serve:
@@ -61,3 +68,27 @@ rule cell:
         code=code(*EVALUATION),
     script:
         "../scripts/evaluate_cell.py"
+
+
+rule part:
+    """Note that a part's cells are all made."""
+    input:
+        lambda wildcards: jobs.part_cells(int(wildcards.number), int(wildcards.parts)),
+    output:
+        paths.part("{number}", "{parts}"),
+    log:
+        paths.log("part", "{number}of{parts}"),
+    benchmark:
+        paths.benchmark("part", "{number}of{parts}")
+    wildcard_constraints:
+        number="[0-9]+",
+        parts="[0-9]+",
+    localrule: True
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        spec=lambda wildcards: making_spec(jobs.resolved),
+        making=code(*making_stubs()),
+        code=code("evaluate_part.py"),
+    script:
+        "../scripts/evaluate_part.py"

@@ -83,8 +83,13 @@ class Budget:
 
 
 def budget_of(resolved: ResolvedStudy, grid: Grid, jobs: Iterable[Job], basis: Basis) -> Budget:
-    """The budget of exactly these jobs, of a study with that grid."""
-    prices = Prices(resolved, jobs, basis, cells=len(grid.cells))
+    """The budget of exactly these jobs, of a study with that grid.
+
+    Counts of data that one of the jobs would make anew are not taken.
+    """
+    jobs = list(jobs)
+    renewed = frozenset(job.wildcards["dataset"] for job in jobs if job.rule == "freeze")
+    prices = Prices(resolved, jobs, basis, cells=len(grid.cells), renewed=renewed)
     priced = tuple(prices.each)
     download, not_sized = downloads_of(prices.known, prices.jobs)
     disk, not_kept = disk_of(prices.known, prices.jobs, download)

@@ -21,8 +21,7 @@ from tuning_dynamics.study.models import ResolvedStudy
 def planned(resolved: ResolvedStudy, file: str, root: Path) -> str:
     """The line that a study's file should have; StudyError where its grid is not possible.
 
-    Results that are there already make the cost more exact, but are not taken off. No
-    calibration is used: the line is the same everywhere. `root` is the repository.
+    Counts of data that is there are not used, nor is a calibration. `root` is the repository.
     """
     grid = expand(resolved, file)
     require_base(grid, file)

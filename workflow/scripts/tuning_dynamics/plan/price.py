@@ -131,20 +131,24 @@ class Price:
 class Prices:
     """The prices of a study's jobs on a basis: a device, and what past runs have shown of it.
 
-    `cells` is the number of cells of the study: tables and figures grow with it.
+    `cells` is the number of cells of the study: tables and figures grow with it. The counts of
+    the datasets in `renewed`, which would be made anew, are not taken.
     """
 
     def __init__(
-        self, resolved: ResolvedStudy, jobs: Iterable[Job], basis: Basis, cells: int = 0
+        self,
+        resolved: ResolvedStudy,
+        jobs: Iterable[Job],
+        basis: Basis,
+        cells: int = 0,
+        renewed: frozenset[str] = frozenset(),
     ) -> None:
         self.resolved, self.jobs, self.cells = resolved, list(jobs), cells
-        anew = {job.wildcards["dataset"] for job in self.jobs if job.rule == "freeze"}
-        self.known = Known(resolved, frozenset(anew))
+        self.known = Known(resolved, renewed)
         self.device: Device = basis.device
         self.calibration = basis.calibration
         self._passes: set[tuple[Variant, str, str, int]] = set()
         self._cells: dict[tuple[object, ...], Range] = {}
-
         self._priced: dict[str, Callable[[Job], Price]] = {
             "pretrain": self._pretrain,
             "verify": self._verify,

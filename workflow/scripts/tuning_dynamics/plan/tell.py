@@ -14,6 +14,9 @@ from tuning_dynamics.study.models import ResolvedStudy
 #: Files that are named one by one when they lack a size; further ones are counted.
 NAMED = 3
 
+#: A wall time within this of the shortest gains nothing.
+SHORTEST = 1.05
+
 
 def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid, walls: Mapping[int, float]) -> str:
     """The budget of a dry run, about 15 lines; `walls` are seconds by number of GPUs."""
@@ -59,7 +62,12 @@ def told_part(part: Part, device: Device) -> str:
 def _told_walls(walls: Mapping[int, float], device: Device) -> list[str]:
     if not walls:
         return []
-    told = ", ".join(f"{_number(wall / 3600)} h on {gpus}" for gpus, wall in walls.items())
+    # Up to the number of GPUs that leaves the plan no shorter.
+    least = min(walls.values())
+    useful = next(gpus for gpus, wall in walls.items() if wall <= SHORTEST * least)
+    told = ", ".join(
+        f"{_number(wall / 3600)} h on {gpus}" for gpus, wall in walls.items() if gpus <= useful
+    )
     return [f"  wall time  {told} {device.unit.removesuffix('-hours')}s"]
 
 
@@ -69,18 +77,19 @@ def spent(own: Range, host: Range, device: Device) -> str:
         own, host = own + host, Range()
     told = [f"{hours(own)} {device.unit}"] if own.high else []
     told += [f"{hours(host)} core-hours"] if host.high else []
-    return " and ".join(told) or f"(no {device.unit})"
+    nothing = "(not priced)" if device.memory is None else f"(no {device.unit})"
+    return " and ".join(told) or nothing
 
 
 def told_basis(budget: Budget) -> str:
     """What the prices rest on."""
     calibration = budget.basis.calibration
-    equations = "equations (plan/equations.py) and assumptions (plan/devices.py)"
+    equations = "equations and assumptions (docs/cost.md)"
     if calibration is None:
         return f"{equations}; `snakemake calibrate` after a run makes it closer"
     told = f"{calibration.jobs:,} jobs of study {calibration.study} on {calibration.date}"
     if budget.calibrated == 0:
-        return f"{equations}; the calibration ({told}) is of models of other sizes"
+        return f"{equations}; the calibration ({told}) is not of these models' sizes"
     return (
         f"calibrated with {told}: the prices of {budget.calibrated:,} of "
         f"{len(budget.priced):,} jobs"

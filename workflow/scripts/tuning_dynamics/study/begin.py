@@ -21,6 +21,7 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.identity import code_digest, recall, remember
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
+from tuning_dynamics.study.parts import parse_part
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.stub import DRIVER
 from tuning_dynamics.study.watch import watch
@@ -57,7 +58,9 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
     with _told():
         keep_provenance()
         take_turns(workflow)
-        jobs = Jobs(load_study(config, Path(workflow.basedir), file), file)
+        settings = {key: value for key, value in config.items() if key != "part"}
+        part = parse_part(config.get("part"), file)
+        jobs = Jobs(load_study(settings, Path(workflow.basedir), file), file, part)
         recall(KNOWN_CODE)
         if workflow.is_main_process:
             jobs.check_whole()

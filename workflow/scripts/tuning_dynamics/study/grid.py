@@ -77,14 +77,12 @@ class Axes:
 
     def has(self, variant: Variant) -> bool:
         """Whether the block has a variant."""
-        return (
-            variant.recipe in self.recipes
-            and variant.step in self.steps.get(variant.family, ())
-            and (
-                variant.recipe == "base"
-                or (variant.train_set in self.train_sets and variant.seed in self.seeds)
-            )
-        )
+        if variant.recipe == "base":
+            trained = (variant.train_set, variant.seed) == ("", None)
+        else:
+            trained = variant.train_set in self.train_sets and variant.seed in self.seeds
+        known = variant.step in self.steps.get(variant.family, ())
+        return trained and known and variant.recipe in self.recipes
 
 
 @dataclass(frozen=True)

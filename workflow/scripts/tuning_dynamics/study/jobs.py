@@ -5,7 +5,6 @@ JSON of exactly what can change the job's result, and becomes the job's `params`
 """
 
 import glob
-from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -23,9 +22,17 @@ from tuning_dynamics.study.grid import (
     require_base,
     role,
 )
-from tuning_dynamics.study.identity import canonical
+from tuning_dynamics.study.identity import canonical, code_digest
 from tuning_dynamics.study.load import dump_merged
 from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.study.parts import (
+    Part,
+    making_spec,
+    making_stubs,
+    part_variants,
+    require_cells,
+    require_parts,
+)
 from tuning_dynamics.study.paths import (
     RESERVED,
     Paths,
@@ -56,8 +63,8 @@ NOTHING = "(?!)"
 class Jobs:
     """The jobs of one study."""
 
-    def __init__(self, resolved: ResolvedStudy, file: str) -> None:
-        self.resolved, self.file = resolved, file
+    def __init__(self, resolved: ResolvedStudy, file: str, part: Part | None = None) -> None:
+        self.resolved, self.file, self.part = resolved, file, part
         self.grid: Grid = expand(resolved, file)
         self.paths = Paths(resolved.study.study)
         self._specs: dict[Setting, str] = {}
@@ -83,6 +90,11 @@ class Jobs:
         """StudyError for what single jobs do not meet: a tuned cell without its base, or a local
         file that the study reads and that is not there."""
         require_base(self.grid, self.file)
+        if self.part is not None and self.part.number is None:
+            code = code_digest(*making_stubs())
+            require_parts(self.paths, self.part.parts, making_spec(self.resolved), code)
+            require_cells(self.cell_files(), self.part.parts)
+            return
         for dataset in self.resolved.datasets:
             for path in self.data_files(dataset):
                 if not Path(path).is_file():
@@ -546,11 +558,46 @@ class Jobs:
 
     def cell_files(self) -> list[str]:
         """The records of every cell."""
+        return self._cells_of(self.grid.variants)
+
+    def _cells_of(self, variants: list[Variant]) -> list[str]:
         return [
             self.paths.cell_file(variant_key(variant), *setting)
-            for variant, settings in self.grid.settings.items()
-            for setting in settings
+            for variant in variants
+            for setting in self.grid.settings[variant]
         ]
+
+    # --- what a run wants --------------------------------------------------------------------
+
+    @property
+    def makes_cells(self) -> bool:
+        """Whether this run makes cells; the run for the tables of a study in parts takes them as
+        they are."""
+        return self.part is None or self.part.number is not None
+
+    def wanted(self) -> list[str]:
+        """The files that a run without named targets makes."""
+        whole = [self.paths.report, self.paths.config]
+        if self.part is None:
+            return [*whole, *self.cell_files()]  # named, so that a deleted one is made again
+        if self.part.number is None:
+            return whole
+        mark = self.paths.part(self.part.number, self.part.parts)
+        return [mark, *self.part_cells(self.part.number, self.part.parts)]
+
+    def part_cells(self, number: int, parts: int) -> list[str]:
+        """The records of a part's cells."""
+        return self._cells_of(part_variants(self.grid, number, parts, self.file))
+
+    def _served(self) -> list[Variant]:
+        """The variants that this run may evaluate."""
+        if self.part is None:
+            return self.grid.variants
+        if self.part.number is None:
+            return []
+        return part_variants(self.grid, self.part.number, self.part.parts, self.file)
+
+    # --- tables ------------------------------------------------------------------------------
 
     def checkpoint_files(self) -> list[str]:
         """The manifest of every checkpoint."""
@@ -592,7 +639,7 @@ class Jobs:
         are given seconds for it to appear, and a server in line behind other cells would not
         have started yet; so a run makes it `everywhere`.
         """
-        for variant in self.grid.variants:
+        for variant in self._served():
             folder = Path(self.paths.variant_file(variant_key(variant), "cells")).parent
             if everywhere:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -604,11 +651,7 @@ class Jobs:
         are kept."""
         if self.resolved.study.keep_weights == "all":
             return 0
-        return self._cells_of[self.variant(key)]
-
-    @cached_property
-    def _cells_of(self) -> Counter[Variant]:
-        return Counter(cell.variant for cell in self.grid.cells)
+        return len(self.grid.settings[self.variant(key)])
 
     def metrics_files(self) -> list[str]:
         """The metrics of every training run."""

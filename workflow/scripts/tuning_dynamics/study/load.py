@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -149,6 +150,8 @@ class _Catalogue:
 
     def __init__(self, folders: list[Path]) -> None:
         self.folders = folders
+        # The members of a family share a file.
+        self._document = cache(read_yaml)
 
     def _files(self, part: str) -> list[Path]:
         return [path for folder in self.folders for path in (folder / part).glob("*.yaml")]
@@ -159,7 +162,7 @@ class _Catalogue:
         for path in sorted(self._files("families"), key=lambda path: -len(path.stem)):
             if own or not name.startswith(path.stem):
                 continue
-            document = read_yaml(path)
+            document = dict(self._document(path))
             members = document.pop("members", {})
             if isinstance(members, dict) and isinstance(members.get(name), dict):
                 return parse(Family, {**document, **members[name]}, f"{path} (members.{name})")

@@ -10,7 +10,7 @@ from tuning_dynamics.study.grid import Cell, Checkpoint, Variant
 
 #: Folders of a study that are not families, so that no family may carry these names.
 RESERVED = frozenset(
-    {"data", "tables", "figures", "logs", "benchmarks", "metrics", "plan", "scratch"}
+    {"data", "tables", "figures", "logs", "benchmarks", "metrics", "parts", "plan", "scratch"}
 )
 
 
@@ -46,6 +46,10 @@ class Paths:
         "datasets",
         "cost",
     )
+
+    def part(self, number: int | str, parts: int | str) -> str:
+        """What a part of the study was made from."""
+        return f"{self.root}/parts/{number}of{parts}.json"
 
     def table(self, name: str) -> str:
         """A table as CSV."""

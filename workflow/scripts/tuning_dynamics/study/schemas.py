@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from tuning_dynamics.plan.devices import Device
 from tuning_dynamics.study.datasets import Dataset, Task
 from tuning_dynamics.study.families import Family
 from tuning_dynamics.study.models import Study
@@ -26,6 +27,7 @@ MODELS: dict[str, Any] = {
     "dataset": Dataset,
     "task": Task,
     "recipe": Recipe,
+    "device": Device,
 }
 
 

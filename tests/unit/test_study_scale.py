@@ -1,0 +1,149 @@
+"""What keeps large studies cheap: a grid of axes, parts, and code that is known from before."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tuning_dynamics.study import identity
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import write_json
+from tuning_dynamics.study.grid import Grid, expand, require_base
+from tuning_dynamics.study.load import load_study, read_yaml
+from tuning_dynamics.study.parts import (
+    Part,
+    making_spec,
+    making_stubs,
+    parse_part,
+    part_variants,
+    require_cells,
+    require_parts,
+)
+from tuning_dynamics.study.paths import Paths
+
+ROOT = Path(__file__).parents[2]
+SMOKE = ROOT / "tests/smoke/study.yaml"
+
+
+def grid(path: Path = SMOKE) -> Grid:
+    return expand(load_study(read_yaml(path), ROOT, path), str(path))
+
+
+def test_the_axes_know_the_cells_without_writing_them_out() -> None:
+    found = grid()
+    assert all(found.has_cell(cell) for cell in found.cells)
+    assert all(found.has_variant(variant) for variant in found.variants)
+    assert not {"cells", "settings"} & set(vars(grid()))  # not when only asked for one
+    base, tuned = found.variants[0], found.tuned[0]
+    for other in (
+        replace(base, step=7),
+        replace(base, family="other"),
+        replace(base, seed=0),
+        replace(tuned, recipe="quick_lora"),
+        replace(tuned, train_set="facts_qa"),
+        replace(tuned, seed=9),
+    ):
+        assert not found.has_variant(other), other
+    cell = next(cell for cell in found.cells if cell.variant == tuned)
+    for wrong in (
+        replace(cell, format="instruct"),
+        replace(cell, shots=2),
+        replace(cell, prediction="free"),
+        replace(cell, variant=base),
+    ):
+        assert not found.has_cell(wrong), wrong
+
+
+def test_what_the_axes_say_is_what_the_cells_say() -> None:
+    found = grid()
+    variants = {cell.variant for cell in found.cells}
+    assert set(found.variants) == variants
+    assert found.checkpoints == sorted({variant.checkpoint for variant in variants})
+    assert found.eval_sets == sorted({cell.eval_set for cell in found.cells})
+    assert found.steps("tiny") == [point.step for point in found.checkpoints]
+    assert found.settings_of("tiny") == {cell.setting for cell in found.cells}
+    trained = {(v.family, v.recipe, v.train_set) for v in variants if v.recipe != "base"}
+    assert found.trainings == sorted(trained)
+
+
+def test_a_tuned_cell_needs_its_base_in_any_number_of_shots() -> None:
+    require_base(grid(), "x")
+    document = read_yaml(SMOKE)
+    document["blocks"][0]["eval_sets"].remove("nli_places")
+    with pytest.raises(StudyError, match="untuned checkpoint is not") as refused:
+        require_base(expand(load_study(document, ROOT, SMOKE), "x"), "x")
+    assert "nli_places, token_prob, step 0" in str(refused.value)
+
+
+@pytest.mark.parametrize("parts", [1, 7, 24, 1537])
+def test_every_variant_is_in_one_part(parts: int) -> None:
+    whole = grid(ROOT / "config/studies/pythia_410m.yaml")
+    found = [part_variants(whole, number, parts, "x") for number in range(1, parts + 1)]
+    assert all(found)
+    assert [variant for part in found for variant in part] == whole.variants
+    points = [{variant.checkpoint for variant in part} for part in found]
+    assert sum(map(len, points)) == len(whole.checkpoints)
+
+
+def test_a_part_is_a_number_of_several_or_the_tables() -> None:
+    assert parse_part(None, "x") is None
+    assert parse_part("3/24", "x") == Part(3, 24)
+    assert parse_part("tables/24", "x") == Part(None, 24)
+    for text in ("0/3", "4/3", "3", 3, "tables", "last/3", "1/0", "1/3 "):
+        with pytest.raises(StudyError, match="names no part"):
+            parse_part(text, "x")
+    with pytest.raises(StudyError, match="fewer checkpoints than parts"):
+        part_variants(grid(), 1, 4, "x")
+
+
+def test_tables_need_every_part_and_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = Paths("s")
+    write_json(paths.part(1, 2), {"spec": "a", "code": "b"})
+    with pytest.raises(StudyError, match="part 2 of 2 was not made"):
+        require_parts(paths, 2, "a", "b")
+    write_json(paths.part(2, 2), {"spec": "a", "code": "old"})
+    with pytest.raises(StudyError, match="part 2 of 2 was made from other settings or code"):
+        require_parts(paths, 2, "a", "b")
+    write_json(paths.part(2, 2), {"spec": "a", "code": "b"})
+    require_parts(paths, 2, "a", "b")
+    (tmp_path / "one").touch()
+    require_cells(["one"], 2)
+    with pytest.raises(StudyError, match="1 of 2 cells are missing") as refused:
+        require_cells(["one", "two"], 2)
+    assert "two" in str(refused.value)
+
+
+def test_what_a_part_is_made_from_leaves_out_what_changes_no_cell() -> None:
+    document = read_yaml(SMOKE)
+    same = {**document, "statistics": {**document["statistics"], "resamples": 500}, "title": "t"}
+    other = {**document, "seed": 1}
+    one, two, three = (
+        making_spec(load_study(text, ROOT, SMOKE)) for text in (document, same, other)
+    )
+    assert one == two != three
+    assert {"tune_variant.py", "evaluate_cell.py", "data_freeze.py"} <= set(making_stubs())
+    assert not any(stub.startswith(("stats", "report")) for stub in making_stubs())
+
+
+def test_known_code_gives_the_same_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forget() -> None:
+        monkeypatch.setattr(identity, "_KNOWN", {})
+        monkeypatch.setattr(identity, "_USED", set())
+        for cached in (identity.code_digest, identity._content):
+            cached.cache_clear()
+
+    forget()
+    digest = identity.code_digest("evaluate_cell.py")
+    identity.remember(tmp_path / "code.json")
+    forget()
+    identity.recall(tmp_path / "none.json")
+    identity.recall(tmp_path / "code.json")
+    monkeypatch.delattr(identity, "_parsed")  # nothing is parsed again
+    assert identity.code_digest("evaluate_cell.py") == digest
+    known = json.loads((tmp_path / "code.json").read_text())
+    assert len(known) == len(identity._USED)
+    (tmp_path / "code.json").write_text("{")
+    with pytest.raises(StudyError, match="damaged"):
+        identity.recall(tmp_path / "code.json")
