@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "workflow"))
@@ -37,8 +38,6 @@ ON_CLUSTER = (
     *("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "5"),
     *("--set-resources", "pretrain:gpu=1", "tune:gpu=1", "serve:gpu=1"),
 )
-#: Seconds to look for something that a fault of the chosen kind can hit, before another is chosen.
-PATIENCE = 20.0
 #: Bytes of the file system that holds the results: the study needs a tenth.
 DISK = "160m"
 
@@ -84,19 +83,29 @@ def tables(repository: Repository) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.stem != "cost"}
 
 
-def deck(randomness: random.Random) -> Iterator[str]:
-    """Kinds of faults without end: all of them in a random order, then all of them again."""
+def rounds(randomness: random.Random) -> Iterator[list[str]]:
+    """Rounds of faults without end: each has all kinds, in a random order."""
     while True:
-        yield from randomness.sample(sorted(KINDS), len(KINDS))
+        yield randomness.sample(sorted(KINDS), len(KINDS))
 
 
 class Campaign:
-    """A study in a repository on a cluster, disturbed by faults every `gap` seconds on average."""
+    """A study in a repository on a cluster, disturbed by a fault every `gap` seconds on average.
+
+    Each of `rounds` is done before the next is begun: in order, but for kinds that find nothing
+    to hit yet.
+    """
 
     def __init__(
-        self, where: Cluster, repository: Repository, kinds: Iterator[str], seed: int, gap: float
+        self,
+        where: Cluster,
+        repository: Repository,
+        rounds: Iterator[list[str]],
+        *,
+        seed: int,
+        gap: float,
     ) -> None:
-        self.repository, self.kinds, self.gap = repository, kinds, gap
+        self.repository, self.rounds, self.gap = repository, rounds, gap
         self.log = (repository.folder / "driver.log").open("ab")
         command = [sys.executable, "-m", "snakemake", *ON_CLUSTER, "--configfile", repository.study]
         self.result = Disturbed()
@@ -164,22 +173,19 @@ class Campaign:
             self.pending.remove(hit)
 
     def _disturb(self, seconds: float) -> bool:
-        """Do a fault of the next kind that finds something to hit; whether one did."""
-        kind = self.waiting.pop(0) if self.waiting else next(self.kinds)
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self.scene.driver.poll() is None:
-            hit = KINDS[kind](self.scene)
+        """Do a fault of the first kind in line that finds something to hit; whether one did."""
+        if not self.waiting:
+            self.waiting = next(self.rounds)
+        for kind in self.waiting:
+            hit = KINDS[kind](self.scene) if self.scene.driver.poll() is None else None
             if hit is not None:
                 self._note(f"fault {kind}: {hit.what} {hit.job}")
                 self.result.faults.append(Fault(kind, seconds, hit))
+                self.waiting.remove(kind)
                 if hit.undo is not None:
                     hit.after += time.monotonic()
                     self.pending.append(hit)
                 return True
-            self._undo(time.monotonic())
-            time.sleep(0.1)
-        # Later: there may be a process of this sort then.
-        self.waiting.append(kind)
         return False
 
 
@@ -249,7 +255,7 @@ def disturbed(
     where: Cluster,
     folder: Path,
     undisturbed: Repository,
-    kinds: Iterator[str],
+    kinds: Iterator[list[str]],
     *,
     faults: int,
     seed: int,
@@ -258,7 +264,7 @@ def disturbed(
     """Run the study in a new repository in `folder` with faults, and compare its tables."""
     with small_disk(folder / "results"):
         repository = clone(folder, undisturbed.study)
-        result = Campaign(where, repository, kinds, seed, gap).run(faults)
+        result = Campaign(where, repository, kinds, seed=seed, gap=gap).run(faults)
         outcomes(result, where, repository)
         expected, found = tables(undisturbed), tables(repository)
         names = sorted(expected.keys() | found.keys())
@@ -295,7 +301,7 @@ def main() -> None:
     parser.add_argument("--per-study", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--gap", type=float, default=15.0, help="mean seconds between faults")
-    parser.add_argument("--kinds", help="only these, in this order, separated by commas")
+    parser.add_argument("--kinds", help="only these, separated by commas")
     parser.add_argument("--expected", type=Path, help="repository of an undisturbed run, to reuse")
     given = parser.parse_args()
     folder = given.folder.resolve()
@@ -305,7 +311,11 @@ def main() -> None:
     else:
         undisturbed = clone(folder / "undisturbed", given.config)
         undisturbed.succeed()
-    kinds = iter(given.kinds.split(",")) if given.kinds else deck(random.Random(given.seed))
+    kinds = (
+        (given.kinds.split(",") for _ in count())
+        if given.kinds
+        else rounds(random.Random(given.seed))
+    )
     results: list[Disturbed] = []
     with cluster(folder / "cluster") as where:
         while sum(len(result.faults) for result in results) < given.faults:

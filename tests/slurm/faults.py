@@ -38,8 +38,13 @@ class Scene:
         """Where the commands are given."""
         return self.results.parents[1]
 
+    @property
+    def logs(self) -> str:
+        """How the paths of the jobs' logs begin."""
+        return f"{self.results}/logs/"
+
     def working(self, stubs: tuple[str, ...]) -> Process | None:
-        """Some process of the study's jobs that runs one of the stubs, after it ran for a while."""
+        """Some process of the study's jobs that does the work of one of the stubs."""
         if not self._all(stubs):
             return None
         time.sleep(self.random.uniform(0, 2))
@@ -50,9 +55,9 @@ class Scene:
         return [
             process
             for process in processes()
+            # A stub's output goes to its log once it has begun.
             if process.job
-            and process.folder == str(self.repository)
-            and process.command.partition(" ")[0].rpartition("/")[2].startswith("python")
+            and process.output.startswith(self.logs)
             and any(stub in process.command for stub in stubs)
         ]
 
@@ -86,9 +91,8 @@ def _signalled(scene: Scene, stubs: tuple[str, ...], number: signal.Signals) -> 
 
 
 def _hit(scene: Scene, process: Process) -> Hit:
-    logs = str(scene.results / "logs") + "/"
-    log = process.output.removeprefix(logs) if process.output.startswith(logs) else ""
-    return Hit(log.removesuffix(".log") or process.command[-60:], process.job, log)
+    log = process.output.removeprefix(scene.logs)
+    return Hit(log.removesuffix(".log"), process.job, log)
 
 
 def trainer_killed(scene: Scene) -> Hit | None:
@@ -178,9 +182,8 @@ def _on_job(scene: Scene, states: str, *command: str) -> Hit | None:
 
 def _hit_of_job(scene: Scene, job: str) -> Hit:
     """What a job does just now, by the log of one of its processes, or else its name."""
-    logs = str(scene.results / "logs") + "/"
     for process in processes():
-        if process.job == job and process.output.startswith(logs):
+        if process.job == job and process.output.startswith(scene.logs):
             return _hit(scene, process)
     return Hit(run("squeue", "-h", "-j", job, "-o", "%k", check=False).strip(), job)
 

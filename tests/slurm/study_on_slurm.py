@@ -46,7 +46,7 @@ def ran(
     folder = tmp_path_factory.mktemp("slurm") / "study"
     with small_disk(folder / "results"):
         repository = clone(folder, STUDY)
-        campaign = Campaign(loopback, repository, iter(FAULTS), seed=0, gap=10)
+        campaign = Campaign(loopback, repository, iter([list(FAULTS)]), seed=0, gap=10)
         result = campaign.run(len(FAULTS))
         outcomes(result, loopback, repository)
         yield repository, result
@@ -69,7 +69,7 @@ def test_tables_are_those_of_a_local_run(
 
 def test_faults_were_survived(ran: tuple[Repository, Disturbed]) -> None:
     _, result = ran
-    assert [fault.kind for fault in result.faults] == list(FAULTS)
+    assert {fault.kind for fault in result.faults} == set(FAULTS)
     assert "refused" in [fault.hit.what for fault in result.faults]
     # Once for Snakemake that was killed; retries do the rest.
     assert result.commands == 2, result.errors

@@ -24,6 +24,7 @@ from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.parts import parse_part
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.stub import DRIVER
+from tuning_dynamics.study.watch import watch
 
 #: The stubs whose code a cell's records depend on.
 EVALUATION = ("evaluate_serve.py", "evaluate_cell.py")
@@ -192,6 +193,8 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
             require_cluster(workflow, gpu)
             run = workflow.scheduler._executor.run_uuid
         end_orphans(Path(jobs.paths.root, ".slurm_run.json"), run)
+        if run is not None:
+            watch(workflow.scheduler._executor, run)
         remember(KNOWN_CODE)
         jobs.leave_placeholders(everywhere=True)
     # Snakemake would warn of each of them: they were not there when it planned.

@@ -85,13 +85,13 @@ def end_orphans(note: Path, run: str | None) -> None:
 
 def _end(run: str) -> None:
     """Cancel a run's jobs and wait until SLURM has forgotten them."""
-    left = _jobs(run)
+    left = listed_jobs(run, ended=False)
     if not left:
         return
     print(f"Ending {len(left)} SLURM jobs of an earlier run: {', '.join(left)}", flush=True)
     _told("scancel", *left)
     deadline = time.monotonic() + PATIENCE
-    while left := _jobs(run):
+    while left := listed_jobs(run, ended=False):
         if time.monotonic() > deadline:
             raise StudyError(
                 f"SLURM jobs of an earlier run did not end within {PATIENCE:.0f} seconds",
@@ -101,9 +101,13 @@ def _end(run: str) -> None:
         time.sleep(PAUSE)
 
 
-def _jobs(run: str) -> list[str]:
-    """Ids of a run's jobs that wait, run or are ending."""
-    return _told("squeue", "--noheader", "--format=%A", f"--name={run}").split()
+def listed_jobs(run: str, *, ended: bool) -> list[str]:
+    """Ids of a run's jobs that wait, run or are ending, and of those that `ended` where asked.
+
+    StudyError where SLURM does not answer.
+    """
+    states = ["--states=all"] if ended else []
+    return _told("squeue", "--noheader", "--format=%A", f"--name={run}", *states).split()
 
 
 def _told(*command: str) -> str:
