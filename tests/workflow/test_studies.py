@@ -88,7 +88,7 @@ def test_a_dry_run_ends_with_the_budget_of_the_whole_study(
     assert f"{len(grid.cells):,} cells of {len(grid.tuned):,} tuned models" in told
     for stage in expected.stages:
         assert re.search(rf"^  {stage.name} +{stage.jobs:,} jobs", told, re.M)
-    assert re.search(rf"jobs  {re.escape(hours(expected.hours))} GPU-hours$", told, re.M)
+    assert re.search(rf"jobs  {re.escape(hours(expected.whole.hours))} GPU-hours$", told, re.M)
     assert "at most 56 GB to download" in told
     assert "no checkpoint exists between step 117,850 and 330,000" in told
     assert told.count("\n") < 20

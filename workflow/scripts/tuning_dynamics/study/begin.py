@@ -43,7 +43,7 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
     with the error's text alone where the config is wrong.
     """
     # Millions of objects live from planning to the end: looking through them for garbage again
-    # and again takes a third of the time (docs/scale.md).
+    # and again takes over a quarter of the time (docs/scale.md).
     gc.set_threshold(50_000, 100, 1000)
     # Small matrices gain nothing from threads, jobs run side by side, and sums stay in order.
     for library in ("OMP", "OPENBLAS", "MKL"):
