@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -128,8 +128,9 @@ class Campaign:
                 time.sleep(0.1)
         finally:
             self._undo(float("inf"))
-            with suppress(ProcessLookupError):
-                self.scene.driver.kill()
+            self.scene.driver.kill()
+            self.scene.driver.wait()
+            self.log.close()
         self.result.seconds = time.monotonic() - began
         return self.result
 

@@ -130,6 +130,8 @@ class Cluster:
             self._wait(lambda: not self.running_jobs(), "the jobs to end", 20)
         for name in (*NODES, "slurmctld", *(["munged"] if self.started_munge else [])):
             self._end(name)
+        # What a job started in the last moment, say.
+        tell([process for process in processes() if process.node in NODES], signal.SIGKILL)
         for name in ("slurm.conf", "gres.conf"):
             if (ETC / name).resolve() == self.folder / name:
                 (ETC / name).unlink()
