@@ -56,7 +56,6 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _told():
-        keep_provenance()
         take_turns(workflow)
         settings = {key: value for key, value in config.items() if key != "part"}
         part = parse_part(config.get("part"), file)
@@ -64,6 +63,7 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
         recall(KNOWN_CODE)
         if workflow.is_main_process:
             jobs.check_whole()
+            keep_provenance()
             jobs.leave_placeholders(everywhere=False)
             forget_killed_servers(Path(".snakemake", "incomplete"))
     return jobs, code_digest
