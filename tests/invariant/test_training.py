@@ -190,7 +190,7 @@ def test_mixes_hold_their_shares() -> None:
     assert len(mixed) == 30
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGURG])
 def test_a_signal_saves_the_state_and_ends_the_run(
     model: torch.nn.Module, tmp_path: Path, number: signal.Signals
 ) -> None:

@@ -55,11 +55,20 @@ class Scene:
         return [
             process
             for process in processes()
-            # A stub's output goes to its log once it has begun.
             if process.job
             and process.output.startswith(self.logs)
             and any(stub in process.command for stub in stubs)
+            and self._begun(process)
         ]
+
+    def _begun(self, process: Process) -> bool:
+        """Whether a process has loaded its model, by its log; a client has none to load."""
+        if any(stub in process.command for stub in CLIENT):
+            return True
+        with suppress(OSError):
+            # The first line names the SLURM job.
+            return Path(process.output).read_text(errors="replace").count("\n") > 1
+        return False
 
     def job(self, states: str) -> str | None:
         """Id of some job of the study in one of SLURM's states."""
@@ -152,8 +161,12 @@ def _with_undo(hit: Hit, undo: Callable[[], None], after: float) -> Hit:
 
 
 def warned(scene: Scene) -> Hit | None:
-    """SIGUSR1 to all that a job runs, as SLURM warns of a time limit."""
-    return _on_job(scene, "R", "scancel", "--signal=USR1")
+    """SIGURG to all that a job runs, as SLURM warns of a time limit (`--signal` of the profile)."""
+    process = scene.working(TRAINERS)
+    if process is None:
+        return None
+    run("scancel", "--signal=URG", process.job, check=False)
+    return _hit(scene, process)
 
 
 def cancelled_running(scene: Scene) -> Hit | None:

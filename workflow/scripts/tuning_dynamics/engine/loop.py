@@ -22,6 +22,10 @@ from tuning_dynamics.study.files import whole_file
 #: Positions that the loss does not count.
 IGNORED = -100
 
+#: Signals on which a run saves its state and ends. SIGURG is how profiles/slurm has SLURM warn of
+#: a time limit: all other processes of a job ignore it, while shells between them die of SIGUSR1.
+ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -143,8 +147,8 @@ class Training:
     def run(self, batch_of: Callable[[int], Batch], last: int, scratch: "Scratch | None") -> None:
         """Train up to step `last` (exclusive); `batch_of(step)` gives each step's examples.
 
-        Saves to `scratch` every `save_seconds` and on SIGTERM or SIGUSR1, then raises
-        Interrupted. StudyError where the loss is not finite.
+        Saves to `scratch` every `save_seconds`, and when it is told to end (see ENDING), then
+        raises Interrupted. StudyError where the loss is not finite.
         """
         self.model.train()
         saved = started = time.monotonic()
@@ -253,11 +257,11 @@ class Training:
 
 
 class _Signals:
-    """While open, SIGTERM and SIGUSR1 are noted instead of ending the process."""
+    """While open, signals of ENDING are noted instead of ending the process."""
 
     def __enter__(self) -> "_Signals":
         self.received = 0
-        self.previous = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGUSR1)}
+        self.previous = {s: signal.signal(s, self._note) for s in ENDING}
         return self
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

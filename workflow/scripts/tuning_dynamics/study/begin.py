@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,10 +49,6 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.environ[DRIVER] = str(os.getpid())
-    if "SLURM_JOB_ID" in os.environ:
-        # SLURM's warning before a time limit reaches all of a job's processes: training acts on
-        # it, and neither Snakemake nor a shell between them may die of it.
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _told():
         take_turns(workflow)
