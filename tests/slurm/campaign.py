@@ -209,7 +209,7 @@ def outcomes(result: Disturbed, where: Cluster, repository: Repository) -> None:
             parts.append(f"{kept} cells kept")
         if fault.kind.startswith("driver"):
             parts.append("command given again")
-        fault.outcome = "; ".join(parts)
+        fault.outcome = "; ".join(parts) or "the study went on"
 
 
 def _sent_after(sent: list[tuple[str, str]], job: str) -> list[str]:

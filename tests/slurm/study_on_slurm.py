@@ -5,6 +5,7 @@ No file of `make test`: it needs root, and Debian's SLURM installed.
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from repository import Repository, clone
@@ -15,7 +16,7 @@ from slurm.processes import alive, processes
 
 STUDY = "tests/slurm/study.yaml"
 #: One of each sort: a job's process, a job, a node, Snakemake itself, a second run.
-FAULTS = ("trainer_killed", "second_run", "server_killed", "driver_killed", "requeued")
+FAULTS = ("trainer_killed", "second_run", "server_killed", "driver_killed", "cancelled_running")
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +32,16 @@ def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """The study, run on this machine alone."""
-    repository = clone(tmp_path_factory.mktemp("local") / "study", STUDY)
-    repository.succeed()
-    return repository
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Future[Repository]"]:
+    """The study, run on this machine alone, while the cluster's jobs are waited for."""
+
+    def run_study() -> Repository:
+        repository = clone(tmp_path_factory.mktemp("local") / "study", STUDY)
+        repository.succeed()
+        return repository
+
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(run_study)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +65,10 @@ def test_the_cluster_is_up_and_knows_its_gpus(loopback: Cluster) -> None:
 
 
 def test_tables_are_those_of_a_local_run(
-    local: Repository, ran: tuple[Repository, Disturbed]
+    local: "Future[Repository]", ran: tuple[Repository, Disturbed]
 ) -> None:
     repository, _ = ran
-    assert tables(repository) == tables(local)
+    assert tables(repository) == tables(local.result())
     assert repository.planned() == {}
     assert len(tables(repository)["scores.csv"].splitlines()) == 1 + 3 * 6 + 3 * 2 * 6 * 2
 
