@@ -20,7 +20,7 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.identity import code_digest, recall, remember
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
-from tuning_dynamics.study.parts import parse_part
+from tuning_dynamics.study.parts import parse_part, without_part
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.stub import DRIVER
 from tuning_dynamics.study.watch import watch
@@ -51,14 +51,13 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
     os.environ[DRIVER] = str(os.getpid())
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _told():
-        keep_provenance()
         take_turns(workflow)
-        settings = {key: value for key, value in config.items() if key != "part"}
-        part = parse_part(config.get("part"), file)
-        jobs = Jobs(load_study(settings, Path(workflow.basedir), file), file, part)
+        study = load_study(without_part(config), Path(workflow.basedir), file)
+        jobs = Jobs(study, file, parse_part(config.get("part"), file))
         recall(KNOWN_CODE)
         if workflow.is_main_process:
             jobs.check_whole()
+            keep_provenance()
             jobs.leave_placeholders(everywhere=False)
             forget_killed_servers(Path(".snakemake", "incomplete"))
     return jobs, code_digest

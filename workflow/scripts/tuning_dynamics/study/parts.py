@@ -6,6 +6,7 @@ made is current for every other.
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -49,6 +50,11 @@ def parse_part(text: Any, file: str) -> Part | None:
             fix="write part=1/24 to part=24/24, then part=tables/24",
         )
     return Part(None if match[1] == "tables" else int(match[1]), int(match[2]))
+
+
+def without_part(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a config mapping, of which `part` is none."""
+    return {key: value for key, value in config.items() if key != "part"}
 
 
 def part_variants(grid: Grid, number: int, parts: int, file: str) -> list[Variant]:
