@@ -122,7 +122,9 @@ class Cluster:
         self._wait(lambda: self.states() == dict.fromkeys(NODES, "idle"), "the nodes to be idle")
 
     def stop(self) -> None:
-        """Cancel all jobs and end what `start` started."""
+        """Cancel all jobs and end what `start` started; another cluster is left alone."""
+        if (ETC / "slurm.conf").resolve() != self.folder / "slurm.conf":
+            return
         jobs = run("squeue", "-h", "-o", "%A", check=False).split()
         if jobs:
             run("scancel", "--quiet", *jobs, check=False)
@@ -133,8 +135,7 @@ class Cluster:
         # What a job started in the last moment, say.
         tell([process for process in processes() if process.node in NODES], signal.SIGKILL)
         for name in ("slurm.conf", "gres.conf"):
-            if (ETC / name).resolve() == self.folder / name:
-                (ETC / name).unlink()
+            (ETC / name).unlink(missing_ok=True)
 
     def start_controller(self) -> None:
         """Start the controller; it goes on from the jobs that it knew."""

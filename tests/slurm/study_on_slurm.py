@@ -32,8 +32,11 @@ def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Future[Repository]"]:
-    """The study, run on this machine alone, while the cluster's jobs are waited for."""
+def local(
+    loopback: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["Future[Repository]"]:
+    """The study, run on this machine alone, while the jobs of `loopback` are waited for."""
+    assert loopback.folder.is_dir()
 
     def run_study() -> Repository:
         repository = clone(tmp_path_factory.mktemp("local") / "study", STUDY)
