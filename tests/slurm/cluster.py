@@ -97,7 +97,8 @@ def why_not() -> str:
     missing = [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]
     if missing:
         return f"needs {', '.join(missing)} (Debian: slurm-wlm and munge)"
-    if any((ETC / name).exists() for name in ("slurm.conf", "gres.conf", "cgroup.conf")):
+    # Links that lead nowhere count: what they lead to may be away for a while.
+    if any(os.path.lexists(ETC / name) for name in ("slurm.conf", "gres.conf", "cgroup.conf")):
         return f"{ETC} has a configuration already, which is left alone"
     return ""
 
@@ -207,7 +208,6 @@ class Cluster:
         (self.folder / "gres.conf").write_text("\n".join(gpus) + "\n")
         ETC.mkdir(exist_ok=True)
         for name in ("slurm.conf", "gres.conf"):
-            (ETC / name).unlink(missing_ok=True)  # a link of a cluster whose folder is gone
             (ETC / name).symlink_to(self.folder / name)
 
     def _start_munge(self) -> None:

@@ -4,7 +4,8 @@
 set -euo pipefail
 cannot() { echo "make slurm-test cannot run here: $1"; exit 1; }
 [ "$(id -u)" = 0 ] || cannot "it needs root, to start SLURM's daemons."
-[ ! -e /etc/slurm/slurm.conf ] || cannot "/etc/slurm has a cluster's configuration, left alone."
+[ ! -e /etc/slurm/slurm.conf ] && [ ! -L /etc/slurm/slurm.conf ] ||
+  cannot "/etc/slurm has a cluster's configuration, left alone."
 if command -v slurmctld >/dev/null && command -v munged >/dev/null; then exit 0; fi
 command -v apt-get >/dev/null || cannot "it needs SLURM, or Debian's apt-get to install it."
 echo "Installing SLURM (apt-get install slurm-wlm munge) …"
