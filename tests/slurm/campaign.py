@@ -247,8 +247,8 @@ def small_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        kept = folder.with_name("kept")
-        run("cp", "-a", str(folder), str(kept), check=False)
+        # To look at afterwards.
+        run("cp", "-a", str(folder), str(folder.with_name("results_copy")), check=False)
         run("umount", "--lazy", str(folder))
 
 
