@@ -18,6 +18,9 @@ STUDY = "tests/slurm/study.yaml"
 #: One of each sort, in this order: those that what follows waits for cost time.
 FAULTS = ("second_run", "driver_killed", "server_killed", "trainer_killed", "cancelled_running")
 
+#: How a job's own log begins on a cluster.
+BEGAN = re.compile(r"SLURM job (?P<job>\d+) on node (?P<node>\w+), GPUs (?P<gpus>\S+)\n")
+
 
 @pytest.fixture(scope="module")
 def loopback(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
@@ -58,7 +61,30 @@ def ran(
         campaign = Campaign(loopback, repository, iter([[kind] for kind in FAULTS]), seed=0, gap=10)
         result = campaign.run(len(FAULTS))
         outcomes(result, loopback, repository)
+        print(told(loopback, repository), flush=True)
         yield repository, result
+
+
+def told(where: Cluster, repository: Repository) -> str:
+    """A line for each SLURM job: id, how it ended, its node and GPUs, and what it ran.
+
+    What a job ran is not told where its logs are those of a later attempt.
+    """
+    logs = results_of(repository) / "logs"
+    places: dict[str, str] = {}
+    ran: dict[str, list[str]] = {}
+    for path in sorted(logs.rglob("*.log")):
+        said = BEGAN.match(path.read_text(encoding="utf-8", errors="replace"))
+        if said:
+            places[said["job"]] = f"{said['node']} GPUs {said['gpus']}"
+            ran.setdefault(said["job"], []).append(str(path.relative_to(logs).with_suffix("")))
+    lines = []
+    for job, states in sorted(where.ended().items(), key=lambda ended: int(ended[0])):
+        what = ran.get(job, ["(logs of a later job)"])
+        more = f" and {len(what) - 1} more" if len(what) > 1 else ""
+        place = places.get(job, "")
+        lines.append(f"job {job:>3}  {', '.join(states):<12} {place:<16} {what[-1]}{more}")
+    return "\n".join(lines)
 
 
 def test_the_cluster_is_up_and_knows_its_gpus(loopback: Cluster) -> None:
@@ -90,7 +116,8 @@ def test_logs_say_which_slurm_job_and_gpu(
     repository, _ = ran
     ended = loopback.ended()
     for path in (results_of(repository) / "logs" / "tune").rglob("*.log"):
-        first = path.read_text(encoding="utf-8").splitlines()[0]
-        said = re.fullmatch(r"SLURM job (\d+) on node (gpu\d), GPUs (\d)", first)
-        assert said, first
-        assert ended[said[1]][-1] == "COMPLETED"
+        said = BEGAN.match(path.read_text(encoding="utf-8"))
+        assert said, path
+        assert said["node"] in ("gpu1", "gpu2")
+        assert said["gpus"].isdigit()
+        assert ended[said["job"]][-1] == "COMPLETED"
