@@ -38,7 +38,7 @@ BESIDES = {
 #: Rules that run nothing.
 NO_JOBS = {"all", "pages"}
 #: The stub of a rule that starts it by `shell`.
-STARTED = {"serve": "evaluate_serve.py"}
+STARTED = {"serve": "evaluate_serve.py", "cell": "evaluate_cell.py"}
 
 
 def pins(env: str) -> dict[str, str]:

@@ -7,10 +7,10 @@ too large for one plan is made in parts (docs/scale.md): results/{study}/parts/{
 says from which settings and code a part's cells were made.
 """
 
-from tuning_dynamics.study.begin import EVALUATION, serving
+from tuning_dynamics.study.begin import EVALUATION, asking, serving
 from tuning_dynamics.study.parts import making_spec, making_stubs
 
-serve_command = serving(workflow, jobs)
+serve_command, cell_command = serving(workflow, jobs), asking(workflow)
 
 
 rule serve:
@@ -66,8 +66,10 @@ rule cell:
     params:
         spec=lambda wildcards: jobs.cell_spec(jobs.cell(wildcards)),
         code=code(*EVALUATION),
-    script:
-        "../scripts/evaluate_cell.py"
+    # No `script`: Snakemake would open and read its file once for every cell that it plans.
+    shell:
+        f"{cell_command} {{params.spec:q}} {{input.frozen:q}} {{input.server:q}} {{output:q}} "
+        "{log:q} {input.demonstrations:q}"
 
 
 rule part:

@@ -127,18 +127,27 @@ class Shown:
 
 
 def serving(workflow: Any, jobs: Jobs) -> str:
-    """The shell command that starts a variant's server, but for its own arguments.
+    """The shell command that starts a variant's server, but for its own arguments."""
+    execution = jobs.resolved.study.execution
+    # exec: the signal that ends a service must reach Python, not a shell around it.
+    command = f"exec {_starting(workflow, 'evaluate_serve.py')}"
+    return f"{command} {execution.device} {execution.batch_tokens} {code_digest(*EVALUATION)}"
+
+
+def asking(workflow: Any) -> str:
+    """The shell command of a cell's client, but for its own arguments."""
+    return _starting(workflow, "evaluate_cell.py")
+
+
+def _starting(workflow: Any, stub: str) -> str:
+    """The shell command that starts a stub.
 
     Its Python is that of the job's environment where Snakemake deploys one, else the one that
     runs Snakemake.
     """
     deployed = workflow.deployment_settings.deployment_method
     python = "python" if deployed else shlex.quote(sys.executable)
-    stub = shlex.quote(str(Path(workflow.basedir, "workflow", "scripts", "evaluate_serve.py")))
-    execution = jobs.resolved.study.execution
-    # exec: the signal that ends a service must reach Python, not a shell around it.
-    code = code_digest(*EVALUATION)
-    return f"exec {python} {stub} {execution.device} {execution.batch_tokens} {code}"
+    return f"{python} {shlex.quote(str(Path(workflow.basedir, 'workflow', 'scripts', stub)))}"
 
 
 def keep_provenance(root: Path = Path()) -> None:

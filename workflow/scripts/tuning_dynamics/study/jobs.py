@@ -488,6 +488,7 @@ class Jobs:
             "manifest": self.paths.manifest(cell.variant),
             "frozen": self.paths.items(cell.eval_set),
             "check": ancient(self.paths.check(cell.eval_set, cell.variant.family)),
+            "demonstrations": [],
         }
         if cell.shots:
             inputs["demonstrations"] = self.paths.items(self.resolved.demonstrations(cell.eval_set))
