@@ -74,10 +74,10 @@ def _end_with(driver: int) -> None:
 
 
 def _runs(process: int) -> bool:
-    """Whether a process runs; one that ended counts as gone before its parent has noticed."""
+    """Whether a process of ours runs; one that ended is gone before its parent has noticed."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # the latter: somebody else's, of that number
         return False
     with suppress(OSError):  # no such file where the system is not Linux
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
