@@ -197,15 +197,16 @@ def panels(
     size: tuple[float, float] = (2.3, 1.45),
     left: float = 0.5,
     foot: float = 0.36,
+    gap: float = 0.1,
 ) -> Frame:
     """A figure of `count` panels, each of `size`, with a title and a legend above and a note
     below.
 
-    `left` is the room for labels left of a panel, `foot` below the lowest.
+    `left` is the room for labels left of a panel, `foot` below the lowest, `gap` between rows.
     """
     columns = min(columns, count)
     rows = ceil(count / columns)
-    cell = (left + size[0], 0.42 + size[1])
+    cell = (left + size[0], 0.38 + size[1])
     # One panel alone would be too narrow for title and note.
     width = max(6.4, columns * cell[0] + 2 * _MARGIN)
     titles = _wrapped(title, width, 11, _BOLD_LETTER)
@@ -214,12 +215,12 @@ def panels(
     head = 0.1 + len(titles) * 11 * _POINT * _LINE
     keys = 0.17 * ceil(len(legend) / across) + 0.06 if legend else 0.0
     bottom = foot + 0.16 + len(notes) * 7.5 * _POINT * _LINE
-    height = head + keys + rows * cell[1] + 0.1 * (rows - 1) + bottom
+    height = head + keys + rows * cell[1] + gap * (rows - 1) + bottom
     figure = Figure(figsize=(width, height))
     axes = []
     for number in range(count):
         row, column = divmod(number, columns)
-        down = head + keys + (row + 1) * cell[1] + 0.1 * row
+        down = head + keys + (row + 1) * cell[1] + gap * row
         place = (_MARGIN + column * cell[0] + left, height - down)
         axes.append(
             figure.add_axes(

@@ -44,7 +44,7 @@ def draw_forest(ax: Axes, rows: Sequence[Estimate], *, floor: float | None = Non
     ax.spines["left"].set_visible(False)
     if floor is not None and np.isfinite(floor):
         ax.axvspan(-floor, floor, color=MISSING_COLOUR, alpha=0.2, linewidth=0, zorder=0)
-    ax.axvline(0, color="#333333", linewidth=0.8)
+    ax.axvline(0, color="#999999", linewidth=0.8, zorder=0)
     for place, row in enumerate(rows):
         _words(ax, place, row)
         _estimate(ax, place, row)

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tuning_dynamics.report.figures.axes import Look
+from tuning_dynamics.report.figures.axes import Look, panel_title
 from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.series import (
     Panel,
@@ -75,13 +75,14 @@ def format_trend(view: View) -> Figure:
                 look = Look(str(key), colours[str(key[1])])
                 draw_series(ax, view.axis, Series(look, line), marks=False)
         ax.set_ylim(0, None)
+        panel_title(ax, "spread", "best less worst format; one line a pair")
 
     return trend_figure(
         view,
         slopes,
         draw,
         title=f"{view.family}: spread over prompt formats along pre-training",
-        note="Left: best less worst format, one line a pair, coloured by train set.",
+        note="Coloured by train set.",
         unit="change of spread per tenfold tokens",
         colour=lambda row: colours.get(str(row["train_set"]), COLOURS[0] if not names else "#222222"),
     )

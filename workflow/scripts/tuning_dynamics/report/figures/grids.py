@@ -62,15 +62,15 @@ def hatch_missing(ax: Axes, missing: np.ndarray) -> None:
 
 
 def name_fields(
-    ax: Axes, table: pd.DataFrame, *, rows: bool = True, columns: bool = True, points: float = 7
+    ax: Axes, table: pd.DataFrame, *, columns: bool = True, aslant: bool = True
 ) -> None:
-    """Names of rows and columns, those of columns aslant."""
+    """Names of rows and, with `columns`, of columns."""
     names = [str(name) for name in table.columns] if columns else []
-    ax.set_xticks(
-        range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor", fontsize=points
-    )
-    labels = [str(name) for name in table.index] if rows else []
-    ax.set_yticks(range(len(labels)), labels, fontsize=points)
+    if aslant:
+        ax.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+    else:
+        ax.set_xticks(range(len(names)), names)
+    ax.set_yticks(range(len(table.index)), [str(name) for name in table.index])
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)

@@ -48,7 +48,7 @@ def change_by_group(view: View) -> Figure:
             title,
             f"Bars: mean of tuned less base score; number: cells in it. Whiskers: {view.interval} "
             "over pairs of train set and evaluation set; none where there are fewer than 5. "
-            "n/a: none of the group. Below: step.",
+            "x: none of the group. Below: step.",
             legend=legend,
             size=(max(5.4, 0.2 * len(labels) * len(names) + 0.5), 2.1),
             foot=0.25,

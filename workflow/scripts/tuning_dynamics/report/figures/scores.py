@@ -150,7 +150,7 @@ def _panel(
     """A panel of scores on a set, with its metric, and chance where that is known."""
     metric = metric_words(rows)
     chance = view.chance.get(eval_set) if metric == "accuracy" else None
-    return Panel(eval_set, f"{words.replace('_', ' ')}, {metric}", series, metric, chance)
+    return Panel(eval_set, f"{words}, {metric}", series, metric, chance)
 
 
 def _figure(view: View, shown: Sequence[Panel], title: str, note: str, otherwise: str) -> Figure:

@@ -47,9 +47,9 @@ def transfer_heat_map(view: View) -> Figure:
             1,
             1,
             title,
-            f"Rows: tuned on; columns: evaluated on, by task. Means over {points[0]} to "
-            f"{points[-1]} checkpoints, each a mean over seeds; intervals are in seed_means.csv. "
-            "Hatched: not evaluated.",
+            f"Rows: tuned on; columns: evaluated on, by task. Means over {_span(points)} "
+            "checkpoints, each a mean over seeds; intervals are in seed_means.csv. Hatched: not "
+            "evaluated.",
             size=(max(3.6, 0.52 * len(table.columns)), max(0.8, 0.36 * len(table))),
             left=_label_room(table.index),
             foot=0.7 * _label_room(table.columns),
@@ -109,7 +109,9 @@ def transfer_by_checkpoint(view: View) -> Figure:
     title = f"{view.family}, {view.recipe}: mean change of other sets, by kind tuned on"
     if own["value"].isna().all():
         return empty(title, "no set other than the train set was evaluated")
-    styles = looks(sorted(own["train_kind"].unique()))
+    kinds = sorted(own["train_kind"].unique())
+    names = looks([f"tuned on {kind.replace('_', ' ')}" for kind in kinds])
+    styles = dict(zip(kinds, names.values(), strict=True))
     shown = []
     for kind in sorted(own["eval_kind"].unique()):
         rows = own[own["eval_kind"] == kind]
@@ -153,6 +155,7 @@ def transfer_statistics(view: View) -> Figure:
             size=(2.7, height(len(statistics))),
             left=0.15,
             foot=0.25,
+            gap=0.25,
         )
         for ax, pair in zip(frame.axes, pairs, strict=True):
             rows = own[(own["train_kind"] == pair[0]) & (own["eval_kind"] == pair[1])]
@@ -204,12 +207,13 @@ def denominators(view: View) -> Figure:
             1,
             title,
             f"{words}. At chance: the low end of the base score's {view.interval} is not above it. "
-            "Columns: step. Hatched: not evaluated.",
+            "Hatched: not evaluated.",
             size=(max(3.6, 0.3 * len(table.columns)), max(0.6, 0.24 * len(table))),
             left=_label_room(table.index),
-            foot=0.4,
+            foot=0.25,
         )
         ax = frame.axes[0]
+        panel_title(ax, "base score", "by evaluation set and step")
         values = table.to_numpy(dtype=float)
         ax.set_xlim(-0.5, len(table.columns) - 0.5)
         ax.set_ylim(len(table) - 0.5, -0.5)
@@ -223,8 +227,13 @@ def denominators(view: View) -> Figure:
                 linewidth=0,
             )
             ax.text(column, row, sign, ha="center", va="center", fontsize=7)
-        name_fields(ax, table)
+        name_fields(ax, table, aslant=False)
     return frame.figure
+
+
+def _span(counts: Sequence[int]) -> str:
+    """`4`, or `2 to 4`, of sorted counts."""
+    return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
 
 
 def _train_order(cells: pd.DataFrame) -> list[str]:

@@ -47,7 +47,7 @@ def trend_figure(
             title,
             f"Right: least-squares slopes over log tokens, pooled ones last. Whiskers: "
             f"{view.interval}, over items of a pair and over pairs where pooled. Hollow: under the "
-            f"noise floor (grey ground: the pooled rows' largest). {note} "
+            f"noise floor (shaded on the right, the pooled rows' largest). {note} "
             f"{hole_words(view.axis)} {X_WORDS}",
             size=(3.3, max(1.8, height(len(rows)))),
         )
