@@ -12,6 +12,7 @@ from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, PretrainFamily
+from tuning_dynamics.study.figures import StudyFigure, figure_list, grid_pieces
 from tuning_dynamics.study.grid import (
     Cell,
     Checkpoint,
@@ -689,6 +690,12 @@ class Jobs:
             for name, family in self.resolved.families.items()
             if isinstance(family, PretrainFamily)
         }
+
+    @cached_property
+    def figures(self) -> list[StudyFigure]:
+        """The figures that the study has, by family, with theme, title and caption."""
+        recipe = self.resolved.study.statistics.main_recipe
+        return figure_list(grid_pieces(self.resolved, self.grid), recipe)
 
     def figure_files(self) -> list[str]:
         """Every figure of the report."""
