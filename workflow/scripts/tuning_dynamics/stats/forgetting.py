@@ -29,8 +29,8 @@ def forgetting_rows(
     of these train and evaluation sets: it is that of their seeds and items, with the sets' noise
     independent and that of one set's cells, which share items, in step. Empty where a cell's is.
     """
-    tuned = seed_means[(seed_means["recipe"] == recipe) & (seed_means["format"] == DEFAULT_FORMAT)]
-    cells = one_per(tuned, _VARIANT)
+    tuned = seed_means[(seed_means["recipe"] == recipe) & seed_means["change"].notna()]
+    cells = one_per(tuned[tuned["format"] == DEFAULT_FORMAT], _VARIANT)
     errors = errors_of(cells["change_low"], cells["change_high"], level)
     cells = cells.assign(train_task=cells["train_set"].map(train_tasks), error=errors)
     rows: list[dict[str, object]] = []

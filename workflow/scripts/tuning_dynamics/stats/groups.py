@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from tuning_dynamics.stats.scores import require_unique
-from tuning_dynamics.stats.select import primary_cells, require_recipe
+from tuning_dynamics.stats.select import curve_cells, primary_cells, require_recipe
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import ALL, estimate_columns
@@ -49,7 +49,7 @@ class Curve:
 def base_curves(scores: pd.DataFrame) -> dict[tuple[str, str], Curve]:
     """The curve of every family and evaluation set in scores.csv."""
     require_unique(scores)
-    base = primary_cells(scores[scores["recipe"] == "base"])
+    base = curve_cells(scores[scores["recipe"] == "base"])
     curves = {}
     for (family, eval_set), cells in base.groupby(["family", "eval_set"], sort=True):
         own = cells.sort_values(["tokens", "step"])

@@ -9,7 +9,7 @@ from scipy.stats import norm, t
 
 from tuning_dynamics.stats.groups import OWN_TASK
 from tuning_dynamics.stats.noise import marks, noise_floor
-from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per
+from tuning_dynamics.stats.select import curve_cells
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.tokens import Floats, placed, slope
 from tuning_dynamics.stats.transfer import ALL
@@ -38,9 +38,9 @@ def latent_gain_rows(
     tuned = seed_means[
         (seed_means["recipe"] == recipe)
         & seed_means["role"].isin(list(roles))
-        & (seed_means["format"] == DEFAULT_FORMAT)
+        & seed_means["change"].notna()
     ]
-    cells = one_per(tuned, _VARIANT).merge(
+    cells = curve_cells(tuned).merge(
         groups[["family", "eval_set", "group"]], on=["family", "eval_set"], how="left"
     )
     points = placed(cells, seed_means).assign(

@@ -78,7 +78,9 @@ def summary_tables(tables: Mapping[str, pd.DataFrame], asked: Asked) -> dict[str
         "groups": groups,
         "group_changes": group_change_rows(changes, groups, **placed),
         "group_rules": group_rule_rows(scores, changes, groups, **placed),
-        "latent_gain": latent_gain_rows(seed_means, groups, noise, **placed),
+        "latent_gain": latent_gain_rows(
+            seed_means, groups, noise, drawing=drawing, recipe=recipe, roles=asked.roles
+        ),
         "format_trend": format_trend_rows(
             tables["sensitivity"], scores, noise, drawing=drawing, recipe=recipe
         ),

@@ -37,14 +37,16 @@ def transfer_rows(
     """transfer.csv: mean change per kind of train set and of evaluation set.
 
     Takes one recipe's primary cells (`select.primary_cells`), without the train set itself;
-    `train_kinds` says each train set's kind, `chance` the accuracy of guessing on a set (0 where
-    not given). Per checkpoint, and for `checkpoint` = `all` over all of them. Where `train_sets`
-    or `eval_sets` are given, only they count, and rows of kind `all` pool them whatever they are.
+    `train_kinds` says each train set's kind, `chance` the accuracy of guessing on a set, without
+    which a classification has no normalised change. Per checkpoint, and for `checkpoint` = `all`
+    over all of them. Where `train_sets` or `eval_sets` are given, only they count, and rows of
+    kind `all` pool them whatever they are.
     Raises StudyError for a repeated cell, an unknown name or a train set of unknown kind.
     """
     chosen = transferred(
         changes, train_kinds, recipe=recipe, train_sets=train_sets, eval_sets=eval_sets
     )
+    chosen = chosen.assign(chance=_chances(chosen, chance))
     blocks = [chosen]
     if train_sets is not None or eval_sets is not None:
         blocks.append(chosen.assign(train_kind=ALL, kind=ALL))
@@ -56,7 +58,7 @@ def transfer_rows(
         parts = list(block.groupby(["step", "checkpoint"], sort=True))
         for (step, checkpoint), cells in [*parts, ((pd.NA, ALL), block)]:
             place = {**key, "checkpoint": checkpoint, "step": step}
-            for name, found in transfer_statistics(cells, chance, drawing).items():
+            for name, found in transfer_statistics(cells, drawing).items():
                 rows.append({**place, "statistic": name, **estimate_columns(found, "value")})
     return from_rows(rows, "transfer")
 
@@ -85,30 +87,33 @@ def transferred(
     return chosen.assign(train_kind=_kinds_of(chosen["train_set"], train_kinds))
 
 
-def transfer_statistics(
-    cells: pd.DataFrame, chance: Mapping[str, float], drawing: Drawing
-) -> dict[str, Estimate]:
+def transfer_statistics(cells: pd.DataFrame, drawing: Drawing) -> dict[str, Estimate]:
     """The statistics of `cells`: columns train_set, eval_set, base_score, change and, empty where
-    unknown, change_low and change_high."""
+    unknown, change_low, change_high and chance."""
     change = cells["change"].to_numpy(dtype=float)
     base = cells["base_score"].to_numpy(dtype=float)
     errors = errors_of(cells["change_low"], cells["change_high"], drawing.level)
-    room = 1 - np.array([chance.get(name, 0.0) for name in cells["eval_set"]], dtype=float)
+    room = 1 - cells["chance"].to_numpy(dtype=float)
     units, items_of = pair_units(cells), cells["eval_set"].tolist()
     # A ratio has no value over a base of 0; ratio_of_means and mean_change keep those cells.
     kept = base > 0
     below = np.where(kept, base, 1.0)
     plain = Sample(change, units, errors, items_of)
     ratios = Sample(change / below, units, errors / below, items_of).where(kept)
+    normalised = Sample(change / room, units, errors / room, items_of).where(~np.isnan(room))
     return {
         "mean_ratio": estimate(mean, ratios, drawing),
         "ratio_of_means": estimate(over(base), plain, drawing),
         "median_ratio": estimate(median, ratios, drawing),
         "mean_change": estimate(mean, plain, drawing),
-        "normalised_change": estimate(
-            mean, Sample(change / room, units, errors / room, items_of), drawing
-        ),
+        "normalised_change": estimate(mean, normalised, drawing),
     }
+
+
+def _chances(cells: pd.DataFrame, chance: Mapping[str, float]) -> pd.Series:
+    """The score that guessing gets: 0 for generation, NaN where it isn't known."""
+    known = cells["eval_set"].map(chance).astype("float64")
+    return known.mask(known.isna() & (cells["kind"] == "generation"), 0.0)
 
 
 def train_kinds_of(datasets: pd.DataFrame) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuning_dynamics.stats.groups import OWN_TASK
-from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per
+from tuning_dynamics.stats.select import curve_cells
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.tokens import placed
 from tuning_dynamics.stats.transfer import ALL
@@ -51,9 +51,7 @@ def turning_rows(
     Evaluation set `all` is the mean over sets that are evaluated at every checkpoint: all sets
     for base; for a recipe, those in `roles`, whatever they were tuned on.
     """
-    cells = one_per(
-        seed_means[seed_means["format"] == DEFAULT_FORMAT], [*_SERIES, "checkpoint"]
-    ).astype({"train_set": "str"})
+    cells = curve_cells(seed_means)
     points = placed(cells, seed_means).assign(error=_errors(cells, drawing.level))
     rows = [_row(own, drawing, own["metric"].iloc[0]) for _, own in points.groupby(_SERIES)]
     counted = points[(points["recipe"] == "base") | points["role"].isin(list(roles))]

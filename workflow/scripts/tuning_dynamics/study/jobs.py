@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.study.asked import require_named
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, PretrainFamily
 from tuning_dynamics.study.figures import StudyFigure, figure_list, grid_pieces
