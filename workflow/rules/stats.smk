@@ -2,71 +2,25 @@
 
 Inputs: the merged config (which cells there are) and their records, or other tables. Outputs:
 results/{study}/tables/*.csv, each with the same table as parquet beside it; docs/tables.md
-describes every column.
+describes every column. And results/{study}/config.yaml, the study with all that it names.
 """
 
 
-rule scores:
-    """Mean score of every cell with its bootstrap interval."""
-    input:
-        config=paths.config,
-        cells=lambda wildcards: jobs.cell_files(),
+rule merged_config:
+    """Write the study with all that it names, defaults included, beside its results."""
     output:
-        csv=shown.table("scores"),
-        parquet=paths.parquet("scores"),
+        paths.config,
     log:
-        paths.log("scores", "all"),
+        paths.log("merged_config", "all"),
     benchmark:
-        paths.benchmark("scores", "all")
+        paths.benchmark("merged_config", "all")
+    localrule: True
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed"),
-        code=code("stats_scores.py"),
+        text=lambda wildcards: jobs.merged_config(),
     script:
-        "../scripts/stats_scores.py"
-
-
-rule changes:
-    """Tuned against base, paired over items."""
-    input:
-        config=paths.config,
-        cells=lambda wildcards: jobs.cell_files(),
-    output:
-        csv=shown.table("changes"),
-        parquet=paths.parquet("changes"),
-    log:
-        paths.log("changes", "all"),
-    benchmark:
-        paths.benchmark("changes", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed"),
-        code=code("stats_changes.py"),
-    script:
-        "../scripts/stats_changes.py"
-
-
-rule sensitivity:
-    """Spread of scores over prompt formats."""
-    input:
-        config=paths.config,
-        cells=lambda wildcards: jobs.cell_files(),
-    output:
-        csv=shown.table("sensitivity"),
-        parquet=paths.parquet("sensitivity"),
-    log:
-        paths.log("sensitivity", "all"),
-    benchmark:
-        paths.benchmark("sensitivity", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed"),
-        code=code("stats_sensitivity.py"),
-    script:
-        "../scripts/stats_sensitivity.py"
+        "../scripts/stats_config.py"
 
 
 rule summaries:

@@ -6,6 +6,7 @@ tables don't hold where the break has to be found (Davies 1987, Biometrika 74(1)
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -169,10 +170,7 @@ class _Sticks:
     def over(x: Floats) -> "_Sticks":
         """Breaks from the second checkpoint to the last, where the stick is a line. Within the
         first hole all breaks are one: whatever rises there is steep enough."""
-        holes = [
-            np.linspace(start, end, _PER_HOLE + 1)[1:]
-            for start, end in zip(x[1:-1], x[2:], strict=True)
-        ]
+        holes = [np.linspace(start, end, _PER_HOLE + 1)[1:] for start, end in pairwise(x[1:])]
         breaks = np.concatenate([x[1:2], *holes])
         shapes = np.minimum(x[:, None], breaks)
         centred = shapes - shapes.mean(axis=0)
