@@ -62,7 +62,7 @@ def summary_tables(tables: Mapping[str, pd.DataFrame], asked: Asked) -> dict[str
     chance = chance_of(tables["datasets"])
     noise = noise_rows(scores)
     groups = group_rows(scores, alpha=asked.alpha, declared=asked.groups)
-    placed = {"drawing": drawing, "recipes": asked.group_recipes, "roles": asked.roles}
+    recipes, roles = asked.group_recipes, asked.roles
     return {
         "noise": noise,
         "denominators": denominator_rows(scores, chance),
@@ -76,10 +76,14 @@ def summary_tables(tables: Mapping[str, pd.DataFrame], asked: Asked) -> dict[str
             eval_sets=asked.eval_sets,
         ),
         "groups": groups,
-        "group_changes": group_change_rows(changes, groups, **placed),
-        "group_rules": group_rule_rows(scores, changes, groups, **placed),
+        "group_changes": group_change_rows(
+            changes, groups, drawing=drawing, recipes=recipes, roles=roles
+        ),
+        "group_rules": group_rule_rows(
+            scores, changes, groups, drawing=drawing, recipes=recipes, roles=roles
+        ),
         "latent_gain": latent_gain_rows(
-            seed_means, groups, noise, drawing=drawing, recipe=recipe, roles=asked.roles
+            seed_means, groups, noise, drawing=drawing, recipe=recipe, roles=roles
         ),
         "format_trend": format_trend_rows(
             tables["sensitivity"], scores, noise, drawing=drawing, recipe=recipe
@@ -91,5 +95,5 @@ def summary_tables(tables: Mapping[str, pd.DataFrame], asked: Asked) -> dict[str
             level=drawing.level,
             recipe=recipe,
         ),
-        "turning_points": turning_rows(seed_means, drawing=drawing, roles=asked.roles),
+        "turning_points": turning_rows(seed_means, drawing=drawing, roles=roles),
     }

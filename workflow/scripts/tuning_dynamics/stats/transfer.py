@@ -131,7 +131,9 @@ def train_tasks_of(datasets: pd.DataFrame) -> dict[str, str]:
 def chance_of(datasets: pd.DataFrame) -> dict[str, float]:
     """The accuracy of guessing on each evaluation set that has one, from datasets.csv."""
     own = datasets[(datasets["use"] == "evaluation") & datasets["chance"].notna()]
-    return {str(name): float(value) for name, value in zip(own["dataset"], own["chance"])}
+    return {
+        str(name): float(value) for name, value in zip(own["dataset"], own["chance"], strict=True)
+    }
 
 
 def estimate_columns(found: Estimate, value: str) -> dict[str, object]:

@@ -52,7 +52,7 @@ class Sample:
 
     def where(self, kept: NDArray[np.bool_]) -> "Sample":
         """The cells that are kept."""
-        chosen = np.flatnonzero(kept)
+        chosen = [int(index) for index in np.flatnonzero(kept)]
         return Sample(
             self.values[chosen],
             [self.units[index] for index in chosen],
@@ -145,7 +145,7 @@ def over(denominator: Floats) -> Statistic:
         below = weights @ denominator
         unknown: Floats = np.full(len(weights), np.nan)
         above = (weights * values).sum(axis=1)
-        return np.divide(above, below, out=unknown, where=below != 0)
+        return np.asarray(np.divide(above, below, out=unknown, where=below != 0))
 
     return statistic
 
