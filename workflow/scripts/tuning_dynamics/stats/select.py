@@ -44,10 +44,11 @@ def curve_cells(frame: pd.DataFrame) -> pd.DataFrame:
     `primary_cells`. Published tables have 0 shots at some checkpoints and 5 at others.
     """
     default = frame[frame["format"] == DEFAULT_FORMAT]
-    points = default.groupby([*_CURVE, *_WAY], dropna=False)["checkpoint"].transform("nunique")
+    curve = [name for name in _CURVE if name in frame]  # means over seeds have no seed
+    points = default.groupby([*curve, *_WAY], dropna=False)["checkpoint"].transform("nunique")
     ordered = _preferred(default.assign(_points=-points), ["_points"])
-    ways = ordered.drop_duplicates(_CURVE)[[*_CURVE, *_WAY]]
-    return default.merge(ways, on=[*_CURVE, *_WAY])
+    ways = ordered.drop_duplicates(curve)[[*curve, *_WAY]]
+    return default.merge(ways, on=[*curve, *_WAY])
 
 
 def one_per(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -7,7 +7,7 @@ linear algebra libraries differ, so that equal runs give equal bytes.
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -337,6 +337,11 @@ def read_table(csv_path: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {name: _parsed(text[name], kind, csv_path) for name, kind in TABLES[table].items()}
     )
+
+
+def read_tables(csv_paths: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Several tables by name, as `read_table` reads each."""
+    return {Path(path).stem: read_table(Path(path)) for path in csv_paths}
 
 
 def _table_name(path: Path) -> str:

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.study.asked import require_named
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, PretrainFamily
 from tuning_dynamics.study.figures import StudyFigure, figure_list, grid_pieces
@@ -82,6 +83,7 @@ class Jobs:
         self._specs: dict[Setting, str] = {}
         self._check_names()
         self._check_main_recipe()
+        self._check_statistics()
         for recipe in sorted(self.resolved.recipes):
             if selecting(resolved.recipes[recipe]):
                 self._candidates(recipe)
@@ -97,6 +99,14 @@ class Jobs:
                 value=main,
                 fix=f"set it to one of {', '.join(tuned)}",
             )
+
+    def _check_statistics(self) -> None:
+        settings = self.resolved.study.statistics
+        tuned = {recipe for _, recipe, _ in self.grid.trainings}
+        own = {name for _, recipe, name in self.grid.trainings if recipe == settings.main_recipe}
+        require_named(
+            settings, recipes=tuned, train_sets=own, eval_sets=self.grid.eval_sets, file=self.file
+        )
 
     def check_whole(self) -> None:
         """StudyError for what single jobs do not meet: a tuned cell without its base, or a local
@@ -577,6 +587,11 @@ class Jobs:
             "alpha": settings.learned_alpha,
         }
         return canonical({name: known[name] for name in names})
+
+    def summaries_spec(self) -> str:
+        """The settings of `statistics` that the summaries and findings depend on."""
+        drawing = ("resamples", "level", "seed", "recipe", "alpha")
+        return self.statistics_spec(*drawing, "transfer", "groups", "group_recipes", "group_roles")
 
     def merged_config(self) -> str:
         """The merged config as YAML."""

@@ -107,6 +107,24 @@ class TuneSettings(Strict):
     field, counted. Never more than the model's context."""
 
 
+class TransferSettings(Strict):
+    """Which sets transfer.csv is made of; none: all of the main recipe."""
+
+    train_sets: Names | None = None
+    """Train sets that count."""
+    eval_sets: Names | None = None
+    """Evaluation sets that count."""
+
+
+class DeclaredGroups(Strict):
+    """Evaluation sets by whether the base model learns them in pre-training, as somebody says."""
+
+    learned: Names
+    """Sets that it learns."""
+    not_learned: Names
+    """Sets that it doesn't; sets in neither list stay undecided."""
+
+
 class StatisticsSettings(Strict):
     """Resampling and thresholds."""
 
@@ -120,6 +138,15 @@ class StatisticsSettings(Strict):
     """A set counts as learned in pre-training when base's trend has a p-value under this."""
     main_recipe: Name = "full"
     """Recipe that transfer and groups are computed on: like is compared with like."""
+    transfer: TransferSettings = TransferSettings()
+    groups: DeclaredGroups | None = None
+    """Groups of evaluation sets; none: found by the trend of base."""
+    group_recipes: Names | None = None
+    """Recipes whose changes the groups compare, no set being of two; none: the main recipe."""
+    group_roles: Annotated[
+        list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
+    ] = ["id", "ood"]
+    """Roles of evaluation sets whose changes the groups compare."""
 
 
 class Published(Strict):
