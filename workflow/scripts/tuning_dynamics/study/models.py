@@ -107,21 +107,25 @@ class TuneSettings(Strict):
     field, counted. Never more than the model's context."""
 
 
+# Names that are held against what the study has; those of a published table may be any text.
+Labels = Annotated[list[str], Field(min_length=1), Unique]
+
+
 class TransferSettings(Strict):
     """Which sets transfer.csv is made of; none: all of the main recipe."""
 
-    train_sets: Names | None = None
+    train_sets: Labels | None = None
     """Train sets that count."""
-    eval_sets: Names | None = None
+    eval_sets: Labels | None = None
     """Evaluation sets that count."""
 
 
 class DeclaredGroups(Strict):
     """Evaluation sets by whether the base model learns them in pre-training, as somebody says."""
 
-    learned: Names
+    learned: Labels
     """Sets that it learns."""
-    not_learned: Names
+    not_learned: Labels
     """Sets that it doesn't; sets in neither list stay undecided."""
 
 
@@ -136,12 +140,12 @@ class StatisticsSettings(Strict):
     """Seed of resampling."""
     learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """A set counts as learned in pre-training when base's trend has a p-value under this."""
-    main_recipe: Name = "full"
+    main_recipe: str = "full"
     """Recipe that transfer and groups are computed on: like is compared with like."""
     transfer: TransferSettings = TransferSettings()
     groups: DeclaredGroups | None = None
     """Groups of evaluation sets; none: found by the trend of base."""
-    group_recipes: Names | None = None
+    group_recipes: Labels | None = None
     """Recipes whose changes the groups compare, no set being of two; none: the main recipe."""
     group_roles: Annotated[
         list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
