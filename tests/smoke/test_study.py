@@ -7,7 +7,8 @@ from pathlib import Path
 from repository import Repository
 
 TABLES = (
-    *("scores", "changes", "transfer", "groups", "group_changes", "sensitivity", "noise"),
+    *("scores", "changes", "unpaired", "seed_means", "sensitivity"),
+    *("transfer", "groups", "group_changes", "noise"),
     *("checkpoints", "datasets", "cost"),
 )
 

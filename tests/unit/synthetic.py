@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.stats.changes import change_rows
+from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.cost import cost_rows
 from tuning_dynamics.stats.curve import checkpoint_rows
 from tuning_dynamics.stats.groups import group_change_rows, group_rows
 from tuning_dynamics.stats.noise import noise_rows
-from tuning_dynamics.stats.scores import score_rows
-from tuning_dynamics.stats.sensitivity import sensitivity_rows
 from tuning_dynamics.stats.tables import TABLES, from_rows
 from tuning_dynamics.stats.transfer import transfer_rows
 from tuning_dynamics.study.files import write_json
@@ -186,16 +184,14 @@ def train_kinds(truth: Truth) -> dict[str, str]:
 
 def study_tables(cells: list[dict[str, Any]], truth: Truth) -> dict[str, pd.DataFrame]:
     """Every table of the study."""
-    scores = score_rows(cells, **DRAWING)
-    changes = change_rows(cells, **DRAWING, permutations=999)
+    made = cell_tables(cells, **DRAWING, permutations=999)
+    scores, changes = made["scores"], made["changes"]
     groups = group_rows(scores, alpha=0.1)
     return {
-        "scores": scores,
-        "changes": changes,
+        **made,
         "transfer": transfer_rows(changes, train_kinds(truth), **DRAWING),
         "groups": groups,
         "group_changes": group_change_rows(changes, groups, **DRAWING),
-        "sensitivity": sensitivity_rows(cells, **DRAWING),
         "noise": noise_rows(scores),
         "checkpoints": checkpoint_table(scores),
         "datasets": dataset_table(scores),

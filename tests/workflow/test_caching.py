@@ -13,8 +13,6 @@ VARIANTS = 3 + 4 + 1
 FROM_CELLS = Counter(
     {
         "scores": 1,
-        "changes": 1,
-        "sensitivity": 1,
         "noise": 1,
         "transfer": 1,
         "groups": 1,

@@ -33,14 +33,15 @@ class Paths:
     def report(self) -> str:
         return f"{self.root}/report.html"
 
+    #: Names of the tables that are made of cells' records, in one pass.
+    cell_tables = ("scores", "changes", "unpaired", "seed_means", "sensitivity")
+
     #: Names of the tables.
     tables = (
-        "scores",
-        "changes",
+        *cell_tables,
         "transfer",
         "groups",
         "group_changes",
-        "sensitivity",
         "noise",
         "checkpoints",
         "datasets",
