@@ -20,9 +20,10 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-jobs, code = begin(config, workflow)
+jobs, sides, code = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
-budget_at_end(workflow, jobs)
+if not sides.asked:
+    budget_at_end(workflow, jobs)
 
 
 wildcard_constraints:
@@ -37,21 +38,23 @@ wildcard_constraints:
 
 
 onstart:
-    start(workflow, jobs, ask.gpu)
+    if not sides.asked:
+        start(workflow, jobs, ask.gpu)
 
 
 # The last run of a study in parts takes its cells as they are (docs/scale.md), and one of scores
 # made elsewhere has none (docs/published.md).
 making = ["data", "checkpoints", "tune", "evaluate"] if jobs.makes_cells else []
 source = "sources" if jobs.table is None else "published"
-for stage in ["image", *making, source, "stats", "report", "plan"]:
+study = [] if sides.asked else [*making, source, "stats", "report", "plan"]
+for stage in ["image", *study, "compare"]:
 
     include: f"workflow/rules/{stage}.smk"
 
 
 rule all:
     """The whole study: tables, figures, findings, report; or a part of it."""
-    default_target: True
+    default_target: not sides.asked
     input:
         lambda wildcards: jobs.wanted(),
     localrule: True
