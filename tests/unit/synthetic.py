@@ -16,7 +16,7 @@ from tuning_dynamics.stats.curve import checkpoint_rows
 from tuning_dynamics.stats.scores import score_rows
 from tuning_dynamics.stats.sensitivity import sensitivity_rows
 from tuning_dynamics.stats.summaries import Asked, summary_tables
-from tuning_dynamics.stats.tables import TABLES, from_rows
+from tuning_dynamics.stats.tables import TABLES, from_rows, typed
 from tuning_dynamics.stats.units import Drawing
 from tuning_dynamics.study.files import write_json
 
