@@ -7,9 +7,10 @@ from pathlib import Path
 from repository import Repository
 
 TABLES = (
-    *("scores", "changes", "transfer", "groups", "group_changes", "sensitivity", "noise"),
-    *("denominators", "group_rules", "turning_points", "latent_gain", "format_trend"),
-    *("forgetting", "findings", "checkpoints", "datasets", "cost"),
+    *("scores", "changes", "unpaired", "seed_means", "sensitivity"),
+    *("transfer", "denominators", "groups", "group_changes", "group_rules", "turning_points"),
+    *("latent_gain", "format_trend", "forgetting", "noise", "findings"),
+    *("checkpoints", "datasets", "cost"),
 )
 
 
