@@ -107,25 +107,25 @@ class TuneSettings(Strict):
     field, counted. Never more than the model's context."""
 
 
-# Names that are held against what the study has; those of a published table may be any text.
-Labels = Annotated[list[str], Field(min_length=1), Unique]
+# Of published scores, whose sets and recipes need not be names of files.
+Listed = Annotated[list[str], Field(min_length=1), Unique]
 
 
 class TransferSettings(Strict):
     """Which sets transfer.csv is made of; none: all of the main recipe."""
 
-    train_sets: Labels | None = None
+    train_sets: Listed | None = None
     """Train sets that count."""
-    eval_sets: Labels | None = None
+    eval_sets: Listed | None = None
     """Evaluation sets that count."""
 
 
 class DeclaredGroups(Strict):
     """Evaluation sets by whether the base model learns them in pre-training, as somebody says."""
 
-    learned: Labels
+    learned: Listed
     """Sets that it learns."""
-    not_learned: Labels
+    not_learned: Listed
     """Sets that it doesn't; sets in neither list stay undecided."""
 
 
@@ -169,7 +169,7 @@ class StatisticsSettings(Strict):
     transfer: TransferSettings = TransferSettings()
     groups: DeclaredGroups | None = None
     """Groups of evaluation sets; none: found by the trend of base."""
-    group_recipes: Labels | None = None
+    group_recipes: Listed | None = None
     """Recipes whose changes the groups compare, no set being of two; none: the main recipe."""
     group_roles: Annotated[
         list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
