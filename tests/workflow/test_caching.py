@@ -19,8 +19,7 @@ FROM_CELLS = Counter(
         "transfer": 1,
         "groups": 1,
         "cost": 1,
-        "family_figures": 1,
-        "train_set_figures": 2,
+        "figures": 1,
         "findings": 1,
         "report": 1,
     }

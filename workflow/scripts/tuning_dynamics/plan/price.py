@@ -62,8 +62,7 @@ OF_ALL_CELLS = frozenset(
         "transfer",
         "groups",
         "noise",
-        "family_figures",
-        "train_set_figures",
+        "figures",
         "findings",
     }
 )

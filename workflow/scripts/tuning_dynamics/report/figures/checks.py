@@ -50,9 +50,9 @@ def turning_points(view: View) -> Figure:
     if not shown:
         return empty(title, "no set was evaluated with the base model")
     note = (
-        f"At the foot, a row for each line: point and line, the turning point of a broken line over "
-        f"log tokens with its {view.interval}; pale, the distance between the checkpoints on either "
-        f"side of it. {bands_words(view, pd.concat([view.base, tuned]))}"
+        "At the foot, a row for each line: point and line, the turning point of a broken line "
+        f"over log tokens with its {view.interval}; pale, the distance between the checkpoints on "
+        f"either side of it. {bands_words(view, pd.concat([view.base, tuned]))}"
     )
     with style():
         frame = series_figure(view.axis, shown, title, note)
@@ -81,15 +81,18 @@ def _make_room(ax: Axes, rows: int) -> None:
     ax.set_ylim(low - (high - low) * share / (1 - share), high)
 
 
-def _turn(
-    ax: Axes, axis: TokenAxis, look: Look, row: dict[Any, Any] | None, place: float
-) -> None:
+def _turn(ax: Axes, axis: TokenAxis, look: Look, row: dict[Any, Any] | None, place: float) -> None:
     """One line's turning point, or in words why there is none."""
     foot = ax.get_xaxis_transform()
     if row is None or pd.isna(row["tokens"]):
         words = "no estimate" if row is None else str(row["shape"]).replace("_", " ")
         ax.text(
-            axis.limits[0], place, f" {words}", transform=foot, fontsize=6, va="center",
+            axis.limits[0],
+            place,
+            f" {words}",
+            transform=foot,
+            fontsize=6,
+            va="center",
             color=look.colour,
         )
         return
@@ -123,8 +126,8 @@ def noise(view: View) -> Figure:
             1,
             1,
             title,
-            "Large: root mean square difference of two scores that should be equal, pooled over the "
-            "cells of a set (the noise floor). Small: single cells. Nothing under the floor is "
+            "Large: root mean square difference of two scores that should be equal, pooled over "
+            "the cells of a set (the noise floor). Small: single cells. Nothing under the floor is "
             "claimed.",
             legend=list(styles.values()),
             size=(5.0, max(0.8, ROW_INCHES * len(sets))),
@@ -144,8 +147,13 @@ def noise(view: View) -> Figure:
                 values[~pooled], heights[~pooled], ".", color=look.colour, markersize=3, alpha=0.6
             )
             ax.plot(
-                values[pooled], heights[pooled], look.marker, color=look.colour, markersize=6,
-                markeredgecolor="white", markeredgewidth=0.6,
+                values[pooled],
+                heights[pooled],
+                look.marker,
+                color=look.colour,
+                markersize=6,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
             )
         ax.set_yticks(range(len(sets)), sets)
         ax.set_ylim(len(sets) - 0.5, -0.5)
@@ -169,8 +177,8 @@ def text_loss(view: View) -> Figure:
             1,
             1,
             title,
-            f"Loss falls with pre-training. Does not fit: by more than {TOLERANCE:g} nats per token. "
-            f"{hole_words(view.axis)} {X_WORDS}",
+            f"Loss falls with pre-training. Does not fit: by more than {TOLERANCE:g} nats per "
+            f"token. {hole_words(view.axis)} {X_WORDS}",
             legend=[fits, breaks] if broken.any() else [],
             size=(5.4, 2.0),
         )
