@@ -59,9 +59,7 @@ OF_ALL_CELLS = frozenset(
         "scores",
         "changes",
         "sensitivity",
-        "transfer",
-        "groups",
-        "noise",
+        "summaries",
         "figures",
         "findings",
     }
