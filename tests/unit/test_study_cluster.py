@@ -100,10 +100,10 @@ def test_jobs_of_an_earlier_run_are_ended_and_waited_for(slurm, tmp_path, monkey
         f'read left < {tmp_path}/left\n[ "$left" = 0 ] && exit 0\n'
         f"[ -e {tmp_path}/ended ] && echo $((left - 1)) > {tmp_path}/left\necho 17; echo 18",
     )
-    command(slurm, "scancel", f'echo "$@" > {tmp_path}/ended')
+    command(slurm, "scancel", f'echo "$@" >> {tmp_path}/ended')
     (tmp_path / "left").write_text("3\n")
     end_orphans(note, "second")
-    assert (tmp_path / "ended").read_text() == "17 18\n"
+    assert (tmp_path / "ended").read_text().startswith("--quiet 17 18\n")
     assert (tmp_path / "left").read_text() == "0\n"
     assert "--name=first" in (tmp_path / "asked").read_text()
     assert json.loads(note.read_text()) == {"run": "second"}

@@ -18,7 +18,7 @@ from tuning_dynamics.study.load import read_yaml
 
 #: Seconds between looks at jobs that were told to end, and until that counts as failed. SLURM
 #: itself kills a job 30 seconds after asking it to end, unless the cluster's KillWait is longer.
-PAUSE, PATIENCE = 1.0, 300.0
+PAUSE, PATIENCE = 2.0, 300.0
 #: Seconds until a command is given again that SLURM did not answer, and until no more: a busy
 #: controller leaves one unanswered now and then.
 AGAIN, ANSWER_WITHIN = 3.0, 60.0
@@ -92,10 +92,11 @@ def _end(run: str) -> None:
     if not left:
         return
     print(f"Ending {len(left)} SLURM jobs of an earlier run: {', '.join(left)}", flush=True)
-    # Not checked: one of them may have ended just now. Whether they are gone is looked at below.
-    subprocess.run(["scancel", *left], check=False)
     deadline = time.monotonic() + PATIENCE
     while left := listed_jobs(run, ended=False):
+        # Not checked, and given again: one may just have ended, another just been put back
+        # into the queue.
+        subprocess.run(["scancel", "--quiet", *left], check=False)
         if time.monotonic() > deadline:
             raise StudyError(
                 f"SLURM jobs of an earlier run did not end within {PATIENCE:.0f} seconds",
