@@ -13,12 +13,14 @@ from repository import Repository, clone
 from slurm.campaign import Campaign, Disturbed, outcomes, results_of, small_disk, tables
 from slurm.cluster import ETC, NODES, Cluster, cluster, run
 from slurm.processes import alive, processes
+from tuning_dynamics.study.begin import SLURM_RUN
 
 STUDY = "tests/slurm/study.yaml"
 #: One of each sort, in this order: those that what follows waits for cost time.
 FAULTS = ("second_run", "driver_killed", "server_killed", "trainer_killed", "cancelled_running")
-#: Given once more for Snakemake that was killed; retries do the rest.
-EXPECTED_COMMANDS = 2
+#: Given once more for Snakemake that was killed; retries do the rest. One more is let pass, for a
+#: machine that is too busy to take or to end a job in time, and what was said then is printed.
+MOST_COMMANDS = 3
 
 #: How a job's own log begins on a cluster.
 BEGAN = re.compile(r"SLURM job (?P<job>\d+) on node (?P<node>\w+), GPUs (?P<gpus>\S+)\n")
@@ -64,7 +66,7 @@ def ran(
         result = campaign.run(len(FAULTS))
         outcomes(result, loopback, repository)
         print(told(loopback, repository), flush=True)
-        if result.commands > EXPECTED_COMMANDS:
+        if result.commands > 2:
             print(last_words(repository), flush=True)
         yield repository, result
 
@@ -110,6 +112,8 @@ def test_tables_are_those_of_a_local_run(
     repository, _ = ran
     assert tables(repository) == tables(local.result())
     assert repository.planned() == {}
+    # No job is left, so nothing is to be ended wherever the results go on.
+    assert not (results_of(repository) / SLURM_RUN).exists()
     assert len(tables(repository)["scores.csv"].splitlines()) == 1 + 3 * 6 + 3 * 2 * 6 * 2
 
 
@@ -117,7 +121,7 @@ def test_faults_were_survived(ran: tuple[Repository, Disturbed]) -> None:
     _, result = ran
     assert tuple(fault.kind for fault in result.faults) == FAULTS
     assert "refused" in [fault.hit.what for fault in result.faults]
-    assert result.commands == EXPECTED_COMMANDS, result.errors
+    assert 2 <= result.commands <= MOST_COMMANDS, result.errors
 
 
 def test_logs_say_which_slurm_job_and_gpu(
