@@ -17,6 +17,7 @@ from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.disk import out_of_space
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.identity import code_digest, recall, remember
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
@@ -31,6 +32,9 @@ EVALUATION = ("evaluate_serve.py", "evaluate_cell.py")
 
 #: What digests of code are made from, for the processes of single jobs.
 KNOWN_CODE = Path(".snakemake", "code.json")
+
+#: In a study's folder: the name of the run whose jobs SLURM may still have.
+SLURM_RUN = ".slurm_run.json"
 
 #: Locks of this process; the system lets go of them when it ends, however it ends.
 _HELD: list[Any] = []
@@ -109,15 +113,14 @@ class Shown:
             caption=f"../report/table_{name}.rst",
         )
 
-    def figure(self, name: str) -> Any:
-        """A figure of a {family}; `name.{dataset}` is one of what was tuned on a dataset."""
-        what, _, tuned_on = name.partition(".")
+    def figure(self, figure: StudyFigure) -> Any:
+        """A figure as SVG."""
         return self.report(
-            self.paths.figure("{family}", name),
-            category="Figures",
-            subcategory="{family}",
-            labels={"figure": what.replace("_", " "), "tuned on": tuned_on or "all"},
-            caption=f"../report/figure_{what}.rst",
+            self.paths.figure(figure.family, figure.name),
+            category=figure.theme,
+            subcategory=figure.family,
+            labels={"figure": figure.title},
+            caption=f"../report/{figure.caption}",
         )
 
 
@@ -190,7 +193,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         if workflow.non_local_exec:
             require_cluster(workflow, gpu)
             run = workflow.scheduler._executor.run_uuid
-        end_orphans(Path(jobs.paths.root, ".slurm_run.json"), run)
+        end_orphans(Path(jobs.paths.root, SLURM_RUN), run)
         if run is not None:
             watch(workflow.scheduler._executor, run)
         remember(KNOWN_CODE)
@@ -199,6 +202,11 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
     unexpected = "output files of rule serve were not present"
     logger = logging.getLogger("snakemake.logging")
     logger.addFilter(lambda record: unexpected not in record.getMessage())
+
+
+def finish(jobs: Jobs) -> None:
+    """What a run does once all its jobs are done: it has left none on SLURM."""
+    Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
 
 
 def lock(study_root: str) -> None:

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from tuning_dynamics.stats.tokens import log_tokens
 from tuning_dynamics.study.errors import StudyError
 
 Floats = NDArray[np.float64]
+Dash = Literal["-", "--", ""]
 
 X_WORDS = "Below: tokens seen in pre-training (log scale) and step."
 
@@ -127,7 +129,7 @@ def draw_token_axis(ax: Axes, axis: TokenAxis, *, labels: bool) -> None:
     if axis.tokens[0] == 0 and len(axis.places) > 1:
         _break_mark(ax, (axis.places[0] + axis.places[1]) / 2)
     if labels:
-        width = ax.get_position().width * ax.get_figure(root=True).get_size_inches()[0]
+        width = _width(ax)
         for place, words in _labels(axis, _LABEL_GAP / width * (high - low)):
             ax.text(place, -0.045, words, transform=foot, ha="center", va="top", fontsize=6.5)
 
@@ -175,7 +177,7 @@ class Look:
     label: str
     colour: str
     marker: str = "o"
-    dash: str = "-"
+    dash: Dash = "-"
 
 
 @dataclass(frozen=True)
@@ -250,12 +252,12 @@ def _across(looks: Sequence[Look], width: float) -> int:
 def _legend(
     figure: Figure, looks: Sequence[Look], across: int, corner: tuple[float, float]
 ) -> None:
+    lines = [
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.dash) for look in looks
+    ]
     figure.legend(
-        handles=[
-            Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.dash)
-            for look in looks
-        ],
-        labels=[look.label for look in looks],
+        lines,
+        [look.label for look in looks],
         loc="upper left",
         ncols=across,
         bbox_to_anchor=corner,
@@ -269,21 +271,29 @@ def _legend(
 
 def panel_title(ax: Axes, name: str, words: str = "") -> None:
     """`name` in bold and `words` in grey below it, small enough to fit the panel."""
-    width = ax.get_position().width * ax.get_figure(root=True).get_size_inches()[0]
-    for text, drop, points, letter, look in (
-        (name, 13, 8.5, _BOLD_LETTER, {"weight": "bold", "color": "#222222"}),
-        (words, 4, 7.5, _LETTER, {"color": TEXT_COLOUR}),
+    width = _width(ax)
+    for text, drop, points, letter, weight, colour in (
+        (name, 13 if words else 4, 8.5, _BOLD_LETTER, "bold", "#222222"),
+        (words, 4, 7.5, _LETTER, "normal", TEXT_COLOUR),
     ):
         fitting = width / (max(1, len(text)) * letter * _POINT)
         ax.annotate(
             text,
             (0, 1),
-            (0, drop if words else 4),
+            (0, drop),
             xycoords="axes fraction",
             textcoords="offset points",
             fontsize=min(points, fitting),
-            **look,
+            weight=weight,
+            color=colour,
         )
+
+
+def _width(ax: Axes) -> float:
+    """Inches from the left to the right of a panel."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return float(ax.get_position().width * figure.get_size_inches()[0])
 
 
 def share_heights(axes: Sequence[Axes], names: Sequence[str]) -> None:

@@ -50,9 +50,9 @@ def turning_points(view: View) -> Figure:
     if not shown:
         return empty(title, "no set was evaluated with the base model")
     note = (
-        f"At the foot, a row for each line: point and line, the turning point of a broken line over "
-        f"log tokens with its {view.interval}; pale, the distance between the checkpoints on either "
-        f"side of it. {bands_words(view, pd.concat([view.base, tuned]))}"
+        "At the foot, a row for each line: point and line, the turning point of a broken line "
+        f"over log tokens with its {view.interval}; pale, the distance between the checkpoints on "
+        f"either side of it. {bands_words(view, pd.concat([view.base, tuned]))}"
     )
     with style():
         frame = series_figure(view.axis, shown, title, note)
@@ -126,8 +126,8 @@ def noise(view: View) -> Figure:
             1,
             1,
             title,
-            "Large: root mean square difference of two scores that should be equal, pooled over the "
-            "cells of a set (the noise floor). Small: single cells. Nothing under the floor is "
+            "Large: root mean square difference of two scores that should be equal, pooled over "
+            "the cells of a set (the noise floor). Small: single cells. Nothing under the floor is "
             "claimed.",
             legend=list(styles.values()),
             size=(5.0, max(0.8, ROW_INCHES * len(sets))),
@@ -177,8 +177,8 @@ def text_loss(view: View) -> Figure:
             1,
             1,
             title,
-            f"Loss falls with pre-training. Does not fit: by more than {TOLERANCE:g} nats per token. "
-            f"{hole_words(view.axis)} {X_WORDS}",
+            f"Loss falls with pre-training. Does not fit: by more than {TOLERANCE:g} nats per "
+            f"token. {hole_words(view.axis)} {X_WORDS}",
             legend=[fits, breaks] if broken.any() else [],
             size=(5.4, 2.0),
         )

@@ -114,10 +114,10 @@ def ood_change(view: View) -> Figure:
             1,
             1,
             title,
-            f"Bars: mean of tuned less base score over a task's out-of-domain pairs and checkpoints "
-            f"({len(cells)} cells in all). Lines: each pair of train set and evaluation set, from "
-            "the first checkpoint (left) to the last; their spread is what the mean has no "
-            "interval for. Intervals of single changes are in seed_means.csv.",
+            "Bars: mean of tuned less base score over a task's out-of-domain pairs and "
+            f"checkpoints ({len(cells)} cells in all). Lines: each pair of train set and "
+            "evaluation set, from the first checkpoint (left) to the last; their spread is what "
+            "the mean has no interval for. Intervals of single changes are in seed_means.csv.",
             size=(max(5.2, 1.2 * len(tasks)), 2.0),
             foot=0.22,
         )

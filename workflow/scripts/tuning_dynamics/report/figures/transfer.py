@@ -76,9 +76,9 @@ def forgetting(view: View) -> Figure:
             len(points) + 1,
             min(6, len(points) + 1),
             title,
-            "Mean of tuned less base score over the cells of a field; rows: task tuned on, columns: "
-            "task evaluated. Orange: gain, purple: loss. In brackets: under the noise floor. "
-            "Hatched: not evaluated. Intervals are in forgetting.csv.",
+            "Mean of tuned less base score over the cells of a field; rows: task tuned on, "
+            "columns: task evaluated. Orange: gain, purple: loss. In brackets: under the noise "
+            "floor. Hatched: not evaluated. Intervals are in forgetting.csv.",
             size=(max(1.3, 0.42 * len(columns)), max(0.7, 0.3 * len(rows))),
             left=_label_room(rows),
             foot=0.7 * _label_room(columns),

@@ -31,7 +31,7 @@ def trend_figure(
     unit: str,
     colour: Callable[[dict[Any, Any]], str],
 ) -> Figure:
-    """The curves that `draw` draws, and the rows of latent_gain.csv or format_trend.csv as a forest.
+    """The curves that `draw` draws, and rows of latent_gain.csv or format_trend.csv as a forest.
 
     Pooled rows come last; those under the noise floor are hollow.
     """

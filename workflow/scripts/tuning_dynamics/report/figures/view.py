@@ -1,4 +1,4 @@
-"""What one figure is drawn from: the tables' rows of one family, and which cells stand for which."""
+"""What one figure is drawn from: tables' rows of one family, and which cells stand for which."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
