@@ -22,8 +22,6 @@ if not workflow.configfiles:
 
 jobs, sides, code = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
-if not sides.asked:
-    budget_at_end(workflow, jobs)
 
 
 wildcard_constraints:
@@ -37,28 +35,25 @@ wildcard_constraints:
     prediction="[a-z_]+",
 
 
-onstart:
-    if not sides.asked:
+if not sides.asked:
+    budget_at_end(workflow, jobs)
+
+    onstart:
         start(workflow, jobs, ask.gpu)
 
+    onsuccess:
+        finish(jobs)
 
-onsuccess:
-    finish(jobs)
 
-
-# The last run of a study in parts takes its cells as they are (docs/scale.md), and one of scores
-# made elsewhere has none (docs/published.md).
-making = ["data", "checkpoints", "tune", "evaluate"] if jobs.makes_cells else []
-source = "sources" if jobs.table is None else "published"
-study = [] if sides.asked else [*making, source, "stats", "report", "plan"]
-for stage in ["image", *study, "compare"]:
+# Two studies side by side need no third.
+for stage in ["image", *([] if sides.asked else jobs.stages), "compare"]:
 
     include: f"workflow/rules/{stage}.smk"
 
 
 rule all:
     """The whole study: tables, figures, findings, report; or a part of it."""
-    default_target: not sides.asked
+    default_target: True
     input:
         lambda wildcards: jobs.wanted(),
     localrule: True

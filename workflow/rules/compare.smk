@@ -20,6 +20,7 @@ rule compare:
         "../scripts/stats_compare.py"
 
 
-onsuccess:
-    if sides.asked:
+if sides.asked:
+
+    onsuccess:
         print(sides.told())
