@@ -89,7 +89,8 @@ def forgetting(view: View) -> Figure:
             quiet = _fields(mine.assign(q=mine["under_floor"] == "yes"), "q", rows, columns)
             draw_heat(ax, table, reach, points=6.5, quiet=quiet == True)  # noqa: E712
             name_fields(ax, table, columns=lowest)
-            words = "all checkpoints" if point == ALL else f"step {short_count(int(point))}"
+            words = f"step {short_count(int(point))}" if point.isdigit() else str(point)
+            words = "all checkpoints" if point == ALL else words
             panel_title(ax, words)
     return frame.figure
 
