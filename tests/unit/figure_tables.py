@@ -45,7 +45,7 @@ class Made:
         return [(f"{task}_people", task) for task in TASKS]
 
 
-def made_tables(made: Made = Made()) -> dict[str, pd.DataFrame]:  # noqa: B008
+def made_tables(made: Made = Made()) -> dict[str, pd.DataFrame]:
     """Every table that a figure is drawn from, by name."""
     makers = {
         "seed_means": _seed_means,
@@ -168,12 +168,19 @@ def _denominators(made: Made, family: str) -> Iterator[dict[str, Any]]:
         yield {
             **_point(family, step),
             **{"eval_set": eval_set, "prediction": prediction, "metric": metric},
-            **{"base_score": 0.1 * number, "ci_low": 0.0, "chance": 0.33, "flag": flags[number % 4]},
+            **{
+                "base_score": 0.1 * number,
+                "ci_low": 0.0,
+                "chance": 0.33,
+                "flag": flags[number % 4],
+            },
         }
 
 
 def _group_rules(_made: Made, family: str) -> Iterator[dict[str, Any]]:
-    for number, (rule, alpha) in enumerate([("kendall", 0.05), ("kendall", 0.1), ("declared", None)]):
+    for number, (rule, alpha) in enumerate(
+        [("kendall", 0.05), ("kendall", 0.1), ("declared", None)]
+    ):
         yield {
             **{"family": family, "rule": rule, "alpha": alpha, "learned": 4, "not_learned": 2},
             **{"undecided": number, "cells": 24},
