@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import Shown, begin, start
+from tuning_dynamics.study.begin import Shown, begin, finish, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -40,9 +40,15 @@ onstart:
     start(workflow, jobs, ask.gpu)
 
 
-# The last run of a study in parts takes its cells as they are (docs/scale.md).
+onsuccess:
+    finish(jobs)
+
+
+# The last run of a study in parts takes its cells as they are (docs/scale.md), and one of scores
+# made elsewhere has none (docs/published.md).
 making = ["data", "checkpoints", "tune", "evaluate"] if jobs.makes_cells else []
-for stage in ["image", *making, "provenance", "stats", "report", "plan"]:
+source = "sources" if jobs.table is None else "published"
+for stage in ["image", *making, source, "stats", "report", "plan"]:
 
     include: f"workflow/rules/{stage}.smk"
 

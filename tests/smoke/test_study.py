@@ -9,7 +9,8 @@ from repository import Repository
 TABLES = (
     *("scores", "changes", "unpaired", "seed_means", "sensitivity"),
     *("transfer", "groups", "group_changes", "noise"),
-    *("checkpoints", "datasets", "cost"),
+    *("denominators", "group_rules", "turning_points", "latent_gain", "format_trend"),
+    *("forgetting", "findings", "checkpoints", "datasets", "cost"),
 )
 
 

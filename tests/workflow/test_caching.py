@@ -13,9 +13,7 @@ VARIANTS = 3 + 4 + 1
 FROM_CELLS = Counter(
     {
         "scores": 1,
-        "noise": 1,
-        "transfer": 1,
-        "groups": 1,
+        "summaries": 1,
         "cost": 1,
         "family_figures": 1,
         "train_set_figures": 2,

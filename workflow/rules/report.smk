@@ -6,9 +6,6 @@ tables with captions, and the provenance of each; self-contained).
 """
 
 
-report: Path(paths.findings("rst")).resolve()
-
-
 rule family_figures:
     """Figures over all that a family was tuned on."""
     input:
@@ -60,40 +57,11 @@ rule train_set_figures:
         "../scripts/report_train_set_figures.py"
 
 
-rule findings:
-    """State for each published finding what this study's tables say, or that they can't tell."""
-    input:
-        config=paths.config,
-        scores=paths.table("scores"),
-        changes=paths.table("changes"),
-        transfer=paths.table("transfer"),
-        groups=paths.table("groups"),
-        sensitivity=paths.table("sensitivity"),
-        noise=paths.table("noise"),
-        checkpoints=paths.table("checkpoints"),
-        datasets=paths.table("datasets"),
-    output:
-        html=shown.findings(),
-        rst=paths.findings("rst"),
-    log:
-        paths.log("findings", "all"),
-    benchmark:
-        paths.benchmark("findings", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed", "recipe"),
-        code=code("report_findings.py"),
-    script:
-        "../scripts/report_findings.py"
-
-
 rule pages:
     """Everything that the report shows."""
     input:
         [paths.table(name) for name in paths.tables],
         jobs.figure_files(),
-        paths.findings("html"),
 
 
 rule report:

@@ -57,9 +57,7 @@ KINDS = {
 OF_ALL_CELLS = frozenset(
     {
         "scores",
-        "transfer",
-        "groups",
-        "noise",
+        "summaries",
         "family_figures",
         "train_set_figures",
         "findings",

@@ -1,26 +1,10 @@
-"""Provenance: what a study was made from.
+"""Sources: what a study's cells were made from, and what they say.
 
-Inputs: manifests of checkpoints and of datasets. Outputs: results/{study}/config.yaml (the study
-with all that it names) and, in results/{study}/tables/, checkpoints.csv (revisions, digests, and
-which loss does not fit its place) and datasets.csv (sources, commits, counts, digests).
+Inputs: manifests of checkpoints and of datasets, the cells' per-item records. Outputs, in
+results/{study}/tables/: checkpoints.csv (revisions, digests, and which loss does not fit its
+place), datasets.csv (sources, commits, counts, digests), scores.csv, changes.csv, unpaired.csv,
+seed_means.csv, sensitivity.csv.
 """
-
-
-rule merged_config:
-    """Write the study with all that it names, defaults included, beside its results."""
-    output:
-        paths.config,
-    log:
-        paths.log("merged_config", "all"),
-    benchmark:
-        paths.benchmark("merged_config", "all")
-    localrule: True
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        text=lambda wildcards: jobs.merged_config(),
-    script:
-        "../scripts/stats_config.py"
 
 
 rule checkpoints:
@@ -61,3 +45,26 @@ rule datasets:
         code=code("stats_datasets.py"),
     script:
         "../scripts/stats_datasets.py"
+
+
+rule scores:
+    """Scores, changes, means over seeds and spreads over formats: one pass over all cells."""
+    input:
+        config=paths.config,
+        cells=lambda wildcards: jobs.cell_files(),
+    output:
+        csv=[shown.table(name) for name in paths.cell_tables],
+        parquet=[paths.parquet(name) for name in paths.cell_tables],
+    log:
+        paths.log("scores", "all"),
+    benchmark:
+        paths.benchmark("scores", "all")
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        spec=lambda wildcards: jobs.statistics_spec(
+            "resamples", "level", "seed", "interval", "test_families"
+        ),
+        code=code("stats_scores.py"),
+    script:
+        "../scripts/stats_scores.py"
