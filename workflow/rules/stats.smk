@@ -140,7 +140,6 @@ rule cost:
         # What else jobs leave of their cost is no output of theirs; it is complete by then.
         tables=[paths.table(name) for name in paths.tables if name != "cost"],
         figures=lambda wildcards: jobs.figure_files(),
-        findings=paths.findings("html"),
     output:
         csv=shown.table("cost"),
         parquet=paths.parquet("cost"),

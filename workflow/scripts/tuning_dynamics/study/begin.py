@@ -119,7 +119,7 @@ class Shown:
     def findings(self) -> Any:
         """The findings' page."""
         return self.report(
-            self.paths.findings("html"),
+            self.paths.findings,
             category="Findings",
             labels={"page": "findings"},
             caption="../report/findings.rst",

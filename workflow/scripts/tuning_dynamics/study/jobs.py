@@ -23,7 +23,7 @@ from tuning_dynamics.study.grid import (
     require_base,
     role,
 )
-from tuning_dynamics.study.identity import canonical, code_digest
+from tuning_dynamics.study.identity import ROOT, SCRIPTS, canonical, code_digest, files_digest
 from tuning_dynamics.study.load import dump_merged
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.parts import (
@@ -56,6 +56,13 @@ FAMILY_FIGURES = (
     "text_loss",
 )
 TRAIN_SET_FIGURES = ("score_by_checkpoint", "score_by_format")
+
+#: What the pages are made of besides Python: templates and captions, and docs/tables.md.
+PAGE_PARTS = (
+    SCRIPTS / "tuning_dynamics" / "report" / "page",
+    ROOT / "workflow" / "report",
+    ROOT / "docs" / "tables.md",
+)
 
 #: Matches no name: the wildcard of a source that the study does not use.
 NOTHING = "(?!)"
@@ -682,6 +689,11 @@ class Jobs:
         """The figures that the study has, by family, with theme, title and caption."""
         recipe = self.resolved.study.statistics.main_recipe
         return figure_list(grid_pieces(self.resolved, self.grid), recipe)
+
+    def page_spec(self) -> str:
+        """What the pages depend on besides their inputs and code: templates, captions, and what
+        is said of the tables' columns."""
+        return canonical({"shown": files_digest(*PAGE_PARTS)})
 
     def figure_files(self) -> list[str]:
         """Every figure of the report."""
