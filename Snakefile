@@ -40,9 +40,11 @@ onstart:
     start(workflow, jobs, ask.gpu)
 
 
-# The last run of a study in parts takes its cells as they are (docs/scale.md).
+# The last run of a study in parts takes its cells as they are (docs/scale.md), and one of scores
+# made elsewhere has none (docs/published.md).
 making = ["data", "checkpoints", "tune", "evaluate"] if jobs.makes_cells else []
-for stage in ["image", *making, "provenance", "stats", "report", "plan"]:
+source = "sources" if jobs.table is None else "published"
+for stage in ["image", *making, source, "stats", "report", "plan"]:
 
     include: f"workflow/rules/{stage}.smk"
 

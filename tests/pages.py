@@ -1,17 +1,23 @@
 """Pages of a made-up study, without a run: tables in seconds, plain figures, findings by hand."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from unit.synthetic import published_tables
+from unit.synthetic import Truth, study_tables, write_cells
 
 from tuning_dynamics.report.page import CAPTIONS, About, write_pages
 from tuning_dynamics.report.style import save
-from tuning_dynamics.stats.tables import KEY_COLUMNS, TABLES, from_rows, write_table
+from tuning_dynamics.stats.tables import KEY_COLUMNS, from_rows, write_table
 from tuning_dynamics.study.figures import KINDS, StudyFigure
+from tuning_dynamics.study.paths import Paths
+
+#: Large enough for each table to have rows.
+SMALL = Truth(steps=(100, 1000), domains=("people", "places"), formats=("default", "io"), items=20)
 
 FINDINGS: list[dict[str, Any]] = [
     {
@@ -52,15 +58,10 @@ class Made:
     findings: Path
 
 
-def make_pages(folder: Path, tables: dict[str, pd.DataFrame] | None = None) -> Made:
-    """Write the made-up study's tables, figures and pages below `folder`.
-
-    `tables` are used instead of its own; one cell that it asks for has no score.
-    """
-    made = {name: from_rows([], name) for name in TABLES} | published_tables() | (tables or {})
-    if tables is None or "findings" not in tables:
-        rows: list[dict[str, object]] = [{**row, "family": "toy"} for row in FINDINGS]
-        made["findings"] = from_rows(rows, "findings")
+def make_pages(folder: Path) -> Made:
+    """Write the made-up study's tables, figures and pages below `folder`; one cell that it asks
+    for has no score."""
+    made = dict(_tables())
     asked = made["scores"][list(KEY_COLUMNS)]
     made["scores"] = made["scores"].iloc[1:]
     for name, table in made.items():
@@ -81,6 +82,16 @@ def make_pages(folder: Path, tables: dict[str, pd.DataFrame] | None = None) -> M
     csv = [folder / "tables" / f"{name}.csv" for name in made]
     write_pages(about, csv, list(zip(figures, paths, strict=True)), report, findings)
     return Made(about, made, figures, report, findings)
+
+
+@cache
+def _tables() -> dict[str, pd.DataFrame]:
+    """The tables of the made-up study, with findings by hand."""
+    rows: list[dict[str, object]] = [{**row, "family": "toy"} for row in FINDINGS]
+    empty = {name: from_rows([], name) for name in Paths.tables}
+    with TemporaryDirectory() as folder:
+        made = study_tables(write_cells(Path(folder), SMALL))
+    return {**empty, **made, "findings": from_rows(rows, "findings")}
 
 
 def _figures() -> list[StudyFigure]:

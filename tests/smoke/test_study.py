@@ -8,7 +8,8 @@ from repository import Repository
 
 TABLES = (
     *("scores", "changes", "transfer", "groups", "group_changes", "sensitivity", "noise"),
-    *("checkpoints", "datasets", "cost"),
+    *("denominators", "group_rules", "turning_points", "latent_gain", "format_trend"),
+    *("forgetting", "findings", "checkpoints", "datasets", "cost"),
 )
 
 

@@ -1,7 +1,7 @@
 """A made-up study with planted effects: records of every cell, written in seconds."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +13,11 @@ import pandas as pd
 from tuning_dynamics.stats.changes import change_rows
 from tuning_dynamics.stats.cost import cost_rows
 from tuning_dynamics.stats.curve import checkpoint_rows
-from tuning_dynamics.stats.groups import group_change_rows, group_rows
-from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.scores import score_rows
 from tuning_dynamics.stats.sensitivity import sensitivity_rows
+from tuning_dynamics.stats.summaries import Asked, summary_tables
 from tuning_dynamics.stats.tables import TABLES, from_rows
-from tuning_dynamics.stats.transfer import transfer_rows
+from tuning_dynamics.stats.units import Drawing
 from tuning_dynamics.study.files import write_json
 
 TASKS = {
@@ -179,28 +178,47 @@ def write_cells(folder: Path, truth: Truth) -> list[dict[str, Any]]:
     return cells
 
 
-def train_kinds(truth: Truth) -> dict[str, str]:
-    """The kind of each train set."""
-    return {f"{task}_people": TASKS[task][0] for task in truth.tasks}
+def asked(**changes: Any) -> Asked:
+    """What the study asks of its summaries."""
+    plain = Asked(
+        drawing=Drawing(**DRAWING),
+        recipe="full",
+        alpha=0.1,
+        train_sets=None,
+        eval_sets=None,
+        groups=None,
+        group_recipes=("full",),
+        roles=("id", "ood"),
+    )
+    return replace(plain, **changes)
 
 
-def study_tables(cells: list[dict[str, Any]], truth: Truth) -> dict[str, pd.DataFrame]:
+def study_tables(cells: list[dict[str, Any]]) -> dict[str, pd.DataFrame]:
     """Every table of the study."""
     scores = score_rows(cells, **DRAWING)
     changes = change_rows(cells, **DRAWING, permutations=999)
-    groups = group_rows(scores, alpha=0.1)
-    return {
+    base = scores[scores["recipe"] == "base"]
+    tuned = changes.merge(scores, how="left").drop(columns="seed")
+    made = {
         "scores": scores,
         "changes": changes,
-        "transfer": transfer_rows(changes, train_kinds(truth), **DRAWING),
-        "groups": groups,
-        "group_changes": group_change_rows(changes, groups, **DRAWING),
         "sensitivity": sensitivity_rows(cells, **DRAWING),
-        "noise": noise_rows(scores),
-        "checkpoints": checkpoint_table(scores),
-        "datasets": dataset_table(scores),
-        "cost": cost_rows([]),
+        "seed_means": _sm(base, tuned),
+        "unpaired": from_rows([], "unpaired"),
     }
+    return finished(made)
+
+
+def _sm(base, tuned):
+    rows = base.drop(columns="seed").to_dict("records") + tuned.assign(seeds=1).to_dict("records")
+    return from_rows(rows, "seed_means")
+
+
+def finished(made: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables of cells with all that follows from them."""
+    scores = made["scores"]
+    made = {**made, "datasets": dataset_table(scores), "checkpoints": checkpoint_table(scores)}
+    return {**made, **summary_tables(made, asked()), "cost": cost_rows([])}
 
 
 def checkpoint_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -222,25 +240,22 @@ def checkpoint_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def dataset_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """The evaluation sets of scores.csv; those with labels have two."""
+    """The evaluation sets of scores.csv, of which those with labels have two, and train sets."""
     sets = scores[["eval_set", "task", "kind"]].drop_duplicates("eval_set")
+    tuned_on = set(scores["train_set"]) - {""}
     empty = {name: "" if kind == "str" else None for name, kind in TABLES["datasets"].items()}
-    return from_rows(
-        [
-            {
-                **empty,
-                **{"dataset": row["eval_set"], "use": "evaluation", "items": 1},
-                **{"task": row["task"], "kind": row["kind"]},
-                "chance": 0.5 if row["kind"] == "classification" else None,
-            }
-            for _, row in sets.iterrows()
-        ],
-        "datasets",
-    )
+    rows = []
+    for _, row in sets.iterrows():
+        own = {"dataset": row["eval_set"], "task": row["task"], "kind": row["kind"], "items": 1}
+        chance = 0.5 if row["kind"] == "classification" else None
+        rows.append({**empty, **own, "use": "evaluation", "chance": chance})
+        if row["eval_set"] in tuned_on:
+            rows.append({**empty, **own, "use": "train"})
+    return from_rows(rows, "datasets")
 
 
 @cache
 def published_tables() -> dict[str, pd.DataFrame]:
     """The tables of PUBLISHED, made once for all tests, which must leave them as they are."""
     with TemporaryDirectory() as folder:
-        return study_tables(write_cells(Path(folder), PUBLISHED), PUBLISHED)
+        return study_tables(write_cells(Path(folder), PUBLISHED))

@@ -19,7 +19,7 @@ from unit.synthetic import (
 from unit.test_stats_scores import cell
 
 from tuning_dynamics.stats.groups import group_change_rows, group_rows, kendall_p_value
-from tuning_dynamics.stats.select import primary_cells
+from tuning_dynamics.stats.select import curve_cells, primary_cells
 from tuning_dynamics.stats.sensitivity import sensitivity_rows
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import known_train_kinds, transfer_rows
@@ -210,8 +210,24 @@ def test_primary_cells_take_one_method_and_number_of_shots() -> None:
     assert primary_cells(rows.assign(recipe="base"))["shots"].tolist() == [4]
     assert primary_cells(rows.head(1))["prediction"].tolist() == ["free"]
     assert primary_cells(rows.assign(format="io")).empty
-    with pytest.raises(StudyError, match="unknown prediction"):
-        primary_cells(rows.assign(prediction="guess"))
+    # Of a published table: methods that are not ours stand behind ours, by name.
+    rows["prediction"] = ["guess", "free", "coin", "guess"]
+    assert primary_cells(rows)["prediction"].tolist() == ["free"]
+    assert primary_cells(rows[rows["prediction"] != "free"])["prediction"].tolist() == ["coin"]
+
+
+def test_a_curve_has_one_number_of_shots() -> None:
+    # 0 shots at every checkpoint, 5 at the later ones only.
+    early = changes_of([("", "a", "multiple_choice", 0.5, 0.0)] * 4, recipe="base")
+    early["checkpoint"] = ["0", "1", "2", "3"]
+    late = early.tail(2).assign(shots=5)
+    both = pd.concat([late, early], ignore_index=True)
+    assert curve_cells(both)["shots"].tolist() == [0] * 4
+    assert sorted(primary_cells(both)["shots"]) == [0, 0, 5, 5]
+    # As many of both: the protocol's own choice, and one metric.
+    both = pd.concat([early, early.assign(shots=5), early.assign(shots=5, metric="f1")])
+    assert curve_cells(both)["shots"].tolist() == [5] * 4
+    assert curve_cells(both.assign(recipe="full"))["shots"].tolist() == [0] * 4
 
 
 def test_an_interval_over_units_needs_5_and_seeds_are_no_units() -> None:

@@ -46,7 +46,9 @@ def test_every_shipped_file_is_valid(part: str, model: object) -> None:
 
 
 def test_every_shipped_study_expands() -> None:
-    for path in [CONFIG / "config.yaml", *(CONFIG / "studies").glob("*.yaml")]:
+    # One is of a published table, which is not shipped.
+    shipped = set((CONFIG / "studies").glob("*.yaml")) - {CONFIG / "studies/pythia_published.yaml"}
+    for path in [CONFIG / "config.yaml", *shipped]:
         resolved = load_study({**read_yaml(path), "data_root": "data"}, ROOT, path)
         grid = Jobs(resolved, str(path)).grid
         assert grid.cells

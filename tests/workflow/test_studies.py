@@ -16,8 +16,8 @@ from tuning_dynamics.study.grid import expand
 from tuning_dynamics.study.load import load_study, read_yaml
 from tuning_dynamics.study.models import ResolvedStudy
 
-#: A study of files in a folder of the user's, with its measured cost.
-MEASURED = {"real_text"}
+#: Studies of files in a folder of the user's, with their measured cost.
+MEASURED = {"real_text", "pythia_published"}
 STUDIES = sorted(path.stem for path in (ROOT / "config/studies").glob("*.yaml"))
 
 

@@ -60,34 +60,6 @@ rule train_set_figures:
         "../scripts/report_train_set_figures.py"
 
 
-rule findings:
-    """State for each published finding what this study's tables say, or that they can't tell."""
-    input:
-        config=paths.config,
-        scores=paths.table("scores"),
-        changes=paths.table("changes"),
-        transfer=paths.table("transfer"),
-        groups=paths.table("groups"),
-        sensitivity=paths.table("sensitivity"),
-        noise=paths.table("noise"),
-        checkpoints=paths.table("checkpoints"),
-        datasets=paths.table("datasets"),
-    output:
-        html=shown.findings(),
-        rst=paths.findings("rst"),
-    log:
-        paths.log("findings", "all"),
-    benchmark:
-        paths.benchmark("findings", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed", "recipe"),
-        code=code("report_findings.py"),
-    script:
-        "../scripts/report_findings.py"
-
-
 rule report:
     """Put findings, figures, tables, what is missing, cost and provenance on pages."""
     input:

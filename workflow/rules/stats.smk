@@ -2,135 +2,75 @@
 
 Inputs: the merged config (which cells there are) and their records, or other tables. Outputs:
 results/{study}/tables/*.csv, each with the same table as parquet beside it; docs/tables.md
-describes every column.
+describes every column. And results/{study}/config.yaml, the study with all that it names.
 """
 
 
-rule scores:
-    """Mean score of every cell with its bootstrap interval."""
-    input:
-        config=paths.config,
-        cells=lambda wildcards: jobs.cell_files(),
+rule merged_config:
+    """Write the study with all that it names, defaults included, beside its results."""
     output:
-        csv=shown.table("scores"),
-        parquet=paths.parquet("scores"),
+        paths.config,
     log:
-        paths.log("scores", "all"),
+        paths.log("merged_config", "all"),
     benchmark:
-        paths.benchmark("scores", "all")
+        paths.benchmark("merged_config", "all")
+    localrule: True
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed"),
-        code=code("stats_scores.py"),
+        text=lambda wildcards: jobs.merged_config(),
     script:
-        "../scripts/stats_scores.py"
+        "../scripts/stats_config.py"
 
 
-rule changes:
-    """Tuned against base, paired over items."""
-    input:
-        config=paths.config,
-        cells=lambda wildcards: jobs.cell_files(),
-    output:
-        csv=shown.table("changes"),
-        parquet=paths.parquet("changes"),
-    log:
-        paths.log("changes", "all"),
-    benchmark:
-        paths.benchmark("changes", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed"),
-        code=code("stats_changes.py"),
-    script:
-        "../scripts/stats_changes.py"
-
-
-rule sensitivity:
-    """Spread of scores over prompt formats."""
-    input:
-        config=paths.config,
-        cells=lambda wildcards: jobs.cell_files(),
-    output:
-        csv=shown.table("sensitivity"),
-        parquet=paths.parquet("sensitivity"),
-    log:
-        paths.log("sensitivity", "all"),
-    benchmark:
-        paths.benchmark("sensitivity", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed"),
-        code=code("stats_sensitivity.py"),
-    script:
-        "../scripts/stats_sensitivity.py"
-
-
-rule transfer:
-    """Mean change by kind of train set and of evaluation set."""
-    input:
-        config=paths.config,
-        changes=paths.table("changes"),
-    output:
-        csv=shown.table("transfer"),
-        parquet=paths.parquet("transfer"),
-    log:
-        paths.log("transfer", "all"),
-    benchmark:
-        paths.benchmark("transfer", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed", "recipe"),
-        code=code("stats_transfer.py"),
-    script:
-        "../scripts/stats_transfer.py"
-
-
-rule groups:
-    """Which sets are learned in pre-training, and what tuning changes in each group."""
+rule summaries:
+    """What the scores add up to: transfer, groups, turning points, trends, noise."""
     input:
         scores=paths.table("scores"),
         changes=paths.table("changes"),
+        seed_means=paths.table("seed_means"),
+        sensitivity=paths.table("sensitivity"),
+        datasets=paths.table("datasets"),
     output:
-        csv=shown.table("groups"),
-        parquet=paths.parquet("groups"),
-        changes_csv=shown.table("group_changes"),
-        changes_parquet=paths.parquet("group_changes"),
+        csv=[shown.table(name) for name in paths.summaries],
+        parquet=[paths.parquet(name) for name in paths.summaries],
     log:
-        paths.log("groups", "all"),
+        paths.log("summaries", "all"),
     benchmark:
-        paths.benchmark("groups", "all")
+        paths.benchmark("summaries", "all")
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed", "recipe"),
-        alpha=lambda wildcards: jobs.statistics_spec("alpha"),
-        code=code("stats_groups.py"),
+        spec=lambda wildcards: jobs.summaries_spec(),
+        code=code("stats_summaries.py"),
     script:
-        "../scripts/stats_groups.py"
+        "../scripts/stats_summaries.py"
 
 
-rule noise:
-    """What differs between seeds and between near-identical checkpoints: the noise floor."""
+rule findings:
+    """State for each finding what this study's tables say, or that they can't tell."""
     input:
         scores=paths.table("scores"),
+        changes=paths.table("changes"),
+        seed_means=paths.table("seed_means"),
+        sensitivity=paths.table("sensitivity"),
+        unpaired=paths.table("unpaired"),
+        datasets=paths.table("datasets"),
+        summaries=[paths.table(name) for name in paths.summaries],
     output:
-        csv=shown.table("noise"),
-        parquet=paths.parquet("noise"),
+        csv=shown.table("findings"),
+        parquet=paths.parquet("findings"),
     log:
-        paths.log("noise", "all"),
+        paths.log("findings", "all"),
     benchmark:
-        paths.benchmark("noise", "all")
+        paths.benchmark("findings", "all")
     conda:
         "../../envs/stats.yaml"
     params:
-        code=code("stats_noise.py"),
+        spec=lambda wildcards: jobs.summaries_spec(),
+        code=code("stats_findings.py"),
     script:
-        "../scripts/stats_noise.py"
+        "../scripts/stats_findings.py"
 
 
 rule cost:

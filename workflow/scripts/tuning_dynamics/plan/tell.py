@@ -33,9 +33,10 @@ def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid, walls: Mapping[int
         "on disk",
         *_told_memory(budget),
         *_told_unknown(budget),
-        "  checkpoints",
-        *(f"    {line}" for line in told_checkpoints(resolved, grid)),
     ]
+    checkpoints = told_checkpoints(resolved, grid)
+    if checkpoints:  # published scores name none that could be read
+        lines += ["  checkpoints", *(f"    {line}" for line in checkpoints)]
     return "\n".join(lines)
 
 

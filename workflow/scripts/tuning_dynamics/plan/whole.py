@@ -16,9 +16,7 @@ ONCE = (
     "scores",
     "changes",
     "sensitivity",
-    "transfer",
-    "groups",
-    "noise",
+    "summaries",
     "findings",
     "cost",
     "report",
@@ -26,8 +24,15 @@ ONCE = (
 )
 
 
+#: Rules that read what models left; published scores have one rule for all of it.
+FROM_RECORDS = ("checkpoints", "datasets", "scores")
+
+
 def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
     """The jobs of a whole study; a job's wildcards stand in the order of its paths."""
+    if resolved.study.scores is not None:
+        once = [rule for rule in ONCE if rule not in FROM_RECORDS]
+        return [Job("published_scores"), *map(Job, once)]
     return [
         *_checkpoint_jobs(resolved, grid),
         *_data_jobs(resolved, grid),

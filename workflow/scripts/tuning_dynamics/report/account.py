@@ -62,7 +62,7 @@ def _counted(cells: pd.DataFrame) -> dict[tuple[str, ...], set[tuple[object, ...
     seeds = cells["seed"].astype("Int64")
     named = cells[list(IDENTITY)].assign(seed=seeds.fillna(_NO_SEED).astype(int))
     squares = (cells[name] for name in ("family", "recipe", "train_set", "eval_set"))
-    for square, cell in zip(zip(*squares), named.itertuples(index=False), strict=True):
+    for square, cell in zip(zip(*squares, strict=True), named.itertuples(index=False), strict=True):
         found[square].add(tuple(cell))
     return found
 

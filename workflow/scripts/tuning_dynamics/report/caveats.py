@@ -5,14 +5,9 @@ import pandas as pd
 from tuning_dynamics.report.numbers import signed
 from tuning_dynamics.stats.bases import WeakBases
 from tuning_dynamics.stats.changes import RATIO_FLOOR
-from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor
+from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor, under
 
 _FROM = {SEEDS: "seeds", NEAR: "near-identical checkpoints"}
-
-
-def under(value: float, floor: Floor) -> bool:
-    """Whether a change is smaller than what differs by noise alone; False where that is unknown."""
-    return abs(value) < floor.value
 
 
 def marked(value: float, floor: Floor) -> str:

@@ -1,6 +1,7 @@
 """groups.csv and group_changes.csv: sets that pre-training teaches, and the others."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import permutations
 from math import factorial
 
@@ -9,12 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from tuning_dynamics.stats.select import primary_cells, require_recipe
+from tuning_dynamics.stats.scores import require_unique
+from tuning_dynamics.stats.select import curve_cells, primary_cells, require_recipe
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.tokens import log_tokens, slope
-from tuning_dynamics.stats.transfer import ALL
-from tuning_dynamics.stats.units import Drawing, Estimate, contrast, estimate, mean_of, pair_units
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.stats.transfer import ALL, estimate_columns
+from tuning_dynamics.stats.units import Drawing, Estimate, Sample, contrast, estimate, mean
+from tuning_dynamics.study.errors import StudyError, require_known
 
 LEARNED, NOT_LEARNED, UNDECIDED = "learned", "not_learned", "undecided"
 
@@ -26,71 +28,121 @@ OWN_TASK = ("id", "ood")
 Floats = NDArray[np.float64]
 
 
-def group_rows(scores: pd.DataFrame, *, alpha: float) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Curve:
+    """The base model's primary scores on one set, by tokens: places on the log10 axis, scores,
+    and the ends of their intervals (NaN where unknown)."""
+
+    x: Floats
+    y: Floats
+    low: Floats
+    high: Floats
+
+    @property
+    def rose(self) -> bool:
+        """Whether the last checkpoint's interval, or where that is unknown its score, is above
+        the first one's score."""
+        last = self.y[-1] if np.isnan(self.low[-1]) else self.low[-1]
+        return bool(last > self.y[0])
+
+
+def base_curves(scores: pd.DataFrame) -> dict[tuple[str, str], Curve]:
+    """The curve of every family and evaluation set in scores.csv."""
+    require_unique(scores)
+    base = curve_cells(scores[scores["recipe"] == "base"])
+    curves = {}
+    for (family, eval_set), cells in base.groupby(["family", "eval_set"], sort=True):
+        own = cells.sort_values(["tokens", "step"])
+        score, low, high = (own[name].to_numpy(float) for name in ("score", "ci_low", "ci_high"))
+        curves[str(family), str(eval_set)] = Curve(log_tokens(own["tokens"]), score, low, high)
+    return curves
+
+
+def group_rows(
+    scores: pd.DataFrame, *, alpha: float, declared: Mapping[str, Sequence[str]] | None = None
+) -> pd.DataFrame:
     """groups.csv: for each family and evaluation set, whether the base model learns it.
 
     Of the base model's primary cells: `trend` is the slope of the score over log10 tokens
     (score per tenfold tokens), `trend_p` the exact two-sided p-value of Kendall's tau between
-    tokens and score. `learned`: trend > 0, trend_p < alpha, and the last checkpoint's ci_low
-    above the first one's score. `undecided`: so few checkpoints that no order of theirs could
-    reach alpha (k checkpoints reach 2 / k! at best: 4 reach .083, 5 reach .017). Else
-    `not_learned`, which is lack of evidence, not evidence of no trend.
+    tokens and score. The group is that of `kendall_group`; with `declared` groups, the one that
+    names the set, and `undecided` where none does. Raises StudyError for a declared set that is
+    not evaluated, or declared twice.
     """
-    base = primary_cells(scores[scores["recipe"] == "base"])
+    curves = base_curves(scores)
+    named = None if declared is None else _declared(declared, {name for _, name in curves})
     rows: list[dict[str, object]] = []
-    for (family, eval_set), cells in base.groupby(["family", "eval_set"], sort=True):
-        curve = cells.sort_values(["tokens", "step"])
-        x, y = log_tokens(curve["tokens"]), curve["score"].to_numpy(dtype=float)
-        trend, p_value = slope(x, y), kendall_p_value(x, y)
-        rose = float(curve["ci_low"].iloc[-1]) > y[0]
+    for (family, eval_set), curve in curves.items():
+        group = kendall_group(curve, alpha) if named is None else named.get(eval_set, UNDECIDED)
         rows.append(
             {
                 "family": family,
                 "eval_set": eval_set,
-                "group": _group(trend, p_value, rose, len(y), alpha),
-                "trend": trend,
-                "trend_p": p_value,
+                "group": group,
+                "trend": slope(curve.x, curve.y),
+                "trend_p": kendall_p_value(curve.x, curve.y),
             }
         )
     return from_rows(rows, "groups")
+
+
+def _declared(groups: Mapping[str, Sequence[str]], known: set[str]) -> dict[str, str]:
+    named: dict[str, str] = {}
+    for group, names in groups.items():
+        require_known(names, known, f"statistics.groups.{group}")
+        for name in names:
+            if name in named:
+                raise StudyError(
+                    f"evaluation set '{name}' is declared twice, so that it would count twice",
+                    key=f"statistics.groups.{group}",
+                    value=name,
+                    fix=f"leave it out of {group} or of {named[name]}",
+                )
+            named[name] = group
+    return named
+
+
+def kendall_group(curve: Curve, alpha: float, *, rise: bool = True) -> str:
+    """The group by Kendall's tau.
+
+    `learned`: the trend is above 0, its p-value under `alpha`, and, with `rise`, the curve rose.
+    `undecided`: so few checkpoints that no order of theirs could reach alpha (k checkpoints reach
+    2 / k! at best: 4 reach .083, 5 reach .017). Else `not_learned`, which is lack of evidence,
+    not evidence of no trend.
+    """
+    if 2 / factorial(len(curve.y)) >= alpha:
+        return UNDECIDED
+    rising = slope(curve.x, curve.y) > 0 and kendall_p_value(curve.x, curve.y) < alpha
+    return LEARNED if rising and (curve.rose or not rise) else NOT_LEARNED
 
 
 def group_change_rows(
     changes: pd.DataFrame,
     groups: pd.DataFrame,
     *,
-    resamples: int,
-    level: float,
-    seed: int,
-    recipe: str = "full",
+    drawing: Drawing,
+    recipes: Sequence[str],
     roles: Sequence[str] = OWN_TASK,
 ) -> pd.DataFrame:
-    """group_changes.csv: mean change of each group's sets, per checkpoint and over `all`.
+    """group_changes.csv: mean change over each group's sets, per checkpoint and over `all`.
 
-    Like is compared with like: one recipe, and only sets in `roles` (by default those of the
-    task tuned on), each cell once (`select.primary_cells`). Intervals resample (train set,
-    evaluation set) pairs, empty for fewer than 5.
+    A set counts once at a checkpoint, with the mean of its cells. Intervals resample evaluation
+    sets, those of all checkpoints together, and are empty for fewer than 5.
     """
-    chosen = grouped_changes(changes, groups, recipe=recipe, roles=roles)
+    chosen = grouped_changes(changes, groups, recipes=recipes, roles=roles)
     rows: list[dict[str, object]] = []
     for (family, group), block in chosen.groupby(["family", "group"], sort=True):
-        parts = [(key, cells) for key, cells in block.groupby(["step", "checkpoint"], sort=True)]
-        for (step, checkpoint), cells in [*parts, ((pd.NA, ALL), block)]:
-            found = estimate(
-                mean_of(cells["change"].to_numpy(dtype=float)),
-                pair_units(cells),
-                Drawing(resamples, level, seed),
-            )
+        parts = list(block.groupby(["step", "checkpoint"], sort=True))
+        for (step, checkpoint), sets in [*parts, ((pd.NA, ALL), block)]:
+            found = estimate(mean, _sample(sets), drawing)
             rows.append(
                 {
                     "family": family,
                     "checkpoint": checkpoint,
                     "step": step,
                     "group": group,
-                    "mean_change": found.value,
-                    "low": found.low,
-                    "high": found.high,
-                    "cells": found.cells,
+                    **estimate_columns(found, "mean_change"),
+                    "cells": int(sets["cells"].sum()),
                 }
             )
     return from_rows(rows, "group_changes")
@@ -100,14 +152,18 @@ def grouped_changes(
     changes: pd.DataFrame,
     groups: pd.DataFrame,
     *,
-    recipe: str = "full",
+    recipes: Sequence[str],
     roles: Sequence[str] = OWN_TASK,
 ) -> pd.DataFrame:
-    """One recipe's primary cells in `roles`, with the column `group` of their evaluation set.
+    """The change of each evaluation set at each checkpoint, with its `group`.
 
-    Raises StudyError for a set that groups.csv doesn't hold, or holds twice.
+    Of the primary cells of `recipes` in `roles`; columns family, step, checkpoint, eval_set,
+    group, change (mean of the set's cells) and cells. Raises StudyError for a repeated cell, a
+    set that two of the recipes have, or that groups.csv doesn't hold or holds twice.
     """
-    require_recipe(changes, recipe)
+    require_unique(changes)
+    for recipe in recipes:
+        require_recipe(changes, recipe)
     repeated = groups[groups.duplicated(["family", "eval_set"])]
     if not repeated.empty:
         raise StudyError(
@@ -116,8 +172,10 @@ def grouped_changes(
             value=repeated["eval_set"].iloc[0],
             fix="give each family's evaluation set one row",
         )
-    chosen = changes[(changes["recipe"] == recipe) & changes["role"].isin(list(roles))]
-    joined = primary_cells(chosen).merge(
+    chosen = changes[changes["recipe"].isin(list(recipes)) & changes["role"].isin(list(roles))]
+    cells = primary_cells(chosen)
+    _require_one_recipe(cells)
+    joined = cells.merge(
         groups[["family", "eval_set", "group"]], on=["family", "eval_set"], how="left"
     )
     lost = joined[joined["group"].isna()]
@@ -128,20 +186,33 @@ def grouped_changes(
             value=lost["eval_set"].iloc[0],
             fix="evaluate the base model on it in format 'default' at every checkpoint",
         )
-    return joined
+    key = ["family", "step", "checkpoint", "group", "eval_set"]
+    sets = joined.groupby(key, sort=True)["change"]
+    return sets.agg(change="mean", cells="size").reset_index()
+
+
+def _require_one_recipe(cells: pd.DataFrame) -> None:
+    """Raises StudyError where a set would count under two recipes: no like with like."""
+    for (_, eval_set), own in cells.groupby(["family", "eval_set"], sort=True):
+        recipes = sorted(set(own["recipe"]))
+        if len(recipes) > 1:
+            raise StudyError(
+                f"evaluation set '{eval_set}' would count twice in its group, as tuned by "
+                f"{' and by '.join(recipes)}",
+                key="statistics.group_recipes",
+                value=eval_set,
+                fix="name one of these recipes, or keep the set out by statistics.group_roles",
+            )
 
 
 def group_contrast(grouped: pd.DataFrame, drawing: Drawing) -> Estimate:
     """Mean change of sets not learned less that of learned ones; rows of `grouped_changes`."""
-    new = grouped[grouped["group"] == NOT_LEARNED]
-    old = grouped[grouped["group"] == LEARNED]
-    return contrast(
-        new["change"].to_numpy(dtype=float),
-        pair_units(new),
-        old["change"].to_numpy(dtype=float),
-        pair_units(old),
-        drawing,
-    )
+    new, old = (grouped[grouped["group"] == group] for group in (NOT_LEARNED, LEARNED))
+    return contrast(_sample(new), _sample(old), drawing)
+
+
+def _sample(sets: pd.DataFrame) -> Sample:
+    return Sample(sets["change"].to_numpy(dtype=float), sets["eval_set"].tolist())
 
 
 def kendall_p_value(x: Floats, y: Floats) -> float:
@@ -160,9 +231,3 @@ def kendall_p_value(x: Floats, y: Floats) -> float:
     concordance = np.abs(signs_y @ signs_x)
     # The first order is the one observed.
     return float((concordance >= concordance[0] - 0.5).mean())
-
-
-def _group(trend: float, p_value: float, rose: bool, checkpoints: int, alpha: float) -> str:
-    if 2 / factorial(checkpoints) >= alpha:
-        return UNDECIDED
-    return LEARNED if trend > 0 and p_value < alpha and rose else NOT_LEARNED

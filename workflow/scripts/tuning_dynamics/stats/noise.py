@@ -137,3 +137,15 @@ def noise_floor(noise: pd.DataFrame, *, recipe: str, eval_sets: Collection[str])
         for kind, own in pooled.groupby("kind", sort=True)
     ]
     return max(found, key=lambda floor: floor.value, default=UNKNOWN)
+
+
+def marks(value: float, floor: Floor) -> dict[str, object]:
+    """The columns `floor` and `under_floor` of a row: `yes`, nothing, or `unknown`."""
+    if not floor.pairs:
+        return {"floor": float("nan"), "under_floor": "unknown"}
+    return {"floor": floor.value, "under_floor": "yes" if under(value, floor) else ""}
+
+
+def under(value: float, floor: Floor) -> bool:
+    """Whether a change is smaller than what differs by noise alone; False where that is unknown."""
+    return abs(value) < floor.value

@@ -23,6 +23,10 @@ PREDICTION_ORDER = (
 
 VARIANT_AND_SET = ["family", "checkpoint", "recipe", "train_set", "seed", "eval_set"]
 
+# A curve along checkpoints, and the ways to evaluate one set of which it takes one.
+_CURVE = ["family", "recipe", "train_set", "seed", "eval_set"]
+_WAY = ["prediction", "shots", "metric"]
+
 
 def primary_cells(frame: pd.DataFrame) -> pd.DataFrame:
     """One row per variant and evaluation set: format `default`, the first prediction method of
@@ -32,29 +36,42 @@ def primary_cells(frame: pd.DataFrame) -> pd.DataFrame:
     return one_per(frame[frame["format"] == DEFAULT_FORMAT], VARIANT_AND_SET)
 
 
+def curve_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that make one curve along checkpoints per variant and evaluation set.
+
+    Format `default`, and one prediction method, number of shots and metric for all checkpoints of
+    a curve, so that it shows pre-training alone: those evaluated at most checkpoints, then as in
+    `primary_cells`. Published tables have 0 shots at some checkpoints and 5 at others.
+    """
+    default = frame[frame["format"] == DEFAULT_FORMAT]
+    curve = [name for name in _CURVE if name in frame]  # means over seeds have no seed
+    points = default.groupby([*curve, *_WAY], dropna=False)["checkpoint"].transform("nunique")
+    ordered = _preferred(default.assign(_points=-points), ["_points"])
+    ways = ordered.drop_duplicates(curve)[[*curve, *_WAY]]
+    return default.merge(ways, on=[*curve, *_WAY])
+
+
 def one_per(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """The first row by prediction method and shots within each group of `columns`."""
-    ranks = prediction_rank(frame)
-    shots = frame["shots"].astype("float64")
-    preference = shots.where(frame["recipe"] != "base", -shots)
-    ordered = frame.assign(_rank=ranks, _shots=preference).sort_values(
-        ["_rank", "_shots"], kind="stable"
-    )
-    kept = ordered.drop_duplicates(columns).drop(columns=["_rank", "_shots"])
+    kept = _preferred(frame, []).drop_duplicates(columns)
     return kept.sort_index().reset_index(drop=True)
 
 
+def _preferred(frame: pd.DataFrame, first: list[str]) -> pd.DataFrame:
+    """Rows by the columns `first`, then prediction method, then shots: most for `base`, fewest
+    for tuned models; then as they stand."""
+    shots = frame["shots"].astype("float64")
+    preference = shots.where(frame["recipe"] != "base", -shots)
+    ordered = frame.assign(_rank=prediction_rank(frame), _shots=preference).sort_values(
+        [*first, "_rank", "_shots"], kind="stable"
+    )
+    return ordered.drop(columns=["_rank", "_shots"])
+
+
 def prediction_rank(frame: pd.DataFrame) -> pd.Series:
-    """Place of each row's prediction method in PREDICTION_ORDER; StudyError if it has none."""
-    unknown = sorted(set(frame["prediction"]) - set(PREDICTION_ORDER))
-    if unknown:
-        raise StudyError(
-            f"unknown prediction methods: {', '.join(unknown)}",
-            key="prediction",
-            value=unknown[0],
-            fix=f"use one of {', '.join(PREDICTION_ORDER)}",
-        )
-    return frame["prediction"].map(PREDICTION_ORDER.index).astype("int64")
+    """Place of each row's prediction method in PREDICTION_ORDER; others follow by name."""
+    others = sorted(set(frame["prediction"]) - set(PREDICTION_ORDER))
+    return frame["prediction"].map([*PREDICTION_ORDER, *others].index).astype("int64")
 
 
 def require_recipe(frame: pd.DataFrame, recipe: str) -> None:

@@ -7,59 +7,21 @@ linear algebra libraries differ, so that equal runs give equal bytes.
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tuning_dynamics.study import score_columns
 from tuning_dynamics.study.errors import StudyError
 
 SIGNIFICANT_DIGITS = 9
 
-# The columns that say which cell a row is; in this order in scores.csv and changes.csv.
-KEY_COLUMNS: dict[str, str] = {
-    "family": "str",
-    "checkpoint": "str",
-    "step": "int",
-    "tokens": "int",
-    "recipe": "str",
-    "train_set": "str",
-    "seed": "int",
-    "eval_set": "str",
-    "task": "str",
-    "kind": "str",
-    "role": "str",
-    "format": "str",
-    "shots": "int",
-    "prediction": "str",
-    "metric": "str",
-}
-
-# Two rows that agree on these are the same cell; the other key columns follow from them.
-IDENTITY = (
-    "family",
-    "checkpoint",
-    "recipe",
-    "train_set",
-    "seed",
-    "eval_set",
-    "format",
-    "shots",
-    "prediction",
-    "metric",
-)
+KEY_COLUMNS, IDENTITY = score_columns.KEY_COLUMNS, score_columns.IDENTITY
 
 TABLES: dict[str, dict[str, str]] = {
-    "scores": {
-        **KEY_COLUMNS,
-        "n": "int",
-        "score": "float",
-        "se": "float",
-        "ci_low": "float",
-        "ci_high": "float",
-        "truncated": "int",
-    },
+    "scores": score_columns.SCORE_COLUMNS,
     "changes": {
         **KEY_COLUMNS,
         "base_score": "float",
@@ -275,6 +237,23 @@ TABLES: dict[str, dict[str, str]] = {
         "floor": "float",
         "sentence": "str",
     },
+    "comparison": {
+        **KEY_COLUMNS,
+        "a_score": "float",
+        "b_score": "float",
+        "difference": "float",
+        "low": "float",
+        "high": "float",
+        "p_value": "float",
+        "q_value": "float",
+        "n": "int",
+        "paired": "str",
+    },
+    "unshared": {
+        **KEY_COLUMNS,
+        "side": "str",
+        "score": "float",
+    },
     "cost": {
         "stage": "str",
         "job": "str",
@@ -358,6 +337,11 @@ def read_table(csv_path: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {name: _parsed(text[name], kind, csv_path) for name, kind in TABLES[table].items()}
     )
+
+
+def read_tables(csv_paths: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Several tables by name, as `read_table` reads each."""
+    return {Path(path).stem: read_table(Path(path)) for path in csv_paths}
 
 
 def _table_name(path: Path) -> str:

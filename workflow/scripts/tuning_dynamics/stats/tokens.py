@@ -32,6 +32,19 @@ def log_tokens(tokens: pd.Series) -> Floats:
     return np.log10(placed)
 
 
+def placed(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the column `x`, their checkpoint's place on the log10 axis of its family.
+
+    The axis is that of all checkpoints in `scores`, so that all rows of a family share it. Tokens
+    are added where the rows have none.
+    """
+    points = scores[["family", "checkpoint", "tokens"]].drop_duplicates()
+    axes = [own.assign(x=log_tokens(own["tokens"])) for _, own in points.groupby("family")]
+    known = pd.concat([points.iloc[:0].assign(x=0.0), *axes])
+    bare = rows.drop(columns="tokens", errors="ignore")
+    return bare.merge(known, on=["family", "checkpoint"], how="left", validate="many_to_one")
+
+
 def slope(x: Floats, y: Floats) -> float:
     """Least-squares slope of y on x; NaN for fewer than 2 different x."""
     centred = x - x.mean()

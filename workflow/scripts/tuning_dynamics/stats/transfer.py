@@ -1,14 +1,25 @@
 """transfer.csv: what tuning on one kind of task does to sets of each kind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
+from tuning_dynamics.stats.scores import require_unique
 from tuning_dynamics.stats.select import primary_cells, require_recipe
 from tuning_dynamics.stats.tables import from_rows
-from tuning_dynamics.stats.units import Drawing, Estimate, estimate, mean_of, median_of, pair_units
-from tuning_dynamics.stats.units import ratio_of_means as ratio_of_means_of
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.stats.units import (
+    Drawing,
+    Estimate,
+    Sample,
+    errors_of,
+    estimate,
+    mean,
+    median,
+    over,
+    pair_units,
+)
+from tuning_dynamics.study.errors import StudyError, require_known
 
 ALL = "all"
 
@@ -16,84 +27,118 @@ ALL = "all"
 def transfer_rows(
     changes: pd.DataFrame,
     train_kinds: Mapping[str, str],
+    chance: Mapping[str, float],
     *,
-    resamples: int,
-    level: float,
-    seed: int,
-    recipe: str = "full",
+    drawing: Drawing,
+    recipe: str,
+    train_sets: Sequence[str] | None = None,
+    eval_sets: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """transfer.csv: mean change per kind of train set and of evaluation set.
 
     Takes one recipe's primary cells (`select.primary_cells`), without the train set itself;
-    `train_kinds` says each train set's kind, as its config does. Per checkpoint, and for
-    `checkpoint` = `all` over all of them. The interval resamples (train set, evaluation set)
-    pairs and is empty for fewer than 5. `mean_ratio` is the paper's: it takes every cell with a
-    base score above 0, however small; its `cells` tell how many those are.
-    Raises StudyError for a train set whose kind isn't given.
+    `train_kinds` says each train set's kind, `chance` the accuracy of guessing on a set, without
+    which a classification has no normalised change. Per checkpoint, and for `checkpoint` = `all`
+    over all of them. Where `train_sets` or `eval_sets` are given, only they count, and rows of
+    kind `all` pool them whatever they are.
+    Raises StudyError for a repeated cell, an unknown name or a train set of unknown kind.
     """
-    chosen = transferred(changes, train_kinds, recipe=recipe)
-    drawing = Drawing(resamples, level, seed)
+    chosen = transferred(
+        changes, train_kinds, recipe=recipe, train_sets=train_sets, eval_sets=eval_sets
+    )
+    chosen = chosen.assign(chance=_chances(chosen, chance))
+    blocks = [chosen]
+    if train_sets is not None or eval_sets is not None:
+        blocks.append(chosen.assign(train_kind=ALL, kind=ALL))
     rows: list[dict[str, object]] = []
-    for (family, train_kind, eval_kind), block in chosen.groupby(
+    for (family, train_kind, eval_kind), block in pd.concat(blocks).groupby(
         ["family", "train_kind", "kind"], sort=True
     ):
         key = {"family": family, "train_kind": train_kind, "eval_kind": eval_kind}
-        for (step, checkpoint), cells in block.groupby(["step", "checkpoint"], sort=True):
-            rows += _rows(cells, {**key, "checkpoint": checkpoint, "step": step}, drawing)
-        rows += _rows(block, {**key, "checkpoint": ALL, "step": pd.NA}, drawing)
+        parts = list(block.groupby(["step", "checkpoint"], sort=True))
+        for (step, checkpoint), cells in [*parts, ((pd.NA, ALL), block)]:
+            place = {**key, "checkpoint": checkpoint, "step": step}
+            for name, found in transfer_statistics(cells, drawing).items():
+                rows.append({**place, "statistic": name, **estimate_columns(found, "value")})
     return from_rows(rows, "transfer")
 
 
 def transferred(
-    changes: pd.DataFrame, train_kinds: Mapping[str, str], *, recipe: str
+    changes: pd.DataFrame,
+    train_kinds: Mapping[str, str],
+    *,
+    recipe: str,
+    train_sets: Sequence[str] | None = None,
+    eval_sets: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """The changes that transfer.csv summarises, with the column `train_kind`.
 
-    Raises StudyError for a recipe that the study does not have, or a train set of unknown kind.
+    Raises StudyError for a repeated cell, a recipe or a set that the study does not have, or a
+    train set of unknown kind.
     """
+    require_unique(changes)
     require_recipe(changes, recipe)
     chosen = primary_cells(changes[changes["recipe"] == recipe])
+    for column, names in (("train_set", train_sets), ("eval_set", eval_sets)):
+        if names is not None:
+            require_known(names, chosen[column], f"statistics.transfer.{column}s")
+            chosen = chosen[chosen[column].isin(list(names))]
     chosen = chosen[chosen["eval_set"] != chosen["train_set"]]
     return chosen.assign(train_kind=_kinds_of(chosen["train_set"], train_kinds))
 
 
 def transfer_statistics(cells: pd.DataFrame, drawing: Drawing) -> dict[str, Estimate]:
-    """The four statistics of `cells` (columns train_set, eval_set, base_score, change)."""
-    units = pair_units(cells)
+    """The statistics of `cells`: columns train_set, eval_set, base_score, change and, empty where
+    unknown, change_low, change_high and chance."""
     change = cells["change"].to_numpy(dtype=float)
     base = cells["base_score"].to_numpy(dtype=float)
+    errors = errors_of(cells["change_low"], cells["change_high"], drawing.level)
+    room = 1 - cells["chance"].to_numpy(dtype=float)
+    units, items_of = pair_units(cells), cells["eval_set"].tolist()
     # A ratio has no value over a base of 0; ratio_of_means and mean_change keep those cells.
-    positive = base > 0
-    ratio = change[positive] / base[positive]
-    ratio_units = [unit for unit, kept in zip(units, positive, strict=True) if kept]
-
+    kept = base > 0
+    below = np.where(kept, base, 1.0)
+    plain = Sample(change, units, errors, items_of)
+    ratios = Sample(change / below, units, errors / below, items_of).where(kept)
+    normalised = Sample(change / room, units, errors / room, items_of).where(~np.isnan(room))
     return {
-        "mean_ratio": estimate(mean_of(ratio), ratio_units, drawing),
-        "ratio_of_means": estimate(ratio_of_means_of(change, base), units, drawing),
-        "median_ratio": estimate(median_of(ratio), ratio_units, drawing),
-        "mean_change": estimate(mean_of(change), units, drawing),
+        "mean_ratio": estimate(mean, ratios, drawing),
+        "ratio_of_means": estimate(over(base), plain, drawing),
+        "median_ratio": estimate(median, ratios, drawing),
+        "mean_change": estimate(mean, plain, drawing),
+        "normalised_change": estimate(mean, normalised, drawing),
     }
 
 
-def known_train_kinds(scores: pd.DataFrame) -> dict[str, str]:
-    """The kinds of those train sets whose own task is evaluated (role id or ood).
+def _chances(cells: pd.DataFrame, chance: Mapping[str, float]) -> pd.Series:
+    """The score that guessing gets: 0 for generation, NaN where it isn't known."""
+    known = cells["eval_set"].map(chance).astype("float64")
+    return known.mask(known.isna() & (cells["kind"] == "generation"), 0.0)
 
-    Train sets of instruction data, and those of a task that isn't evaluated, aren't in it.
-    Raises StudyError where one train set's own task has two kinds.
-    """
-    own = scores[scores["role"].isin(["id", "ood"])]
-    kinds: dict[str, str] = {}
-    for train_set, rows in own.groupby("train_set", sort=True):
-        found = sorted(set(rows["kind"]))
-        if len(found) > 1:
-            raise StudyError(
-                f"sets of the same task as '{train_set}' are of several kinds: {found}",
-                key="kind",
-                value=found,
-                fix="give all sets of one task one kind",
-            )
-        kinds[str(train_set)] = found[0]
-    return kinds
+
+def train_kinds_of(datasets: pd.DataFrame) -> dict[str, str]:
+    """The kind of each train set, from datasets.csv."""
+    own = datasets[datasets["use"] == "train"]
+    return dict(zip(own["dataset"], own["kind"], strict=True))
+
+
+def train_tasks_of(datasets: pd.DataFrame) -> dict[str, str]:
+    """The task of each train set, from datasets.csv."""
+    own = datasets[datasets["use"] == "train"]
+    return dict(zip(own["dataset"], own["task"], strict=True))
+
+
+def chance_of(datasets: pd.DataFrame) -> dict[str, float]:
+    """The accuracy of guessing on each evaluation set that has one, from datasets.csv."""
+    own = datasets[(datasets["use"] == "evaluation") & datasets["chance"].notna()]
+    return {
+        str(name): float(value) for name, value in zip(own["dataset"], own["chance"], strict=True)
+    }
+
+
+def estimate_columns(found: Estimate, value: str) -> dict[str, object]:
+    """An estimate as columns of a table, its number under the name `value`."""
+    return {value: found.value, "low": found.low, "high": found.high, "cells": found.cells}
 
 
 def _kinds_of(train_sets: pd.Series, kinds: Mapping[str, str]) -> list[str]:
@@ -106,18 +151,3 @@ def _kinds_of(train_sets: pd.Series, kinds: Mapping[str, str]) -> list[str]:
             fix="name its kind: classification, generation, multiple_choice or instruction",
         )
     return [kinds[name] for name in train_sets]
-
-
-def _rows(cells: pd.DataFrame, key: dict[str, object], drawing: Drawing) -> list[dict[str, object]]:
-    statistics = transfer_statistics(cells, drawing)
-    return [
-        {
-            **key,
-            "statistic": name,
-            "value": found.value,
-            "low": found.low,
-            "high": found.high,
-            "cells": found.cells,
-        }
-        for name, found in statistics.items()
-    ]

@@ -1,25 +1,34 @@
 """Estimates over cells, with a bootstrap that draws independent units.
 
 The cells of one (train set, evaluation set) pair at several seeds or checkpoints are no
-independent evidence, so they are drawn together: the pair is the unit.
+independent evidence, so they are drawn together: the pair is the unit. A pair's value holds the
+noise of its own seeds and items already; drawing those again within the pair would count it twice
+(Davison and Hinkley 1997, section 3.8). What drawing pairs does not see is that pairs of one
+evaluation set share its items: that noise is added, from the cells' own standard errors.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
+from math import sqrt
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm, t
 
 from tuning_dynamics.stats.bootstrap import interval_of, unit_counts
 
 Floats = NDArray[np.float64]
-# From weights (resamples, cells) to one number a resample.
-Statistic = Callable[[Floats], Floats]
+# From weights (resamples, cells) and values (resamples or 1, cells) to one number a resample.
+Statistic = Callable[[Floats, Floats], Floats]
 
 # With 4 units of equal sign the whole bootstrap lies on one side of 0 although chance alone does
 # that once in 8 times; with 5, once in 16. Below 5 a 95 % interval would promise too much.
 MIN_UNITS = 5
+
+# Bound of one block of resampled values, in numbers of 8 bytes: 16 MiB.
+_BLOCK_NUMBERS = 2 * 2**20
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,27 @@ class Drawing:
     resamples: int
     level: float
     seed: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Values of n cells, each with its unit; and with the standard error over items (NaN where
+    unknown) and the name of what its items are shared by, the evaluation set."""
+
+    values: Floats
+    units: Sequence[str]
+    errors: Floats = field(default_factory=lambda: np.empty(0))
+    items_of: Sequence[str] = ()
+
+    def where(self, kept: NDArray[np.bool_]) -> "Sample":
+        """The cells that are kept."""
+        chosen = [int(index) for index in np.flatnonzero(kept)]
+        return Sample(
+            self.values[chosen],
+            [self.units[index] for index in chosen],
+            self.errors[chosen] if len(self.errors) else self.errors,
+            [self.items_of[index] for index in chosen] if self.items_of else (),
+        )
 
 
 @dataclass(frozen=True)
@@ -50,82 +80,119 @@ class Estimate:
 NOTHING = Estimate(np.nan, np.nan, np.nan, 0, 0)
 
 
-def estimate(statistic: Statistic, units: Sequence[str], drawing: Drawing) -> Estimate:
-    """`statistic` of all cells, with the percentile interval of resampled units.
+def estimate(statistic: Statistic, sample: Sample, drawing: Drawing) -> Estimate:
+    """`statistic` of all cells, with the expanded percentile interval of resampled units.
 
-    `units` gives each cell's unit. No cells give NOTHING.
+    No cells give NOTHING.
     """
-    if len(units) == 0:
+    cells, units = len(sample.values), len(set(sample.units))
+    if cells == 0:
         return NOTHING
-    codes, names = pd.factorize(pd.Series(list(units), dtype="str"))
-    value = float(statistic(np.ones((1, len(units))))[0])
-    low = high = np.nan
-    if len(names) >= MIN_UNITS:
-        drawn = statistic(unit_counts(len(names), drawing.resamples, drawing.seed)[:, codes])
-        low, high = (float(end) for end in interval_of(drawn[:, None], drawing.level)[0])
-    return Estimate(value, low, high, len(units), len(names))
+    value = float(statistic(np.ones((1, cells)), sample.values[None, :])[0])
+    if units < MIN_UNITS:
+        return Estimate(value, np.nan, np.nan, cells, units)
+    drawn = _drawn(statistic, sample, drawing.resamples, drawing.seed)
+    low, high = ends(drawn, drawing.level, units)
+    return Estimate(value, low, high, cells, units)
 
 
-def contrast(
-    first: Floats,
-    first_units: Sequence[str],
-    second: Floats,
-    second_units: Sequence[str],
-    drawing: Drawing,
-) -> Estimate:
+def contrast(first: Sample, second: Sample, drawing: Drawing) -> Estimate:
     """Mean of `first` less mean of `second`; units of the two are drawn independently.
 
     `units` of the result is the smaller of the two numbers, since that limits the interval.
     """
-    units = min(len(set(first_units)), len(set(second_units)))
-    cells = len(first) + len(second)
+    units = min(len(set(first.units)), len(set(second.units)))
+    cells = len(first.values) + len(second.values)
     if units == 0:
         return Estimate(np.nan, np.nan, np.nan, cells, 0)
-    value = float(first.mean() - second.mean())
+    value = float(first.values.mean() - second.values.mean())
     if units < MIN_UNITS:
         return Estimate(value, np.nan, np.nan, cells, units)
     # Another seed for the second group, which would else be drawn alike.
-    drawn = _drawn_means(first, first_units, drawing.resamples, drawing.seed) - _drawn_means(
-        second, second_units, drawing.resamples, drawing.seed + 1
+    drawn = _drawn(mean, first, drawing.resamples, drawing.seed) - _drawn(
+        mean, second, drawing.resamples, drawing.seed + 1
     )
-    low, high = (float(end) for end in interval_of(drawn[:, None], drawing.level)[0])
+    low, high = ends(drawn, drawing.level, units)
     return Estimate(value, low, high, cells, units)
 
 
-def mean_of(values: Floats) -> Statistic:
-    """Weighted mean of `values`."""
-    return lambda weights: np.asarray(weights @ values / weights.sum(axis=1))
+def ends(drawn: Floats, level: float, units: int) -> tuple[float, float]:
+    """The central part of resampled statistics that covers `level` also for few `units`.
+
+    The percentile interval of k units is too narrow, by the root of (k - 1) / k and by a normal
+    in place of Student's t with k - 1 degrees of freedom. The expanded percentile interval
+    (Hesterberg 2015, The American Statistician 69(4), 371-386) takes quantiles further out.
+    """
+    low, high = interval_of(drawn[:, None], _expanded(level, units))[0]
+    return float(low), float(high)
 
 
-def ratio_of_means(numerator: Floats, denominator: Floats) -> Statistic:
-    """Weighted sum of `numerator` over that of `denominator`; NaN where the latter is 0."""
+@cache
+def _expanded(level: float, units: int) -> float:
+    reach = sqrt(units / (units - 1)) * float(t.ppf((1 + level) / 2, units - 1))
+    return float(1 - 2 * norm.sf(reach))
 
-    def statistic(weights: Floats) -> Floats:
+
+def mean(weights: Floats, values: Floats) -> Floats:
+    """Weighted mean."""
+    return np.asarray((weights * values).sum(axis=1) / weights.sum(axis=1))
+
+
+def over(denominator: Floats) -> Statistic:
+    """Weighted sum of the values over that of `denominator`; NaN where the latter is 0."""
+
+    def statistic(weights: Floats, values: Floats) -> Floats:
         below = weights @ denominator
         unknown: Floats = np.full(len(weights), np.nan)
-        return np.divide(weights @ numerator, below, out=unknown, where=below != 0)
+        above = (weights * values).sum(axis=1)
+        return np.asarray(np.divide(above, below, out=unknown, where=below != 0))
 
     return statistic
 
 
-def median_of(values: Floats) -> Statistic:
-    """Median of `values` repeated as often as their (whole) weights say."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-
-    def statistic(weights: Floats) -> Floats:
-        running = np.cumsum(weights[:, order], axis=1)
-        total = running[:, -1]
-        lower = (running <= ((total - 1) // 2)[:, None]).sum(axis=1)
-        upper = (running <= (total // 2)[:, None]).sum(axis=1)
-        return np.asarray((ordered[lower] + ordered[upper]) / 2)
-
-    return statistic
+def median(weights: Floats, values: Floats) -> Floats:
+    """Median of the values repeated as often as their (whole) weights say."""
+    order = np.argsort(values, axis=1, kind="stable")
+    order = np.broadcast_to(order, weights.shape)
+    ordered = np.take_along_axis(np.broadcast_to(values, weights.shape), order, axis=1)
+    running = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
+    total = running[:, -1]
+    middle = [(running <= (place // 2)[:, None]).sum(axis=1) for place in (total - 1, total)]
+    rows = np.arange(len(weights))
+    return np.asarray((ordered[rows, middle[0]] + ordered[rows, middle[1]]) / 2)
 
 
-def _drawn_means(values: Floats, units: Sequence[str], resamples: int, seed: int) -> Floats:
-    codes, names = pd.factorize(pd.Series(list(units), dtype="str"))
-    return mean_of(values)(unit_counts(len(names), resamples, seed)[:, codes])
+def _drawn(statistic: Statistic, sample: Sample, resamples: int, seed: int) -> Floats:
+    """The statistic of each resample of units, with the noise of shared items added."""
+    codes, names = pd.factorize(np.asarray(sample.units, dtype=object))
+    counts = unit_counts(len(names), resamples, seed)
+    shared, spread = _shared_noise(sample)
+    shifts = np.random.default_rng([seed, 1]).standard_normal((resamples, shared.max() + 1))
+    drawn = np.empty(resamples)
+    block = max(1, _BLOCK_NUMBERS // len(codes))
+    for start in range(0, resamples, block):
+        rows = slice(start, start + block)
+        values = sample.values[None, :]
+        if spread.any():
+            values = values + shifts[rows][:, shared] * spread
+        drawn[rows] = statistic(counts[rows][:, codes], values)
+    return drawn
+
+
+def _shared_noise(sample: Sample) -> tuple[NDArray[np.int64], Floats]:
+    """Each cell's evaluation set as a code, and the standard error that drawing units misses.
+
+    Of m units on one set, with items and so noise in common, the mean has m^2 times one unit's
+    variance; drawn as independent they give m times. Noise of (m - 1) / m the variance makes it
+    up. Nothing is missed where each unit has a set of its own, or where the error is unknown.
+    """
+    cells = len(sample.values)
+    if not sample.items_of:
+        return np.zeros(cells, dtype=np.int64), np.zeros(cells)
+    frame = pd.DataFrame({"set": list(sample.items_of), "unit": list(sample.units)})
+    units = frame.groupby("set")["unit"].transform("nunique").to_numpy(dtype=float)
+    codes = pd.factorize(frame["set"])[0].astype(np.int64)
+    return codes, np.nan_to_num(sample.errors) * np.sqrt((units - 1) / units)
 
 
 def pair_units(frame: pd.DataFrame) -> list[str]:
@@ -134,3 +201,9 @@ def pair_units(frame: pd.DataFrame) -> list[str]:
         f"{train_set} on {eval_set}"
         for train_set, eval_set in zip(frame["train_set"], frame["eval_set"], strict=True)
     ]
+
+
+def errors_of(low: pd.Series, high: pd.Series, level: float) -> Floats:
+    """The standard error that an interval of this level stands for; NaN where it is empty."""
+    width = high.to_numpy(dtype=float) - low.to_numpy(dtype=float)
+    return np.asarray(width / (2 * norm.ppf((1 + level) / 2)))

@@ -4,11 +4,16 @@ from typing import Any
 
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_merged
+from tuning_dynamics.study.score_columns import KEY_COLUMNS
 
 
 def cell_rows(config: str) -> list[dict[str, Any]]:
-    """Every cell's key columns of scores.csv, and the `path` of its records."""
+    """Every cell's key columns of scores.csv, and the `path` of its records: "" without any."""
     jobs = Jobs(load_merged(config), config)
+    if jobs.table is not None:
+        return [
+            {**{name: row[name] for name in KEY_COLUMNS}, "path": ""} for row in jobs.table.rows
+        ]
     return [jobs.cell_row(cell) for cell in jobs.grid.cells]
 
 
@@ -29,7 +34,7 @@ def summary(config: str) -> dict[str, str]:
     jobs = Jobs(load_merged(config), config)
     grid = jobs.grid
     return {
-        "Families": ", ".join(jobs.resolved.families),
+        "Families": ", ".join(sorted({point.family for point in grid.checkpoints})),
         "Checkpoints": str(len(grid.checkpoints)),
         "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),
         "Train sets": str(len({variant.train_set for variant in grid.tuned})),

@@ -1,5 +1,7 @@
 """The one error that people see: what is wrong, where, and what to do."""
 
+import difflib
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 
@@ -36,3 +38,21 @@ class StudyError(Exception):
 def shorten(text: str, limit: int = 300) -> str:
     """`text` cut to `limit` characters, so that an error stays on one screen."""
     return text if len(text) <= limit else f"{text[:limit]} … ({len(text)} characters)"
+
+
+def require_known(
+    names: Collection[str], known: Iterable[str], key: str, file: str | Path | None = None
+) -> None:
+    """StudyError for the first of `names` that is none of `known`; it names the nearest one."""
+    listed = sorted({str(name) for name in known})
+    for name in names:
+        if name not in listed:
+            near = difflib.get_close_matches(name, listed, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise StudyError(
+                f"the study has no '{name}'",
+                file=file,
+                key=key,
+                value=name,
+                fix=f"{hint}known: {', '.join(listed) or 'none'}",
+            )

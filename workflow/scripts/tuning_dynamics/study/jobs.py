@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.study.asked import require_named
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, PretrainFamily
 from tuning_dynamics.study.figures import StudyFigure, figure_list, grid_pieces
@@ -41,6 +42,7 @@ from tuning_dynamics.study.paths import (
     parse_variant,
     variant_key,
 )
+from tuning_dynamics.study.published import PublishedTable, read_published
 from tuning_dynamics.study.rates import rate_name, selecting, with_rate
 from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
 from tuning_dynamics.study.uses import use_row, uses
@@ -73,12 +75,23 @@ class Jobs:
 
     def __init__(self, resolved: ResolvedStudy, file: str, part: Part | None = None) -> None:
         self.resolved, self.file, self.part = resolved, file, part
-        self.grid: Grid = expand(resolved, file)
+        # The table of a study of scores made elsewhere, which runs no model.
+        self.table = read_published(resolved.study, file) if resolved.study.scores else None
+        self.grid: Grid = self.table.grid if self.table else expand(resolved, file)
         self.paths = Paths(resolved.study.study)
+        if self.table is not None and part is not None:
+            raise StudyError(
+                "a study of scores made elsewhere has no cells to share out",
+                file=file,
+                key="part",
+                value=f"{part.number or 'tables'}/{part.parts}",
+                fix="leave part out: one run makes all of it",
+            )
         self._specs: dict[Setting, str] = {}
         self._check_names()
         self._check_main_recipe()
-        for recipe in sorted({recipe for _, recipe, _ in self.grid.trainings}):
+        self._check_statistics()
+        for recipe in sorted(self.resolved.recipes):
             if selecting(resolved.recipes[recipe]):
                 self._candidates(recipe)
 
@@ -94,9 +107,19 @@ class Jobs:
                 fix=f"set it to one of {', '.join(tuned)}",
             )
 
+    def _check_statistics(self) -> None:
+        settings = self.resolved.study.statistics
+        tuned = {recipe for _, recipe, _ in self.grid.trainings}
+        own = {name for _, recipe, name in self.grid.trainings if recipe == settings.main_recipe}
+        require_named(
+            settings, recipes=tuned, train_sets=own, eval_sets=self.grid.eval_sets, file=self.file
+        )
+
     def check_whole(self) -> None:
         """StudyError for what single jobs do not meet: a tuned cell without its base, or a local
         file that the study reads and that is not there."""
+        if self.table is not None:
+            return
         require_base(self.grid, self.file)
         if self.part is not None and self.part.number is None:
             code = code_digest(*making_stubs())
@@ -550,6 +573,17 @@ class Jobs:
             "path": self.paths.cell(cell),
         }
 
+    @property
+    def published(self) -> PublishedTable:
+        """The table of a study of scores made elsewhere."""
+        assert self.table is not None
+        return self.table
+
+    def published_spec(self) -> str:
+        """What the tables of published scores depend on, besides their file."""
+        study = self.resolved.study
+        return canonical({**study.published.model_dump(), "level": study.statistics.level})
+
     def statistics_spec(self, *names: str) -> str:
         """The named settings of `statistics`: `recipe` and `alpha` are main_recipe and
         learned_alpha."""
@@ -560,6 +594,11 @@ class Jobs:
             "alpha": settings.learned_alpha,
         }
         return canonical({name: known[name] for name in names})
+
+    def summaries_spec(self) -> str:
+        """The settings of `statistics` that the summaries and findings depend on."""
+        drawing = ("resamples", "level", "seed", "recipe", "alpha")
+        return self.statistics_spec(*drawing, "transfer", "groups", "group_recipes", "group_roles")
 
     def merged_config(self) -> str:
         """The merged config as YAML."""
@@ -581,12 +620,14 @@ class Jobs:
     @property
     def makes_cells(self) -> bool:
         """Whether this run makes cells; the run for the tables of a study in parts takes them as
-        they are."""
-        return self.part is None or self.part.number is not None
+        they are, and published scores have none."""
+        return self.table is None and (self.part is None or self.part.number is not None)
 
     def wanted(self) -> list[str]:
         """The files that a run without named targets makes."""
         whole = [self.paths.report, self.paths.config]
+        if self.table is not None:
+            return whole
         if self.part is None:
             return [*whole, *self.cell_files()]  # named, so that a deleted one is made again
         if self.part.number is None:
@@ -600,10 +641,10 @@ class Jobs:
 
     def _served(self) -> list[Variant]:
         """The variants that this run may evaluate."""
-        if self.part is None:
-            return self.grid.variants
-        if self.part.number is None:
+        if not self.makes_cells:
             return []
+        if self.part is None or self.part.number is None:
+            return self.grid.variants
         return part_variants(self.grid, self.part.number, self.part.parts, self.file)
 
     # --- tables ------------------------------------------------------------------------------
@@ -670,6 +711,8 @@ class Jobs:
             for step in self.resolved.families[name].steps()
             if step <= last
         ]
+        if self.table is not None:
+            return []
         tuned = [
             self.paths.variant_file(variant_key(variant), "metrics.json")
             for variant in self.grid.tuned
@@ -688,6 +731,8 @@ class Jobs:
     def figures(self) -> list[StudyFigure]:
         """The figures that the study has, by family, with theme, title and caption."""
         recipe = self.resolved.study.statistics.main_recipe
+        if self.table is not None:
+            return figure_list(self.table.pieces(), recipe, measured=False)
         return figure_list(grid_pieces(self.resolved, self.grid), recipe)
 
     def page_spec(self) -> str:

@@ -201,6 +201,8 @@ def load_study(config: dict[str, Any], root: Path, file: str | Path) -> Resolved
                 value=folder,
                 fix="create it or correct the path (relative to the repository)",
             )
+    if study.scores is not None:
+        return ResolvedStudy(study=study, families={}, tasks={}, datasets={}, recipes={})
     catalogue = _Catalogue([root / folder for folder in study.catalogue])
     datasets = _read_datasets(catalogue, study.blocks, file)
     recipes = {

@@ -6,13 +6,13 @@ descriptions in `workflow/schemas/`, which editors complete from.
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from tuning_dynamics.study.datasets import Dataset, Kind, Task
 from tuning_dynamics.study.execution import Execution, Planning
 from tuning_dynamics.study.families import Family
 from tuning_dynamics.study.recipes import Recipe
-from tuning_dynamics.study.strict import Count, Name, Names, Strict, Unique
+from tuning_dynamics.study.strict import Count, Fraction, Name, Names, Strict, Unique
 
 
 class Predictions(Strict):
@@ -107,6 +107,24 @@ class TuneSettings(Strict):
     field, counted. Never more than the model's context."""
 
 
+class TransferSettings(Strict):
+    """Which sets transfer.csv is made of; none: all of the main recipe."""
+
+    train_sets: Names | None = None
+    """Train sets that count."""
+    eval_sets: Names | None = None
+    """Evaluation sets that count."""
+
+
+class DeclaredGroups(Strict):
+    """Evaluation sets by whether the base model learns them in pre-training, as somebody says."""
+
+    learned: Names
+    """Sets that it learns."""
+    not_learned: Names
+    """Sets that it doesn't; sets in neither list stay undecided."""
+
+
 class StatisticsSettings(Strict):
     """Resampling and thresholds."""
 
@@ -120,6 +138,31 @@ class StatisticsSettings(Strict):
     """A set counts as learned in pre-training when base's trend has a p-value under this."""
     main_recipe: Name = "full"
     """Recipe that transfer and groups are computed on: like is compared with like."""
+    transfer: TransferSettings = TransferSettings()
+    groups: DeclaredGroups | None = None
+    """Groups of evaluation sets; none: found by the trend of base."""
+    group_recipes: Names | None = None
+    """Recipes whose changes the groups compare, no set being of two; none: the main recipe."""
+    group_roles: Annotated[
+        list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
+    ] = ["id", "ood"]
+    """Roles of evaluation sets whose changes the groups compare."""
+
+
+class Published(Strict):
+    """What a table of scores made elsewhere does not say itself."""
+
+    layout: Literal["scores", "pythia_evals"] = "scores"
+    """scores: rows as in scores.csv; pythia_evals: the long table of the Pythia suite's results
+    per checkpoint."""
+    chance: dict[str, Fraction] = {}
+    """Evaluation set -> accuracy of guessing; unknown where not given."""
+    train_kinds: dict[str, Kind] = {}
+    """Train set -> kind, where the table has no sets of its own task; unknown where not given."""
+
+
+# What a study of published scores has no use for.
+_OF_MODELS = ("blocks", "world", "data", "tune", "evaluate", "max_gpu_hours", "keep_weights")
 
 
 class Study(Strict):
@@ -135,8 +178,11 @@ class Study(Strict):
     """Folder that {data_root} stands for in dataset and family files."""
     catalogue: Annotated[list[str], Field(min_length=1)] = ["config"]
     """Folders with families/, datasets/, tasks/ and recipes/, searched in this order."""
-    blocks: Annotated[list[Block], Field(min_length=1)]
-    """The grid."""
+    blocks: list[Block] = []
+    """The grid; none with `scores`."""
+    scores: str | None = None
+    """A CSV file of scores made elsewhere: tables, figures and report of it, without any model."""
+    published: Published = Published()
     world: WorldSettings = WorldSettings()
     data: DataSettings = DataSettings()
     tune: TuneSettings = TuneSettings()
@@ -148,6 +194,20 @@ class Study(Strict):
     none: no limit."""
     keep_weights: Literal["all", "none"] = "all"
     """Tuned weights: kept, or deleted once their cells are evaluated."""
+
+    @model_validator(mode="after")
+    def _models_or_scores(self) -> "Study":
+        if self.scores is None and not self.blocks:
+            raise ValueError("give `blocks`, the grid, or `scores`, a table made elsewhere")
+        if self.scores is None and self.published != Published():
+            raise ValueError("`published` describes the table of `scores`, which is not given")
+        given = [name for name in _OF_MODELS if self.scores and self._is_set(name)]
+        if given:
+            raise ValueError(f"a study of `scores` runs no model: remove {', '.join(given)}")
+        return self
+
+    def _is_set(self, name: str) -> bool:
+        return bool(getattr(self, name) != type(self).model_fields[name].default)
 
 
 class ResolvedStudy(Strict):

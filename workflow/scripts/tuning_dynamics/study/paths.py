@@ -38,13 +38,34 @@ class Paths:
         "scores",
         "changes",
         "transfer",
+        "denominators",
         "groups",
         "group_changes",
+        "group_rules",
+        "turning_points",
+        "latent_gain",
         "sensitivity",
+        "format_trend",
+        "forgetting",
         "noise",
+        "findings",
         "checkpoints",
         "datasets",
         "cost",
+    )
+
+    #: The tables that rule `summaries` makes of others.
+    summaries = (
+        "transfer",
+        "denominators",
+        "groups",
+        "group_changes",
+        "group_rules",
+        "turning_points",
+        "latent_gain",
+        "format_trend",
+        "forgetting",
+        "noise",
     )
 
     def part(self, number: int | str, parts: int | str) -> str:

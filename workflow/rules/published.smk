@@ -1,0 +1,33 @@
+"""Published scores: the tables of a study whose scores were made elsewhere, without any model.
+
+Input: the CSV file that the study's key `scores` names. Outputs: results/{study}/tables/ scores,
+changes, unpaired, seed_means, sensitivity, checkpoints and datasets, each as CSV and parquet; all
+other tables come from these as in any study. docs/published.md says what the file must hold.
+"""
+
+PUBLISHED_TABLES = (
+    *("scores", "changes", "unpaired", "seed_means", "sensitivity"),
+    *("checkpoints", "datasets"),
+)
+
+
+rule published_scores:
+    """Read published scores, refuse what would count twice, compare tuned with base."""
+    input:
+        # By content: its digest is among the params.
+        table=ancient(jobs.published.file),
+    output:
+        **{name: shown.table(name) for name in PUBLISHED_TABLES},
+        **{f"{name}_parquet": paths.parquet(name) for name in PUBLISHED_TABLES},
+    log:
+        paths.log("published_scores", "all"),
+    benchmark:
+        paths.benchmark("published_scores", "all")
+    conda:
+        "../../envs/stats.yaml"
+    params:
+        spec=jobs.published_spec(),
+        digest=jobs.published.digest,
+        code=code("stats_published.py"),
+    script:
+        "../scripts/stats_published.py"

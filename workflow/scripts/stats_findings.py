@@ -1,0 +1,12 @@
+"""Rule findings: what the tables say on each published finding, and on what limits them."""
+
+from pathlib import Path
+
+from tuning_dynamics.report.findings import finding_rows
+from tuning_dynamics.stats.summaries import Asked
+from tuning_dynamics.stats.tables import read_tables, write_table
+from tuning_dynamics.study.stub import logged
+
+with logged(snakemake.log):
+    found = finding_rows(read_tables(snakemake.input), Asked.of(snakemake.params.spec))
+    write_table(found, Path(snakemake.output.csv))

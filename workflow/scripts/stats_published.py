@@ -1,0 +1,11 @@
+"""Rule published_scores: the tables that come from scores made elsewhere."""
+
+import json
+from pathlib import Path
+
+from tuning_dynamics.stats.published import write_published
+from tuning_dynamics.study.stub import logged
+
+with logged(snakemake.log):
+    folder = Path(snakemake.output.scores).parent
+    write_published(snakemake.input.table, folder, **json.loads(snakemake.params.spec))

@@ -1,0 +1,64 @@
+"""forgetting.csv: what tuning on one task changes on every task."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from tuning_dynamics.stats.noise import marks, noise_floor
+from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per
+from tuning_dynamics.stats.tables import from_rows
+from tuning_dynamics.stats.transfer import ALL
+from tuning_dynamics.stats.units import errors_of
+
+_VARIANT = ["family", "checkpoint", "train_set", "eval_set"]
+
+
+def forgetting_rows(
+    seed_means: pd.DataFrame,
+    train_tasks: Mapping[str, str],
+    noise: pd.DataFrame,
+    *,
+    level: float,
+    recipe: str,
+) -> pd.DataFrame:
+    """forgetting.csv: mean change by task tuned on and task evaluated, per checkpoint and `all`.
+
+    Of one recipe's primary cells, the train set's own test items among them. The interval speaks
+    of these train and evaluation sets: it is that of their seeds and items, with the sets' noise
+    independent and that of one set's cells, which share items, in step. Empty where a cell's is.
+    """
+    tuned = seed_means[(seed_means["recipe"] == recipe) & seed_means["change"].notna()]
+    cells = one_per(tuned[tuned["format"] == DEFAULT_FORMAT], _VARIANT)
+    errors = errors_of(cells["change_low"], cells["change_high"], level)
+    cells = cells.assign(train_task=cells["train_set"].map(train_tasks), error=errors)
+    rows: list[dict[str, object]] = []
+    for (family, train_task, eval_task), block in cells.groupby(
+        ["family", "train_task", "task"], sort=True
+    ):
+        own = noise[noise["family"] == family]
+        floor = noise_floor(own, recipe=recipe, eval_sets=set(block["eval_set"]))
+        parts = list(block.groupby(["step", "checkpoint"], sort=True))
+        for (step, checkpoint), found in [*parts, ((pd.NA, ALL), block)]:
+            change = float(found["change"].mean())
+            half = float(norm.ppf((1 + level) / 2)) * _error(found)
+            rows.append(
+                {
+                    **{"family": family, "checkpoint": checkpoint, "step": step},
+                    **{"train_task": train_task, "eval_task": eval_task},
+                    **{"change": change, "low": change - half, "high": change + half},
+                    "cells": len(found),
+                    **marks(change, floor),
+                }
+            )
+    return from_rows(rows, "forgetting")
+
+
+def _error(cells: pd.DataFrame) -> float:
+    """Standard error of the mean change: noise of one evaluation set's cells adds up, that of
+    different sets adds up in squares; NaN where one is unknown."""
+    by_set = cells.groupby("eval_set")["error"].sum(min_count=1).to_numpy(dtype=float)
+    if cells["error"].isna().any():
+        return float("nan")
+    return float(np.sqrt((by_set**2).sum()) / len(cells))

@@ -1,0 +1,103 @@
+"""group_rules.csv: how the groups, and what tuning changes in them, depend on the rule."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from scipy.stats import linregress
+
+from tuning_dynamics.stats.groups import (
+    LEARNED,
+    NOT_LEARNED,
+    OWN_TASK,
+    UNDECIDED,
+    Curve,
+    base_curves,
+    group_contrast,
+    grouped_changes,
+    kendall_group,
+)
+from tuning_dynamics.stats.tables import from_rows
+from tuning_dynamics.stats.units import Drawing
+
+#: Thresholds around the usual ones.
+ALPHAS = (0.01, 0.05, 0.1, 0.2)
+
+STUDY, KENDALL, SLOPE, INTERVALS = "study", "kendall", "slope_t_test", "last_above_first"
+
+
+def group_rule_rows(
+    scores: pd.DataFrame,
+    changes: pd.DataFrame,
+    groups: pd.DataFrame,
+    *,
+    drawing: Drawing,
+    recipes: Sequence[str],
+    roles: Sequence[str] = OWN_TASK,
+) -> pd.DataFrame:
+    """group_rules.csv: a row per family and rule, `study` (groups.csv as it is) first.
+
+    The numbers of sets count all that base is evaluated on; `difference` is the mean change of
+    sets not learned less that of learned ones, with its interval over evaluation sets.
+    """
+    curves = base_curves(scores)
+    rules = [(STUDY, np.nan, groups)]
+    rules += [(name, alpha, _classified(curves, rule)) for name, alpha, rule in _rules()]
+    rows: list[dict[str, object]] = []
+    for name, alpha, placed in rules:
+        grouped = grouped_changes(changes, placed, recipes=recipes, roles=roles)
+        for family, own in placed.groupby("family", sort=True):
+            sets = grouped[grouped["family"] == family]
+            found = group_contrast(sets, drawing)
+            counted = sets[sets["group"] != UNDECIDED]
+            rows.append(
+                {
+                    "family": family,
+                    "rule": name,
+                    "alpha": alpha,
+                    **{group: int((own["group"] == group).sum()) for group in _GROUPS},
+                    "difference": found.value,
+                    "low": found.low,
+                    "high": found.high,
+                    "cells": int(counted["cells"].sum()),
+                }
+            )
+    return from_rows(rows, "group_rules").sort_values("family", kind="stable", ignore_index=True)
+
+
+_GROUPS = (LEARNED, NOT_LEARNED, UNDECIDED)
+
+
+def _rules() -> list[tuple[str, float, Callable[[Curve], str]]]:
+    rules: list[tuple[str, float, Callable[[Curve], str]]] = []
+    for alpha in ALPHAS:
+        rules.append((KENDALL, alpha, partial(kendall_group, alpha=alpha, rise=False)))
+    for alpha in ALPHAS:
+        rules.append((SLOPE, alpha, partial(slope_group, alpha=alpha)))
+    return [*rules, (INTERVALS, np.nan, interval_group)]
+
+
+def _classified(
+    curves: Mapping[tuple[str, str], Curve], rule: Callable[[Curve], str]
+) -> pd.DataFrame:
+    rows = [
+        {"family": family, "eval_set": eval_set, "group": rule(curve)}
+        for (family, eval_set), curve in curves.items()
+    ]
+    return pd.DataFrame(rows, columns=["family", "eval_set", "group"])
+
+
+def slope_group(curve: Curve, alpha: float) -> str:
+    """By the two-sided t-test of the slope over log10 tokens; undecided below 3 checkpoints."""
+    if len(np.unique(curve.x)) < 3:
+        return UNDECIDED
+    fit = linregress(curve.x, curve.y)
+    return LEARNED if fit.slope > 0 and fit.pvalue < alpha else NOT_LEARNED
+
+
+def interval_group(curve: Curve) -> str:
+    """Whether the last checkpoint's interval lies above the first one's; undecided without."""
+    if len(curve.y) < 2 or np.isnan(curve.low[-1]) or np.isnan(curve.high[0]):
+        return UNDECIDED
+    return LEARNED if curve.low[-1] > curve.high[0] else NOT_LEARNED

@@ -1,0 +1,99 @@
+"""Every summary of a study: tables made of scores.csv and what follows from it, no records."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from tuning_dynamics.stats.bases import denominator_rows
+from tuning_dynamics.stats.forgetting import forgetting_rows
+from tuning_dynamics.stats.group_rules import group_rule_rows
+from tuning_dynamics.stats.groups import group_change_rows, group_rows
+from tuning_dynamics.stats.noise import noise_rows
+from tuning_dynamics.stats.slopes import format_trend_rows, latent_gain_rows
+from tuning_dynamics.stats.transfer import chance_of, train_kinds_of, train_tasks_of, transfer_rows
+from tuning_dynamics.stats.turning import turning_rows
+from tuning_dynamics.stats.units import Drawing
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a study's `statistics` ask of the summaries.
+
+    `recipe`: of transfer, latent gain, format trend and forgetting; `train_sets` and `eval_sets`
+    restrict transfer (None: all); `groups` are declared ones (None: by the trend under `alpha`),
+    of the cells of `group_recipes` in `roles`.
+    """
+
+    drawing: Drawing
+    recipe: str
+    alpha: float
+    train_sets: tuple[str, ...] | None
+    eval_sets: tuple[str, ...] | None
+    groups: Mapping[str, list[str]] | None
+    group_recipes: tuple[str, ...]
+    roles: tuple[str, ...]
+
+    @staticmethod
+    def of(spec: str) -> "Asked":
+        """From `Jobs.summaries_spec`."""
+        found = json.loads(spec)
+        train_sets, eval_sets = found["transfer"]["train_sets"], found["transfer"]["eval_sets"]
+        return Asked(
+            drawing=Drawing(found["resamples"], found["level"], found["seed"]),
+            recipe=found["recipe"],
+            alpha=found["alpha"],
+            train_sets=None if train_sets is None else tuple(train_sets),
+            eval_sets=None if eval_sets is None else tuple(eval_sets),
+            groups=found["groups"],
+            group_recipes=tuple(found["group_recipes"] or [found["recipe"]]),
+            roles=tuple(found["group_roles"]),
+        )
+
+
+def summary_tables(tables: Mapping[str, pd.DataFrame], asked: Asked) -> dict[str, pd.DataFrame]:
+    """The summaries by name, from scores, changes, seed_means, sensitivity and datasets.
+
+    Raises StudyError for a repeated cell, and for a name that the study does not have.
+    """
+    scores, changes, seed_means = (tables[name] for name in ("scores", "changes", "seed_means"))
+    drawing, recipe = asked.drawing, asked.recipe
+    chance = chance_of(tables["datasets"])
+    noise = noise_rows(scores)
+    groups = group_rows(scores, alpha=asked.alpha, declared=asked.groups)
+    recipes, roles = asked.group_recipes, asked.roles
+    return {
+        "noise": noise,
+        "denominators": denominator_rows(scores, chance),
+        "transfer": transfer_rows(
+            changes,
+            train_kinds_of(tables["datasets"]),
+            chance,
+            drawing=drawing,
+            recipe=recipe,
+            train_sets=asked.train_sets,
+            eval_sets=asked.eval_sets,
+        ),
+        "groups": groups,
+        "group_changes": group_change_rows(
+            changes, groups, drawing=drawing, recipes=recipes, roles=roles
+        ),
+        "group_rules": group_rule_rows(
+            scores, changes, groups, drawing=drawing, recipes=recipes, roles=roles
+        ),
+        "latent_gain": latent_gain_rows(
+            seed_means, groups, noise, drawing=drawing, recipe=recipe, roles=roles
+        ),
+        "format_trend": format_trend_rows(
+            tables["sensitivity"], scores, noise, drawing=drawing, recipe=recipe
+        ),
+        "forgetting": forgetting_rows(
+            seed_means,
+            train_tasks_of(tables["datasets"]),
+            noise,
+            level=drawing.level,
+            recipe=recipe,
+        ),
+        "turning_points": turning_rows(seed_means, drawing=drawing, roles=roles),
+    }
