@@ -12,12 +12,18 @@ from unit.synthetic import Truth, study_tables, write_cells
 
 from tuning_dynamics.report.page import CAPTIONS, About, write_pages
 from tuning_dynamics.report.style import save
-from tuning_dynamics.stats.tables import KEY_COLUMNS, from_rows, write_table
+from tuning_dynamics.stats.tables import KEY_COLUMNS, TABLES, from_rows, write_table
 from tuning_dynamics.study.figures import KINDS, StudyFigure
 from tuning_dynamics.study.paths import Paths
 
 #: Large enough for each table to have rows.
 SMALL = Truth(steps=(100, 1000), domains=("people", "places"), formats=("default", "io"), items=20)
+
+COST: dict[str, object] = {
+    **{"stage": "tune", "job": "toy/100/full/nli_people/seed1", "planned_seconds": 60.0},
+    **{"seconds": 90.0, "peak_memory_mb": 500.0, "tokens": 10_000, "tokens_per_second": 111.1},
+    "mfu": None,
+}
 
 FINDINGS: list[dict[str, Any]] = [
     {
@@ -91,7 +97,8 @@ def _tables() -> dict[str, pd.DataFrame]:
     empty = {name: from_rows([], name) for name in Paths.tables}
     with TemporaryDirectory() as folder:
         made = study_tables(write_cells(Path(folder), SMALL))
-    return {**empty, **made, "findings": from_rows(rows, "findings")}
+    cost = from_rows([dict.fromkeys(TABLES["cost"], "") | COST], "cost")
+    return {**empty, **made, "findings": from_rows(rows, "findings"), "cost": cost}
 
 
 def _figures() -> list[StudyFigure]:

@@ -44,6 +44,7 @@ function makeTable(details) {
   frame.tabIndex = 0;
   frame.setAttribute("role", "region");
   frame.setAttribute("aria-label", "Rows of table " + name);
+  details.querySelector(".dt-paging nav").setAttribute("aria-label", "Pages of table " + name);
   addFilters(details.querySelector(".filters"), table.columns, shown);
 }
 
