@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import Shown, begin, start
+from tuning_dynamics.study.begin import Shown, begin, finish, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -38,6 +38,10 @@ wildcard_constraints:
 
 onstart:
     start(workflow, jobs, ask.gpu)
+
+
+onsuccess:
+    finish(jobs)
 
 
 # The last run of a study in parts takes its cells as they are (docs/scale.md), and one of scores

@@ -57,8 +57,6 @@ KINDS = {
 OF_ALL_CELLS = frozenset(
     {
         "scores",
-        "changes",
-        "sensitivity",
         "summaries",
         "family_figures",
         "train_set_figures",

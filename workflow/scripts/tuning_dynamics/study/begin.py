@@ -31,6 +31,9 @@ EVALUATION = ("evaluate_serve.py", "evaluate_cell.py")
 #: What digests of code are made from, for the processes of single jobs.
 KNOWN_CODE = Path(".snakemake", "code.json")
 
+#: In a study's folder: the name of the run whose jobs SLURM may still have.
+SLURM_RUN = ".slurm_run.json"
+
 #: Locks of this process; the system lets go of them when it ends, however it ends.
 _HELD: list[Any] = []
 
@@ -195,7 +198,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         if workflow.non_local_exec:
             require_cluster(workflow, gpu)
             run = workflow.scheduler._executor.run_uuid
-        end_orphans(Path(jobs.paths.root, ".slurm_run.json"), run)
+        end_orphans(Path(jobs.paths.root, SLURM_RUN), run)
         if run is not None:
             watch(workflow.scheduler._executor, run)
         remember(KNOWN_CODE)
@@ -204,6 +207,11 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
     unexpected = "output files of rule serve were not present"
     logger = logging.getLogger("snakemake.logging")
     logger.addFilter(lambda record: unexpected not in record.getMessage())
+
+
+def finish(jobs: Jobs) -> None:
+    """What a run does once all its jobs are done: it has left none on SLURM."""
+    Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
 
 
 def lock(study_root: str) -> None:

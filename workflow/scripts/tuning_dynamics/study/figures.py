@@ -24,6 +24,9 @@ THEMES = (
 )
 BASE, TUNED, TRANSFER, LEARNED, FORMATS, CHECKS = THEMES
 
+#: What figures of scores are drawn from.
+SCORES = ("seed_means", "datasets")
+
 #: A line with a bend has four parameters: fewer checkpoints cannot show one.
 LEAST_FOR_A_TURN = 4
 
@@ -128,7 +131,7 @@ def _cross(kind: str) -> FigureKind:
         TRANSFER,
         f"Tuned on another task: scores on {words} sets",
         {"classification": (12,), "generation": (13,)}.get(kind, ()),
-        ("seed_means",),
+        SCORES,
         lambda asked: any(piece.kind == kind for piece in asked.main("cross")),
     )
 
@@ -139,7 +142,7 @@ KINDS = (
         BASE,
         "Scores of base models by checkpoint",
         (6,),
-        ("seed_means", "groups"),
+        (*SCORES, "groups"),
         lambda asked: asked.base,
     ),
     FigureKind(
@@ -147,7 +150,7 @@ KINDS = (
         BASE,
         "Where scores stop rising",
         (),
-        ("seed_means", "turning_points"),
+        (*SCORES, "turning_points"),
         lambda asked: _several(asked.base, LEAST_FOR_A_TURN),
     ),
     FigureKind(
@@ -155,7 +158,7 @@ KINDS = (
         TUNED,
         "Tuned against base in domain",
         (7, 10),
-        ("seed_means",),
+        SCORES,
         lambda asked: asked.main("id"),
     ),
     FigureKind(
@@ -163,7 +166,7 @@ KINDS = (
         TUNED,
         "Tuned against base out of domain",
         (4, 11, 15),
-        ("seed_means",),
+        SCORES,
         lambda asked: asked.main("ood"),
     ),
     FigureKind(
@@ -179,7 +182,7 @@ KINDS = (
         TUNED,
         "Scores of tuned and base models by checkpoint",
         (7, 9, 10),
-        ("seed_means",),
+        SCORES,
         lambda asked: asked.tuned,
         by_train_set=True,
     ),
@@ -215,6 +218,14 @@ KINDS = (
         ("transfer", "denominators"),
         lambda asked: asked.transferred,
     ),
+    FigureKind(
+        "denominators",
+        TRANSFER,
+        "Base scores that a ratio divides by",
+        (),
+        ("denominators",),
+        lambda asked: asked.transferred,
+    ),
     *map(_cross, ("classification", "generation", "multiple_choice")),
     FigureKind(
         "change_by_group",
@@ -245,7 +256,7 @@ KINDS = (
         FORMATS,
         "Scores by prompt format",
         (2, 3, 14),
-        ("seed_means",),
+        SCORES,
         lambda asked: asked.reformatted,
         by_train_set=True,
     ),
@@ -262,7 +273,7 @@ KINDS = (
         FORMATS,
         "Spread over formats along pre-training",
         (),
-        ("format_trend",),
+        ("sensitivity", "format_trend"),
         lambda asked: _several(asked.reformatted),
     ),
     FigureKind("noise", CHECKS, "The noise floor", (), ("noise",), lambda asked: asked.noisy),
