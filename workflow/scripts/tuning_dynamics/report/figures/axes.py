@@ -66,8 +66,9 @@ class TokenAxis:
 
         Raises StudyError for a step that checkpoints.csv lacks, or two rows of one step.
         """
-        unknown = sorted(set(rows["step"]) - set(self.steps))
-        repeated = sorted(set(rows["step"][rows["step"].duplicated()]))
+        steps = [int(step) for step in rows["step"]]
+        unknown = sorted(set(steps) - set(self.steps))
+        repeated = sorted({step for step in steps if steps.count(step) > 1})
         if unknown or repeated:
             raise StudyError(
                 f"{what} cannot be drawn by checkpoint",
