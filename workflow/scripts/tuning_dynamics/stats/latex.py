@@ -73,7 +73,7 @@ def latex_table(frame: pd.DataFrame, name: str) -> str:
             f"% {name}: needs booktabs, longtable{', pdflscape' if wide else ''}\n",
             "\\begin{landscape}\\tiny\n" if wide else "\\begingroup\\scriptsize\n",
             "\\setlength{\\tabcolsep}{3pt}\n",
-            f"\\begin{{longtable}}{{{''.join(map(_align, columns, frame.dtypes))}}}\n",
+            f"\\begin{{longtable}}{{{''.join(_align(frame[column]) for column in frame)}}}\n",
             f"\\caption{{{escaped(CAPTIONS[name])}}}\\label{{tab:{name}}}\\\\\n",
             f"\\toprule\n{heads} \\\\\n\\midrule\n\\endfirsthead\n",
             f"\\toprule\n{heads} \\\\\n\\midrule\n\\endhead\n\\bottomrule\n\\endfoot\n",
@@ -122,8 +122,8 @@ def _signed(number: str) -> str:
     return f"$-${number[1:]}" if number.startswith("-") else number
 
 
-def _align(fields: list[str], dtype: object) -> str:
+def _align(values: pd.Series) -> str:
     """Numbers to the right, text to the left; long text in lines of a fixed width."""
-    if pd.api.types.is_numeric_dtype(dtype):
+    if pd.api.types.is_numeric_dtype(values.dtype):
         return "r"
-    return f"p{{{LONGEST / 8:g}cm}}" if max(map(len, fields), default=0) > LONGEST else "l"
+    return f"p{{{LONGEST / 8:g}cm}}" if values.str.len().max() > LONGEST else "l"
