@@ -9,7 +9,9 @@ import pytest
 from unit.synthetic import DRAWING, PUBLISHED, published_tables, records_of, write_cells
 
 from tuning_dynamics.report.caveats import under
-from tuning_dynamics.stats import changes, groups, noise, scores
+from tuning_dynamics.stats import blocks, cell_tables, cells, changes, groups, noise
+from tuning_dynamics.stats.bootstrap import Estimates
+from tuning_dynamics.stats.records import Records
 from tuning_dynamics.stats.units import MIN_UNITS
 from tuning_dynamics.study.errors import StudyError
 
@@ -40,6 +42,11 @@ def cell(path: Path, values: list[float]) -> dict[str, Any]:
     }
 
 
+def score_table(made: list[dict[str, Any]]) -> pd.DataFrame:
+    """scores.csv of these cells."""
+    return cell_tables.cell_tables(made, **DRAWING)["scores"]
+
+
 # --- 2: ratios ---------------------------------------------------------------------------------
 
 
@@ -65,11 +72,11 @@ def ratios_over_anything(patch: pytest.MonkeyPatch) -> None:
 def a_set_counts_once(folder: Path) -> None:
     one = cell(folder / "a", SKEWED)
     with pytest.raises(StudyError, match="occur more than once"):
-        scores.score_rows([one, dict(one)], **DRAWING)
+        score_table([one, dict(one)])
 
 
 def cells_as_they_come(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(scores, "require_unique", lambda _: None)
+    patch.setattr(cells, "require_unique", lambda _: None)
 
 
 def like_meets_like(_: Path) -> None:
@@ -100,7 +107,7 @@ def differences_between_equals_are_a_floor(folder: Path) -> None:
     other = cell(folder / "b", [1.0] * 7 + [0.0] * 3)
     near = {**other, "step": 738_020, "checkpoint": "738020", "tokens": 3_095_000_000}
     far = {**one, "step": 738_000, "checkpoint": "738000", "tokens": 3_094_000_000}
-    table = noise.noise_rows(scores.score_rows([far, near], **DRAWING))
+    table = noise.noise_rows(score_table([far, near]))
     floor = noise.noise_floor(table, recipe="base", eval_sets=["sciq"])
     assert under(0.1, floor)
     assert not under(0.5, floor)
@@ -114,7 +121,7 @@ def no_noise_floor(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_score_is_the_mean_with_its_interval(folder: Path) -> None:
-    row = scores.score_rows([cell(folder / "a", SKEWED)], **DRAWING).iloc[0]
+    row = score_table([cell(folder / "a", SKEWED)]).iloc[0]
     assert row["score"] == pytest.approx(0.1)
     assert row["se"] == pytest.approx(np.std(SKEWED, ddof=1) / np.sqrt(len(SKEWED)))
     assert row["ci_low"] <= 0.1 <= row["ci_high"]
@@ -122,29 +129,31 @@ def a_score_is_the_mean_with_its_interval(folder: Path) -> None:
 
 
 def scores_from_intervals(patch: pytest.MonkeyPatch) -> None:
-    made = scores.score_rows
+    made = cell_tables.score_rows
 
-    def midpoints(cells: Any, **drawing: Any) -> pd.DataFrame:
-        table = made(cells, **drawing)
+    def midpoints(block: blocks.Block, scores: Estimates) -> pd.DataFrame:
+        table = made(block, scores)
         return table.assign(score=(table["ci_low"] + table["ci_high"]) / 2)
 
-    patch.setattr(scores, "score_rows", midpoints)
+    patch.setattr(cell_tables, "score_rows", midpoints)
 
 
 # --- 12: missing cells -------------------------------------------------------------------------
 
 
 def a_missing_cell_stops_the_tables(folder: Path) -> None:
-    cells = write_cells(folder / "cells", PUBLISHED)[:4]
-    cells[2]["path"].unlink()
+    written = write_cells(folder / "cells", PUBLISHED)[:4]
+    written[2]["path"].unlink()
     with pytest.raises(StudyError, match="records of a cell are missing"):
-        scores.score_rows(cells, **DRAWING)
+        score_table(written)
 
 
 def missing_cells_are_skipped(patch: pytest.MonkeyPatch) -> None:
-    read = scores.read_records
+    read, found = blocks.read_records, list[Records]()
 
-    def lenient(path: Path) -> pd.DataFrame:
-        return read(path) if path.is_file() else records_of([0.0, 1.0])
+    def lenient(path: Path) -> Records:
+        if path.is_file():
+            found.append(read(path))
+        return found[-1]
 
-    patch.setattr(scores, "read_records", lenient)
+    patch.setattr(blocks, "read_records", lenient)

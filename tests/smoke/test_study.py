@@ -7,7 +7,8 @@ from pathlib import Path
 from repository import Repository
 
 TABLES = (
-    *("scores", "changes", "transfer", "groups", "group_changes", "sensitivity", "noise"),
+    *("scores", "changes", "unpaired", "seed_means", "sensitivity"),
+    *("transfer", "groups", "group_changes", "noise"),
     *("denominators", "group_rules", "turning_points", "latent_gain", "format_trend"),
     *("forgetting", "findings", "checkpoints", "datasets", "cost"),
 )

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.stats.changes import change_rows
+from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.cost import cost_rows
 from tuning_dynamics.stats.curve import checkpoint_rows
-from tuning_dynamics.stats.scores import score_rows
-from tuning_dynamics.stats.sensitivity import sensitivity_rows
 from tuning_dynamics.stats.summaries import Asked, summary_tables
 from tuning_dynamics.stats.tables import TABLES, from_rows
 from tuning_dynamics.stats.units import Drawing
@@ -195,23 +193,7 @@ def asked(**changes: Any) -> Asked:
 
 def study_tables(cells: list[dict[str, Any]]) -> dict[str, pd.DataFrame]:
     """Every table of the study."""
-    scores = score_rows(cells, **DRAWING)
-    changes = change_rows(cells, **DRAWING, permutations=999)
-    base = scores[scores["recipe"] == "base"]
-    tuned = changes.merge(scores, how="left").drop(columns="seed")
-    made = {
-        "scores": scores,
-        "changes": changes,
-        "sensitivity": sensitivity_rows(cells, **DRAWING),
-        "seed_means": _sm(base, tuned),
-        "unpaired": from_rows([], "unpaired"),
-    }
-    return finished(made)
-
-
-def _sm(base, tuned):
-    rows = base.drop(columns="seed").to_dict("records") + tuned.assign(seeds=1).to_dict("records")
-    return from_rows(rows, "seed_means")
+    return finished(cell_tables(cells, **DRAWING, permutations=999))
 
 
 def finished(made: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from unit.synthetic import records_of
 
-from tuning_dynamics.stats.records import RECORD_COLUMNS, read_records
+from tuning_dynamics.stats.records import read_records
 from tuning_dynamics.study.errors import StudyError
 
 
@@ -24,8 +24,10 @@ def good() -> pd.DataFrame:
 
 def test_records_are_sorted_by_item(tmp_path: Path, good: pd.DataFrame) -> None:
     found = read_records(write(good.iloc[::-1], tmp_path / "cell.parquet"))
-    assert list(found["score"]) == [0.0, 0.5, 1.0]
-    assert sorted(found.columns) == sorted(RECORD_COLUMNS)
+    assert found.score.tolist() == [0.0, 0.5, 1.0]
+    assert found.item.to_pylist() == found.context.to_pylist() == good["item"].tolist()
+    assert found.gold.to_pylist() == [["yes"]] * 3
+    assert found.truncated.tolist() == [False] * 3
 
 
 @pytest.mark.parametrize("score", [-0.01, 1.01, np.nan, np.inf])
@@ -44,11 +46,11 @@ def test_a_repeated_item_is_refused(tmp_path: Path, good: pd.DataFrame) -> None:
         read_records(write(good, tmp_path / "cell.parquet"))
 
 
-@pytest.mark.parametrize("column", ["item", "truncated"])
+@pytest.mark.parametrize("column", ["item", "context", "truncated"])
 def test_an_empty_field_is_refused(tmp_path: Path, good: pd.DataFrame, column: str) -> None:
     good[column] = good[column].astype("object")
     good.loc[0, column] = None
-    with pytest.raises(StudyError):
+    with pytest.raises(StudyError, match=f"no {column}"):
         read_records(write(good, tmp_path / "cell.parquet"))
 
 

@@ -18,9 +18,9 @@ from unit.synthetic import (
 )
 from unit.test_stats_scores import cell
 
+from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.groups import group_change_rows, group_rows, kendall_p_value
 from tuning_dynamics.stats.select import curve_cells, primary_cells
-from tuning_dynamics.stats.sensitivity import sensitivity_rows
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import known_train_kinds, transfer_rows
 from tuning_dynamics.stats.units import Drawing, contrast, estimate, mean_of, median_of
@@ -180,7 +180,7 @@ def test_sensitivity_is_best_less_worst_format(tmp_path: Path) -> None:
         cell(tmp_path / "few_io", [0.0] * 10, **tuned, shots=4, format="io"),
         cell(tmp_path / "base", [0.1] * 10),
     ]
-    table = sensitivity_rows(cells, **DRAWING)
+    table = cell_tables(cells, **DRAWING)["sensitivity"]
     assert len(table) == 1
     row = table.iloc[0]
     assert (row["best"], row["worst"]) == ("default", "io")
@@ -189,16 +189,7 @@ def test_sensitivity_is_best_less_worst_format(tmp_path: Path) -> None:
 
 def test_sensitivity_of_base_has_a_row_where_base_has_formats(tmp_path: Path) -> None:
     cells = [cell(tmp_path / name, [0.5, 0.6], format=name) for name in ("default", "io")]
-    assert sensitivity_rows(cells, **DRAWING)["recipe"].tolist() == ["base"]
-
-
-def test_formats_scored_on_other_items_are_refused(tmp_path: Path) -> None:
-    cells = [
-        cell(tmp_path / "a", [0.5] * 5),
-        cell(tmp_path / "b", [0.5] * 7, format="io"),
-    ]
-    with pytest.raises(StudyError, match="2 items are scored in one format only"):
-        sensitivity_rows(cells, **DRAWING)
+    assert cell_tables(cells, **DRAWING)["sensitivity"]["recipe"].tolist() == ["base"]
 
 
 def test_primary_cells_take_one_method_and_number_of_shots() -> None:

@@ -13,8 +13,6 @@ VARIANTS = 3 + 4 + 1
 FROM_CELLS = Counter(
     {
         "scores": 1,
-        "changes": 1,
-        "sensitivity": 1,
         "summaries": 1,
         "cost": 1,
         "figures": 1,

@@ -11,7 +11,7 @@ from repository import Repository, clone
 OF_VARIANTS = ("tune", "serve", "cell")
 #: Rules that only the whole study and the run for the tables have.
 AFTER_CELLS = {
-    *("merged_config", "checkpoints", "datasets", "scores", "changes", "sensitivity"),
+    *("merged_config", "checkpoints", "datasets", "scores"),
     *("summaries", "cost", "figures"),
     *("findings", "report"),
 }

@@ -2,7 +2,8 @@
 
 Inputs: manifests of checkpoints and of datasets, the cells' per-item records. Outputs, in
 results/{study}/tables/: checkpoints.csv (revisions, digests, and which loss does not fit its
-place), datasets.csv (sources, commits, counts, digests), scores.csv, changes.csv, sensitivity.csv.
+place), datasets.csv (sources, commits, counts, digests), scores.csv, changes.csv, unpaired.csv,
+seed_means.csv, sensitivity.csv.
 """
 
 
@@ -47,13 +48,13 @@ rule datasets:
 
 
 rule scores:
-    """Mean score of every cell with its bootstrap interval."""
+    """Scores, changes, means over seeds and spreads over formats: one pass over all cells."""
     input:
         config=paths.config,
         cells=lambda wildcards: jobs.cell_files(),
     output:
-        csv=shown.table("scores"),
-        parquet=paths.parquet("scores"),
+        csv=[shown.table(name) for name in paths.cell_tables],
+        parquet=[paths.parquet(name) for name in paths.cell_tables],
     log:
         paths.log("scores", "all"),
     benchmark:
@@ -61,49 +62,9 @@ rule scores:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed"),
+        spec=lambda wildcards: jobs.statistics_spec(
+            "resamples", "level", "seed", "interval", "test_families"
+        ),
         code=code("stats_scores.py"),
     script:
         "../scripts/stats_scores.py"
-
-
-rule changes:
-    """Tuned against base, paired over items."""
-    input:
-        config=paths.config,
-        cells=lambda wildcards: jobs.cell_files(),
-    output:
-        csv=shown.table("changes"),
-        parquet=paths.parquet("changes"),
-    log:
-        paths.log("changes", "all"),
-    benchmark:
-        paths.benchmark("changes", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed"),
-        code=code("stats_changes.py"),
-    script:
-        "../scripts/stats_changes.py"
-
-
-rule sensitivity:
-    """Spread of scores over prompt formats."""
-    input:
-        config=paths.config,
-        cells=lambda wildcards: jobs.cell_files(),
-    output:
-        csv=shown.table("sensitivity"),
-        parquet=paths.parquet("sensitivity"),
-    log:
-        paths.log("sensitivity", "all"),
-    benchmark:
-        paths.benchmark("sensitivity", "all")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("resamples", "level", "seed"),
-        code=code("stats_sensitivity.py"),
-    script:
-        "../scripts/stats_sensitivity.py"

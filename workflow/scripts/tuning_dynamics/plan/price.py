@@ -57,8 +57,6 @@ KINDS = {
 OF_ALL_CELLS = frozenset(
     {
         "scores",
-        "changes",
-        "sensitivity",
         "summaries",
         "figures",
         "findings",

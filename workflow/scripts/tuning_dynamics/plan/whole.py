@@ -14,8 +14,6 @@ ONCE = (
     "checkpoints",
     "datasets",
     "scores",
-    "changes",
-    "sensitivity",
     "summaries",
     "figures",
     "findings",

@@ -1,78 +1,226 @@
-"""Percentile bootstrap of means over items, for one cell or for many at once.
+"""Bootstrap intervals of means over items: percentile and BCa, clustered, hierarchical over seeds.
 
-Draws are those of `scipy.stats.bootstrap(..., method="percentile", rng=default_rng(seed))`, so
-that intervals agree with it. Cells of equal n share their draws: a resample becomes a row of item
-counts, and all means of all cells one matrix product.
+Items that share a context (a story, a passage) are drawn together: the unit of resampling is the
+context, and a mean is the ratio of the units' sums of scores to their numbers of items. Where no
+two items share one, each item is a unit, and draws and intervals are those of
+`scipy.stats.bootstrap(..., rng=default_rng(seed))`.
+
+Cells of the same units share their draws: a resample is a row of counts, and all means of all
+cells one matrix product. So the draws of a difference of cells, or of a mean over seeds, are the
+difference or mean of the cells' own draws.
+
+Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 14; Davison
+and Hinkley, Bootstrap Methods and their Application (1997), section 3.8, for clusters.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtrit
 
 from tuning_dynamics.study.errors import StudyError
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
-# Bound of one block of counts, in numbers of 8 bytes: 64 MiB.
-_BLOCK_NUMBERS = 8 * 2**20
+# Bound of one block of counts, in numbers of 8 bytes: 32 MiB.
+_BLOCK_NUMBERS = 4 * 2**20
+
+# Means closer than this to one another differ by rounding alone: scores lie in [-1, 1].
+_ROUNDING = 1e-12
 
 
-def resample_indices(n: int, resamples: int, seed: int) -> NDArray[np.int64]:
-    """Indices of `resamples` draws of n items with replacement; shape (resamples, n).
+@dataclass(frozen=True)
+class Estimates:
+    """Means of several cells, or of combinations of them, each field of shape (cells,).
 
-    Raises StudyError for n < 2, of which no interval can be made.
+    `se` is the standard error over items (over contexts where items share them).
     """
-    _check(n, resamples)
-    return np.random.default_rng(seed).integers(0, n, size=(resamples, n))
+
+    value: Floats
+    se: Floats
+    low: Floats
+    high: Floats
 
 
-def resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
-    """Means of resampled items; `values` is (n items, cells), the result (resamples, cells).
+# --- units -------------------------------------------------------------------------------------
 
-    Memory: the result and one block of 64 MiB, whatever n.
+
+def unit_sums(values: Floats, units: Integers) -> Floats:
+    """Sum of `values` (items, cells) within each unit; `units` is each item's, 0 to u - 1.
+
+    The result is (units, cells): `values` itself, in order of units, where each has one item.
     """
-    n = values.shape[0]
-    _check(n, resamples)
+    order = np.argsort(units, kind="stable")
+    ordered = values[order]
+    sizes = unit_sizes(units)
+    if len(sizes) == len(units):
+        return ordered
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
+    return np.asarray(np.add.reduceat(ordered, starts, axis=0))
+
+
+def unit_sizes(units: Integers) -> Floats:
+    """Number of items of each unit, shape (units,)."""
+    return np.bincount(units).astype(float)
+
+
+# --- draws -------------------------------------------------------------------------------------
+
+
+def resampled_means(sums: Floats, sizes: Floats, resamples: int, seed: int) -> Floats:
+    """Means of resampled units; `sums` is (units, cells), the result (resamples, cells).
+
+    Memory: the result and one block of counts, whatever the number of units. Raises StudyError
+    for fewer than 2 units, of which no interval can be made.
+    """
+    units = len(sizes)
+    _check(units, resamples)
     generator = np.random.default_rng(seed)
-    means = np.empty((resamples, values.shape[1]))
-    block = max(1, _BLOCK_NUMBERS // n)
+    means = np.empty((resamples, sums.shape[1]))
+    block = max(1, _BLOCK_NUMBERS // units)
     for start in range(0, resamples, block):
         rows = min(block, resamples - start)
-        counts = _item_counts(generator.integers(0, n, size=(rows, n)), n)
-        means[start : start + rows] = counts @ values / n
+        counts = _unit_counts(generator.integers(0, units, size=(rows, units)), units)
+        drawn = means[start : start + rows]
+        np.matmul(counts, sums, out=drawn)
+        drawn /= (counts @ sizes)[:, None]
     return means
 
 
-def percentile_interval(
-    values: Sequence[float] | Floats, resamples: int, level: float, seed: int
-) -> tuple[float, float]:
-    """The percentile bootstrap interval of the mean of `values` (one number an item)."""
-    low, high = percentile_intervals([np.asarray(values, dtype=float)], resamples, level, seed)[0]
-    return float(low), float(high)
+def unit_counts(units: int, resamples: int, seed: int) -> Floats:
+    """How often each of `units` is drawn in each resample; shape (resamples, units)."""
+    _check(units, resamples)
+    indices = np.random.default_rng(seed).integers(0, units, size=(resamples, units))
+    return _unit_counts(indices, units)
 
 
-def percentile_intervals(
-    cells: Sequence[Floats], resamples: int, level: float, seed: int
-) -> Floats:
-    """Intervals of the means of many cells, each a vector over items; shape (cells, 2).
+def _unit_counts(indices: Integers, units: int) -> Floats:
+    rows = len(indices)
+    indices += units * np.arange(rows)[:, None]
+    counts = np.bincount(indices.ravel(), minlength=rows * units)
+    return counts.reshape(rows, units).astype(float)
 
-    Cells of equal n are done together. Raises StudyError where a cell has fewer than 2 items.
+
+# --- intervals over items ----------------------------------------------------------------------
+
+
+def interval_of(drawn: Floats, level: float) -> Floats:
+    """The central `level` share of each column of `drawn` (resamples, cells); shape (cells, 2)."""
+    tail = _tail(level)
+    return np.asarray(np.quantile(drawn, [tail, 1.0 - tail], axis=0).T)
+
+
+def bca_interval(drawn: Floats, value: Floats, acceleration: Floats, level: float) -> Floats:
+    """Bias-corrected and accelerated interval of each column of `drawn`; shape (cells, 2).
+
+    `drawn` is (resamples, cells), `value` and `acceleration` (cells,). Efron and Tibshirani
+    (1993), equations 14.9 to 14.14; draws equal to `value` count half, as in scipy.
     """
-    intervals = np.empty((len(cells), 2))
-    sizes = np.array([len(cell) for cell in cells], dtype=int)
-    for n in np.unique(sizes):
-        members = np.flatnonzero(sizes == n)
-        block = max(1, _BLOCK_NUMBERS // max(int(n), resamples))
-        for start in range(0, len(members), block):
-            chosen = members[start : start + block]
-            values = np.column_stack([cells[index] for index in chosen])
-            intervals[chosen] = interval_of(resampled_means(values, resamples, seed), level)
-    return intervals
+    tail = _tail(level)
+    below = (drawn < value - _ROUNDING).sum(axis=0) + (drawn <= value + _ROUNDING).sum(axis=0)
+    # No draw at all on one side would put the end at infinity: half a draw is the least seen.
+    bias = ndtri(np.clip(below / 2, 0.5, len(drawn) - 0.5) / len(drawn))
+    ends = np.empty((len(value), 2))
+    ordered = np.sort(drawn, axis=0)
+    for side, share in enumerate((tail, 1.0 - tail)):
+        shifted = bias + ndtri(share)
+        ends[:, side] = _quantiles(ordered, ndtr(bias + shifted / (1 - acceleration * shifted)))
+    return ends
 
 
-def interval_of(resampled: Floats, level: float) -> Floats:
-    """The central `level` share of each column of resampled statistics; shape (columns, 2)."""
+def _quantiles(ordered: Floats, shares: Floats) -> Floats:
+    """The quantile `shares[c]` of each ordered column c, interpolated as `np.quantile` does."""
+    place = shares * (len(ordered) - 1)
+    lower = np.minimum(place.astype(int), len(ordered) - 2)
+    columns = np.arange(len(shares))
+    start, end = ordered[lower, columns], ordered[lower + 1, columns]
+    return np.asarray(start + (end - start) * (place - lower))
+
+
+def means(sums: Floats, sizes: Floats) -> Floats:
+    """Mean over items of each cell of `sums` (units, cells); shape (cells,)."""
+    return np.asarray(sums.sum(axis=0) / sizes.sum())
+
+
+def standard_errors(sums: Floats, sizes: Floats) -> Floats:
+    """Standard errors of `means`, shape (cells,).
+
+    Those of a ratio of sums over units (Cochran, Sampling Techniques, 1977, equation 2.40, with
+    units - 1); with one item a unit, standard deviation over the root of n.
+    """
+    units = len(sizes)
+    residual = sums - sizes[:, None] * means(sums, sizes)
+    squares = np.einsum("uc,uc->c", residual, residual)
+    return np.asarray(np.sqrt(squares * units / (units - 1)) / sizes.sum())
+
+
+def accelerations(sums: Floats, sizes: Floats) -> Floats:
+    """Acceleration of BCa from the jackknife over units, shape (cells,); 0 for equal scores.
+
+    Leaving a unit out of a ratio of sums needs no second pass. Efron and Tibshirani (1993),
+    equation 14.15.
+    """
+    without = (sums.sum(axis=0) - sums) / (sizes.sum() - sizes)[:, None]
+    moved = without.mean(axis=0) - without
+    squares = np.einsum("uc,uc->c", moved, moved)
+    cubes = np.einsum("uc,uc,uc->c", moved, moved, moved)
+    none: Floats = np.zeros(len(squares))
+    # Scores that are equal but for rounding have no skew.
+    np.divide(cubes, 6 * squares**1.5, out=none, where=squares > _ROUNDING**2)
+    return none
+
+
+# --- intervals over seeds and items ------------------------------------------------------------
+
+
+def over_seeds(each: Estimates, groups: Integers, mean: Estimates, level: float) -> Estimates:
+    """Means over seeds with intervals for other seeds and other items.
+
+    `each` is one estimate per seed's cell, `groups` which mean each is of, `mean` the means over
+    seeds with intervals over items alone. All seeds of a group are scored on the same items, so
+    seeds and items are crossed, and the variance of the mean is
+
+        items: that of the seeds' mean over items, `mean.se` squared;
+        seeds: variance between the seeds' scores, less what of it is items that each seed answers
+               in its own way, over the number of seeds; at least 0.
+
+    A bootstrap of 2 to 5 seeds would make the second too small, so it has Student's t with
+    seeds - 1 degrees of freedom, weighted as by Cochran (1964, Biometrics 20:191), and the
+    interval over items is widened by it. With one seed it is the interval over items.
+    """
+    seeds = np.bincount(groups, minlength=len(mean.value))
+    between = _sum_by(groups, (each.value - mean.value[groups]) ** 2, seeds) / _less_one(seeds)
+    own = _sum_by(groups, each.se**2, seeds) / seeds
+    interaction = (own - mean.se**2) * seeds / _less_one(seeds)
+    of_seeds = np.where(seeds > 1, np.maximum(0.0, between - interaction) / seeds, 0.0)
+    quantile = stdtrit(_less_one(seeds), 1.0 - _tail(level))
+    total = np.sqrt(mean.se**2 + of_seeds)
+
+    def widened(half: Floats) -> Floats:
+        share: Floats = np.zeros(len(half))
+        np.divide(half * mean.se + quantile * of_seeds, total, out=share, where=total > 0)
+        return np.where(of_seeds > 0, share, half)
+
+    low = mean.value - widened(mean.value - mean.low)
+    high = mean.value + widened(mean.high - mean.value)
+    return Estimates(mean.value, total, low, high)
+
+
+def _sum_by(groups: Integers, values: Floats, seeds: Integers) -> Floats:
+    return np.bincount(groups, weights=values, minlength=len(seeds)).astype(float)
+
+
+def _less_one(seeds: Integers) -> Floats:
+    """Seeds - 1; 1 for a single seed, whose result is not used."""
+    return np.maximum(seeds - 1, 1).astype(float)
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+
+def _tail(level: float) -> float:
     if not 0.0 < level < 1.0:
         raise StudyError(
             "the level of an interval is a share between 0 and 1",
@@ -80,28 +228,16 @@ def interval_of(resampled: Floats, level: float) -> Floats:
             value=level,
             fix="give 0.95 for a 95 % interval",
         )
-    tail = (1.0 - level) / 2.0
-    return np.quantile(resampled, [tail, 1.0 - tail], axis=0).T
+    return (1.0 - level) / 2.0
 
 
-def unit_counts(units: int, resamples: int, seed: int) -> Floats:
-    """How often each of `units` is drawn in each resample; shape (resamples, units)."""
-    return _item_counts(resample_indices(units, resamples, seed), units)
-
-
-def _item_counts(indices: NDArray[np.int64], n: int) -> Floats:
-    rows = len(indices)
-    flat = indices + n * np.arange(rows)[:, None]
-    return np.bincount(flat.ravel(), minlength=rows * n).reshape(rows, n).astype(float)
-
-
-def _check(n: int, resamples: int) -> None:
-    if n < 2:
+def _check(units: int, resamples: int) -> None:
+    if units < 2:
         raise StudyError(
-            f"an interval needs at least 2 items, and this cell has {n}",
+            f"an interval needs at least 2 units to resample, and here are {units}",
             key="items",
-            value=n,
-            fix="evaluate more items of this set",
+            value=units,
+            fix="evaluate more items of this set, from more than one context",
         )
     if resamples < 1:
         raise StudyError(

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from tuning_dynamics.stats.scores import require_unique
+from tuning_dynamics.stats.cells import require_unique
 from tuning_dynamics.stats.select import curve_cells, primary_cells, require_recipe
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.tokens import log_tokens, slope

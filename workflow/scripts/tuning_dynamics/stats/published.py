@@ -13,9 +13,9 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from tuning_dynamics.stats.bootstrap import Floats
+from tuning_dynamics.stats.cells import ORDER_KEYS
 from tuning_dynamics.stats.changes import ratios
 from tuning_dynamics.stats.pairs import base_rows, unpaired_reason
-from tuning_dynamics.stats.scores import ORDER_KEYS
 from tuning_dynamics.stats.select import VARIANT_AND_SET, one_per
 from tuning_dynamics.stats.tables import KEY_COLUMNS, from_rows, typed, write_table
 from tuning_dynamics.stats.units import MIN_UNITS

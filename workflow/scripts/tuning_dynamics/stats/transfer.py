@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.stats.scores import require_unique
+from tuning_dynamics.stats.cells import require_unique
 from tuning_dynamics.stats.select import primary_cells, require_recipe
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.units import (

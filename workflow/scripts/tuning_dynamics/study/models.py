@@ -125,6 +125,24 @@ class DeclaredGroups(Strict):
     """Sets that it doesn't; sets in neither list stay undecided."""
 
 
+#: Key columns of changes.csv by which its tests may be divided into families.
+TestColumn = Literal[
+    "family",
+    "checkpoint",
+    "recipe",
+    "train_set",
+    "seed",
+    "eval_set",
+    "task",
+    "kind",
+    "role",
+    "format",
+    "shots",
+    "prediction",
+    "metric",
+]
+
+
 class StatisticsSettings(Strict):
     """Resampling and thresholds."""
 
@@ -134,6 +152,12 @@ class StatisticsSettings(Strict):
     """Coverage of intervals."""
     seed: Count = 0
     """Seed of resampling."""
+    interval: Literal["percentile", "bca"] = "percentile"
+    """Bootstrap intervals of scores and changes: percentile, or bias-corrected and accelerated,
+    which is closer for few or skewed scores."""
+    test_families: Annotated[list[TestColumn], Unique] = ["recipe"]
+    """Columns of changes.csv; the tests that agree in them are one family, within which false
+    discoveries are controlled. None: all tests are one family."""
     learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """A set counts as learned in pre-training when base's trend has a p-value under this."""
     main_recipe: Name = "full"

@@ -33,10 +33,12 @@ class Paths:
     def report(self) -> str:
         return f"{self.root}/report.html"
 
+    #: Names of the tables that are made of cells' records, in one pass.
+    cell_tables = ("scores", "changes", "unpaired", "seed_means", "sensitivity")
+
     #: Names of the tables.
     tables = (
-        "scores",
-        "changes",
+        *cell_tables,
         "transfer",
         "denominators",
         "groups",
@@ -44,7 +46,6 @@ class Paths:
         "group_rules",
         "turning_points",
         "latent_gain",
-        "sensitivity",
         "format_trend",
         "forgetting",
         "noise",

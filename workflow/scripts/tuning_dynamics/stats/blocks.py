@@ -1,0 +1,186 @@
+"""Cells that are scored on the same items, read once and resampled together.
+
+A block is all cells of one evaluation set at some of the checkpoints, never part of a checkpoint:
+so a tuned cell and its base, the seeds of a recipe and the formats of a variant are in one block.
+Memory holds one block, however many cells a study has.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from tuning_dynamics.stats.bootstrap import (
+    Estimates,
+    Floats,
+    accelerations,
+    bca_interval,
+    interval_of,
+    means,
+    resampled_means,
+    standard_errors,
+    unit_sizes,
+    unit_sums,
+)
+from tuning_dynamics.stats.cells import describe
+from tuning_dynamics.stats.records import Records, read_records
+from tuning_dynamics.study.errors import StudyError
+
+# Scores or draws of one block, in numbers of 8 bytes: about 128 MiB. A pass holds some five times
+# as much at its peak.
+BLOCK_NUMBERS = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are drawn: how many resamples, the share of them inside, seed and method."""
+
+    resamples: int
+    level: float
+    seed: int
+    interval: Literal["percentile", "bca"] = "percentile"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Cells of one evaluation set, over the same items.
+
+    `cells` has a row a cell, with its key columns. Units are what is resampled: items, or
+    contexts where items share them. `sums` is (units, cells), each unit's sum of scores;
+    `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
+    """
+
+    cells: pd.DataFrame
+    sums: Floats
+    sizes: Floats
+    drawn: Floats
+    truncated: NDArray[np.int64]
+    resampling: Resampling
+
+    @property
+    def items(self) -> int:
+        """Number of items."""
+        return int(self.sizes.sum())
+
+    def estimates(self, weights: csr_array) -> Estimates:
+        """Estimates of weighted sums of cells; `weights` is (cells, sums)."""
+        sums, drawn = self.sums @ weights, self.drawn @ weights
+        value = means(sums, self.sizes)
+        if self.resampling.interval == "bca":
+            skew = accelerations(sums, self.sizes)
+            ends = bca_interval(drawn, value, skew, self.resampling.level)
+        else:
+            ends = interval_of(drawn, self.resampling.level)
+        return Estimates(value, standard_errors(sums, self.sizes), ends[:, 0], ends[:, 1])
+
+
+def selected(rows: NDArray[np.int64], cells: int) -> csr_array:
+    """Weights (cells, len(rows)) that take one cell for each column."""
+    ones = np.ones(len(rows))
+    return csr_array((ones, (rows, np.arange(len(rows)))), shape=(cells, len(rows)))
+
+
+def blocks(cells: pd.DataFrame, resampling: Resampling) -> Iterator[Block]:
+    """The blocks of `cells` (key columns and `path`), each file read once.
+
+    Raises StudyError for a missing or broken file, for fewer than 2 items or contexts, and where
+    the cells of one evaluation set have other items or other gold answers.
+    """
+    for eval_set, of_set in cells.groupby("eval_set", sort=True):
+        reader = _SameItems(str(eval_set))
+        taken: list[pd.DataFrame] = []
+        columns: list[Records] = []
+        for _, point in of_set.groupby(["family", "step"], sort=False):
+            columns += [reader.read(row) for _, row in point.iterrows()]
+            taken.append(point)
+            longest = max(len(columns[0].score), resampling.resamples)
+            if len(columns) * longest >= BLOCK_NUMBERS:
+                yield _block(pd.concat(taken), columns, resampling)
+                taken, columns = [], []
+        if columns:
+            yield _block(pd.concat(taken), columns, resampling)
+
+
+def _block(cells: pd.DataFrame, columns: list[Records], resampling: Resampling) -> Block:
+    units, _ = pd.factorize(columns[0].context.to_numpy(zero_copy_only=False))
+    sizes = unit_sizes(units)
+    sums = unit_sums(np.column_stack([records.score for records in columns]), units)
+    return Block(
+        cells=cells.drop(columns="path").reset_index(drop=True),
+        sums=sums,
+        sizes=sizes,
+        drawn=resampled_means(sums, sizes, resampling.resamples, resampling.seed),
+        truncated=np.array([records.truncated.sum() for records in columns]),
+        resampling=resampling,
+    )
+
+
+class _SameItems:
+    """Reads the cells of one evaluation set, and holds each to the items of the first."""
+
+    def __init__(self, eval_set: str) -> None:
+        self.eval_set = eval_set
+        self.first: tuple[Path, Records] | None = None
+
+    def read(self, cell: pd.Series) -> Records:
+        """A cell's records; StudyError where its items, contexts or gold answers are others."""
+        path = Path(cell["path"])
+        records = read_records(path)
+        if self.first is None:
+            self.first = (path, records)
+            _require_two(records, path)
+        other, first = self.first
+        if not records.item.equals(first.item):
+            raise self._items_differ(cell, other, first, records)
+        for name in ("context", "gold"):
+            ours, theirs = getattr(records, name), getattr(first, name)
+            if not ours.equals(theirs):
+                self._require_equal(name, ours.to_pylist(), theirs.to_pylist(), cell, other)
+        return records
+
+    def _items_differ(
+        self, cell: pd.Series, other: Path, first: Records, records: Records
+    ) -> StudyError:
+        only_one = set(first.item.to_pylist()) ^ set(records.item.to_pylist())
+        return StudyError(
+            f"{len(only_one)} items are scored in only one of two cells of evaluation set "
+            f"'{self.eval_set}', first '{min(only_one)}'; the other cell is {other}: "
+            f"{describe(cell)}",
+            file=cell["path"],
+            key="item",
+            fix="delete both files and run again, so that both use the frozen split of the data",
+        )
+
+    def _require_equal(
+        self, name: str, ours: list[object], theirs: list[object], cell: pd.Series, other: Path
+    ) -> None:
+        differ = sum(mine != yours for mine, yours in zip(ours, theirs, strict=True))
+        if differ:
+            raise StudyError(
+                f"{differ} items have another {name} in two cells of evaluation set "
+                f"'{self.eval_set}'; the other cell is {other}: {describe(cell)}",
+                file=cell["path"],
+                key=name,
+                fix="delete both files and run again, so that both use the frozen split of "
+                "the data",
+            )
+
+
+def _require_two(records: Records, path: Path) -> None:
+    for what, count in (
+        ("items", len(records.item)),
+        ("contexts", len(records.context.unique())),
+    ):
+        if count < 2:
+            raise StudyError(
+                f"an interval needs at least 2 {what}, and this cell has {count}",
+                file=path,
+                key="items",
+                value=count,
+                fix="evaluate more items of this set, from more than one context",
+            )

@@ -1,0 +1,84 @@
+"""The tables that are made of cells' records, in one pass over them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from tuning_dynamics.stats.blocks import Block, Resampling, blocks, selected
+from tuning_dynamics.stats.cells import ORDER_KEYS, cell_frame
+from tuning_dynamics.stats.changes import PERMUTATIONS, change_rows
+from tuning_dynamics.stats.pairs import base_rows, unpaired_reason
+from tuning_dynamics.stats.permutation import q_values_within
+from tuning_dynamics.stats.scores import score_rows
+from tuning_dynamics.stats.seed_means import SEEDLESS_ORDER, seed_mean_rows
+from tuning_dynamics.stats.sensitivity import sensitivity_rows
+from tuning_dynamics.stats.tables import KEY_COLUMNS, from_rows, typed
+
+Tables = dict[str, pd.DataFrame]
+
+# How the rows of each table are sorted.
+_ORDERS = {
+    "scores": ORDER_KEYS,
+    "changes": ORDER_KEYS,
+    "seed_means": SEEDLESS_ORDER,
+    "sensitivity": ["family", "step", "recipe", "train_set", "seed", "eval_set"],
+}
+
+
+def cell_tables(
+    cells: Sequence[Mapping[str, Any]],
+    *,
+    resamples: int,
+    level: float,
+    seed: int,
+    interval: Literal["percentile", "bca"] = "percentile",
+    test_families: Sequence[str] = ("recipe",),
+    permutations: int = PERMUTATIONS,
+) -> Tables:
+    """scores, changes, unpaired, seed_means and sensitivity from all cells of a study.
+
+    `cells` are dicts with the key columns and the `path` of each one's records, read once each.
+    `interval` is the method of the intervals of scores and changes, `test_families` the columns
+    in which the tests of a false-discovery family agree. Raises StudyError for a repeated cell, a
+    missing or broken file of records, fewer than 2 items or contexts, or cells of one evaluation
+    set with other items or gold answers. A tuned cell without a base is a row of `unpaired`.
+    """
+    frame = cell_frame(cells)
+    resampling = Resampling(resamples, level, seed, interval)
+    made = [_of_block(block, permutations) for block in blocks(frame, resampling)]
+    tables = {
+        name: pd.concat(
+            [from_rows([], name), *(tables[name] for tables in made if len(tables[name]))]
+        ).sort_values(order, ignore_index=True)
+        for name, order in _ORDERS.items()
+    }
+    q_values = q_values_within(tables["changes"], test_families)
+    return {
+        **tables,
+        "changes": tables["changes"].assign(q_value=q_values),
+        "unpaired": _unpaired_rows(frame),
+    }
+
+
+def _of_block(block: Block, permutations: int) -> Tables:
+    cells = len(block.cells)
+    found = base_rows(block.cells).dropna()
+    tuned, base = found.index.to_numpy(), found.to_numpy(dtype=np.int64)
+    scores = block.estimates(selected(np.arange(cells), cells))
+    changes = block.estimates(selected(tuned, cells) - selected(base, cells))
+    return {
+        "scores": score_rows(block, scores),
+        "changes": change_rows(block, tuned, base, changes, permutations),
+        "seed_means": seed_mean_rows(block, scores, tuned, base, changes),
+        "sensitivity": sensitivity_rows(block),
+    }
+
+
+def _unpaired_rows(cells: pd.DataFrame) -> pd.DataFrame:
+    found = base_rows(cells)
+    alone = cells.loc[found.index[found.isna()], list(KEY_COLUMNS)]
+    base = cells[cells["recipe"] == "base"]
+    reasons = [unpaired_reason(row, base) for _, row in alone.iterrows()]
+    return typed(alone.assign(reason=reasons), "unpaired")
