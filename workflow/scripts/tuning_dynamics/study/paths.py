@@ -81,9 +81,14 @@ class Paths:
         """The same table as parquet."""
         return f"{self.root}/tables/{name}.parquet"
 
-    def figure(self, family: str, name: str) -> str:
-        """A figure as SVG; a PNG lies beside it."""
-        return f"{self.root}/figures/{family}/{name}.svg"
+    @property
+    def figures(self) -> str:
+        """The folder of all families' figures."""
+        return f"{self.root}/figures"
+
+    def figure(self, family: str, name: str, suffix: str = "svg") -> str:
+        """A figure as SVG, PDF or PNG."""
+        return f"{self.figures}/{family}/{name}.{suffix}"
 
     @property
     def findings(self) -> str:
