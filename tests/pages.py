@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from unit.synthetic import Truth, study_tables, write_cells
 
-from tuning_dynamics.report.page import CAPTIONS, About, write_pages
 from tuning_dynamics.report.figures.style import save
+from tuning_dynamics.report.page import CAPTIONS, About, write_pages
 from tuning_dynamics.stats.tables import KEY_COLUMNS, TABLES, from_rows, write_table
 from tuning_dynamics.study.figures import KINDS, StudyFigure
 from tuning_dynamics.study.paths import Paths
