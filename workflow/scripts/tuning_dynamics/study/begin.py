@@ -17,6 +17,7 @@ from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.disk import out_of_space
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.identity import code_digest, recall, remember
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
@@ -108,15 +109,23 @@ class Shown:
             caption=f"../report/table_{name}.rst",
         )
 
-    def figure(self, name: str) -> Any:
-        """A figure of a {family}; `name.{dataset}` is one of what was tuned on a dataset."""
-        what, _, tuned_on = name.partition(".")
+    def figure(self, figure: StudyFigure) -> Any:
+        """A figure as SVG."""
         return self.report(
-            self.paths.figure("{family}", name),
-            category="Figures",
-            subcategory="{family}",
-            labels={"figure": what.replace("_", " "), "tuned on": tuned_on or "all"},
-            caption=f"../report/figure_{what}.rst",
+            self.paths.figure(figure.family, figure.name),
+            category=figure.theme,
+            subcategory=figure.family,
+            labels={"figure": figure.title},
+            caption=f"../report/{figure.caption}",
+        )
+
+    def findings(self) -> Any:
+        """The findings' page."""
+        return self.report(
+            self.paths.findings,
+            category="Findings",
+            labels={"page": "findings"},
+            caption="../report/findings.rst",
         )
 
 

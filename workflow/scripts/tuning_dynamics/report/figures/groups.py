@@ -33,7 +33,7 @@ from tuning_dynamics.stats.transfer import ALL
 def change_by_group(view: View) -> Figure:
     """Mean change of the sets of each group by checkpoint, bars with intervals."""
     own = view.tables["group_changes"]
-    title = f"{view.family}: change by tuning, of sets learned in pre-training and others"
+    title = f"{view.family}: change of sets learned in pre-training and of others"
     if own["mean_change"].isna().all():
         return empty(title, "no evaluation set of a group was tuned on")
     places = own[own["checkpoint"] != ALL][["step", "checkpoint"]].drop_duplicates()
@@ -69,7 +69,9 @@ def _bars(ax: Axes, number: int, of: int, rows: pd.DataFrame, colour: str) -> No
     """One of `of` series of bars with whiskers and counts; a missing value is a cross."""
     width = 0.8 / of
     places = np.arange(len(rows)) + (number - (of - 1) / 2) * width
-    heights, low, high = (rows[name].to_numpy(dtype=float) for name in ("mean_change", "low", "high"))
+    heights, low, high = (
+        rows[name].to_numpy(dtype=float) for name in ("mean_change", "low", "high")
+    )
     there = ~np.isnan(heights)
     ax.bar(places[there], heights[there], width * 0.94, color=colour)
     bounded = there & ~np.isnan(low)
@@ -112,10 +114,10 @@ def ood_change(view: View) -> Figure:
             1,
             1,
             title,
-            f"Bars: mean of tuned less base score over a task's out-of-domain pairs and checkpoints "
-            f"({len(cells)} cells in all). Lines: each pair of train set and evaluation set, from "
-            "the first checkpoint (left) to the last; their spread is what the mean has no "
-            "interval for. Intervals of single changes are in seed_means.csv.",
+            "Bars: mean of tuned less base score over a task's out-of-domain pairs and "
+            f"checkpoints ({len(cells)} cells in all). Lines: each pair of train set and "
+            "evaluation set, from the first checkpoint (left) to the last; their spread is what "
+            "the mean has no interval for. Intervals of single changes are in seed_means.csv.",
             size=(max(5.2, 1.2 * len(tasks)), 2.0),
             foot=0.22,
         )
