@@ -7,6 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from tuning_dynamics.report.caveats import base_words, floor_words, marked
+from tuning_dynamics.report.limits import limit_rows
 from tuning_dynamics.report.numbers import interval_text, percent, percent_interval, signed
 from tuning_dynamics.stats.bases import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, NOT_LEARNED, group_contrast, grouped_changes
@@ -39,7 +40,8 @@ FINDINGS = {
 
 NEEDED = (
     *("scores", "changes", "seed_means", "sensitivity", "unpaired", "datasets", "transfer"),
-    *("denominators", "groups", "latent_gain", "format_trend", "noise"),
+    *("denominators", "groups", "group_rules", "turning_points", "latent_gain", "format_trend"),
+    "noise",
 )
 
 
@@ -99,6 +101,8 @@ def finding_rows(tables: Tables, asked: Asked) -> pd.DataFrame:
         context = Context(str(family), own, asked)
         for finding in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
             rows.append({"family": str(family), **finding(context)})
+        for row in limit_rows(own, recipe=asked.recipe, level=asked.drawing.level):
+            rows.append({"family": str(family), **row})
     return from_rows(rows, "findings")
 
 
