@@ -1,9 +1,12 @@
 """Report: figures, findings, and the pages that show them.
 
-Inputs: tables. Outputs: results/{study}/figures/{family}/*.svg, .pdf and .png, findings.html
-(what the tables say on each published finding), report.html (Snakemake's own report: findings,
-figures and tables with captions, and the provenance of each; self-contained).
+Inputs: tables. Outputs: results/{study}/figures/{family}/*.svg, .pdf and .png, report.html and
+findings.html, each one page that needs no other file. `snakemake --report FILE.html` writes
+Snakemake's own report of the same, with the rule behind each file.
 """
+
+
+report: "../report/workflow.rst"
 
 
 rule figures:
@@ -31,19 +34,15 @@ rule figures:
         "../scripts/report_figures.py"
 
 
-rule pages:
-    """Everything that the report shows."""
-    input:
-        [paths.table(name) for name in paths.tables],
-        jobs.figure_files(),
-
-
 rule report:
-    """Put findings, figures, tables and provenance into one self-contained page."""
+    """Put findings, figures, tables, what is missing, cost and provenance on pages."""
     input:
-        rules.pages.input,
+        config=paths.config,
+        tables=[paths.table(name) for name in paths.tables],
+        figures=lambda wildcards: jobs.figure_files(),
     output:
-        paths.report,
+        report=paths.report,
+        findings=shown.findings(),
     log:
         paths.log("report", "all"),
     benchmark:
@@ -51,6 +50,7 @@ rule report:
     conda:
         "../../envs/stats.yaml"
     params:
+        spec=lambda wildcards: jobs.page_spec(),
         code=code("report_page.py"),
     script:
         "../scripts/report_page.py"

@@ -242,7 +242,8 @@ def _dichotomy(context: Context) -> dict[str, object]:
         f"Tuning changed sets not learned in pre-training by {new} and learned ones by {old}; "
         f"the difference is {number(found, asked.drawing.level, noise.floor)}."
     )
-    return told("dichotomy", name, found, text, noise, supports="above")
+    units = "evaluation sets of a group"
+    return told("dichotomy", name, found, text, noise, supports="above", units=units)
 
 
 def told(
@@ -253,6 +254,7 @@ def told(
     noise: Noise,
     *,
     supports: Literal["above", "below"],
+    units: str = "pairs of train set and evaluation set",
 ) -> dict[str, object]:
     """The row of a published finding, which a value above or below 0 supports."""
     verdict: Verdict = "cannot tell"
@@ -266,18 +268,14 @@ def told(
         "statistic": statistic,
         **{"value": found.value, "low": found.low, "high": found.high, "cells": found.cells},
         "floor": noise.floor.value,
-        "sentence": text + _reason(found, clear, verdict) + noise.sentence,
+        "sentence": text + _reason(found, clear, verdict, units) + noise.sentence,
     }
 
 
-def _reason(found: Estimate, clear: bool, verdict: Verdict) -> str:
-    """Why there is no verdict; nothing where there is one."""
+def _reason(found: Estimate, clear: bool, verdict: Verdict, units: str) -> str:
+    """Why there is no verdict; nothing where there is one. `units` is what intervals resample."""
     if found.thin:
-        units = "1 independent unit" if found.units == 1 else f"{found.units} independent units"
-        return (
-            f" No interval: {units} (evaluation sets, or pairs of train set and evaluation set) "
-            f"where {MIN_UNITS} are needed."
-        )
+        return f" No interval: {found.units} {units} where {MIN_UNITS} are needed."
     if not clear:
         return " The interval holds 0."
     return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""

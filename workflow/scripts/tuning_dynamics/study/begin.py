@@ -123,6 +123,15 @@ class Shown:
             caption=f"../report/{figure.caption}",
         )
 
+    def findings(self) -> Any:
+        """The findings' page."""
+        return self.report(
+            self.paths.findings,
+            category="Findings",
+            labels={"page": "findings"},
+            caption="../report/findings.rst",
+        )
+
 
 def serving(workflow: Any, jobs: Jobs) -> str:
     """The shell command that starts a variant's server, but for its own arguments."""

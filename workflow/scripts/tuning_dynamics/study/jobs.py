@@ -32,7 +32,7 @@ from tuning_dynamics.study.grid import (
     require_base,
     role,
 )
-from tuning_dynamics.study.identity import canonical, code_digest
+from tuning_dynamics.study.identity import ROOT, SCRIPTS, canonical, code_digest, files_digest
 from tuning_dynamics.study.load import dump_merged
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.parts import (
@@ -54,6 +54,13 @@ from tuning_dynamics.study.published import PublishedTable, read_published
 from tuning_dynamics.study.rates import rate_name, selecting, with_rate
 from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
 from tuning_dynamics.study.uses import use_row, uses
+
+#: What the pages are made of besides Python: templates and captions, and docs/tables.md.
+PAGE_PARTS = (
+    SCRIPTS / "tuning_dynamics" / "report" / "page",
+    ROOT / "workflow" / "report",
+    ROOT / "docs" / "tables.md",
+)
 
 #: Matches no name: the wildcard of a source that the study does not use.
 NOTHING = "(?!)"
@@ -730,6 +737,11 @@ class Jobs:
         if self.table is not None:
             return figure_list(self.table.pieces(), recipe, measured=False)
         return figure_list(grid_pieces(self.resolved, self.grid), recipe)
+
+    def page_spec(self) -> str:
+        """What the pages depend on besides their inputs and code: templates, captions, and what
+        is said of the tables' columns."""
+        return canonical({"shown": files_digest(*PAGE_PARTS)})
 
     def figure_path(self, figure: StudyFigure, suffix: str = "svg") -> str:
         """A figure's file as SVG, PDF or PNG."""

@@ -90,9 +90,10 @@ class Paths:
         """A figure as SVG, PDF or PNG."""
         return f"{self.figures}/{family}/{name}.{suffix}"
 
-    def findings(self, suffix: str) -> str:
-        """The findings as a page (html) or as the report's front (rst)."""
-        return f"{self.root}/findings.{suffix}"
+    @property
+    def findings(self) -> str:
+        """The findings alone, as a page."""
+        return f"{self.root}/findings.html"
 
     def log(self, rule: str, *parts: str) -> str:
         """Log of a job."""

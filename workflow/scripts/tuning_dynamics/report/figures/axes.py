@@ -66,8 +66,9 @@ class TokenAxis:
 
         Raises StudyError for a step that checkpoints.csv lacks, or two rows of one step.
         """
-        unknown = sorted(set(rows["step"]) - set(self.steps))
-        repeated = sorted(set(rows["step"][rows["step"].duplicated()]))
+        steps = [int(step) for step in rows["step"]]
+        unknown = sorted(set(steps) - set(self.steps))
+        repeated = sorted({step for step in steps if steps.count(step) > 1})
         if unknown or repeated:
             raise StudyError(
                 f"{what} cannot be drawn by checkpoint",
@@ -129,7 +130,7 @@ def draw_token_axis(ax: Axes, axis: TokenAxis, *, labels: bool) -> None:
     if axis.tokens[0] == 0 and len(axis.places) > 1:
         _break_mark(ax, (axis.places[0] + axis.places[1]) / 2)
     if labels:
-        width = _width(ax)
+        width = inches(ax)
         for place, words in _labels(axis, _LABEL_GAP / width * (high - low)):
             ax.text(place, -0.045, words, transform=foot, ha="center", va="top", fontsize=6.5)
 
@@ -200,17 +201,19 @@ def panels(
     left: float = 0.5,
     foot: float = 0.36,
     gap: float = 0.1,
+    margin: float = _MARGIN,
 ) -> Frame:
     """A figure of `count` panels, each of `size`, with a title and a legend above and a note
     below.
 
-    `left` is the room for labels left of a panel, `foot` below the lowest, `gap` between rows.
+    `left` is the room for labels left of each panel, `margin` left of the first; `foot` that below
+    the lowest, `gap` that between rows.
     """
     columns = min(columns, count)
     rows = ceil(count / columns)
     cell = (left + size[0], 0.38 + size[1])
     # One panel alone would be too narrow for title and note.
-    width = max(6.4, columns * cell[0] + 2 * _MARGIN)
+    width = max(6.4, columns * cell[0] + margin + _MARGIN)
     titles = _wrapped(title, width, 11, _BOLD_LETTER)
     notes = _wrapped(note, width, 7.5, _LETTER)
     across = _across(legend, width)
@@ -223,7 +226,7 @@ def panels(
     for number in range(count):
         row, column = divmod(number, columns)
         down = head + keys + (row + 1) * cell[1] + gap * row
-        place = (_MARGIN + column * cell[0] + left, height - down)
+        place = (margin + column * cell[0] + left, height - down)
         axes.append(
             figure.add_axes(
                 (place[0] / width, place[1] / height, size[0] / width, size[1] / height)
@@ -236,6 +239,11 @@ def panels(
     if legend:
         _legend(figure, legend, across, (edge, 1 - (head + 0.02) / height))
     return Frame(figure, axes, [number + columns >= count for number in range(count)])
+
+
+def joined(*sentences: str) -> str:
+    """The sentences that are not empty, in a row."""
+    return " ".join(filter(None, sentences))
 
 
 def _wrapped(text: str, width: float, points: float, letter: float) -> list[str]:
@@ -271,25 +279,30 @@ def _legend(
 
 def panel_title(ax: Axes, name: str, words: str = "") -> None:
     """`name` in bold and `words` in grey below it, small enough to fit the panel."""
-    width = _width(ax)
+    width = inches(ax)
     for text, drop, points, letter, weight, colour in (
         (name, 13 if words else 4, 8.5, _BOLD_LETTER, "bold", "#222222"),
         (words, 4, 7.5, _LETTER, "normal", TEXT_COLOUR),
     ):
-        fitting = width / (max(1, len(text)) * letter * _POINT)
+        fitting = fitted(text, width, points, letter)
         ax.annotate(
             text,
             (0, 1),
             (0, drop),
             xycoords="axes fraction",
             textcoords="offset points",
-            fontsize=min(points, fitting),
+            fontsize=fitting,
             weight=weight,
             color=colour,
         )
 
 
-def _width(ax: Axes) -> float:
+def fitted(text: str, width: float, points: float, letter: float = _LETTER) -> float:
+    """The size, in points and at most `points`, at which the text is no wider than `width`."""
+    return min(points, width / (max(1, len(text)) * letter * _POINT))
+
+
+def inches(ax: Axes) -> float:
     """Inches from the left to the right of a panel."""
     figure = ax.get_figure(root=True)
     assert figure is not None

@@ -13,6 +13,7 @@ from tuning_dynamics.report.figures.axes import (
     TokenAxis,
     draw_token_axis,
     hole_words,
+    joined,
     panel_title,
     panels,
 )
@@ -52,7 +53,8 @@ def turning_points(view: View) -> Figure:
     note = (
         "At the foot, a row for each line: point and line, the turning point of a broken line "
         f"over log tokens with its {view.interval}; pale, the distance between the checkpoints on "
-        f"either side of it. {bands_words(view, pd.concat([view.base, tuned]))}"
+        "either side of it; still rising: it does not lie left of the line. "
+        f"{bands_words(view, pd.concat([view.base, tuned]))}"
     )
     with style():
         frame = series_figure(view.axis, shown, title, note)
@@ -82,33 +84,39 @@ def _make_room(ax: Axes, rows: int) -> None:
 
 
 def _turn(ax: Axes, axis: TokenAxis, look: Look, row: dict[Any, Any] | None, place: float) -> None:
-    """One line's turning point, or in words why there is none."""
+    """One line's turning point; or why there is none in words, and where it does not lie."""
     foot = ax.get_xaxis_transform()
-    if row is None or pd.isna(row["tokens"]):
-        words = "no estimate" if row is None else str(row["shape"]).replace("_", " ")
-        ax.text(
-            axis.limits[0],
-            place,
-            f" {words}",
-            transform=foot,
-            fontsize=6,
-            va="center",
+
+    def span(low: float, high: float, width: float, alpha: float = 1.0) -> None:
+        ax.plot(
+            [axis.at(low), axis.at(high)],
+            [place, place],
             color=look.colour,
+            linewidth=width,
+            alpha=alpha,
+            solid_capstyle="butt",
+            transform=foot,
         )
+
+    if row is not None and pd.notna(row["tokens"]):
+        span(row["gap_low"], row["gap_high"], 4.0, 0.3)
+        if pd.notna(row["low"]) and pd.notna(row["high"]):
+            span(row["low"], row["high"], 1.3)
+        ax.plot([axis.at(row["tokens"])], [place], "D", color=look.colour, transform=foot)
         return
-    for low, high, width, alpha in (("gap_low", "gap_high", 4.0, 0.3), ("low", "high", 1.3, 1.0)):
-        if pd.notna(row[low]) and pd.notna(row[high]):
-            ends = [axis.at(row[low]), axis.at(row[high])]
-            ax.plot(
-                ends,
-                [place, place],
-                color=look.colour,
-                linewidth=width,
-                alpha=alpha,
-                solid_capstyle="butt",
-                transform=foot,
-            )
-    ax.plot([axis.at(row["tokens"])], [place], "D", color=look.colour, transform=foot)
+    if row is not None and pd.notna(row["low"]):
+        span(row["low"], np.inf, 1.3)
+    words = "no estimate" if row is None else str(row["shape"]).replace("_", " ")
+    ax.text(
+        axis.limits[0],
+        place,
+        f" {words}",
+        transform=foot,
+        fontsize=6,
+        va="center",
+        color=look.colour,
+        bbox={"facecolor": "white", "linewidth": 0, "pad": 0.3},
+    )
 
 
 def noise(view: View) -> Figure:
@@ -177,8 +185,12 @@ def text_loss(view: View) -> Figure:
             1,
             1,
             title,
-            f"Loss falls with pre-training. Does not fit: by more than {TOLERANCE:g} nats per "
-            f"token. {hole_words(view.axis)} {X_WORDS}",
+            joined(
+                f"Loss falls with pre-training. Does not fit: by more than {TOLERANCE:g} nats per "
+                "token.",
+                hole_words(view.axis),
+                X_WORDS,
+            ),
             legend=[fits, breaks] if broken.any() else [],
             size=(5.4, 2.0),
         )

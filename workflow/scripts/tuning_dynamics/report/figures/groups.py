@@ -33,7 +33,7 @@ from tuning_dynamics.stats.transfer import ALL
 def change_by_group(view: View) -> Figure:
     """Mean change of the sets of each group by checkpoint, bars with intervals."""
     own = view.tables["group_changes"]
-    title = f"{view.family}: change by tuning, of sets learned in pre-training and others"
+    title = f"{view.family}: change of sets learned in pre-training and of others"
     if own["mean_change"].isna().all():
         return empty(title, "no evaluation set of a group was tuned on")
     places = own[own["checkpoint"] != ALL][["step", "checkpoint"]].drop_duplicates()

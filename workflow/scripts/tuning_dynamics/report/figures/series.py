@@ -16,6 +16,7 @@ from tuning_dynamics.report.figures.axes import (
     TokenAxis,
     draw_token_axis,
     hole_words,
+    joined,
     mark_missing,
     panel_title,
     panels,
@@ -69,7 +70,7 @@ def series_figure(
         "One checkpoint." if alone else hole_words(axis),
         "" if alone else X_WORDS,
     ]
-    frame = panels(len(shown), columns, title, " ".join(filter(None, words)), legend=legend)
+    frame = panels(len(shown), columns, title, joined(*words), legend=legend)
     for ax, panel, lowest in zip(frame.axes, shown, frame.lowest, strict=True):
         panel_title(ax, panel.name, panel.words)
         if alone:

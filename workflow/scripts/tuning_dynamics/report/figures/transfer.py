@@ -80,15 +80,17 @@ def forgetting(view: View) -> Figure:
             "columns: task evaluated. Orange: gain, purple: loss. In brackets: under the noise "
             "floor. Hatched: not evaluated. Intervals are in forgetting.csv.",
             size=(max(1.3, 0.42 * len(columns)), max(0.7, 0.3 * len(rows))),
-            left=_label_room(rows),
+            left=0.12,
+            margin=_label_room(rows),
             foot=0.7 * _label_room(columns),
         )
-        for ax, point, lowest in zip(frame.axes, [*points, ALL], frame.lowest, strict=True):
+        ways = zip(frame.axes, [*points, ALL], frame.lowest, strict=True)
+        for number, (ax, point, lowest) in enumerate(ways):
             mine = own[own["checkpoint"] == point]
             table = _fields(mine, "change", rows, columns)
             quiet = _fields(mine.assign(q=mine["under_floor"] == "yes"), "q", rows, columns)
             draw_heat(ax, table, reach, points=6.5, quiet=quiet == True)  # noqa: E712
-            name_fields(ax, table, columns=lowest)
+            name_fields(ax, table, rows=number % 6 == 0, columns=lowest)
             words = f"step {short_count(int(point))}" if point.isdigit() else str(point)
             words = "all checkpoints" if point == ALL else words
             panel_title(ax, words)
@@ -209,7 +211,7 @@ def denominators(view: View) -> Figure:
             title,
             f"{words}. At chance: the low end of the base score's {view.interval} is not above it. "
             "Hatched: not evaluated.",
-            size=(max(3.6, 0.3 * len(table.columns)), max(0.6, 0.24 * len(table))),
+            size=(max(1.6, 0.32 * len(table.columns)), max(0.6, 0.24 * len(table))),
             left=_label_room(table.index),
             foot=0.25,
         )
