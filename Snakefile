@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import Shown, begin, start
+from tuning_dynamics.study.begin import Shown, begin, finish, start
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -20,9 +20,8 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-jobs, code = begin(config, workflow)
+jobs, sides, code = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
-budget_at_end(workflow, jobs)
 
 
 wildcard_constraints:
@@ -36,15 +35,18 @@ wildcard_constraints:
     prediction="[a-z_]+",
 
 
-onstart:
-    start(workflow, jobs, ask.gpu)
+if not sides.asked:
+    budget_at_end(workflow, jobs)
+
+    onstart:
+        start(workflow, jobs, ask.gpu)
+
+    onsuccess:
+        finish(jobs)
 
 
-# The last run of a study in parts takes its cells as they are (docs/scale.md), and one of scores
-# made elsewhere has none (docs/published.md).
-making = ["data", "checkpoints", "tune", "evaluate"] if jobs.makes_cells else []
-source = "sources" if jobs.table is None else "published"
-for stage in ["image", *making, source, "stats", "report", "plan"]:
+# Two studies side by side need no third.
+for stage in ["image", *([] if sides.asked else jobs.stages), "compare"]:
 
     include: f"workflow/rules/{stage}.smk"
 

@@ -13,10 +13,14 @@ from repository import Repository, clone
 from slurm.campaign import Campaign, Disturbed, outcomes, results_of, small_disk, tables
 from slurm.cluster import ETC, NODES, Cluster, cluster, run
 from slurm.processes import alive, processes
+from tuning_dynamics.study.begin import SLURM_RUN
 
 STUDY = "tests/slurm/study.yaml"
 #: One of each sort, in this order: those that what follows waits for cost time.
 FAULTS = ("second_run", "driver_killed", "server_killed", "trainer_killed", "cancelled_running")
+#: Given once more for Snakemake that was killed; retries do the rest. One more is let pass, for a
+#: machine that is too busy to take or to end a job in time, and what was said then is printed.
+MOST_COMMANDS = 3
 
 #: How a job's own log begins on a cluster.
 BEGAN = re.compile(r"SLURM job (?P<job>\d+) on node (?P<node>\w+), GPUs (?P<gpus>\S+)\n")
@@ -62,6 +66,8 @@ def ran(
         result = campaign.run(len(FAULTS))
         outcomes(result, loopback, repository)
         print(told(loopback, repository), flush=True)
+        if result.commands > 2:
+            print(last_words(repository), flush=True)
         yield repository, result
 
 
@@ -87,6 +93,13 @@ def told(where: Cluster, repository: Repository) -> str:
     return "\n".join(lines)
 
 
+def last_words(repository: Repository) -> str:
+    """What Snakemake said before each end of it, but for the last."""
+    said = (repository.folder / "driver.log").read_text(encoding="utf-8", errors="replace")
+    *ended, _ = re.split(r"(?m)^(?====.*Snakemake ended with)", said)
+    return "\n".join(text[-6000:] for text in ended)
+
+
 def test_the_cluster_is_up_and_knows_its_gpus(loopback: Cluster) -> None:
     assert loopback.states() == dict.fromkeys(NODES, "idle")
     seen = run("srun", "-p", "gpu", "--gpus=2", "sh", "-c", "echo $CUDA_VISIBLE_DEVICES")
@@ -99,6 +112,8 @@ def test_tables_are_those_of_a_local_run(
     repository, _ = ran
     assert tables(repository) == tables(local.result())
     assert repository.planned() == {}
+    # No job is left, so nothing is to be ended wherever the results go on.
+    assert not (results_of(repository) / SLURM_RUN).exists()
     assert len(tables(repository)["scores.csv"].splitlines()) == 1 + 3 * 6 + 3 * 2 * 6 * 2
 
 
@@ -106,8 +121,7 @@ def test_faults_were_survived(ran: tuple[Repository, Disturbed]) -> None:
     _, result = ran
     assert tuple(fault.kind for fault in result.faults) == FAULTS
     assert "refused" in [fault.hit.what for fault in result.faults]
-    # Once for Snakemake that was killed; retries do the rest.
-    assert result.commands == 2, result.errors
+    assert 2 <= result.commands <= MOST_COMMANDS, result.errors
 
 
 def test_logs_say_which_slurm_job_and_gpu(

@@ -62,10 +62,29 @@ def test_no_partition_with_gpus_is_refused_where_jobs_ask_for_one(tmp_path):
     require_cluster(workflow, 0)
 
 
-def test_a_controller_that_does_not_answer_is_told_in_its_words(slurm, tmp_path):
+def test_a_controller_that_does_not_answer_is_told_in_its_words(slurm, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "ANSWER_WITHIN", 0.05)
+    monkeypatch.setattr(cluster, "AGAIN", 0.01)
     command(slurm, "sinfo", "echo 'Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(StudyError, match="Unable to contact slurm controller"):
         require_cluster(partitions(tmp_path, "partitions: {cpu: {}}"), 0)
+
+
+def test_a_controller_that_is_busy_is_asked_again(slurm, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "AGAIN", 0.01)
+    command(
+        slurm, "sinfo", f"[ -e {tmp_path}/asked ] && echo cpu && exit; : > {tmp_path}/asked; exit 1"
+    )
+    require_cluster(partitions(tmp_path, "partitions: {cpu: {}}"), 0)
+
+
+def test_a_job_that_ends_before_it_is_cancelled_does_no_harm(slurm, tmp_path):
+    note = tmp_path / "note.json"
+    end_orphans(note, "first")
+    command(slurm, "squeue", f"[ -e {tmp_path}/ended ] || echo 17")
+    command(slurm, "scancel", f": > {tmp_path}/ended; echo 'Invalid job id' >&2; exit 1")
+    end_orphans(note, "second")
+    assert json.loads(note.read_text()) == {"run": "second"}
 
 
 def test_jobs_of_an_earlier_run_are_ended_and_waited_for(slurm, tmp_path, monkeypatch):
@@ -81,10 +100,10 @@ def test_jobs_of_an_earlier_run_are_ended_and_waited_for(slurm, tmp_path, monkey
         f'read left < {tmp_path}/left\n[ "$left" = 0 ] && exit 0\n'
         f"[ -e {tmp_path}/ended ] && echo $((left - 1)) > {tmp_path}/left\necho 17; echo 18",
     )
-    command(slurm, "scancel", f'echo "$@" > {tmp_path}/ended')
+    command(slurm, "scancel", f'echo "$@" >> {tmp_path}/ended')
     (tmp_path / "left").write_text("3\n")
     end_orphans(note, "second")
-    assert (tmp_path / "ended").read_text() == "17 18\n"
+    assert (tmp_path / "ended").read_text().startswith("--quiet 17 18\n")
     assert (tmp_path / "left").read_text() == "0\n"
     assert "--name=first" in (tmp_path / "asked").read_text()
     assert json.loads(note.read_text()) == {"run": "second"}

@@ -17,11 +17,13 @@ from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.disk import out_of_space
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.identity import code_digest, recall, remember
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
-from tuning_dynamics.study.parts import parse_part, without_part
+from tuning_dynamics.study.parts import parse_part, settings
 from tuning_dynamics.study.paths import Paths
+from tuning_dynamics.study.sides import Sides, check_sides, sides_of
 from tuning_dynamics.study.stub import DRIVER
 from tuning_dynamics.study.watch import watch
 
@@ -31,12 +33,15 @@ EVALUATION = ("evaluate_serve.py", "evaluate_cell.py")
 #: What digests of code are made from, for the processes of single jobs.
 KNOWN_CODE = Path(".snakemake", "code.json")
 
+#: In a study's folder: the name of the run whose jobs SLURM may still have.
+SLURM_RUN = ".slurm_run.json"
+
 #: Locks of this process; the system lets go of them when it ends, however it ends.
 _HELD: list[Any] = []
 
 
-def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., str]]:
-    """The jobs of a config mapping, and the function that digests code.
+def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides, Callable[..., str]]:
+    """The jobs of a config mapping, the sides that it compares, and the function that digests code.
 
     `workflow` is Snakemake's. The processes that it starts for single jobs, on a cluster's nodes
     for instance, take the study as checked, and touch no file of others' jobs. Ends the process
@@ -52,15 +57,18 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _told():
         take_turns(workflow)
-        study = load_study(without_part(config), Path(workflow.basedir), file)
-        jobs = Jobs(study, file, parse_part(config.get("part"), file))
+        study = load_study(settings(config), Path(workflow.basedir), file)
+        jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
         recall(KNOWN_CODE)
         if workflow.is_main_process:
-            jobs.check_whole()
             keep_provenance()
+        if workflow.is_main_process and sides.asked:
+            check_sides(sides)
+        elif workflow.is_main_process:
+            jobs.check_whole()
             jobs.leave_placeholders(everywhere=False)
             forget_killed_servers(Path(".snakemake", "incomplete"))
-    return jobs, code_digest
+    return jobs, sides, code_digest
 
 
 def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
@@ -105,15 +113,23 @@ class Shown:
             caption=f"../report/table_{name}.rst",
         )
 
-    def figure(self, name: str) -> Any:
-        """A figure of a {family}; `name.{dataset}` is one of what was tuned on a dataset."""
-        what, _, tuned_on = name.partition(".")
+    def figure(self, figure: StudyFigure) -> Any:
+        """A figure as SVG."""
         return self.report(
-            self.paths.figure("{family}", name),
-            category="Figures",
-            subcategory="{family}",
-            labels={"figure": what.replace("_", " "), "tuned on": tuned_on or "all"},
-            caption=f"../report/figure_{what}.rst",
+            self.paths.figure(figure.family, figure.name),
+            category=figure.theme,
+            subcategory=figure.family,
+            labels={"figure": figure.title},
+            caption=f"../report/{figure.caption}",
+        )
+
+    def findings(self) -> Any:
+        """The findings' page."""
+        return self.report(
+            self.paths.findings,
+            category="Findings",
+            labels={"page": "findings"},
+            caption="../report/findings.rst",
         )
 
 
@@ -186,7 +202,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         if workflow.non_local_exec:
             require_cluster(workflow, gpu)
             run = workflow.scheduler._executor.run_uuid
-        end_orphans(Path(jobs.paths.root, ".slurm_run.json"), run)
+        end_orphans(Path(jobs.paths.root, SLURM_RUN), run)
         if run is not None:
             watch(workflow.scheduler._executor, run)
         remember(KNOWN_CODE)
@@ -195,6 +211,11 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
     unexpected = "output files of rule serve were not present"
     logger = logging.getLogger("snakemake.logging")
     logger.addFilter(lambda record: unexpected not in record.getMessage())
+
+
+def finish(jobs: Jobs) -> None:
+    """What a run does once all its jobs are done: it has left none on SLURM."""
+    Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
 
 
 def lock(study_root: str) -> None:

@@ -32,9 +32,8 @@ def used_splits(config: str) -> list[dict[str, Any]]:
 def summary(config: str) -> dict[str, str]:
     """What was studied, in words and counts, for the head of a page."""
     jobs = Jobs(load_merged(config), config)
-    grid, study = jobs.grid, jobs.resolved.study
+    grid = jobs.grid
     return {
-        "Study": study.title or study.study,
         "Families": ", ".join(sorted({point.family for point in grid.checkpoints})),
         "Checkpoints": str(len(grid.checkpoints)),
         "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),
@@ -42,4 +41,16 @@ def summary(config: str) -> dict[str, str]:
         "Tuned models": str(len(grid.tuned)),
         "Evaluation sets": str(len(grid.eval_sets)),
         "Cells": str(len(grid.cells)),
+    }
+
+
+def seeds(config: str) -> dict[str, str]:
+    """The seeds that the study was made with, by what they are of."""
+    jobs = Jobs(load_merged(config), config)
+    study = jobs.resolved.study
+    tuning = sorted({variant.seed for variant in jobs.grid.tuned if variant.seed is not None})
+    return {
+        "Subsets, demonstrations, order of options": str(study.seed),
+        "Tuning": ", ".join(map(str, tuning)),
+        "Resampling": str(study.statistics.seed),
     }

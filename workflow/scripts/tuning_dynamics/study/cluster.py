@@ -18,7 +18,10 @@ from tuning_dynamics.study.load import read_yaml
 
 #: Seconds between looks at jobs that were told to end, and until that counts as failed. SLURM
 #: itself kills a job 30 seconds after asking it to end, unless the cluster's KillWait is longer.
-PAUSE, PATIENCE = 1.0, 300.0
+PAUSE, PATIENCE = 2.0, 300.0
+#: Seconds until a command is given again that SLURM did not answer, and until no more: a busy
+#: controller leaves one unanswered now and then.
+AGAIN, ANSWER_WITHIN = 3.0, 60.0
 
 
 def require_cluster(workflow: Any, gpu: int) -> None:
@@ -89,9 +92,11 @@ def _end(run: str) -> None:
     if not left:
         return
     print(f"Ending {len(left)} SLURM jobs of an earlier run: {', '.join(left)}", flush=True)
-    _told("scancel", *left)
     deadline = time.monotonic() + PATIENCE
     while left := listed_jobs(run, ended=False):
+        # Not checked, and given again: one may just have ended, another just been put back
+        # into the queue.
+        subprocess.run(["scancel", "--quiet", *left], check=False)
         if time.monotonic() > deadline:
             raise StudyError(
                 f"SLURM jobs of an earlier run did not end within {PATIENCE:.0f} seconds",
@@ -111,8 +116,10 @@ def listed_jobs(run: str, *, ended: bool) -> list[str]:
 
 
 def _told(*command: str) -> str:
-    """What a SLURM command prints; StudyError where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    """What a SLURM command prints; StudyError where it fails for ANSWER_WITHIN seconds."""
+    deadline = time.monotonic() + ANSWER_WITHIN
+    while (done := _run(command)).returncode and time.monotonic() < deadline:
+        time.sleep(AGAIN)
     if done.returncode:
         raise StudyError(
             f"SLURM does not answer: {done.stderr.strip()}",
@@ -121,3 +128,7 @@ def _told(*command: str) -> str:
             fix="try the command by hand; the cluster's controller may be down",
         )
     return done.stdout
+
+
+def _run(command: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -8,10 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise, product
+from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.grid import Axes, Grid, Setting, Variant, role
 from tuning_dynamics.study.models import ResolvedStudy
+
+#: The look of all figures.
+STYLE_FILE = Path(__file__).parents[1] / "report" / "figures" / "figures.mplstyle"
 
 #: Themes, in the order in which the report shows them.
 THEMES = (
@@ -23,6 +27,9 @@ THEMES = (
     "Noise and checks",
 )
 BASE, TUNED, TRANSFER, LEARNED, FORMATS, CHECKS = THEMES
+
+#: What figures of scores are drawn from.
+SCORES = ("seed_means", "datasets")
 
 #: A line with a bend has four parameters: fewer checkpoints cannot show one.
 LEAST_FOR_A_TURN = 4
@@ -128,7 +135,7 @@ def _cross(kind: str) -> FigureKind:
         TRANSFER,
         f"Tuned on another task: scores on {words} sets",
         {"classification": (12,), "generation": (13,)}.get(kind, ()),
-        ("seed_means",),
+        SCORES,
         lambda asked: any(piece.kind == kind for piece in asked.main("cross")),
     )
 
@@ -139,7 +146,7 @@ KINDS = (
         BASE,
         "Scores of base models by checkpoint",
         (6,),
-        ("seed_means", "groups"),
+        (*SCORES, "groups"),
         lambda asked: asked.base,
     ),
     FigureKind(
@@ -147,7 +154,7 @@ KINDS = (
         BASE,
         "Where scores stop rising",
         (),
-        ("seed_means", "turning_points"),
+        (*SCORES, "turning_points"),
         lambda asked: _several(asked.base, LEAST_FOR_A_TURN),
     ),
     FigureKind(
@@ -155,7 +162,7 @@ KINDS = (
         TUNED,
         "Tuned against base in domain",
         (7, 10),
-        ("seed_means",),
+        SCORES,
         lambda asked: asked.main("id"),
     ),
     FigureKind(
@@ -163,7 +170,7 @@ KINDS = (
         TUNED,
         "Tuned against base out of domain",
         (4, 11, 15),
-        ("seed_means",),
+        SCORES,
         lambda asked: asked.main("ood"),
     ),
     FigureKind(
@@ -179,7 +186,7 @@ KINDS = (
         TUNED,
         "Scores of tuned and base models by checkpoint",
         (7, 9, 10),
-        ("seed_means",),
+        SCORES,
         lambda asked: asked.tuned,
         by_train_set=True,
     ),
@@ -215,6 +222,14 @@ KINDS = (
         ("transfer", "denominators"),
         lambda asked: asked.transferred,
     ),
+    FigureKind(
+        "denominators",
+        TRANSFER,
+        "Base scores that a ratio divides by",
+        (),
+        ("denominators",),
+        lambda asked: asked.transferred,
+    ),
     *map(_cross, ("classification", "generation", "multiple_choice")),
     FigureKind(
         "change_by_group",
@@ -245,7 +260,7 @@ KINDS = (
         FORMATS,
         "Scores by prompt format",
         (2, 3, 14),
-        ("seed_means",),
+        SCORES,
         lambda asked: asked.reformatted,
         by_train_set=True,
     ),
@@ -262,7 +277,7 @@ KINDS = (
         FORMATS,
         "Spread over formats along pre-training",
         (),
-        ("format_trend",),
+        ("sensitivity", "format_trend"),
         lambda asked: _several(asked.reformatted),
     ),
     FigureKind("noise", CHECKS, "The noise floor", (), ("noise",), lambda asked: asked.noisy),
@@ -328,6 +343,13 @@ def _figures(family: str, kind: FigureKind, asked: Asked) -> Iterator[StudyFigur
                 title=f"{kind.title}, tuned on {train_set}" if train_set else kind.title,
                 paper=kind.paper,
             )
+
+
+def figure_tables(figures: Iterable[StudyFigure]) -> list[str]:
+    """Names of the tables that figures are drawn from, in order."""
+    kinds = {figure.kind for figure in figures}
+    drawn = (kind.tables for kind in KINDS if kind.name in kinds)
+    return sorted({"checkpoints"}.union(*drawn))
 
 
 def figure_rows(figures: Iterable[StudyFigure]) -> list[dict[str, Any]]:

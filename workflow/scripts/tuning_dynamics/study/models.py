@@ -164,7 +164,7 @@ class StatisticsSettings(Strict):
     discoveries are controlled. None: all tests are one family."""
     learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """A set counts as learned in pre-training when base's trend has a p-value under this."""
-    main_recipe: Name = "full"
+    main_recipe: str = "full"
     """Recipe that transfer and groups are computed on: like is compared with like."""
     transfer: TransferSettings = TransferSettings()
     groups: DeclaredGroups | None = None

@@ -1,0 +1,366 @@
+"""Shared parts of figures: the token axis, panels, legends, marks of what is missing.
+
+Sizes are inches. Places are set by hand: matplotlib's own layouts measure every text several
+times, and would take longer than drawing.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from tuning_dynamics.report.figures.style import MISSING_COLOUR, TEXT_COLOUR
+from tuning_dynamics.report.numbers import short_count
+from tuning_dynamics.stats.tokens import log_tokens
+from tuning_dynamics.study.errors import StudyError
+
+Floats = NDArray[np.float64]
+Dash = Literal["-", "--", ""]
+
+X_WORDS = "Below: tokens seen in pre-training (log scale) and step."
+
+# Labels of the token axis closer than this would touch.
+_LABEL_GAP = 0.36
+# Width of an average letter as a share of its size, of DejaVu Sans, plain and bold.
+_LETTER, _BOLD_LETTER = 0.58, 0.67
+_MARGIN = 0.12
+_POINT = 1 / 72
+_LINE = 1.25
+
+
+@dataclass(frozen=True)
+class TokenAxis:
+    """A family's checkpoints on a logarithmic token axis.
+
+    `holes` are the places between which the published series has no checkpoint, and the tokens
+    for which there is none.
+    """
+
+    steps: tuple[int, ...]
+    tokens: tuple[int, ...]
+    places: tuple[float, ...]
+    holes: tuple[tuple[float, float, int], ...]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Ends of the axis, with some room."""
+        reach = max(self.places) - min(self.places) or 1.0
+        return min(self.places) - 0.06 * reach, max(self.places) + 0.06 * reach
+
+    def at(self, tokens: float) -> float:
+        """Where a number of tokens lies; not beyond the ends of the axis."""
+        low, high = self.limits
+        place = log10(tokens) if tokens > 0 else self.places[0]
+        return min(max(place, low), high)
+
+    def in_order(self, rows: pd.DataFrame, what: str) -> pd.DataFrame:
+        """The rows by the axis' steps, empty where there is none.
+
+        Raises StudyError for a step that checkpoints.csv lacks, or two rows of one step.
+        """
+        steps = [int(step) for step in rows["step"]]
+        unknown = sorted(set(steps) - set(self.steps))
+        repeated = sorted({step for step in steps if steps.count(step) > 1})
+        if unknown or repeated:
+            raise StudyError(
+                f"{what} cannot be drawn by checkpoint",
+                file="checkpoints.csv" if unknown else None,
+                key="step",
+                value=unknown or repeated,
+                fix="let checkpoints.csv list every step of the family's scores"
+                if unknown
+                else "let each step have one row",
+            )
+        return rows.set_index("step").reindex(list(self.steps))
+
+
+def token_axis(checkpoints: pd.DataFrame, family: str) -> TokenAxis:
+    """The axis of a family's checkpoints in checkpoints.csv; StudyError if it has none."""
+    own = checkpoints[checkpoints["family"] == family].sort_values(["tokens", "step"])
+    if own.empty:
+        raise StudyError(
+            f"checkpoints.csv lists no checkpoint of family '{family}'",
+            key="family",
+            value=family,
+            fix="choose one of " + ", ".join(sorted(checkpoints["family"].unique())),
+        )
+    places = [float(place) for place in log_tokens(own["tokens"])]
+    holes = [
+        (places[number - 1], places[number], int(gap))
+        for number, gap in enumerate(own["gap_before"])
+        if number and pd.notna(gap)
+    ]
+    return TokenAxis(
+        tuple(int(step) for step in own["step"]),
+        tuple(int(token) for token in own["tokens"]),
+        tuple(places),
+        tuple(holes),
+    )
+
+
+def draw_token_axis(ax: Axes, axis: TokenAxis, *, labels: bool) -> None:
+    """A mark at each checkpoint, grey ground where the series has a hole.
+
+    With `labels`, tokens above steps; those that would touch are left out.
+    """
+    low, high = axis.limits
+    ax.set_xlim(low, high)
+    ax.set_xticks([])
+    for start, end, _ in axis.holes:
+        ax.axvspan(start, end, color=MISSING_COLOUR, alpha=0.2, linewidth=0, zorder=0)
+    foot = ax.get_xaxis_transform()
+    ax.plot(
+        axis.places,
+        np.zeros(len(axis.places)),
+        "|",
+        color=TEXT_COLOUR,
+        markersize=4,
+        markeredgewidth=0.7,
+        clip_on=False,
+        transform=foot,
+    )
+    if axis.tokens[0] == 0 and len(axis.places) > 1:
+        _break_mark(ax, (axis.places[0] + axis.places[1]) / 2)
+    if labels:
+        width = inches(ax)
+        for place, words in _labels(axis, _LABEL_GAP / width * (high - low)):
+            ax.text(place, -0.045, words, transform=foot, ha="center", va="top", fontsize=6.5)
+
+
+def _labels(axis: TokenAxis, gap: float) -> list[tuple[float, str]]:
+    # From the right, so that the last checkpoint always has its label.
+    chosen: list[tuple[float, str]] = []
+    last = np.inf
+    for place, tokens, step in reversed(
+        list(zip(axis.places, axis.tokens, axis.steps, strict=True))
+    ):
+        if last - place >= gap:
+            chosen.append((place, f"{short_count(tokens)}\n{short_count(step)}"))
+            last = place
+    return chosen
+
+
+def _break_mark(ax: Axes, place: float) -> None:
+    """`//` on the axis between 0 tokens, which has no logarithm, and the rest."""
+    ax.plot(
+        [place],
+        [0],
+        marker=[(-1, -2), (1, 2)],
+        color="#666666",
+        markersize=7,
+        clip_on=False,
+        linestyle="none",
+        transform=ax.get_xaxis_transform(),
+        zorder=5,
+    )
+
+
+def hole_words(axis: TokenAxis) -> str:
+    """What the grey ground says; empty without holes."""
+    if not axis.holes:
+        return ""
+    missing = ", ".join(short_count(tokens) for *_, tokens in axis.holes)
+    return f"Grey ground: no checkpoint exists there ({missing} tokens)."
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a series is drawn, and its name in the legend."""
+
+    label: str
+    colour: str
+    marker: str = "o"
+    dash: Dash = "-"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A figure and its panels; `lowest` says which have none below them."""
+
+    figure: Figure
+    axes: list[Axes]
+    lowest: list[bool]
+
+
+def panels(
+    count: int,
+    columns: int,
+    title: str,
+    note: str,
+    *,
+    legend: Sequence[Look] = (),
+    size: tuple[float, float] = (2.3, 1.45),
+    left: float = 0.5,
+    foot: float = 0.36,
+    gap: float = 0.1,
+    margin: float = _MARGIN,
+) -> Frame:
+    """A figure of `count` panels, each of `size`, with a title and a legend above and a note
+    below.
+
+    `left` is the room for labels left of each panel, `margin` left of the first; `foot` that below
+    the lowest, `gap` that between rows.
+    """
+    columns = min(columns, count)
+    rows = ceil(count / columns)
+    cell = (left + size[0], 0.38 + size[1])
+    # One panel alone would be too narrow for title and note.
+    width = max(6.4, columns * cell[0] + margin + _MARGIN)
+    titles = _wrapped(title, width, 11, _BOLD_LETTER)
+    notes = _wrapped(note, width, 7.5, _LETTER)
+    across = _across(legend, width)
+    head = 0.1 + len(titles) * 11 * _POINT * _LINE
+    keys = 0.17 * ceil(len(legend) / across) + 0.06 if legend else 0.0
+    bottom = foot + 0.16 + len(notes) * 7.5 * _POINT * _LINE
+    height = head + keys + rows * cell[1] + gap * (rows - 1) + bottom
+    figure = Figure(figsize=(width, height))
+    axes = []
+    for number in range(count):
+        row, column = divmod(number, columns)
+        down = head + keys + (row + 1) * cell[1] + gap * row
+        place = (margin + column * cell[0] + left, height - down)
+        axes.append(
+            figure.add_axes(
+                (place[0] / width, place[1] / height, size[0] / width, size[1] / height)
+            )
+        )
+        axes[-1].locator_params(axis="y", nbins=5)
+    edge = _MARGIN / width
+    figure.text(edge, 1 - 0.1 / height, "\n".join(titles), fontsize=11, weight="bold", va="top")
+    figure.text(edge, 0.07 / height, "\n".join(notes), fontsize=7.5, color=TEXT_COLOUR, va="bottom")
+    if legend:
+        _legend(figure, legend, across, (edge, 1 - (head + 0.02) / height))
+    return Frame(figure, axes, [number + columns >= count for number in range(count)])
+
+
+def joined(*sentences: str) -> str:
+    """The sentences that are not empty, in a row."""
+    return " ".join(filter(None, sentences))
+
+
+def _wrapped(text: str, width: float, points: float, letter: float) -> list[str]:
+    letters = floor((width - 2 * _MARGIN) / (points * letter * _POINT))
+    return textwrap.wrap(text, letters) or [""]
+
+
+def _across(looks: Sequence[Look], width: float) -> int:
+    """How many entries of a legend fit beside one another."""
+    widest = max((len(look.label) for look in looks), default=0) * 8 * _LETTER * _POINT + 0.5
+    return max(1, floor((width - 2 * _MARGIN) / widest))
+
+
+def _legend(
+    figure: Figure, looks: Sequence[Look], across: int, corner: tuple[float, float]
+) -> None:
+    lines = [
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.dash) for look in looks
+    ]
+    figure.legend(
+        lines,
+        [look.label for look in looks],
+        loc="upper left",
+        ncols=across,
+        bbox_to_anchor=corner,
+        borderaxespad=0.0,
+        borderpad=0.0,
+        columnspacing=1.4,
+        handlelength=2.2,
+        labelspacing=0.35,
+    )
+
+
+def panel_title(ax: Axes, name: str, words: str = "") -> None:
+    """`name` in bold and `words` in grey below it, small enough to fit the panel."""
+    width = inches(ax)
+    for text, drop, points, letter, weight, colour in (
+        (name, 13 if words else 4, 8.5, _BOLD_LETTER, "bold", "#222222"),
+        (words, 4, 7.5, _LETTER, "normal", TEXT_COLOUR),
+    ):
+        fitting = fitted(text, width, points, letter)
+        ax.annotate(
+            text,
+            (0, 1),
+            (0, drop),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=fitting,
+            weight=weight,
+            color=colour,
+        )
+
+
+def fitted(text: str, width: float, points: float, letter: float = _LETTER) -> float:
+    """The size, in points and at most `points`, at which the text is no wider than `width`."""
+    return min(points, width / (max(1, len(text)) * letter * _POINT))
+
+
+def inches(ax: Axes) -> float:
+    """Inches from the left to the right of a panel."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return float(ax.get_position().width * figure.get_size_inches()[0])
+
+
+def share_heights(axes: Sequence[Axes], names: Sequence[str]) -> None:
+    """One range of y for all panels of one name (a metric), so that they can be compared."""
+    for name in set(names):
+        chosen = [ax for ax, own in zip(axes, names, strict=True) if own == name]
+        ends = np.array([ax.get_ylim() for ax in chosen])
+        for ax in chosen:
+            ax.set_ylim(ends[:, 0].min(), ends[:, 1].max())
+
+
+def mark_missing(ax: Axes, places: Sequence[float], colour: str, row: int = 0) -> None:
+    """A cross at the foot of the panel where a cell is missing; several are stacked by `row`."""
+    if not len(places):
+        return
+    ax.plot(
+        places,
+        np.full(len(places), 0.03 + 0.05 * row),
+        "x",
+        color=colour,
+        markersize=3.2,
+        markeredgewidth=0.8,
+        transform=ax.get_xaxis_transform(),
+    )
+
+
+def nothing_to_draw(ax: Axes, reason: str) -> None:
+    """Says in an empty panel why it is empty."""
+    ax.set_axis_off()
+    ax.text(
+        0.5,
+        0.5,
+        textwrap.fill(reason, 40),
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        color=TEXT_COLOUR,
+    )
+
+
+def whiskers(values: Floats, lows: Floats, highs: Floats) -> Floats:
+    """Lengths below and above, as matplotlib's error bars want them; shape (2, values).
+
+    A missing interval gives no whisker; a mean outside its interval, which a percentile
+    interval allows, a whisker of 0 on that side.
+    """
+    return np.vstack(
+        [
+            np.nan_to_num(np.maximum(values - lows, 0.0)),
+            np.nan_to_num(np.maximum(highs - values, 0.0)),
+        ]
+    )
+
+
+def percent_level(level: float) -> str:
+    """`95 %`."""
+    return f"{100 * level:g} %"

@@ -1,0 +1,87 @@
+"""Tables of coloured fields with a number in each; what is missing is hatched."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+
+from tuning_dynamics.report.figures.style import MISSING_COLOUR
+from tuning_dynamics.report.numbers import signed
+
+
+def draw_heat(
+    ax: Axes,
+    table: pd.DataFrame,
+    reach: float,
+    *,
+    points: float = 7,
+    quiet: pd.DataFrame | None = None,
+) -> AxesImage:
+    """A field per cell, orange above 0 and purple below, up to `reach` either way.
+
+    Numbers in brackets where `quiet` (of the table's shape) is true.
+    """
+    values = table.to_numpy(dtype=float)
+    image = ax.imshow(
+        np.ma.masked_invalid(values),
+        cmap="PuOr_r",
+        aspect="auto",
+        norm=TwoSlopeNorm(0.0, -reach, reach),
+    )
+    hatch_missing(ax, np.isnan(values))
+    for row, column in np.argwhere(~np.isnan(values)):
+        value = values[row, column]
+        words = signed(value, 2)
+        if quiet is not None and bool(quiet.iloc[row, column]):
+            words = f"({words})"
+        dark = abs(value) > 0.6 * reach
+        ax.text(
+            column,
+            row,
+            words,
+            ha="center",
+            va="center",
+            fontsize=points,
+            color="white" if dark else "#222222",
+        )
+    return image
+
+
+def hatch_missing(ax: Axes, missing: np.ndarray) -> None:
+    """Hatch the fields that are missing."""
+    ax.grid(False)
+    for row, column in np.argwhere(missing):
+        ax.add_patch(
+            Rectangle(
+                (column - 0.5, row - 0.5),
+                1,
+                1,
+                fill=False,
+                hatch="////",
+                linewidth=0,
+                edgecolor=MISSING_COLOUR,
+            )
+        )
+
+
+def name_fields(
+    ax: Axes,
+    table: pd.DataFrame,
+    *,
+    rows: bool = True,
+    columns: bool = True,
+    aslant: bool = True,
+) -> None:
+    """Names of rows and of columns, as far as they are wanted."""
+    names = [str(name) for name in table.columns] if columns else []
+    if aslant:
+        ax.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
+    else:
+        ax.set_xticks(range(len(names)), names)
+    labels = [str(name) for name in table.index] if rows else []
+    ax.set_yticks(range(len(labels)), labels)
+    ax.tick_params(length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,156 @@
+"""Panels of series along pre-training: lines with bands; bars where there is one checkpoint."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from tuning_dynamics.report.figures.axes import (
+    X_WORDS,
+    Dash,
+    Frame,
+    Look,
+    TokenAxis,
+    draw_token_axis,
+    hole_words,
+    joined,
+    mark_missing,
+    panel_title,
+    panels,
+    share_heights,
+    whiskers,
+)
+from tuning_dynamics.report.figures.style import BASE_COLOUR, MISSING_COLOUR, colours
+
+BASE_LOOK = Look("base", BASE_COLOUR, "o", "--")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Rows with `step`, `value`, `low`, `high`, and `seeds` where they are means over seeds."""
+
+    look: Look
+    rows: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: its name, words below it, its series, and what shares its range of y. `level` is
+    a dotted line, such as chance."""
+
+    name: str
+    words: str
+    series: Sequence[Series]
+    scale: str
+    level: float | None = None
+
+
+def looks(names: Sequence[str], dash: Dash = "-") -> dict[str, Look]:
+    """A look for each name."""
+    return {
+        name: Look(name, colour, marker, dash) for name, (colour, marker) in colours(names).items()
+    }
+
+
+def series_figure(
+    axis: TokenAxis, shown: Sequence[Panel], title: str, note: str, *, columns: int = 4
+) -> Frame:
+    """A panel for each of `shown`; series without any row are not drawn: none was asked for."""
+    legend = _legend(shown)
+    alone = len(axis.steps) == 1
+    missing = any(_missing(axis, one) for panel in shown for one in panel.series)
+    words = [
+        note,
+        "x: not evaluated; dotted lines pass it by." if missing and not alone else "",
+        "n/a: not evaluated." if missing and alone else "",
+        "Dotted: chance." if any(panel.level is not None for panel in shown) else "",
+        "One checkpoint." if alone else hole_words(axis),
+        "" if alone else X_WORDS,
+    ]
+    frame = panels(len(shown), columns, title, joined(*words), legend=legend)
+    for ax, panel, lowest in zip(frame.axes, shown, frame.lowest, strict=True):
+        panel_title(ax, panel.name, panel.words)
+        if alone:
+            _bars(ax, axis, panel)
+        else:
+            for row, one in enumerate(panel.series):
+                draw_series(ax, axis, one, row)
+            draw_token_axis(ax, axis, labels=lowest)
+        if panel.level is not None:
+            ax.axhline(panel.level, color=MISSING_COLOUR, linewidth=0.9, linestyle=":")
+    share_heights(frame.axes, [panel.scale for panel in shown])
+    return frame
+
+
+def _legend(shown: Sequence[Panel]) -> list[Look]:
+    """The looks of all panels, each once; none where there is only one."""
+    found = {one.look.label: one.look for panel in shown for one in panel.series if len(one.rows)}
+    return list(found.values()) if len(found) > 1 else []
+
+
+def _missing(axis: TokenAxis, one: Series) -> bool:
+    return 0 < int(one.rows["value"].notna().sum()) < len(axis.steps)
+
+
+def draw_series(
+    ax: Axes, axis: TokenAxis, one: Series, row: int = 0, *, marks: bool = True
+) -> None:
+    """Values by checkpoint with a band. Where a checkpoint has none there is a dotted line from
+    neighbour to neighbour and, with `marks`, a cross at the foot, in the series' `row`. Hollow:
+    fewer seeds than elsewhere."""
+    if one.rows.empty:
+        return
+    look = one.look
+    rows = axis.in_order(one.rows, look.label)
+    values, low, high = (rows[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
+    places = np.asarray(axis.places)
+    there = ~np.isnan(values)
+    if not there.all():
+        ax.plot(places[there], values[there], ":", color=look.colour, linewidth=0.8)
+        if marks:
+            mark_missing(ax, places[~there], look.colour, row)
+    ax.plot(places, values, look.dash, color=look.colour, marker=look.marker)
+    fewer = _fewer_seeds(rows)
+    if fewer.any():
+        ax.plot(
+            places[fewer],
+            values[fewer],
+            look.marker,
+            color=look.colour,
+            markerfacecolor="white",
+        )
+    if not np.isnan(low).all():
+        ax.fill_between(places, low, high, color=look.colour, alpha=0.16, linewidth=0)
+
+
+def _fewer_seeds(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    if "seeds" not in rows or rows["seeds"].isna().all():
+        return np.zeros(len(rows), dtype=bool)
+    seeds = rows["seeds"].to_numpy(dtype=float, na_value=np.nan)
+    return np.asarray(seeds < np.nanmax(seeds))
+
+
+def _bars(ax: Axes, axis: TokenAxis, panel: Panel) -> None:
+    """One bar for each series, with a whisker; `n/a` where its value is missing."""
+    ax.set_xticks([])
+    ax.set_xlim(-0.7, len(panel.series) - 0.3)
+    for place, one in enumerate(panel.series):
+        rows = axis.in_order(one.rows, one.look.label)
+        values, low, high = (rows[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
+        if np.isnan(values[0]):
+            ax.text(place, 0, "n/a", ha="center", va="bottom", fontsize=6.5, color=one.look.colour)
+            continue
+        ax.bar(place, values[0], 0.8, color=one.look.colour)
+        if not np.isnan(low[0]):
+            ax.errorbar(
+                [place],
+                values,
+                yerr=whiskers(values, low, high),
+                fmt="none",
+                ecolor="#222222",
+                elinewidth=0.9,
+                capsize=2,
+            )

@@ -1,0 +1,54 @@
+"""One look for all figures (figures.mplstyle), and files that are equal for equal figures."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from tuning_dynamics.study.figures import STYLE_FILE
+
+STYLE = mpl.rc_params_from_file(STYLE_FILE, use_default_template=False)
+
+COLOURS: tuple[str, ...] = tuple(str(entry["color"]) for entry in STYLE["axes.prop_cycle"])
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+BASE_COLOUR = "#444444"
+MISSING_COLOUR = str(STYLE["hatch.color"])
+TEXT_COLOUR = "#555555"
+GROUP_COLOURS = {"learned": COLOURS[0], "not_learned": COLOURS[1], "undecided": MISSING_COLOUR}
+
+#: What each format of a file would hold of the day and the program.
+_FORMATS: dict[str, dict[str, None]] = {
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw and save within this."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
+def save(figure: Figure, svg_path: Path) -> None:
+    """Write the figure as SVG, and as PDF and PNG beside it; no date or version in any."""
+    svg_path.parent.mkdir(parents=True, exist_ok=True)
+    with style():
+        for name, metadata in _FORMATS.items():
+            figure.savefig(svg_path.with_suffix(f".{name}"), format=name, metadata=metadata)
+
+
+def colours(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """A colour and a marker for each name; beyond 7 names colours repeat with other markers."""
+    return {
+        name: (
+            COLOURS[index % len(COLOURS)],
+            MARKERS[(index + index // len(COLOURS)) % len(MARKERS)],
+        )
+        for index, name in enumerate(names)
+    }

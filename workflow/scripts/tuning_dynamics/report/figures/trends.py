@@ -1,0 +1,81 @@
+"""A quantity along pre-training, and its slopes per tenfold tokens against the noise floor."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tuning_dynamics.report.figures.axes import (
+    X_WORDS,
+    draw_token_axis,
+    hole_words,
+    joined,
+    nothing_to_draw,
+    panel_title,
+    panels,
+)
+from tuning_dynamics.report.figures.forest import Estimate, draw_forest, height
+from tuning_dynamics.report.figures.scores import empty
+from tuning_dynamics.report.figures.style import style
+from tuning_dynamics.report.figures.view import View
+
+
+def trend_figure(
+    view: View,
+    slopes: pd.DataFrame,
+    draw: Callable[[Axes], None],
+    *,
+    title: str,
+    note: str,
+    unit: str,
+    colour: Callable[[dict[Any, Any]], str],
+) -> Figure:
+    """The curves that `draw` draws, and rows of latent_gain.csv or format_trend.csv as a forest.
+
+    Pooled rows come last; those under the noise floor are hollow.
+    """
+    if slopes.empty:
+        return empty(title, "too few checkpoints were tuned for a trend")
+    records = slopes.to_dict("records")
+    ordered = sorted(records, key=lambda row: row["train_set"] == "")
+    rows = [_estimate(row, colour(row)) for row in ordered]
+    with style():
+        frame = panels(
+            2,
+            2,
+            title,
+            joined(
+                f"Right: least-squares slopes over log tokens, pooled ones last. Whiskers: "
+                f"{view.interval}, over items of a pair and over pairs where pooled. Hollow: under "
+                f"the noise floor of its sets (shaded: that of all). {note}",
+                hole_words(view.axis),
+                X_WORDS,
+            ),
+            size=(3.3, max(1.8, height(len(rows)))),
+        )
+        left, right = frame.axes
+        if view.axis.steps:
+            draw(left)
+            draw_token_axis(left, view.axis, labels=True)
+        else:
+            nothing_to_draw(left, "no checkpoint")
+        panel_title(right, "slopes", unit)
+        pooled = slopes[slopes["train_set"] == ""]["floor"].dropna()
+        draw_forest(right, rows, floor=float(pooled.max()) if len(pooled) else None)
+    return frame.figure
+
+
+def _estimate(row: dict[Any, Any], colour: str) -> Estimate:
+    pooled = row["train_set"] == ""
+    group = str(row.get("group", "")).replace("_", " ")
+    words = f"all pairs {group}".strip() if pooled else f"{row['train_set']} on {row['eval_set']}"
+    return Estimate(
+        words=f"{words} ({row['checkpoints']} checkpoints)",
+        value=float(row["slope"]),
+        low=float(row["low"]),
+        high=float(row["high"]),
+        colour=colour,
+        hollow=row["under_floor"] == "yes",
+    )

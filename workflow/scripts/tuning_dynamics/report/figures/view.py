@@ -1,0 +1,104 @@
+"""What one figure is drawn from: tables' rows of one family, and which cells stand for which."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from tuning_dynamics.report.figures.axes import TokenAxis, percent_level, token_axis
+from tuning_dynamics.stats.select import curve_cells
+
+ROLES = {"id": "in domain", "ood": "out of domain", "cross": "other task", "bench": "benchmark"}
+METRICS = {"rouge_l": "ROUGE-L"}
+
+
+@dataclass(frozen=True)
+class View:
+    """A family's rows of the tables by name, the level of intervals, the study's main recipe; and
+    the set tuned on, for figures that are one by train set."""
+
+    family: str
+    tables: Mapping[str, pd.DataFrame]
+    level: float
+    recipe: str
+    train_set: str = ""
+
+    @cached_property
+    def axis(self) -> TokenAxis:
+        return token_axis(self.tables["checkpoints"], self.family)
+
+    @property
+    def interval(self) -> str:
+        """`95 % interval`."""
+        return f"{percent_level(self.level)} interval"
+
+    @cached_property
+    def primary(self) -> pd.DataFrame:
+        """Of seed_means.csv one row per checkpoint, recipe, train set and evaluation set, in
+        format `default` and one way along a curve (stats/select.py), with `value`, `low`, `high`.
+        """
+        return scored(curve_cells(self.tables["seed_means"]))
+
+    @property
+    def base(self) -> pd.DataFrame:
+        return self.primary[self.primary["recipe"] == "base"]
+
+    def main(self, *roles: str) -> pd.DataFrame:
+        """The main recipe's rows of some roles, or of all."""
+        own = self.primary[self.primary["recipe"] == self.recipe]
+        return own[own["role"].isin(roles)] if roles else own
+
+    @cached_property
+    def chance(self) -> dict[str, float]:
+        """Accuracy of guessing on the sets for which it is known."""
+        sets = self.tables["datasets"]
+        known = sets[(sets["use"] == "evaluation") & sets["chance"].notna()]
+        return dict(zip(known["dataset"], known["chance"], strict=True))
+
+
+def scored(means: pd.DataFrame) -> pd.DataFrame:
+    """Rows of seed_means.csv whose `value` and interval are those of the score."""
+    return means.rename(columns={"score": "value", "ci_low": "low", "ci_high": "high"})
+
+
+def changed(means: pd.DataFrame) -> pd.DataFrame:
+    """Tuned rows of `View.primary` whose `value` and interval are those of the change; rows
+    without a base are left as missing."""
+    kept = means.drop(columns=["value", "low", "high"])
+    return kept.rename(columns={"change": "value", "change_low": "low", "change_high": "high"})
+
+
+def metric_words(rows: pd.DataFrame) -> str:
+    """The metric of rows that share one."""
+    name = str(rows["metric"].iloc[0])
+    return METRICS.get(name, name)
+
+
+def items_words(rows: pd.DataFrame) -> str:
+    """`n = 120`, `n = 120 to 500`, or `n unknown`."""
+    low, high = rows["n"].min(), rows["n"].max()
+    if pd.isna(low):
+        return "n unknown"
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
+def seeds_words(rows: pd.DataFrame) -> str:
+    """`1 seed`, or of how many seeds the means are; empty where nothing is tuned."""
+    seeds = rows["seeds"].dropna()
+    if seeds.empty:
+        return ""
+    low, high = int(seeds.min()), int(seeds.max())
+    if low == high:
+        return "1 seed" if high == 1 else f"means of {high} seeds"
+    return f"means of {low} to {high} seeds (hollow: fewer than elsewhere on the line)"
+
+
+def bands_words(view: View, rows: pd.DataFrame, mark: str = "Bands") -> str:
+    """What bands or whiskers are, over what, with n and seeds."""
+    counts = ", ".join(words for words in (items_words(rows), seeds_words(rows)) if words)
+    if rows["low"].isna().all():
+        return f"No {mark.lower()}: intervals need the items, which are not known ({counts})."
+    several = bool((rows["seeds"] > 1).any())
+    over = "seeds and items" if several else "items"
+    return f"{mark}: {view.interval} over {over} ({counts})."
