@@ -38,13 +38,14 @@ _LINE = 1.25
 
 @dataclass(frozen=True)
 class TokenAxis:
-    """A family's checkpoints on a logarithmic token axis.
+    """A family's checkpoints on a logarithmic token axis, by their labels, which are steps as a
+    rule; two may share a step.
 
     `holes` are the places between which the published series has no checkpoint, and the tokens
     for which there is none.
     """
 
-    steps: tuple[int, ...]
+    checkpoints: tuple[str, ...]
     tokens: tuple[int, ...]
     places: tuple[float, ...]
     holes: tuple[tuple[float, float, int], ...]
@@ -62,29 +63,29 @@ class TokenAxis:
         return min(max(place, low), high)
 
     def in_order(self, rows: pd.DataFrame, what: str) -> pd.DataFrame:
-        """The rows by the axis' steps, empty where there is none.
+        """The rows by the axis' checkpoints, empty where there is none.
 
-        Raises StudyError for a step that checkpoints.csv lacks, or two rows of one step.
+        Raises StudyError for a checkpoint that checkpoints.csv lacks, or two rows of one.
         """
-        steps = [int(step) for step in rows["step"]]
-        unknown = sorted(set(steps) - set(self.steps))
-        repeated = sorted({step for step in steps if steps.count(step) > 1})
+        found = list(rows["checkpoint"])
+        unknown = sorted(set(found) - set(self.checkpoints))
+        repeated = sorted({name for name in found if found.count(name) > 1})
         if unknown or repeated:
             raise StudyError(
                 f"{what} cannot be drawn by checkpoint",
                 file="checkpoints.csv" if unknown else None,
-                key="step",
+                key="checkpoint",
                 value=unknown or repeated,
-                fix="let checkpoints.csv list every step of the family's scores"
+                fix="let checkpoints.csv list every checkpoint of the family's scores"
                 if unknown
-                else "let each step have one row",
+                else "let each checkpoint have one row",
             )
-        return rows.set_index("step").reindex(list(self.steps))
+        return rows.set_index("checkpoint").reindex(list(self.checkpoints))
 
 
 def token_axis(checkpoints: pd.DataFrame, family: str) -> TokenAxis:
     """The axis of a family's checkpoints in checkpoints.csv; StudyError if it has none."""
-    own = checkpoints[checkpoints["family"] == family].sort_values(["tokens", "step"])
+    own = checkpoints[checkpoints["family"] == family].sort_values(["tokens", "step", "checkpoint"])
     if own.empty:
         raise StudyError(
             f"checkpoints.csv lists no checkpoint of family '{family}'",
@@ -99,7 +100,7 @@ def token_axis(checkpoints: pd.DataFrame, family: str) -> TokenAxis:
         if number and pd.notna(gap)
     ]
     return TokenAxis(
-        tuple(int(step) for step in own["step"]),
+        tuple(own["checkpoint"]),
         tuple(int(token) for token in own["tokens"]),
         tuple(places),
         tuple(holes),
@@ -135,15 +136,20 @@ def draw_token_axis(ax: Axes, axis: TokenAxis, *, labels: bool) -> None:
             ax.text(place, -0.045, words, transform=foot, ha="center", va="top", fontsize=6.5)
 
 
+def checkpoint_words(name: str) -> str:
+    """A checkpoint's label, short where it is a step."""
+    return short_count(int(name)) if name.isdigit() else name
+
+
 def _labels(axis: TokenAxis, gap: float) -> list[tuple[float, str]]:
     # From the right, so that the last checkpoint always has its label.
     chosen: list[tuple[float, str]] = []
     last = np.inf
-    for place, tokens, step in reversed(
-        list(zip(axis.places, axis.tokens, axis.steps, strict=True))
+    for place, tokens, name in reversed(
+        list(zip(axis.places, axis.tokens, axis.checkpoints, strict=True))
     ):
         if last - place >= gap:
-            chosen.append((place, f"{short_count(tokens)}\n{short_count(step)}"))
+            chosen.append((place, f"{short_count(tokens)}\n{checkpoint_words(name)}"))
             last = place
     return chosen
 

@@ -18,7 +18,7 @@ from tuning_dynamics.report.figures.style import COLOURS, style
 from tuning_dynamics.report.figures.trends import trend_figure
 from tuning_dynamics.report.figures.view import View
 
-_LINE = ["step", "recipe", "train_set", "eval_set"]
+_LINE = ["checkpoint", "recipe", "train_set", "eval_set"]
 
 
 def sensitivity(view: View) -> Figure:

@@ -30,7 +30,7 @@ BASE_LOOK = Look("base", BASE_COLOUR, "o", "--")
 
 @dataclass(frozen=True)
 class Series:
-    """Rows with `step`, `value`, `low`, `high`, and `seeds` where they are means over seeds."""
+    """Rows with `checkpoint`, `value`, `low`, `high`; and `seeds`, where they are means."""
 
     look: Look
     rows: pd.DataFrame
@@ -60,7 +60,7 @@ def series_figure(
 ) -> Frame:
     """A panel for each of `shown`; series without any row are not drawn: none was asked for."""
     legend = _legend(shown)
-    alone = len(axis.steps) == 1
+    alone = len(axis.checkpoints) == 1
     missing = any(_missing(axis, one) for panel in shown for one in panel.series)
     words = [
         note,
@@ -92,7 +92,7 @@ def _legend(shown: Sequence[Panel]) -> list[Look]:
 
 
 def _missing(axis: TokenAxis, one: Series) -> bool:
-    return 0 < int(one.rows["value"].notna().sum()) < len(axis.steps)
+    return 0 < int(one.rows["value"].notna().sum()) < len(axis.checkpoints)
 
 
 def draw_series(
