@@ -27,6 +27,9 @@ Dash = Literal["-", "--", ""]
 
 X_WORDS = "Below: tokens seen in pre-training (log scale) and step."
 
+#: The smallest range of a panel of scores or changes.
+LEAST_HEIGHT = 0.02
+
 # Labels of the token axis closer than this would touch.
 _LABEL_GAP = 0.36
 # Width of an average letter as a share of its size, of DejaVu Sans, plain and bold.
@@ -316,12 +319,17 @@ def inches(ax: Axes) -> float:
 
 
 def share_heights(axes: Sequence[Axes], names: Sequence[str]) -> None:
-    """One range of y for all panels of one name (a metric), so that they can be compared."""
+    """One range of y for all panels of one name (a metric), so that they can be compared.
+
+    At least LEAST_HEIGHT, so that rounding errors don't look like differences.
+    """
     for name in set(names):
         chosen = [ax for ax, own in zip(axes, names, strict=True) if own == name]
         ends = np.array([ax.get_ylim() for ax in chosen])
+        low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+        more = max(0.0, LEAST_HEIGHT - (high - low)) / 2
         for ax in chosen:
-            ax.set_ylim(ends[:, 0].min(), ends[:, 1].max())
+            ax.set_ylim(low - more, high + more)
 
 
 def mark_missing(ax: Axes, places: Sequence[float], colour: str, row: int = 0) -> None:

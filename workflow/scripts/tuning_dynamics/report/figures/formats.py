@@ -42,7 +42,10 @@ def sensitivity(view: View) -> Figure:
         + (", where there is one seed; else the mean over seeds." if several else "; 1 seed.")
     )
     with style():
-        return series_figure(view.axis, shown, title, note).figure
+        frame = series_figure(view.axis, shown, title, note)
+        for ax in frame.axes:
+            ax.set_ylim(0, None)
+    return frame.figure
 
 
 def over_seeds(sensitivity: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from tuning_dynamics.report.figures.axes import (
     mark_missing,
     panel_title,
     panels,
+    share_heights,
     whiskers,
 )
 from tuning_dynamics.report.figures.forest import Estimate, draw_forest, height
@@ -62,6 +63,7 @@ def change_by_group(view: View) -> Figure:
         ax.set_xticks(range(len(labels)), words)
         ax.axhline(0, color="#333333", linewidth=0.8)
         ax.margins(x=0.02, y=0.14)
+        share_heights([ax], ["change"])
     return frame.figure
 
 
@@ -133,6 +135,7 @@ def ood_change(view: View) -> Figure:
                 ax.plot(across[there], values[there], "o-", color="#333333", linewidth=0.8, ms=2.4)
         ax.set_xticks(range(len(tasks)), [name.replace("_", " ") for name in tasks], fontsize=8)
         ax.axhline(0, color="#333333", linewidth=0.8)
+        share_heights([ax], ["change"])
     return frame.figure
 
 

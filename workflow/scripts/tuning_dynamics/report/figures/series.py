@@ -86,9 +86,9 @@ def series_figure(
 
 
 def _legend(shown: Sequence[Panel]) -> list[Look]:
-    """The looks of all panels, each once; none where there is only one."""
+    """The looks of all panels, each once."""
     found = {one.look.label: one.look for panel in shown for one in panel.series if len(one.rows)}
-    return list(found.values()) if len(found) > 1 else []
+    return list(found.values())
 
 
 def _missing(axis: TokenAxis, one: Series) -> bool:
