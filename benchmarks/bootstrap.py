@@ -15,14 +15,14 @@ import platform
 import resource
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 # One thread for both sides; numpy reads this when it is imported.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import sys  # noqa: E402
+import sys
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
@@ -133,7 +133,7 @@ def main() -> None:
     options = parser.parse_args()
     values = scores(options.items, options.cells)
     found = {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread used",
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
