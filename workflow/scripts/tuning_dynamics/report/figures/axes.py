@@ -230,9 +230,7 @@ def panels(
         axes[-1].locator_params(axis="y", nbins=5)
     edge = _MARGIN / width
     figure.text(edge, 1 - 0.1 / height, "\n".join(titles), fontsize=11, weight="bold", va="top")
-    figure.text(
-        edge, 0.07 / height, "\n".join(notes), fontsize=7.5, color=TEXT_COLOUR, va="bottom"
-    )
+    figure.text(edge, 0.07 / height, "\n".join(notes), fontsize=7.5, color=TEXT_COLOUR, va="bottom")
     if legend:
         _legend(figure, legend, across, (edge, 1 - (head + 0.02) / height))
     return Frame(figure, axes, [number + columns >= count for number in range(count)])

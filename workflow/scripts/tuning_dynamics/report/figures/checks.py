@@ -81,15 +81,18 @@ def _make_room(ax: Axes, rows: int) -> None:
     ax.set_ylim(low - (high - low) * share / (1 - share), high)
 
 
-def _turn(
-    ax: Axes, axis: TokenAxis, look: Look, row: dict[Any, Any] | None, place: float
-) -> None:
+def _turn(ax: Axes, axis: TokenAxis, look: Look, row: dict[Any, Any] | None, place: float) -> None:
     """One line's turning point, or in words why there is none."""
     foot = ax.get_xaxis_transform()
     if row is None or pd.isna(row["tokens"]):
         words = "no estimate" if row is None else str(row["shape"]).replace("_", " ")
         ax.text(
-            axis.limits[0], place, f" {words}", transform=foot, fontsize=6, va="center",
+            axis.limits[0],
+            place,
+            f" {words}",
+            transform=foot,
+            fontsize=6,
+            va="center",
             color=look.colour,
         )
         return
@@ -144,8 +147,13 @@ def noise(view: View) -> Figure:
                 values[~pooled], heights[~pooled], ".", color=look.colour, markersize=3, alpha=0.6
             )
             ax.plot(
-                values[pooled], heights[pooled], look.marker, color=look.colour, markersize=6,
-                markeredgecolor="white", markeredgewidth=0.6,
+                values[pooled],
+                heights[pooled],
+                look.marker,
+                color=look.colour,
+                markersize=6,
+                markeredgecolor="white",
+                markeredgewidth=0.6,
             )
         ax.set_yticks(range(len(sets)), sets)
         ax.set_ylim(len(sets) - 0.5, -0.5)

@@ -12,7 +12,12 @@ from tuning_dynamics.report.numbers import signed
 
 
 def draw_heat(
-    ax: Axes, table: pd.DataFrame, reach: float, *, points: float = 7, quiet: pd.DataFrame | None = None
+    ax: Axes,
+    table: pd.DataFrame,
+    reach: float,
+    *,
+    points: float = 7,
+    quiet: pd.DataFrame | None = None,
 ) -> AxesImage:
     """A field per cell, orange above 0 and purple below, up to `reach` either way.
 

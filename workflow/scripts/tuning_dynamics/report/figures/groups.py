@@ -69,7 +69,9 @@ def _bars(ax: Axes, number: int, of: int, rows: pd.DataFrame, colour: str) -> No
     """One of `of` series of bars with whiskers and counts; a missing value is a cross."""
     width = 0.8 / of
     places = np.arange(len(rows)) + (number - (of - 1) / 2) * width
-    heights, low, high = (rows[name].to_numpy(dtype=float) for name in ("mean_change", "low", "high"))
+    heights, low, high = (
+        rows[name].to_numpy(dtype=float) for name in ("mean_change", "low", "high")
+    )
     there = ~np.isnan(heights)
     ax.bar(places[there], heights[there], width * 0.94, color=colour)
     bounded = there & ~np.isnan(low)

@@ -101,9 +101,7 @@ def score_by_format(view: View) -> Figure:
     return _by_set(view, chosen, "format", looks(names), f"score by prompt format{which}")
 
 
-def _by_set(
-    view: View, tuned: pd.DataFrame, by: str, styles: dict[str, Look], what: str
-) -> Figure:
+def _by_set(view: View, tuned: pd.DataFrame, by: str, styles: dict[str, Look], what: str) -> Figure:
     """A panel per evaluation set, a line per value of column `by`, with base."""
     shown = []
     for eval_set, role in _ordered_sets(tuned):

@@ -49,8 +49,7 @@ class Panel:
 def looks(names: Sequence[str], dash: str = "-") -> dict[str, Look]:
     """A look for each name."""
     return {
-        name: Look(name, colour, marker, dash)
-        for name, (colour, marker) in colours(names).items()
+        name: Look(name, colour, marker, dash) for name, (colour, marker) in colours(names).items()
     }
 
 
@@ -68,9 +67,7 @@ def series_figure(
         "Dotted: chance." if any(panel.level is not None for panel in shown) else "",
         "One checkpoint." if alone else f"{hole_words(axis)} {X_WORDS}",
     ]
-    frame = panels(
-        len(shown), columns, title, " ".join(filter(None, words)), legend=legend
-    )
+    frame = panels(len(shown), columns, title, " ".join(filter(None, words)), legend=legend)
     for ax, panel, lowest in zip(frame.axes, shown, frame.lowest, strict=True):
         panel_title(ax, panel.name, panel.words)
         if alone:
