@@ -74,9 +74,7 @@ def write_report(config: str, tables: Sequence[str], *, report: str, findings: s
         level=study.statistics.level,
         config=Path(config).read_text(encoding="utf-8"),
     )
-    figures = [
-        (figure, Path(jobs.figure_path(figure))) for figure in jobs.figures
-    ]
+    figures = [(figure, Path(jobs.figure_path(figure))) for figure in jobs.figures]
     write_pages(about, list(map(Path, tables)), figures, Path(report), Path(findings))
 
 
