@@ -3,13 +3,15 @@
 #   make test    run all checks and tests
 # and one needs root on Debian besides:
 #   make slurm-test   run a study on a one-machine SLURM cluster that it starts and stops
+# or what it installs there, where it is missing:
+#   make browser-test   look at the report in headless Chromium
 # They need Python >= 3.11, git and make, and nothing else.
 
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: demo test slurm-test lint clean-env
+.PHONY: demo test slurm-test browser-test lint clean-env
 
 demo: .venv/run.ready
 	@$(SNAKEMAKE) --quiet rules reason host
@@ -25,6 +27,10 @@ test: .venv/test.ready lint
 slurm-test: .venv/test.ready
 	@tests/slurm/install.sh
 	$(BIN)/pytest -s tests/slurm/study_on_slurm.py
+
+browser-test: .venv/test.ready
+	@tests/browser/install.sh
+	$(BIN)/pytest tests/browser/report_in_chromium.py
 
 lint: .venv/test.ready
 	$(BIN)/ruff check .

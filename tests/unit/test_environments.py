@@ -26,17 +26,15 @@ BESIDES = {
     "data": {},
     "train": {},
     "evaluate": {"numpy": "transformers and peft import it"},
-    "stats": {
-        "pygments": "Snakemake's report shows code with it",
-        "snakemake-minimal": "the report's job starts it",
-    },
+    "stats": {},
     "plan": {
+        "pygments": "Snakemake's report shows code with it",
         "snakemake-minimal": "it is what the driver runs",
         "snakemake-executor-plugin-slurm": "Snakemake submits jobs with it",
     },
 }
 #: Rules that run nothing.
-NO_JOBS = {"all", "pages"}
+NO_JOBS = {"all"}
 #: The stub of a rule that starts it by `shell`.
 STARTED = {"serve": "evaluate_serve.py", "cell": "evaluate_cell.py"}
 

@@ -1,184 +1,316 @@
-"""Every figure is made from tables, whole or thin; missing cells show as missing."""
+"""Every figure shows what its tables hold; what is missing shows as missing."""
 
-from collections.abc import Callable
+import json
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import docutils.core
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from unit.synthetic import Truth, study_tables, write_cells
+from unit.drawn import FOLDER, cases, content, differences, drawn, without_items
+from unit.figure_tables import Made, made_tables
 
-from tuning_dynamics.report.axes import token_axis
-from tuning_dynamics.report.curve import text_loss_by_checkpoint
-from tuning_dynamics.report.figures import (
-    base_by_checkpoint,
-    change_by_group,
-    ood_bars,
-    score_by_checkpoint,
-    sensitivity_by_checkpoint,
-    transfer_by_checkpoint,
-    transfer_heat_map,
-)
+from tuning_dynamics.report.figures.draw import DRAWN, draw_figures
+from tuning_dynamics.report.figures.style import colours, save
+from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.report.numbers import interval_text, percent, short_count, signed
-from tuning_dynamics.report.style import colours, save
-from tuning_dynamics.stats.tables import TABLES
+from tuning_dynamics.stats.tables import TABLES, write_table
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.figures import KINDS, THEMES, Piece, figure_list, figure_rows
+from tuning_dynamics.study.files import read_json
 
 Tables = dict[str, pd.DataFrame]
 ROOT = Path(__file__).parents[2]
-
-TRUTH = Truth(
-    steps=(0, 100, 1000, 10000),
-    domains=("people", "places"),
-    items=30,
-    seeds=(1, 2),
-    tasks=("nli", "summary"),
-    recipes=("full", "lora"),
-)
-
-FIGURES: dict[str, Callable[[Tables], Figure]] = {
-    "score_by_checkpoint": lambda t: score_by_checkpoint(
-        t["scores"], family="toy", train_set="nli_people", level=0.95
-    ),
-    "score_by_format": lambda t: score_by_checkpoint(
-        t["scores"], family="toy", train_set="nli_people", level=0.95, by="format"
-    ),
-    "base_by_checkpoint": lambda t: base_by_checkpoint(
-        t["scores"], t["groups"], family="toy", level=0.95
-    ),
-    "change_by_group": lambda t: change_by_group(t["group_changes"], family="toy", level=0.95),
-    "ood": lambda t: ood_bars(t["scores"], family="toy", recipe="full", level=0.95),
-    "transfer_heat_map": lambda t: transfer_heat_map(t["changes"], family="toy", recipe="full"),
-    "transfer_by_checkpoint": lambda t: transfer_by_checkpoint(
-        t["transfer"], t["scores"], family="toy", level=0.95
-    ),
-    "sensitivity": lambda t: sensitivity_by_checkpoint(
-        t["sensitivity"], t["scores"], family="toy", level=0.95
-    ),
-    "text_loss": lambda t: text_loss_by_checkpoint(t["checkpoints"], family="toy"),
-}
-# One value a checkpoint and pair: their intervals are elsewhere, or there are none.
-WITHOUT_INTERVAL = ("transfer_heat_map", "text_loss")
+MADE = Made()
+BASE = Piece("toy", "base", "", "nli_people", "classification", "", "default", frozenset({1, 9}))
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    return study_tables(write_cells(tmp_path_factory.mktemp("study"), TRUTH), TRUTH)
+def tables() -> Tables:
+    return made_tables(MADE)
 
 
-def words(figure: Figure) -> list[str]:
+def words(figure: Figure) -> str:
     """All text in the figure."""
-    return [text.get_text() for text in figure.findobj(match=lambda a: hasattr(a, "get_text"))]
+    found = [text.get_text() for text in figure.findobj(match=lambda a: hasattr(a, "get_text"))]
+    return "\n".join(found).replace("\n", " ")
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_is_written_twice_with_equal_bytes(
-    tables: Tables, name: str, tmp_path: Path
-) -> None:
+def line(figure: Figure, colour: str, style: str = "-", panel: int = 0) -> Any:
+    """The line of a colour and style in a panel; its marks on the axis are another colour."""
+    found = [
+        one
+        for one in figure.axes[panel].lines
+        if one.get_color() == colour and one.get_linestyle() == style
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+FULL, BLACK = "#0072B2", "#444444"
+
+
+# --- what is drawn, against stored references ----------------------------------------------------
+
+
+def test_figures_draw_what_their_references_say() -> None:
+    """tests/unit/drawn.py tells how references are made anew."""
+    found = {name: content(figure) for name, figure in cases()}
+    stored = {path.stem: read_json(path) for path in FOLDER.glob("*.json")}
+    assert set(found) == set(stored)
+    differing = {name: differences(stored[name], found[name]) for name in sorted(found)}
+    assert {name: told for name, told in differing.items() if told} == {}
+
+
+def test_a_reference_tells_another_value_word_and_colour(tables: Tables) -> None:
+    stored = read_json(FOLDER / "in_domain.json")
+    means = tables["seed_means"]
+    moved = {**tables, "seed_means": means.assign(score=means["score"] + 0.001)}
+    assert any(
+        "/lines/" in told for told in differences(stored, content(drawn("in_domain", moved)))
+    )
+    named = {**tables, "seed_means": means.replace({"nli_people": "nli_animals"})}
+    assert any(
+        "nli_animals" in told for told in differences(stored, content(drawn("in_domain", named)))
+    )
+    figure = drawn("in_domain", tables)
+    line(figure, FULL).set_color("#D55E00")
+    assert any("#D55E00" in told for told in differences(stored, content(figure)))
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["in_domain", "forgetting", "latent_gain", "change_by_group"])
+def test_equal_tables_give_equal_files(tables: Tables, kind: str, tmp_path: Path) -> None:
     for folder in "ab":
-        save(FIGURES[name](tables), tmp_path / folder / f"{name}.svg")
-    for suffix in ("svg", "png"):
-        first, second = ((tmp_path / folder / f"{name}.{suffix}").read_bytes() for folder in "ab")
+        save(drawn(kind, tables), tmp_path / folder / f"{kind}.svg")
+    for suffix in ("svg", "pdf", "png"):
+        first, second = ((tmp_path / folder / f"{kind}.{suffix}").read_bytes() for folder in "ab")
         assert first == second
         assert len(first) > 5000
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_a_figure_of_a_study_without_tuning_says_so(tables: Tables, name: str) -> None:
-    thin = {key: table.iloc[:0] for key, table in tables.items()}
-    thin["scores"] = tables["scores"][tables["scores"]["recipe"] == "base"]
-    assert any(" no " in f" {text} " for text in words(FIGURES[name](thin)))
+def test_all_figures_of_a_study_are_drawn_in_one_go(tables: Tables, tmp_path: Path) -> None:
+    for name in ("seed_means", "groups", "checkpoints", "datasets"):
+        write_table(tables[name], tmp_path / f"{name}.csv")
+    paths = {path.stem: str(path) for path in tmp_path.glob("*.csv")}
+    figures = [
+        row
+        for row in figure_rows(figure_list(pieces(), "full"))
+        if row["name"] in ("base_by_checkpoint", "score_by_checkpoint.nli_people", "text_loss")
+    ]
+    asked: dict[str, Any] = {"figures": figures, "level": 0.95, "recipe": "full"}
+    for processes in (1, 2):
+        draw_figures(paths, str(tmp_path / str(processes)), **asked, processes=processes)
+    drawn_by = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+        for folder in (tmp_path / "1", tmp_path / "2")
+    ]
+    assert drawn_by[0] == drawn_by[1]
+    names = {f"toy/{row['name']}.{suffix}" for row in figures for suffix in ("svg", "pdf", "png")}
+    assert {str(path) for path in drawn_by[0]} == names
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES if name not in WITHOUT_INTERVAL])
-def test_a_figure_states_its_interval(tables: Tables, name: str) -> None:
-    assert any("95 %" in text for text in words(FIGURES[name](tables)))
+# --- what is missing -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["score_by_checkpoint", "score_by_format", "ood"])
-def test_a_missing_cell_is_marked_and_no_point_is_drawn(tables: Tables, name: str) -> None:
-    scores = tables["scores"]
-    gone = (
-        (scores["step"] == 1000)
-        & (scores["eval_set"] == "nli_places")
-        & (scores["train_set"] == "nli_people")
-        & (scores["recipe"] == "full")
+@pytest.mark.parametrize("kind", DRAWN)
+def test_a_figure_with_nothing_to_draw_says_so(tables: Tables, kind: str) -> None:
+    thin = {name: table.iloc[:0] for name, table in tables.items()}
+    thin["checkpoints"] = tables["checkpoints"].assign(text_loss=np.nan)
+    assert re.search(r"\bno\b|nothing|too few", words(drawn(kind, thin)))
+
+
+def test_a_missing_cell_has_a_cross_a_dotted_bridge_and_no_point(tables: Tables) -> None:
+    figure = drawn("in_domain", tables)
+    heights = line(figure, FULL).get_ydata()
+    assert pd.isna(heights).tolist() == [False, True, False, False, False]
+    assert len(line(figure, FULL, ":").get_xdata()) == 4
+    crosses = [one for one in figure.axes[0].lines if one.get_marker() == "x"]
+    assert [len(one.get_xdata()) for one in crosses] == [1]
+    assert "x: not evaluated" in words(figure)
+    whole = made_tables(replace(MADE, tuned=MADE.steps))
+    assert "x: not evaluated" not in words(drawn("in_domain", whole))
+
+
+def test_a_checkpoint_with_fewer_seeds_is_hollow(tables: Tables) -> None:
+    def hollow(figure: Figure) -> list[int]:
+        lines = figure.axes[0].lines
+        return [len(one.get_xdata()) for one in lines if one.get_markerfacecolor() == "white"]
+
+    assert hollow(drawn("in_domain", tables)) == [1]
+    assert hollow(drawn("in_domain", made_tables(replace(MADE, seeds=1)))) == []
+
+
+def test_bands_are_those_of_the_table(tables: Tables) -> None:
+    means = tables["seed_means"]
+    own = means[(means["recipe"] == "full") & (means["eval_set"] == means["train_set"])]
+    low = own[own["format"] == "default"].query("eval_set == 'facts_people'")["ci_low"]
+    band = np.concatenate(
+        [
+            path.vertices[:, 1]
+            for one in drawn("in_domain", tables).axes[0].collections[1:]
+            for path in one.get_paths()
+        ]
     )
-    assert "n/a" not in words(FIGURES[name](tables))
-    figure = FIGURES[name]({**tables, "scores": scores[~gone]})
-    assert "n/a" in words(figure)
+    assert all(np.isclose(band, value).any() for value in low)
 
 
-def test_a_missing_line_has_a_gap_and_no_zero(tables: Tables) -> None:
-    scores = tables["scores"]
-    gone = scores[~((scores["step"] == 1000) & (scores["recipe"] == "full"))]
-    axes = FIGURES["score_by_checkpoint"]({**tables, "scores": gone}).axes[0]
-    line = next(line for line in axes.lines if line.get_label() == "full")
-    heights = line.get_ydata()
-    assert pd.isna(heights[2])
-    assert pd.notna(heights[[0, 1, 3]]).all()
+def test_without_items_there_is_no_band_and_the_figure_says_why(tables: Tables) -> None:
+    figure = drawn("base_by_checkpoint", without_items(tables))
+    assert all(not ax.collections for ax in figure.axes)
+    assert "intervals need the items" in words(figure)
+    assert "n unknown" in words(figure)
 
 
-def test_a_step_that_lacks_one_seed_is_a_gap(tables: Tables) -> None:
-    scores = tables["scores"]
-    gone = (scores["step"] == 1000) & (scores["recipe"] == "full") & (scores["seed"] == 2)
-    kept = scores[~gone.fillna(False).astype(bool)]
-    axes = FIGURES["score_by_checkpoint"]({**tables, "scores": kept}).axes[0]
-    heights = next(line for line in axes.lines if line.get_label() == "full").get_ydata()
-    assert pd.isna(heights).tolist() == [False, False, True, False]
+def test_a_hole_of_the_series_is_grey_in_every_panel(tables: Tables) -> None:
+    figure = drawn("base_by_checkpoint", tables)
+    assert [len(ax.patches) for ax in figure.axes] == [1] * len(MADE.sets)
+    assert "no checkpoint exists there (1.4B tokens)" in words(figure)
+    whole = {**tables, "checkpoints": tables["checkpoints"].assign(gap_before=pd.NA)}
+    assert not drawn("base_by_checkpoint", whole).axes[0].patches
 
 
-def test_a_missing_pair_of_the_heat_map_is_hatched(tables: Tables) -> None:
-    changes = tables["changes"]
-    gone = changes[
-        ~((changes["train_set"] == "nli_people") & (changes["eval_set"] == "summary_people"))
+def test_missing_fields_are_hatched_and_those_under_the_floor_in_brackets(tables: Tables) -> None:
+    figure = drawn("forgetting", tables)
+    assert [sum(patch.get_hatch() is not None for patch in ax.patches) for ax in figure.axes] == [
+        1
+    ] * (len(MADE.tuned) + 1)
+    quiet = (tables["forgetting"]["under_floor"] == "yes").sum()
+    assert len(re.findall(r"\([+\N{MINUS SIGN}]?0\.\d\d\)", words(figure))) == quiet > 0
+
+
+def test_a_trend_under_the_floor_is_hollow(tables: Tables) -> None:
+    for kind in ("latent_gain", "format_trend"):
+        forest = drawn(kind, tables).axes[1]
+        hollow = sum(one.get_markerfacecolor() == "white" for one in forest.lines)
+        assert hollow == (tables[kind]["under_floor"] == "yes").sum()
+
+
+def test_the_papers_number_stands_beside_the_mean_ratio(tables: Tables) -> None:
+    figure = drawn("transfer_statistics", tables)
+    crosses = [
+        (ax.texts[0].get_text(), float(one.get_xdata()[0]))
+        for ax in figure.axes
+        for one in ax.lines
+        if one.get_marker() == "x"
+    ]
+    assert crosses == [
+        ("classification to generation", -0.614),
+        ("generation to classification", 0.003),
     ]
 
-    def hatched(table: pd.DataFrame) -> int:
-        figure = transfer_heat_map(table, family="toy", recipe="full", checkpoint="1000")
-        return sum(patch.get_hatch() is not None for patch in figure.axes[0].patches)
 
-    assert (hatched(changes), hatched(gone)) == (0, 1)
-
-
-def test_a_score_may_lie_outside_its_percentile_interval(tables: Tables) -> None:
-    scores = tables["scores"].assign(ci_low=lambda t: t["score"] + 0.01)
-    FIGURES["ood"]({**tables, "scores": scores})
+def test_a_turning_point_lies_where_the_table_says(tables: Tables) -> None:
+    figure = drawn("turning_points", tables)
+    names = [ax.texts[0].get_text() for ax in figure.axes]
+    marks = [one for one in figure.axes[names.index("nli_people")].lines if one.get_marker() == "D"]
+    assert [float(one.get_xdata()[0]) for one in marks] == [pytest.approx(np.log10(7e8))]
+    assert "still rising" in words(figure)
 
 
-def losses(tables: Tables, **columns: object) -> Figure:
-    return text_loss_by_checkpoint(tables["checkpoints"].assign(**columns), family="toy")
+def test_one_checkpoint_is_drawn_as_bars() -> None:
+    alone = made_tables(Made(steps=(3000,), tuned=(3000,)))
+    figure = drawn("score_by_format", alone)
+    assert [len(ax.patches) for ax in figure.axes] == [4, 4]
+    means = alone["seed_means"]
+    gone = means[~((means["format"] == "io") & (means["eval_set"] == "nli_people"))]
+    figure = drawn("score_by_format", {**alone, "seed_means": gone})
+    assert [len(ax.patches) for ax in figure.axes] == [3, 4]
 
 
 def test_a_checkpoint_that_breaks_the_curve_is_crossed_and_passed_by(tables: Tables) -> None:
-    assert "does not fit" not in words(losses(tables))
-    figure = losses(tables, breaks_curve=["", "yes", "", ""])
+    assert "does not fit" not in words(drawn("text_loss", tables))
+    broken = tables["checkpoints"].assign(breaks_curve=["", "yes", "", "", ""])
+    figure = drawn("text_loss", {**tables, "checkpoints": broken})
     assert "does not fit" in words(figure)
-    assert [len(line.get_xdata()) for line in figure.axes[0].lines[:2]] == [3, 1]
+    assert [len(one.get_xdata()) for one in figure.axes[0].lines[:2]] == [4, 1]
 
 
-def test_a_hole_of_the_series_is_shaded_and_named(tables: Tables) -> None:
-    gaps = pd.array([None, None, 890_000_000_000, None], dtype="Int64")
-    figure = losses(tables, gap_before=gaps)
-    assert "none for\n890B tokens" in words(figure)
-    assert len(figure.axes[0].patches) == 1
-    assert not losses(tables).axes[0].patches
-
-
-def test_a_study_of_one_checkpoint_has_a_curve(tables: Tables, tmp_path: Path) -> None:
-    one = tables["checkpoints"].tail(1)
-    save(text_loss_by_checkpoint(one, family="toy"), tmp_path / "one.svg")
-    assert (tmp_path / "one.png").stat().st_size > 5000
-
-
-def test_a_family_without_scores_and_an_unknown_hue_are_refused(tables: Tables) -> None:
+def test_a_step_that_no_checkpoint_has_and_an_unknown_family_are_refused(tables: Tables) -> None:
+    fewer = tables["checkpoints"][tables["checkpoints"]["step"] != 300]
+    with pytest.raises(StudyError, match=r"\['300'\]"):
+        drawn("base_by_checkpoint", {**tables, "checkpoints": fewer})
     with pytest.raises(StudyError, match="zoo"):
-        token_axis(tables["scores"], "zoo")
-    with pytest.raises(StudyError, match="recipe or by format"):
-        score_by_checkpoint(
-            tables["scores"], family="toy", train_set="nli_people", level=0.95, by="seed"
-        )
+        _ = View("zoo", tables, 0.95, "full").axis
+    twice = tables["transfer"].assign(checkpoint="3000")
+    with pytest.raises(StudyError, match="by checkpoint"):
+        drawn("transfer_by_checkpoint", {**tables, "transfer": twice})
+
+
+# --- which figures there are ---------------------------------------------------------------------
+
+
+def pieces() -> list[Piece]:
+    """What a study asks for that has every figure but that of published scores."""
+    tuned = replace(BASE, recipe="full", train_set="nli_people", role="id", seeds=2)
+    sets = [(tuned.eval_set, "id"), ("nli_places", "ood"), ("facts_people", "cross")]
+    return [BASE] + [
+        replace(tuned, eval_set=name, role=role, format=form)
+        for name, role in sets
+        for form in ("default", "io")
+    ]
+
+
+def test_a_study_has_the_figures_that_it_can_show() -> None:
+    def kinds(*asked: Piece, **settings: Any) -> list[str]:
+        return [figure.name for figure in figure_list(asked, "full", **settings)]
+
+    assert kinds(BASE) == ["base_by_checkpoint", "text_loss"]
+    four = replace(BASE, tokens=frozenset({1, 3, 9, 27}))
+    assert kinds(four, measured=False) == ["base_by_checkpoint", "turning_points"]
+    assert "noise" in kinds(replace(BASE, tokens=frozenset({1000, 1001})))
+    several = kinds(*pieces())
+    assert {"score_by_format.nli_people", "sensitivity", "format_trend", "noise"} <= set(several)
+    assert {"cross_classification", "ood", "latent_gain"} <= set(several)
+    assert "cross_generation" not in several
+    plain = kinds(*(piece for piece in pieces() if piece.format == "default"))
+    assert set(several) - set(plain) == {
+        "score_by_format.nli_people",
+        "sensitivity",
+        "format_trend",
+    }
+    other = [figure.name for figure in figure_list(pieces(), "lora")]
+    assert "in_domain" not in other
+    assert "score_by_checkpoint.nli_people" in other
+
+
+def test_the_catalogue_is_whole() -> None:
+    assert [kind.name for kind in KINDS] == list(DRAWN)
+    assert {kind.theme for kind in KINDS} == set(THEMES)
+    assert set().union(*(kind.tables for kind in KINDS)) <= set(TABLES)
+    captions = {path.stem for path in (ROOT / "workflow/report").glob("figure_*.rst")}
+    assert captions == {f"figure_{kind.name}" for kind in KINDS}
+
+
+def test_the_page_lists_every_figure_and_those_of_the_paper() -> None:
+    page = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    theirs = dict(re.findall(r"^\| (\d+) \|[^|]*\| (.*?) \|$", page, re.M))
+    assert [int(number) for number in theirs] == list(range(2, 16))
+    for number, ours in theirs.items():
+        named = set(re.findall(r"`(\w+)`", ours))
+        assert named == {kind.name for kind in KINDS if int(number) in kind.paper}, number
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.M)
+    assert listed == [kind.name for theme in THEMES for kind in KINDS if kind.theme == theme]
+
+
+def test_every_table_and_figure_has_a_caption_that_is_sound_restructuredtext() -> None:
+    folder = ROOT / "workflow" / "report"
+    names = [f"table_{name}" for name in TABLES] + [f"figure_{kind.name}" for kind in KINDS]
+    for name in names:
+        text = (folder / f"{name}.rst").read_text(encoding="utf-8")
+        docutils.core.publish_string(text, settings_overrides={"halt_level": 2})
+        assert len(text) > 150
+
+
+def test_references_hold_no_more_than_is_read(tables: Tables) -> None:
+    told = json.dumps(content(drawn("in_domain", tables)))
+    assert len(told) < 10_000
 
 
 def test_many_names_have_different_looks() -> None:
@@ -200,12 +332,3 @@ def test_numbers_are_written_for_people() -> None:
         "4.19B",
         "3.1T",
     ]
-
-
-def test_every_table_and_figure_has_a_caption_that_is_sound_restructuredtext() -> None:
-    folder = ROOT / "workflow" / "report"
-    names = [f"table_{name}" for name in TABLES] + [f"figure_{name}" for name in FIGURES]
-    for name in names:
-        text = (folder / f"{name}.rst").read_text(encoding="utf-8")
-        docutils.core.publish_string(text, settings_overrides={"halt_level": 2})
-        assert len(text) > 150

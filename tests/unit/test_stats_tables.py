@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tuning_dynamics.stats.latex import CAPTIONS, MOST_UPRIGHT
 from tuning_dynamics.stats.tables import TABLES, from_rows, read_table, typed, write_table
 from tuning_dynamics.study.errors import StudyError
 
@@ -31,6 +32,41 @@ def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
         parquet = pd.read_parquet(tmp_path / "tables" / f"{name}.parquet")
         pd.testing.assert_frame_equal(parquet, frame)
     assert [path.name for path in (tmp_path / "tables").glob(".*")] == []
+
+
+def test_a_table_is_printed_as_latex_with_all_rows_escaped_and_rounded(tmp_path: Path) -> None:
+    frame = pd.concat([groups(-0.12345), groups(np.nan), groups(4e-7)]).assign(
+        eval_set=["a_b & 50 %", "", "{x}~\\"]
+    )
+    write_table(frame, tmp_path / "groups.csv")
+    lines = (tmp_path / "groups.tex").read_text(encoding="utf-8").splitlines()
+    rows = [line.removesuffix(r" \\").split(" & ") for line in lines if line.startswith("toy & ")]
+    assert rows == [
+        ["toy", r"a\_b \& 50 \%", "learned", "$-$0.123", "0.500"],
+        ["toy", "---", "learned", "---", "0.500"],
+        [
+            *("toy", r"\{x\}\textasciitilde{}\textbackslash{}", "learned"),
+            *(r"$4.00 \times 10^{-7}$", "0.500"),
+        ],
+    ]
+    assert r"family & eval set & group & trend & trend p \\" in lines
+    assert r"\begin{longtable}{lllrr}" in lines
+    assert lines[-2:] == [r"\end{longtable}", r"\endgroup"]
+
+
+def test_every_table_has_a_caption_in_print_and_no_line_is_broken(tmp_path: Path) -> None:
+    assert list(CAPTIONS) == list(TABLES)
+    for name, columns in TABLES.items():
+        values = {"str": "a\nb", "int": -3, "float": 1.5}
+        write_table(
+            from_rows([{key: values[kind] for key, kind in columns.items()}], name),
+            tmp_path / f"{name}.csv",
+        )
+        text = (tmp_path / f"{name}.tex").read_text(encoding="utf-8")
+        rows = [line for line in text.splitlines() if line.endswith(r" \\")]
+        assert [line.count(" & ") for line in rows] == [len(columns) - 1] * 3
+        assert text.count(r"\begin") == text.count(r"\end{") + text.count(r"\endgroup")
+        assert ("landscape" in text) == (len(columns) > MOST_UPRIGHT)
 
 
 def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
-    *("Snakefile", "workflow", "config", "profiles", "envs"),
+    *("Snakefile", "workflow", "config", "profiles", "envs", "docs/tables.md"),
     *("tests/catalogue", "tests/smoke", "tests/hub", "tests/slurm", "slurm"),
 )
 
@@ -51,14 +51,14 @@ class Repository:
         return done.stdout
 
     def planned(self, *arguments: str) -> dict[str, int]:
-        """Jobs by rule that a dry run would run; `all` and `pages`, which do nothing, left out."""
+        """Jobs by rule that a dry run would run; `all`, which does nothing, left out."""
         text = self.succeed("-n", *arguments)
         table = re.search(r"^Job stats:\njob +count\n-+ +-+\n(.*?)^total", text, re.M | re.S)
         if table is None:
             assert "Nothing to be done" in text, text
             return {}
         rows = (line.split() for line in table[1].splitlines())
-        return {rule: int(count) for rule, count in rows if rule not in ("all", "pages")}
+        return {rule: int(count) for rule, count in rows if rule != "all"}
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace text that must be there once."""

@@ -15,8 +15,7 @@ FROM_CELLS = Counter(
         "scores": 1,
         "summaries": 1,
         "cost": 1,
-        "family_figures": 1,
-        "train_set_figures": 2,
+        "figures": 1,
         "findings": 1,
         "report": 1,
     }

@@ -12,7 +12,7 @@ OF_VARIANTS = ("tune", "serve", "cell")
 #: Rules that only the whole study and the run for the tables have.
 AFTER_CELLS = {
     *("merged_config", "checkpoints", "datasets", "scores"),
-    *("summaries", "cost", "family_figures", "train_set_figures"),
+    *("summaries", "cost", "figures"),
     *("findings", "report"),
 }
 

@@ -1,75 +1,48 @@
 """Report: figures, findings, and the pages that show them.
 
-Inputs: tables. Outputs: results/{study}/figures/{family}/*.svg and .png, findings.html (what the
-tables say on each published finding), report.html (Snakemake's own report: findings, figures and
-tables with captions, and the provenance of each; self-contained).
+Inputs: tables. Outputs: results/{study}/figures/{family}/*.svg, .pdf and .png, report.html and
+findings.html, each one page that needs no other file. `snakemake --report FILE.html` writes
+Snakemake's own report of the same, with the rule behind each file.
 """
 
 
-rule family_figures:
-    """Figures over all that a family was tuned on."""
+report: "../report/workflow.rst"
+
+
+rule figures:
+    """Draw all figures of all families."""
     input:
-        scores=paths.table("scores"),
-        changes=paths.table("changes"),
-        transfer=paths.table("transfer"),
-        groups=paths.table("groups"),
-        group_changes=paths.table("group_changes"),
-        sensitivity=paths.table("sensitivity"),
-        checkpoints=paths.table("checkpoints"),
+        **{name: paths.table(name) for name in jobs.figure_tables},
     output:
-        base_by_checkpoint=shown.figure("base_by_checkpoint"),
-        change_by_group=shown.figure("change_by_group"),
-        ood=shown.figure("ood"),
-        transfer_heat_map=shown.figure("transfer_heat_map"),
-        transfer_by_checkpoint=shown.figure("transfer_by_checkpoint"),
-        sensitivity=shown.figure("sensitivity"),
-        text_loss=shown.figure("text_loss"),
+        svg=[shown.figure(figure) for figure in jobs.figures],
+        others=[
+            jobs.figure_path(figure, kind) for figure in jobs.figures for kind in ("pdf", "png")
+        ],
     log:
-        paths.log("family_figures", "{family}"),
+        paths.log("figures", "all"),
     benchmark:
-        paths.benchmark("family_figures", "{family}")
+        paths.benchmark("figures", "all")
     conda:
         "../../envs/stats.yaml"
+    threads: 2
     params:
-        spec=lambda wildcards: jobs.statistics_spec("level", "recipe"),
-        code=code("report_family_figures.py"),
+        spec=lambda wildcards: jobs.figures_spec(),
+        folder=paths.figures,
+        style=jobs.figures_style,
+        code=code("report_figures.py"),
     script:
-        "../scripts/report_family_figures.py"
-
-
-rule train_set_figures:
-    """Figures of the models tuned on one set: scores by checkpoint, recipe and format."""
-    input:
-        scores=paths.table("scores"),
-    output:
-        score_by_checkpoint=shown.figure("score_by_checkpoint.{dataset}"),
-        score_by_format=shown.figure("score_by_format.{dataset}"),
-    log:
-        paths.log("train_set_figures", "{family}", "{dataset}"),
-    benchmark:
-        paths.benchmark("train_set_figures", "{family}", "{dataset}")
-    conda:
-        "../../envs/stats.yaml"
-    params:
-        spec=lambda wildcards: jobs.statistics_spec("level"),
-        code=code("report_train_set_figures.py"),
-    script:
-        "../scripts/report_train_set_figures.py"
-
-
-rule pages:
-    """Everything that the report shows."""
-    input:
-        [paths.table(name) for name in paths.tables],
-        jobs.figure_files(),
+        "../scripts/report_figures.py"
 
 
 rule report:
-    """Put findings, figures, tables and provenance into one self-contained page."""
+    """Put findings, figures, tables, what is missing, cost and provenance on pages."""
     input:
-        rules.pages.input,
+        config=paths.config,
+        tables=[paths.table(name) for name in paths.tables],
+        figures=lambda wildcards: jobs.figure_files(),
     output:
-        paths.report,
+        report=paths.report,
+        findings=shown.findings(),
     log:
         paths.log("report", "all"),
     benchmark:
@@ -77,6 +50,7 @@ rule report:
     conda:
         "../../envs/stats.yaml"
     params:
+        spec=lambda wildcards: jobs.page_spec(),
         code=code("report_page.py"),
     script:
         "../scripts/report_page.py"

@@ -1,7 +1,12 @@
-"""Rule report: Snakemake's own report of everything that rule `pages` names."""
+"""Rule report: findings, figures, tables, what is missing, cost and provenance on pages."""
 
-from tuning_dynamics.report.pages import write_report
+from tuning_dynamics.report.page import write_report
 from tuning_dynamics.study.stub import logged
 
 with logged(snakemake.log):
-    write_report(snakemake.config, snakemake.output[0])
+    write_report(
+        snakemake.input.config,
+        snakemake.input.tables,
+        report=snakemake.output.report,
+        findings=snakemake.output.findings,
+    )

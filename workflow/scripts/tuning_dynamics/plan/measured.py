@@ -28,8 +28,7 @@ STAGES = {
     "choose_rate": "rate",
     "tune": "tune",
     "serve": "serve",
-    "family_figures": "report",
-    "train_set_figures": "report",
+    "figures": "report",
     "findings": "report",
 }
 

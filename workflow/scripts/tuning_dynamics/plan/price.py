@@ -58,8 +58,7 @@ OF_ALL_CELLS = frozenset(
     {
         "scores",
         "summaries",
-        "family_figures",
-        "train_set_figures",
+        "figures",
         "findings",
     }
 )

@@ -15,6 +15,7 @@ ONCE = (
     "datasets",
     "scores",
     "summaries",
+    "figures",
     "findings",
     "cost",
     "report",
@@ -37,7 +38,6 @@ def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
         *_trial_jobs(resolved, grid),
         *_variant_jobs(grid),
         *(Job(rule) for rule in ONCE),
-        *_figure_jobs(resolved, grid),
     ]
 
 
@@ -116,12 +116,4 @@ def _variant_jobs(grid: Grid) -> list[Job]:
         *(Job("tune", {"variant": variant_key(variant)}) for variant in grid.tuned),
         *(Job("serve", {"variant": variant_key(variant)}) for variant in grid.variants),
         *map(cell_job, grid.cells),
-    ]
-
-
-def _figure_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    tuned = sorted({(variant.family, variant.train_set) for variant in grid.tuned})
-    return [
-        *(Job("family_figures", {"family": name}) for name in resolved.families),
-        *(Job("train_set_figures", {"family": name, "dataset": on}) for name, on in tuned),
     ]

@@ -41,3 +41,13 @@ def short_count(value: float) -> str:
             number = value / size
             return f"{number:.0f}{unit}" if number >= 100 else f"{number:.3g}{unit}"
     return f"{value:.0f}"
+
+
+def time_text(seconds: float) -> str:
+    """A time in the unit that suits it: `12 s`, `3.4 min`, `5.6 h`; `n/a` for NaN."""
+    if math.isnan(seconds):
+        return "n/a"
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"

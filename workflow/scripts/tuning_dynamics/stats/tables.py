@@ -1,8 +1,8 @@
 """The tables' columns, and how tables are written and read.
 
-A table is a CSV file with a parquet file of the same values beside it. Numbers are rounded to
-nine significant digits first: far below any uncertainty, far above the last bits in which two
-linear algebra libraries differ, so that equal runs give equal bytes.
+A table is a CSV file with a parquet file of the same values beside it, and a LaTeX file to
+print. Numbers are rounded to nine significant digits first: far below any uncertainty, far above
+the last bits in which two linear algebra libraries differ, so that equal runs give equal bytes.
 """
 
 import math
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tuning_dynamics.stats.latex import latex_table
 from tuning_dynamics.study import score_columns
 from tuning_dynamics.study.errors import StudyError
 
@@ -297,14 +298,17 @@ def from_rows(rows: list[dict[str, object]], table: str) -> pd.DataFrame:
 
 
 def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
-    """Write the table named by the file's stem as CSV, and as parquet beside it.
+    """Write the table named by the file's stem as CSV, and as parquet and LaTeX beside it.
 
-    Both appear whole or not at all. Raises StudyError where the columns aren't the table's.
+    Each appears whole or not at all. Raises StudyError where the columns aren't the table's.
     """
-    rounded = _rounded(typed(frame, _table_name(csv_path)))
+    name = _table_name(csv_path)
+    rounded = _rounded(typed(frame, name))
     csv_path.parent.mkdir(parents=True, exist_ok=True)
     parquet_path = csv_path.with_suffix(".parquet")
     _replace(parquet_path, lambda temp: rounded.to_parquet(temp, index=False))
+    printed = latex_table(rounded, name)
+    _replace(csv_path.with_suffix(".tex"), lambda temp: temp.write_text(printed, "utf-8"))
     _replace(
         csv_path,
         lambda temp: rounded.to_csv(

@@ -1,5 +1,6 @@
 """The cells of a study, read back from its merged config."""
 
+from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.jobs import Jobs
@@ -17,12 +18,6 @@ def cell_rows(config: str) -> list[dict[str, Any]]:
     return [jobs.cell_row(cell) for cell in jobs.grid.cells]
 
 
-def dataset_kinds(config: str) -> dict[str, str]:
-    """Kind of every dataset by name."""
-    resolved = load_merged(config)
-    return {name: resolved.kind(name) for name in resolved.datasets}
-
-
 def used_splits(config: str) -> list[dict[str, Any]]:
     """What the config says of each split that is used, with its dataset's `manifest` and
     `items`."""
@@ -32,9 +27,13 @@ def used_splits(config: str) -> list[dict[str, Any]]:
 def summary(config: str) -> dict[str, str]:
     """What was studied, in words and counts, for the head of a page."""
     jobs = Jobs(load_merged(config), config)
-    grid, study = jobs.grid, jobs.resolved.study
+    grid, table = jobs.grid, jobs.table
+    elsewhere = {}
+    if table is not None:
+        made = f"{Path(table.file).name} (SHA-256 {table.digest[:16]}), made elsewhere"
+        elsewhere["Scores"] = f"{made}: what needs items is empty"
     return {
-        "Study": study.title or study.study,
+        **elsewhere,
         "Families": ", ".join(sorted({point.family for point in grid.checkpoints})),
         "Checkpoints": str(len(grid.checkpoints)),
         "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),
@@ -42,4 +41,16 @@ def summary(config: str) -> dict[str, str]:
         "Tuned models": str(len(grid.tuned)),
         "Evaluation sets": str(len(grid.eval_sets)),
         "Cells": str(len(grid.cells)),
+    }
+
+
+def seeds(config: str) -> dict[str, str]:
+    """The seeds that the study was made with, by what they are of."""
+    jobs = Jobs(load_merged(config), config)
+    study = jobs.resolved.study
+    tuning = sorted({variant.seed for variant in jobs.grid.tuned if variant.seed is not None})
+    return {
+        "Subsets, demonstrations, order of options": str(study.seed),
+        "Tuning": ", ".join(map(str, tuning)),
+        "Resampling": str(study.statistics.seed),
     }

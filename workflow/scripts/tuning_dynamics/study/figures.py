@@ -8,10 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise, product
+from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.grid import Axes, Grid, Setting, Variant, role
 from tuning_dynamics.study.models import ResolvedStudy
+
+#: The look of all figures.
+STYLE_FILE = Path(__file__).parents[1] / "report" / "figures" / "figures.mplstyle"
 
 #: Themes, in the order in which the report shows them.
 THEMES = (
@@ -339,6 +343,13 @@ def _figures(family: str, kind: FigureKind, asked: Asked) -> Iterator[StudyFigur
                 title=f"{kind.title}, tuned on {train_set}" if train_set else kind.title,
                 paper=kind.paper,
             )
+
+
+def figure_tables(figures: Iterable[StudyFigure]) -> list[str]:
+    """Names of the tables that figures are drawn from, in order."""
+    kinds = {figure.kind for figure in figures}
+    drawn = (kind.tables for kind in KINDS if kind.name in kinds)
+    return sorted({"checkpoints"}.union(*drawn))
 
 
 def figure_rows(figures: Iterable[StudyFigure]) -> list[dict[str, Any]]:

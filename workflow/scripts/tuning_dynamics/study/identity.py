@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.files import file_digest, read_json, write_json
 
 #: Folder of the stubs; the package lies in it.
 SCRIPTS = Path(__file__).resolve().parents[2]
@@ -42,6 +42,15 @@ def code_digest(*stubs: str) -> str:
     digest = hashlib.sha256()
     for path in modules_of(*stubs):
         digest.update(f"{path.relative_to(SCRIPTS)}\n{_content(path)[0]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def files_digest(*paths: Path) -> str:
+    """Digest of files, and of all files in folders, with their names below the repository."""
+    digest = hashlib.sha256()
+    inside = [found for path in paths for found in (path, *path.rglob("*"))]
+    for path in sorted(path for path in inside if path.is_file()):
+        digest.update(f"{path.relative_to(ROOT)}\n{file_digest(path)}\n".encode())
     return digest.hexdigest()[:16]
 
 

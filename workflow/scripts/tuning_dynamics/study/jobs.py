@@ -13,7 +13,15 @@ from typing import Any
 from tuning_dynamics.study.asked import require_named
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, PretrainFamily
-from tuning_dynamics.study.figures import StudyFigure, figure_list, grid_pieces
+from tuning_dynamics.study.figures import (
+    STYLE_FILE,
+    StudyFigure,
+    figure_list,
+    figure_rows,
+    figure_tables,
+    grid_pieces,
+)
+from tuning_dynamics.study.files import file_digest
 from tuning_dynamics.study.grid import (
     Cell,
     Checkpoint,
@@ -24,7 +32,7 @@ from tuning_dynamics.study.grid import (
     require_base,
     role,
 )
-from tuning_dynamics.study.identity import canonical, code_digest
+from tuning_dynamics.study.identity import ROOT, SCRIPTS, canonical, code_digest, files_digest
 from tuning_dynamics.study.load import dump_merged
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.parts import (
@@ -47,17 +55,12 @@ from tuning_dynamics.study.rates import rate_name, selecting, with_rate
 from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
 from tuning_dynamics.study.uses import use_row, uses
 
-#: Figures of a family, and of each set that it was tuned on.
-FAMILY_FIGURES = (
-    "base_by_checkpoint",
-    "change_by_group",
-    "ood",
-    "transfer_heat_map",
-    "transfer_by_checkpoint",
-    "sensitivity",
-    "text_loss",
+#: What the pages are made of besides Python: templates and captions, and docs/tables.md.
+PAGE_PARTS = (
+    SCRIPTS / "tuning_dynamics" / "report" / "page",
+    ROOT / "workflow" / "report",
+    ROOT / "docs" / "tables.md",
 )
-TRAIN_SET_FIGURES = ("score_by_checkpoint", "score_by_format")
 
 #: Matches no name: the wildcard of a source that the study does not use.
 NOTHING = "(?!)"
@@ -611,9 +614,16 @@ class Jobs:
     # --- what a run wants --------------------------------------------------------------------
 
     @property
+    def stages(self) -> list[str]:
+        """The rule files of the study, in the order of its data."""
+        making = ["data", "checkpoints", "tune", "evaluate"] if self.makes_cells else []
+        source = "sources" if self.table is None else "published"
+        return [*making, source, "stats", "report", "plan"]
+
+    @property
     def makes_cells(self) -> bool:
         """Whether this run makes cells; the run for the tables of a study in parts takes them as
-        they are, and published scores have none."""
+        they are (docs/scale.md), and scores made elsewhere have none (docs/published.md)."""
         return self.table is None and (self.part is None or self.part.number is not None)
 
     def wanted(self) -> list[str]:
@@ -728,19 +738,40 @@ class Jobs:
             return figure_list(self.table.pieces(), recipe, measured=False)
         return figure_list(grid_pieces(self.resolved, self.grid), recipe)
 
+    def page_spec(self) -> str:
+        """What the pages depend on besides their inputs and code: templates, captions, and what
+        is said of the tables' columns."""
+        return canonical({"shown": files_digest(*PAGE_PARTS)})
+
+    def figure_path(self, figure: StudyFigure, suffix: str = "svg") -> str:
+        """A figure's file as SVG, PDF or PNG."""
+        return self.paths.figure(figure.family, figure.name, suffix)
+
     def figure_files(self) -> list[str]:
-        """Every figure of the report."""
-        families = [
-            self.paths.figure(family, name)
-            for family in self.resolved.families
-            for name in FAMILY_FIGURES
-        ]
-        tuned = sorted({(family, train_set) for family, _, train_set in self.grid.trainings})
-        return families + [
-            self.paths.figure(family, f"{name}.{train_set}")
-            for family, train_set in tuned
-            for name in TRAIN_SET_FIGURES
-        ]
+        """Every figure, as SVG."""
+        return [self.figure_path(figure) for figure in self.figures]
+
+    @property
+    def figure_tables(self) -> list[str]:
+        """Names of the tables that the figures are drawn from."""
+        return figure_tables(self.figures)
+
+    def figures_spec(self) -> str:
+        """What the figures depend on besides tables, code and style: which there are, the level
+        of intervals, and the main recipe."""
+        statistics = self.resolved.study.statistics
+        return canonical(
+            {
+                "figures": figure_rows(self.figures),
+                "level": statistics.level,
+                "recipe": statistics.main_recipe,
+            }
+        )
+
+    @property
+    def figures_style(self) -> str:
+        """Digest of the figures' style."""
+        return file_digest(STYLE_FILE)
 
 
 def either(names: Any) -> str:

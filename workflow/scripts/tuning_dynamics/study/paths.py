@@ -81,13 +81,19 @@ class Paths:
         """The same table as parquet."""
         return f"{self.root}/tables/{name}.parquet"
 
-    def figure(self, family: str, name: str) -> str:
-        """A figure as SVG; a PNG lies beside it."""
-        return f"{self.root}/figures/{family}/{name}.svg"
+    @property
+    def figures(self) -> str:
+        """The folder of all families' figures."""
+        return f"{self.root}/figures"
 
-    def findings(self, suffix: str) -> str:
-        """The findings as a page (html) or as the report's front (rst)."""
-        return f"{self.root}/findings.{suffix}"
+    def figure(self, family: str, name: str, suffix: str = "svg") -> str:
+        """A figure as SVG, PDF or PNG."""
+        return f"{self.figures}/{family}/{name}.{suffix}"
+
+    @property
+    def findings(self) -> str:
+        """The findings alone, as a page."""
+        return f"{self.root}/findings.html"
 
     def log(self, rule: str, *parts: str) -> str:
         """Log of a job."""

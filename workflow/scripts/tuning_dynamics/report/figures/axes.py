@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor, log10
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -22,8 +23,12 @@ from tuning_dynamics.stats.tokens import log_tokens
 from tuning_dynamics.study.errors import StudyError
 
 Floats = NDArray[np.float64]
+Dash = Literal["-", "--", ""]
 
 X_WORDS = "Below: tokens seen in pre-training (log scale) and step."
+
+#: The smallest range of a panel of scores or changes.
+LEAST_HEIGHT = 0.02
 
 # Labels of the token axis closer than this would touch.
 _LABEL_GAP = 0.36
@@ -36,13 +41,14 @@ _LINE = 1.25
 
 @dataclass(frozen=True)
 class TokenAxis:
-    """A family's checkpoints on a logarithmic token axis.
+    """A family's checkpoints on a logarithmic token axis, by their labels, which are steps as a
+    rule; two may share a step.
 
     `holes` are the places between which the published series has no checkpoint, and the tokens
     for which there is none.
     """
 
-    steps: tuple[int, ...]
+    checkpoints: tuple[str, ...]
     tokens: tuple[int, ...]
     places: tuple[float, ...]
     holes: tuple[tuple[float, float, int], ...]
@@ -60,28 +66,29 @@ class TokenAxis:
         return min(max(place, low), high)
 
     def in_order(self, rows: pd.DataFrame, what: str) -> pd.DataFrame:
-        """The rows by the axis' steps, empty where there is none.
+        """The rows by the axis' checkpoints, empty where there is none.
 
-        Raises StudyError for a step that checkpoints.csv lacks, or two rows of one step.
+        Raises StudyError for a checkpoint that checkpoints.csv lacks, or two rows of one.
         """
-        unknown = sorted(set(rows["step"]) - set(self.steps))
-        repeated = sorted(set(rows["step"][rows["step"].duplicated()]))
+        found = list(rows["checkpoint"])
+        unknown = sorted(set(found) - set(self.checkpoints))
+        repeated = sorted({name for name in found if found.count(name) > 1})
         if unknown or repeated:
             raise StudyError(
                 f"{what} cannot be drawn by checkpoint",
                 file="checkpoints.csv" if unknown else None,
-                key="step",
+                key="checkpoint",
                 value=unknown or repeated,
-                fix="let checkpoints.csv list every step of the family's scores"
+                fix="let checkpoints.csv list every checkpoint of the family's scores"
                 if unknown
-                else "let each step have one row",
+                else "let each checkpoint have one row",
             )
-        return rows.set_index("step").reindex(list(self.steps))
+        return rows.set_index("checkpoint").reindex(list(self.checkpoints))
 
 
 def token_axis(checkpoints: pd.DataFrame, family: str) -> TokenAxis:
     """The axis of a family's checkpoints in checkpoints.csv; StudyError if it has none."""
-    own = checkpoints[checkpoints["family"] == family].sort_values(["tokens", "step"])
+    own = checkpoints[checkpoints["family"] == family].sort_values(["tokens", "step", "checkpoint"])
     if own.empty:
         raise StudyError(
             f"checkpoints.csv lists no checkpoint of family '{family}'",
@@ -96,7 +103,7 @@ def token_axis(checkpoints: pd.DataFrame, family: str) -> TokenAxis:
         if number and pd.notna(gap)
     ]
     return TokenAxis(
-        tuple(int(step) for step in own["step"]),
+        tuple(own["checkpoint"]),
         tuple(int(token) for token in own["tokens"]),
         tuple(places),
         tuple(holes),
@@ -127,20 +134,25 @@ def draw_token_axis(ax: Axes, axis: TokenAxis, *, labels: bool) -> None:
     if axis.tokens[0] == 0 and len(axis.places) > 1:
         _break_mark(ax, (axis.places[0] + axis.places[1]) / 2)
     if labels:
-        width = ax.get_position().width * ax.get_figure(root=True).get_size_inches()[0]
+        width = inches(ax)
         for place, words in _labels(axis, _LABEL_GAP / width * (high - low)):
             ax.text(place, -0.045, words, transform=foot, ha="center", va="top", fontsize=6.5)
+
+
+def checkpoint_words(name: str) -> str:
+    """A checkpoint's label, short where it is a step."""
+    return short_count(int(name)) if name.isdigit() else name
 
 
 def _labels(axis: TokenAxis, gap: float) -> list[tuple[float, str]]:
     # From the right, so that the last checkpoint always has its label.
     chosen: list[tuple[float, str]] = []
     last = np.inf
-    for place, tokens, step in reversed(
-        list(zip(axis.places, axis.tokens, axis.steps, strict=True))
+    for place, tokens, name in reversed(
+        list(zip(axis.places, axis.tokens, axis.checkpoints, strict=True))
     ):
         if last - place >= gap:
-            chosen.append((place, f"{short_count(tokens)}\n{short_count(step)}"))
+            chosen.append((place, f"{short_count(tokens)}\n{checkpoint_words(name)}"))
             last = place
     return chosen
 
@@ -175,7 +187,7 @@ class Look:
     label: str
     colour: str
     marker: str = "o"
-    dash: str = "-"
+    dash: Dash = "-"
 
 
 @dataclass(frozen=True)
@@ -198,17 +210,19 @@ def panels(
     left: float = 0.5,
     foot: float = 0.36,
     gap: float = 0.1,
+    margin: float = _MARGIN,
 ) -> Frame:
     """A figure of `count` panels, each of `size`, with a title and a legend above and a note
     below.
 
-    `left` is the room for labels left of a panel, `foot` below the lowest, `gap` between rows.
+    `left` is the room for labels left of each panel, `margin` left of the first; `foot` that below
+    the lowest, `gap` that between rows.
     """
     columns = min(columns, count)
     rows = ceil(count / columns)
     cell = (left + size[0], 0.38 + size[1])
     # One panel alone would be too narrow for title and note.
-    width = max(6.4, columns * cell[0] + 2 * _MARGIN)
+    width = max(6.4, columns * cell[0] + margin + _MARGIN)
     titles = _wrapped(title, width, 11, _BOLD_LETTER)
     notes = _wrapped(note, width, 7.5, _LETTER)
     across = _across(legend, width)
@@ -221,7 +235,7 @@ def panels(
     for number in range(count):
         row, column = divmod(number, columns)
         down = head + keys + (row + 1) * cell[1] + gap * row
-        place = (_MARGIN + column * cell[0] + left, height - down)
+        place = (margin + column * cell[0] + left, height - down)
         axes.append(
             figure.add_axes(
                 (place[0] / width, place[1] / height, size[0] / width, size[1] / height)
@@ -234,6 +248,11 @@ def panels(
     if legend:
         _legend(figure, legend, across, (edge, 1 - (head + 0.02) / height))
     return Frame(figure, axes, [number + columns >= count for number in range(count)])
+
+
+def joined(*sentences: str) -> str:
+    """The sentences that are not empty, in a row."""
+    return " ".join(filter(None, sentences))
 
 
 def _wrapped(text: str, width: float, points: float, letter: float) -> list[str]:
@@ -250,12 +269,12 @@ def _across(looks: Sequence[Look], width: float) -> int:
 def _legend(
     figure: Figure, looks: Sequence[Look], across: int, corner: tuple[float, float]
 ) -> None:
+    lines = [
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.dash) for look in looks
+    ]
     figure.legend(
-        handles=[
-            Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.dash)
-            for look in looks
-        ],
-        labels=[look.label for look in looks],
+        lines,
+        [look.label for look in looks],
         loc="upper left",
         ncols=across,
         bbox_to_anchor=corner,
@@ -269,30 +288,48 @@ def _legend(
 
 def panel_title(ax: Axes, name: str, words: str = "") -> None:
     """`name` in bold and `words` in grey below it, small enough to fit the panel."""
-    width = ax.get_position().width * ax.get_figure(root=True).get_size_inches()[0]
-    for text, drop, points, letter, look in (
-        (name, 13, 8.5, _BOLD_LETTER, {"weight": "bold", "color": "#222222"}),
-        (words, 4, 7.5, _LETTER, {"color": TEXT_COLOUR}),
+    width = inches(ax)
+    for text, drop, points, letter, weight, colour in (
+        (name, 13 if words else 4, 8.5, _BOLD_LETTER, "bold", "#222222"),
+        (words, 4, 7.5, _LETTER, "normal", TEXT_COLOUR),
     ):
-        fitting = width / (max(1, len(text)) * letter * _POINT)
+        fitting = fitted(text, width, points, letter)
         ax.annotate(
             text,
             (0, 1),
-            (0, drop if words else 4),
+            (0, drop),
             xycoords="axes fraction",
             textcoords="offset points",
-            fontsize=min(points, fitting),
-            **look,
+            fontsize=fitting,
+            weight=weight,
+            color=colour,
         )
 
 
+def fitted(text: str, width: float, points: float, letter: float = _LETTER) -> float:
+    """The size, in points and at most `points`, at which the text is no wider than `width`."""
+    return min(points, width / (max(1, len(text)) * letter * _POINT))
+
+
+def inches(ax: Axes) -> float:
+    """Inches from the left to the right of a panel."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    return float(ax.get_position().width * figure.get_size_inches()[0])
+
+
 def share_heights(axes: Sequence[Axes], names: Sequence[str]) -> None:
-    """One range of y for all panels of one name (a metric), so that they can be compared."""
+    """One range of y for all panels of one name (a metric), so that they can be compared.
+
+    At least LEAST_HEIGHT, so that rounding errors don't look like differences.
+    """
     for name in set(names):
         chosen = [ax for ax, own in zip(axes, names, strict=True) if own == name]
         ends = np.array([ax.get_ylim() for ax in chosen])
+        low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+        more = max(0.0, LEAST_HEIGHT - (high - low)) / 2
         for ax in chosen:
-            ax.set_ylim(ends[:, 0].min(), ends[:, 1].max())
+            ax.set_ylim(low - more, high + more)
 
 
 def mark_missing(ax: Axes, places: Sequence[float], colour: str, row: int = 0) -> None:

@@ -13,6 +13,7 @@ from tuning_dynamics.report.figures.axes import (
     TokenAxis,
     draw_token_axis,
     hole_words,
+    joined,
     panel_title,
     panels,
 )
@@ -50,9 +51,10 @@ def turning_points(view: View) -> Figure:
     if not shown:
         return empty(title, "no set was evaluated with the base model")
     note = (
-        f"At the foot, a row for each line: point and line, the turning point of a broken line over "
-        f"log tokens with its {view.interval}; pale, the distance between the checkpoints on either "
-        f"side of it. {bands_words(view, pd.concat([view.base, tuned]))}"
+        "At the foot, a row for each line: point and line, the turning point of a broken line "
+        f"over log tokens with its {view.interval}; pale, the distance between the checkpoints on "
+        "either side of it; still rising: it does not lie left of the line. "
+        f"{bands_words(view, pd.concat([view.base, tuned]))}"
     )
     with style():
         frame = series_figure(view.axis, shown, title, note)
@@ -82,33 +84,39 @@ def _make_room(ax: Axes, rows: int) -> None:
 
 
 def _turn(ax: Axes, axis: TokenAxis, look: Look, row: dict[Any, Any] | None, place: float) -> None:
-    """One line's turning point, or in words why there is none."""
+    """One line's turning point; or why there is none in words, and where it does not lie."""
     foot = ax.get_xaxis_transform()
-    if row is None or pd.isna(row["tokens"]):
-        words = "no estimate" if row is None else str(row["shape"]).replace("_", " ")
-        ax.text(
-            axis.limits[0],
-            place,
-            f" {words}",
-            transform=foot,
-            fontsize=6,
-            va="center",
+
+    def span(low: float, high: float, width: float, alpha: float = 1.0) -> None:
+        ax.plot(
+            [axis.at(low), axis.at(high)],
+            [place, place],
             color=look.colour,
+            linewidth=width,
+            alpha=alpha,
+            solid_capstyle="butt",
+            transform=foot,
         )
+
+    if row is not None and pd.notna(row["tokens"]):
+        span(row["gap_low"], row["gap_high"], 4.0, 0.3)
+        if pd.notna(row["low"]) and pd.notna(row["high"]):
+            span(row["low"], row["high"], 1.3)
+        ax.plot([axis.at(row["tokens"])], [place], "D", color=look.colour, transform=foot)
         return
-    for low, high, width, alpha in (("gap_low", "gap_high", 4.0, 0.3), ("low", "high", 1.3, 1.0)):
-        if pd.notna(row[low]) and pd.notna(row[high]):
-            ends = [axis.at(row[low]), axis.at(row[high])]
-            ax.plot(
-                ends,
-                [place, place],
-                color=look.colour,
-                linewidth=width,
-                alpha=alpha,
-                solid_capstyle="butt",
-                transform=foot,
-            )
-    ax.plot([axis.at(row["tokens"])], [place], "D", color=look.colour, transform=foot)
+    if row is not None and pd.notna(row["low"]):
+        span(row["low"], np.inf, 1.3)
+    words = "no estimate" if row is None else str(row["shape"]).replace("_", " ")
+    ax.text(
+        axis.limits[0],
+        place,
+        f" {words}",
+        transform=foot,
+        fontsize=6,
+        va="center",
+        color=look.colour,
+        bbox={"facecolor": "white", "linewidth": 0, "pad": 0.3},
+    )
 
 
 def noise(view: View) -> Figure:
@@ -126,8 +134,8 @@ def noise(view: View) -> Figure:
             1,
             1,
             title,
-            "Large: root mean square difference of two scores that should be equal, pooled over the "
-            "cells of a set (the noise floor). Small: single cells. Nothing under the floor is "
+            "Large: root mean square difference of two scores that should be equal, pooled over "
+            "the cells of a set (the noise floor). Small: single cells. Nothing under the floor is "
             "claimed.",
             legend=list(styles.values()),
             size=(5.0, max(0.8, ROW_INCHES * len(sets))),
@@ -164,7 +172,7 @@ def noise(view: View) -> Figure:
 def text_loss(view: View) -> Figure:
     """Loss on a fixed text by checkpoint; checkpoints that do not fit the curve are crossed, and
     the line passes them by."""
-    own = view.tables["checkpoints"].sort_values(["tokens", "step"])
+    own = view.tables["checkpoints"].sort_values(["tokens", "step", "checkpoint"])
     title = f"{view.family}: loss on a fixed text, by which a wrong label shows"
     losses = own["text_loss"].to_numpy(dtype=float)
     if np.isnan(losses).all():
@@ -177,8 +185,12 @@ def text_loss(view: View) -> Figure:
             1,
             1,
             title,
-            f"Loss falls with pre-training. Does not fit: by more than {TOLERANCE:g} nats per token. "
-            f"{hole_words(view.axis)} {X_WORDS}",
+            joined(
+                f"Loss falls with pre-training. Does not fit: by more than {TOLERANCE:g} nats per "
+                "token.",
+                hole_words(view.axis),
+                X_WORDS,
+            ),
             legend=[fits, breaks] if broken.any() else [],
             size=(5.4, 2.0),
         )

@@ -46,9 +46,9 @@ _TABLES = {kind.name: (*kind.tables, "checkpoints") for kind in KINDS}
 
 def draw_figures(
     tables: Mapping[str, str],
-    figures: Sequence[Mapping[str, Any]],
     folder: str,
     *,
+    figures: Sequence[Mapping[str, Any]],
     level: float,
     recipe: str,
     processes: int,

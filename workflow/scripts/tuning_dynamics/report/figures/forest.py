@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from tuning_dynamics.report.figures.axes import whiskers
+from tuning_dynamics.report.figures.axes import fitted, inches, whiskers
 from tuning_dynamics.report.figures.style import MISSING_COLOUR, TEXT_COLOUR
 
 #: Inches of a row: a line of words, and the estimate below it.
@@ -59,7 +59,7 @@ def _words(ax: Axes, place: int, row: Estimate) -> None:
         place - 0.3,
         row.words + missing,
         transform=ax.get_yaxis_transform(),
-        fontsize=6.5,
+        fontsize=fitted(row.words + missing, inches(ax), 6.5),
         color=TEXT_COLOUR if missing else "#222222",
         va="center",
     )

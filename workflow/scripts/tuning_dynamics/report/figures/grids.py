@@ -67,15 +67,21 @@ def hatch_missing(ax: Axes, missing: np.ndarray) -> None:
 
 
 def name_fields(
-    ax: Axes, table: pd.DataFrame, *, columns: bool = True, aslant: bool = True
+    ax: Axes,
+    table: pd.DataFrame,
+    *,
+    rows: bool = True,
+    columns: bool = True,
+    aslant: bool = True,
 ) -> None:
-    """Names of rows and, with `columns`, of columns."""
+    """Names of rows and of columns, as far as they are wanted."""
     names = [str(name) for name in table.columns] if columns else []
     if aslant:
         ax.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
     else:
         ax.set_xticks(range(len(names)), names)
-    ax.set_yticks(range(len(table.index)), [str(name) for name in table.index])
+    labels = [str(name) for name in table.index] if rows else []
+    ax.set_yticks(range(len(labels)), labels)
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)

@@ -21,7 +21,7 @@ from tuning_dynamics.report.figures.view import (
     metric_words,
     scored,
 )
-from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per
+from tuning_dynamics.stats.select import DEFAULT_FORMAT, curve_cells
 
 
 def base_by_checkpoint(view: View) -> Figure:
@@ -92,7 +92,11 @@ def score_by_format(view: View) -> Figure:
     """
     means = view.tables["seed_means"]
     tuned = means[(means["train_set"] == view.train_set) & (means["recipe"] != "base")]
-    kept = one_per(tuned, ["checkpoint", "recipe", "eval_set", "format"])
+    curves = [
+        curve_cells(rows.assign(format=DEFAULT_FORMAT)).assign(format=name)
+        for name, rows in tuned.groupby("format")
+    ]
+    kept = pd.concat(curves) if curves else tuned
     several = kept.groupby(["recipe", "eval_set"])["format"].transform("nunique") > 1
     recipes = sorted(kept["recipe"][several].unique(), key=lambda name: (name != view.recipe, name))
     chosen = scored(kept[several & kept["recipe"].isin(recipes[:1])])
@@ -161,7 +165,7 @@ def _figure(view: View, shown: Sequence[Panel], title: str, note: str, otherwise
 def empty(title: str, reason: str) -> Figure:
     """A figure that says why it is empty."""
     with style():
-        frame = panels(1, 1, title, "")
+        frame = panels(1, 1, title, "", size=(5.4, 0.6), foot=0.0)
         nothing_to_draw(frame.axes[0], reason)
         return frame.figure
 

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from tuning_dynamics.report.figures.axes import (
     X_WORDS,
-    Floats,
+    Dash,
     Frame,
     Look,
     TokenAxis,
     draw_token_axis,
     hole_words,
+    joined,
     mark_missing,
     panel_title,
     panels,
@@ -28,7 +30,7 @@ BASE_LOOK = Look("base", BASE_COLOUR, "o", "--")
 
 @dataclass(frozen=True)
 class Series:
-    """Rows with `step`, `value`, `low`, `high`, and `seeds` where they are means over seeds."""
+    """Rows with `checkpoint`, `value`, `low`, `high`; and `seeds`, where they are means."""
 
     look: Look
     rows: pd.DataFrame
@@ -46,7 +48,7 @@ class Panel:
     level: float | None = None
 
 
-def looks(names: Sequence[str], dash: str = "-") -> dict[str, Look]:
+def looks(names: Sequence[str], dash: Dash = "-") -> dict[str, Look]:
     """A look for each name."""
     return {
         name: Look(name, colour, marker, dash) for name, (colour, marker) in colours(names).items()
@@ -58,16 +60,17 @@ def series_figure(
 ) -> Frame:
     """A panel for each of `shown`; series without any row are not drawn: none was asked for."""
     legend = _legend(shown)
-    alone = len(axis.steps) == 1
+    alone = len(axis.checkpoints) == 1
     missing = any(_missing(axis, one) for panel in shown for one in panel.series)
     words = [
         note,
         "x: not evaluated; dotted lines pass it by." if missing and not alone else "",
         "n/a: not evaluated." if missing and alone else "",
         "Dotted: chance." if any(panel.level is not None for panel in shown) else "",
-        "One checkpoint." if alone else f"{hole_words(axis)} {X_WORDS}",
+        "One checkpoint." if alone else hole_words(axis),
+        "" if alone else X_WORDS,
     ]
-    frame = panels(len(shown), columns, title, " ".join(filter(None, words)), legend=legend)
+    frame = panels(len(shown), columns, title, joined(*words), legend=legend)
     for ax, panel, lowest in zip(frame.axes, shown, frame.lowest, strict=True):
         panel_title(ax, panel.name, panel.words)
         if alone:
@@ -83,13 +86,13 @@ def series_figure(
 
 
 def _legend(shown: Sequence[Panel]) -> list[Look]:
-    """The looks of all panels, each once; none where there is only one."""
+    """The looks of all panels, each once."""
     found = {one.look.label: one.look for panel in shown for one in panel.series if len(one.rows)}
-    return list(found.values()) if len(found) > 1 else []
+    return list(found.values())
 
 
 def _missing(axis: TokenAxis, one: Series) -> bool:
-    return 0 < int(one.rows["value"].notna().sum()) < len(axis.steps)
+    return 0 < int(one.rows["value"].notna().sum()) < len(axis.checkpoints)
 
 
 def draw_series(
@@ -123,13 +126,11 @@ def draw_series(
         ax.fill_between(places, low, high, color=look.colour, alpha=0.16, linewidth=0)
 
 
-def _fewer_seeds(rows: pd.DataFrame) -> Floats:
-    if "seeds" not in rows:
+def _fewer_seeds(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    if "seeds" not in rows or rows["seeds"].isna().all():
         return np.zeros(len(rows), dtype=bool)
     seeds = rows["seeds"].to_numpy(dtype=float, na_value=np.nan)
-    if np.isnan(seeds).all():
-        return np.zeros(len(rows), dtype=bool)
-    return seeds < np.nanmax(seeds)
+    return np.asarray(seeds < np.nanmax(seeds))
 
 
 def _bars(ax: Axes, axis: TokenAxis, panel: Panel) -> None:

@@ -1,4 +1,4 @@
-"""One look for all figures, that of figures.mplstyle, and files that are equal for equal figures."""
+"""One look for all figures (figures.mplstyle), and files that are equal for equal figures."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +7,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-STYLE_FILE = Path(__file__).with_name("figures.mplstyle")
+from tuning_dynamics.study.figures import STYLE_FILE
+
 STYLE = mpl.rc_params_from_file(STYLE_FILE, use_default_template=False)
 
 COLOURS: tuple[str, ...] = tuple(str(entry["color"]) for entry in STYLE["axes.prop_cycle"])

@@ -11,6 +11,7 @@ from tuning_dynamics.report.figures.axes import (
     X_WORDS,
     draw_token_axis,
     hole_words,
+    joined,
     nothing_to_draw,
     panel_title,
     panels,
@@ -31,7 +32,7 @@ def trend_figure(
     unit: str,
     colour: Callable[[dict[Any, Any]], str],
 ) -> Figure:
-    """The curves that `draw` draws, and the rows of latent_gain.csv or format_trend.csv as a forest.
+    """The curves that `draw` draws, and rows of latent_gain.csv or format_trend.csv as a forest.
 
     Pooled rows come last; those under the noise floor are hollow.
     """
@@ -45,14 +46,17 @@ def trend_figure(
             2,
             2,
             title,
-            f"Right: least-squares slopes over log tokens, pooled ones last. Whiskers: "
-            f"{view.interval}, over items of a pair and over pairs where pooled. Hollow: under the "
-            f"noise floor (shaded on the right, the pooled rows' largest). {note} "
-            f"{hole_words(view.axis)} {X_WORDS}",
+            joined(
+                f"Right: least-squares slopes over log tokens, pooled ones last. Whiskers: "
+                f"{view.interval}, over items of a pair and over pairs where pooled. Hollow: under "
+                f"the noise floor of its sets (shaded: that of all). {note}",
+                hole_words(view.axis),
+                X_WORDS,
+            ),
             size=(3.3, max(1.8, height(len(rows)))),
         )
         left, right = frame.axes
-        if view.axis.steps:
+        if view.axis.checkpoints:
             draw(left)
             draw_token_axis(left, view.axis, labels=True)
         else:

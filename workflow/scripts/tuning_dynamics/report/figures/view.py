@@ -1,4 +1,4 @@
-"""What one figure is drawn from: the tables' rows of one family, and which cells stand for which."""
+"""What one figure is drawn from: tables' rows of one family, and which cells stand for which."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +7,10 @@ from functools import cached_property
 import pandas as pd
 
 from tuning_dynamics.report.figures.axes import TokenAxis, percent_level, token_axis
-from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per
+from tuning_dynamics.stats.select import curve_cells
 
 ROLES = {"id": "in domain", "ood": "out of domain", "cross": "other task", "bench": "benchmark"}
 METRICS = {"rouge_l": "ROUGE-L"}
-
-#: A cell less its seed, format, shots and prediction method.
-CELL = ["family", "checkpoint", "recipe", "train_set", "eval_set"]
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,10 @@ class View:
 
     @cached_property
     def primary(self) -> pd.DataFrame:
-        """Of seed_means.csv one row per checkpoint, recipe, train set and evaluation set: that
-        which stands for its cell in summaries (stats/select.py), with `value`, `low`, `high`."""
-        means = self.tables["seed_means"]
-        return scored(one_per(means[means["format"] == DEFAULT_FORMAT], CELL))
+        """Of seed_means.csv one row per checkpoint, recipe, train set and evaluation set, in
+        format `default` and one way along a curve (stats/select.py), with `value`, `low`, `high`.
+        """
+        return scored(curve_cells(self.tables["seed_means"]))
 
     @property
     def base(self) -> pd.DataFrame:

@@ -1,0 +1,252 @@
+"""The pages: what they show of a study, that they need no other file, and that they stay small."""
+
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pages import FINDINGS, Made, make_pages
+
+from tuning_dynamics.report import embed
+from tuning_dynamics.report import page as pages_module
+from tuning_dynamics.report.account import grid_rows, stage_costs
+from tuning_dynamics.report.captions import caption_html, column_meanings, plain_text
+from tuning_dynamics.report.embed import embedded_table, embedded_tables
+from tuning_dynamics.report.interval import MARGIN, WIDTH, drawing
+from tuning_dynamics.stats.tables import TABLES, from_rows
+from tuning_dynamics.study.errors import StudyError
+
+NAN = float("nan")
+
+
+class Page(HTMLParser):
+    """A page's elements, its text, and its headings' levels; a tag that does not fit fails."""
+
+    VOID = frozenset({"meta", "link", "img", "br", "hr", "input"})
+    #: Shapes that SVG writes as one tag.
+    SHAPES = frozenset({"line", "rect", "circle"})
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in self.VOID | self.SHAPES:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.SHAPES:
+            assert self.open.pop() == tag, self.getpos()
+
+    def handle_data(self, data: str) -> None:
+        if not set(self.open) & {"script", "style"}:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make_pages(tmp_path_factory.mktemp("study"))
+
+
+def test_the_findings_come_first_with_verdict_number_interval_and_figure(made: Made) -> None:
+    for path in (made.report, made.findings):
+        page = Page(path)
+        articles = [name for name, _ in page.elements].count("article")
+        assert articles == len(FINDINGS)
+        for finding in FINDINGS:
+            assert finding["sentence"] in page.text
+        drawn = [svg["aria-label"] for svg in page.named("svg")]
+        assert drawn == [
+            "mean change: −0.120, interval from −0.160 to −0.080",  # noqa: RUF001
+            "slope of spread: +0.050, interval from +0.020 to +0.080",
+            "slope of change: +0.010, without an interval",
+        ]
+    headings = re.findall(r"<h2[^>]*>([^<]*)", made.report.read_text(encoding="utf-8"))
+    assert headings[0] == "Findings"
+
+
+def test_the_report_needs_no_other_file(made: Made) -> None:
+    page = Page(made.report)
+    sources = [image["src"] or "" for image in page.named("img")]
+    assert len(sources) == len(made.figures)
+    assert all(source.startswith("data:image/") for source in sources)
+    assert all("src" not in script for script in page.named("script"))
+    assert [link["href"] for link in page.named("link")] == ["data:,"]
+
+
+def test_links_lead_somewhere(made: Made) -> None:
+    page = Page(made.report)
+    ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+    targets = {link["href"] or "" for link in page.named("a")}
+    # The merged config is the workflow's, and lies beside the page of a real study.
+    for target in targets - {"config.yaml"}:
+        if target.startswith("#"):
+            assert target[1:] in ids, target
+        else:
+            assert (made.report.parent / target).is_file(), target
+
+
+def test_headings_leave_no_level_out(made: Made) -> None:
+    for path in (made.report, made.findings):
+        levels = [int(tag[1]) for tag, _ in Page(path).elements if re.fullmatch("h[1-6]", tag)]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(later - sooner <= 1 for sooner, later in pairwise(levels))
+
+
+def test_text_of_the_study_is_text_on_the_page(made: Made) -> None:
+    page = Page(made.report)
+    assert "A made-up study <&>" in page.text
+    assert "# <script>" in page.text
+
+
+def test_every_row_of_a_table_is_in_the_page(made: Made) -> None:
+    text = made.report.read_text(encoding="utf-8")
+    for name, table in made.tables.items():
+        found = re.search(rf'id="rows-{name}">(.*?)</script>', text)
+        assert found is not None
+        rows = json.loads(found[1])
+        assert rows["rows"] == rows["all"] == len(table)
+        assert [column["name"] for column in rows["columns"]] == list(TABLES[name])
+
+
+def test_what_is_missing_is_said(made: Made) -> None:
+    page = Page(made.report)
+    assert "1 of 2" in page.text
+
+
+def test_a_seed_is_the_same_whatever_type_it_has() -> None:
+    key: dict[str, Any] = {
+        **{"family": "f", "checkpoint": "1", "recipe": "full", "train_set": "t", "eval_set": "e"},
+        **{"format": "default", "shots": 0, "prediction": "greedy", "metric": "rouge_l"},
+    }
+    asked = pd.DataFrame([{**key, "seed": 1}, {**key, "recipe": "base", "seed": None}])
+    scores = pd.DataFrame([{**key, "seed": 1, "score": 0.5}]).astype({"seed": "Int64"})
+    counted = {row.recipe: row.squares["e"] for row in grid_rows(asked, scores)}
+    assert {name: (own.there, own.asked) for name, own in counted.items()} == {
+        "base": (0, 1),
+        "full": (1, 1),
+    }
+
+
+def test_cost_is_added_by_stage_and_compared_where_there_is_a_plan() -> None:
+    jobs = [
+        {"stage": "tune", "job": "a", "planned_seconds": 10.0, "seconds": 20.0, "tokens": 5},
+        {"stage": "tune", "job": "b", "planned_seconds": NAN, "seconds": 7.0, "tokens": None},
+        {"stage": "data", "job": "c", "planned_seconds": NAN, "seconds": 1.0, "tokens": None},
+    ]
+    empty = {"gpu": "", "peak_memory_mb": 100.0, "tokens_per_second": None, "mfu": None}
+    costs = stage_costs(from_rows([{**job, **empty} for job in jobs], "cost"))
+    assert [cost.stage for cost in costs] == ["data", "tune", "all"]
+    tune, total = costs[1:]
+    assert (tune.jobs, tune.priced, tune.planned, tune.took, tune.seconds) == (2, 1, 10, 20, 27)
+    assert (total.jobs, total.seconds, total.longest, total.tokens) == (3, 28, 20, 5)
+    assert stage_costs(from_rows([], "cost")) == []
+
+
+def test_a_large_table_is_cut_and_says_so(made: Made) -> None:
+    scores = made.tables["scores"]
+    large = pd.concat([scores] * (100_000 // len(scores) + 1), ignore_index=True)
+    tables = embedded_tables({**made.tables, "scores": large}, pages_module.TABLE_CHARACTERS)
+    assert tables["scores"]["rows"] == 5000
+    assert tables["scores"]["all"] == len(large) > 100_000
+    assert len(json.dumps(tables)) < pages_module.TABLE_CHARACTERS
+
+
+def test_a_page_says_which_rows_it_shows(
+    tmp_path: Path, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "_ROWS", (50,))
+    text = Page(make_pages(tmp_path).report).text
+    assert f"first 50 of {len(made.tables['scores']):,} rows" in text
+
+
+def test_tables_that_are_too_large_together_show_fewer_rows(made: Made) -> None:
+    scores = pd.concat([made.tables["scores"]] * 10, ignore_index=True)
+    whole = embedded_tables({"scores": scores}, 10**9)
+    fewer = embedded_tables({"scores": scores}, len(json.dumps(whole)) // 2)
+    assert whole["scores"]["rows"] == whole["scores"]["all"] == fewer["scores"]["all"]
+    assert fewer["scores"]["rows"] == 200
+
+
+def test_numbers_are_shown_with_four_digits_and_empty_ones_are_null() -> None:
+    row: dict[str, object] = dict.fromkeys(TABLES["noise"], "") | {
+        **{"step": None, "seed": None, "shots": 1, "n": 123456, "pairs": 1},
+        **{"sd": 0.123456, "range": None, "difference": 1e-9},
+    }
+    shown = {
+        column["name"]: column
+        for column in embedded_table(from_rows([row], "noise"), "noise", 9)["columns"]
+    }
+    assert shown["sd"]["values"] == [0.1235]
+    assert shown["n"]["values"] == [123456]
+    assert shown["range"]["values"] == shown["step"]["values"] == [None]
+
+
+def test_text_sorts_numbers_by_size() -> None:
+    rows = [
+        dict.fromkeys(TABLES["groups"], "") | {"trend": 0.0, "trend_p": 1.0, "family": name}
+        for name in ("100", "all", "20")
+    ]
+    columns = embedded_table(from_rows(rows, "groups"), "groups", 9)["columns"]
+    assert columns[0]["levels"] == ["20", "100", "all"]
+    assert columns[0]["values"] == [1, 2, 0]
+
+
+def test_figures_beyond_the_room_are_shown_from_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages_module, "FIGURE_CHARACTERS", 20_000)
+    made = make_pages(tmp_path)
+    page = Page(made.report)
+    sources = [image["src"] or "" for image in page.named("img")]
+    files = [source for source in sources if not source.startswith("data:")]
+    assert 0 < len(files) < len(sources)
+    assert all((tmp_path / source).is_file() for source in files)
+    assert f"{len(files)} figures are not in this file" in page.text
+
+
+def test_a_drawing_keeps_order_and_stays_inside() -> None:
+    found = drawing(-0.12, -0.16, -0.08, 0.01)
+    assert found is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert MARGIN <= found.low < found.value < found.high < found.zero <= WIDTH - MARGIN
+    assert drawing(NAN, NAN, NAN, 0.1) is None
+    alone = drawing(0.0, NAN, NAN, NAN)
+    assert alone is not None
+    assert alone.low is None
+    assert alone.zero == alone.value
+
+
+def test_captions_become_html_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
+    caption = tmp_path / "caption.rst"
+    caption.write_text("A *mark* and ``code`` < 1.", encoding="utf-8")
+    assert plain_text(caption_html(caption)) == "A mark and code < 1."
+    assert "<em>mark</em>" in caption_html(caption)
+    with pytest.raises(StudyError, match="caption is missing"):
+        caption_html(tmp_path / "none.rst")
+
+
+def test_meanings_of_columns_are_those_of_the_document() -> None:
+    meanings = column_meanings(pages_module.COLUMNS)
+    assert meanings["scores"]["n"] == "items"
+    assert meanings["scores"]["recipe"] == "how it was tuned; <code>base</code> is not tuned"
+    assert "](" not in json.dumps(meanings)

@@ -1,0 +1,49 @@
+"""Words that the report takes from elsewhere: captions, and what a table's columns mean."""
+
+import re
+from html import escape, unescape
+from pathlib import Path
+
+from docutils.core import publish_parts
+
+from tuning_dynamics.study.errors import StudyError
+
+#: A caption is plain text with a few marks; a mistake in it stops the report.
+_SETTINGS = {
+    "file_insertion_enabled": False,
+    "raw_enabled": False,
+    "report_level": 2,
+    "halt_level": 2,
+    "traceback": True,
+}
+
+
+def caption_html(path: Path) -> str:
+    """A caption in reStructuredText as HTML; StudyError where there is none."""
+    if not path.is_file():
+        raise StudyError("a caption is missing", file=path, fix="write one")
+    text = path.read_text(encoding="utf-8")
+    return str(publish_parts(text, writer="html5", settings_overrides=_SETTINGS)["body"]).strip()
+
+
+def plain_text(html: str) -> str:
+    """The text of HTML, in one line."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
+
+
+def column_meanings(document: Path) -> dict[str, dict[str, str]]:
+    """What each column of each table means, as HTML: docs/tables.md, by table and column."""
+    parts = re.split(r"^## `(\w+)\.csv`$", document.read_text(encoding="utf-8"), flags=re.M)
+    return {
+        table: {
+            column: _inline(meaning)
+            for column, meaning in re.findall(r"^\| `(\w+)` \| (.*) \|$", text, flags=re.M)
+        }
+        for table, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def _inline(markdown: str) -> str:
+    """One line of Markdown as HTML: code is marked, of links the text is kept."""
+    text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", escape(markdown, quote=False))
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", text)

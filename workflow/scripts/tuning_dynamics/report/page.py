@@ -1,0 +1,161 @@
+"""A study's pages: its report, and its findings alone. Each is one file that needs no other."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
+from tuning_dynamics.report.captions import caption_html, column_meanings
+from tuning_dynamics.report.caveats import out_of_line
+from tuning_dynamics.report.embed import embedded_tables
+from tuning_dynamics.report.gallery import Picture, beside, pictures, shows, themes
+from tuning_dynamics.report.interval import WIDTH, Drawing, drawing
+from tuning_dynamics.report.numbers import short_count, time_text
+from tuning_dynamics.stats.tables import read_table
+from tuning_dynamics.study.cells import cell_rows, seeds, summary
+from tuning_dynamics.study.figures import StudyFigure
+from tuning_dynamics.study.files import whole_file
+from tuning_dynamics.study.identity import ROOT
+from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.study.load import load_merged
+
+#: The templates, the look and the script of the pages.
+TEMPLATES = Path(__file__).with_name("page")
+#: Captions of figures and tables, and what the tables' columns mean.
+CAPTIONS, COLUMNS = ROOT / "workflow" / "report", ROOT / "docs" / "tables.md"
+
+#: Characters of a page that figures and tables may take: with all else it stays below 10 MiB.
+FIGURE_CHARACTERS, TABLE_CHARACTERS = 6_500_000, 2_500_000
+
+
+@dataclass(frozen=True)
+class About:
+    """What the pages say of a study besides its tables and figures.
+
+    `summary` and `seeds` are words by what they are of, `asked` has the key columns of scores.csv
+    for each cell that the study asks for, `level` is that of its intervals, `config` its text.
+    """
+
+    title: str
+    summary: Mapping[str, str]
+    seeds: Mapping[str, str]
+    asked: pd.DataFrame
+    level: float
+    config: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A finding as it is shown: a row of findings.csv, its drawing and its figure."""
+
+    row: Mapping[str, Any]
+    drawing: Drawing | None
+    picture: Picture | None
+
+
+def write_report(config: str, tables: Sequence[str], *, report: str, findings: str) -> None:
+    """Write the report and the findings of a study from its merged config and its CSV tables.
+
+    Its figures are where the config says, each as SVG with PNG and PDF beside. StudyError for a
+    table, a caption or a figure that is not as it should be.
+    """
+    jobs = Jobs(load_merged(config), config)
+    study = jobs.resolved.study
+    about = About(
+        title=study.title or study.study,
+        summary=summary(config),
+        seeds=seeds(config),
+        asked=pd.DataFrame(cell_rows(config)),
+        level=study.statistics.level,
+        config=Path(config).read_text(encoding="utf-8"),
+    )
+    figures = [(figure, Path(jobs.figure_path(figure))) for figure in jobs.figures]
+    write_pages(about, list(map(Path, tables)), figures, Path(report), Path(findings))
+
+
+def write_pages(
+    about: About,
+    tables: Sequence[Path],
+    figures: Iterable[tuple[StudyFigure, Path]],
+    report: Path,
+    findings: Path,
+) -> None:
+    """Write both pages from CSV tables, and figures as SVG files."""
+    read = {path.stem: read_table(path) for path in tables}
+    found = pictures(figures, report, CAPTIONS, FIGURE_CHARACTERS)
+    told = cards(read["findings"], found)
+    head = {
+        "about": about,
+        "summary": {**about.summary, **out_of_line(read["checkpoints"])},
+        "cards": told,
+        "above": {card.picture.anchor for own in told.values() for card in own if card.picture},
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    _render("findings.html", findings, head)
+    files = {path.stem: beside(path, report, "csv", "parquet", "tex") for path in tables}
+    _render("report.html", report, head | _body(about, read, found) | {"files": files})
+
+
+def cards(findings: pd.DataFrame, found: Sequence[Picture]) -> dict[str, list[Card]]:
+    """The findings by family, in the table's order; a picture is shown with the first that it
+    shows."""
+    by_family: dict[str, list[Card]] = {}
+    left = list(found)
+    for row in findings.to_dict("records"):
+        picture = shows(row["finding"], row["family"], left)
+        left = [other for other in left if other is not picture]
+        # Those without a number are sizes and places, of which 0 says nothing.
+        ends = [float(row[name]) for name in ("value", "low", "high", "floor")]
+        drawn = None if pd.isna(row["number"]) else drawing(*ends)
+        by_family.setdefault(row["family"], []).append(Card(row, drawn, picture))
+    return by_family
+
+
+def _body(
+    about: About, tables: Mapping[str, pd.DataFrame], found: Sequence[Picture]
+) -> dict[str, Any]:
+    """What the report shows besides the findings."""
+    checkpoints = tables["checkpoints"]
+    return {
+        "themes": themes(found),
+        "outside": sum(not picture.inside for picture in found),
+        "tables": embedded_tables(_findings_first(tables), TABLE_CHARACTERS),
+        "captions": {name: caption_html(CAPTIONS / f"table_{name}.rst") for name in tables},
+        "meanings": column_meanings(COLUMNS),
+        "grid": grid_rows(about.asked, tables["scores"]),
+        "unpaired": reasons(tables["unpaired"]),
+        "broken": checkpoints[checkpoints["breaks_curve"] == "yes"].to_dict("records"),
+        "gaps": checkpoints[checkpoints["gap_before"].notna()].to_dict("records"),
+        "checkpoints": checkpoints.to_dict("records"),
+        "datasets": tables["datasets"].to_dict("records"),
+        "costs": stage_costs(tables["cost"]),
+        "commit": commit(ROOT),
+        "versions": versions(),
+    }
+
+
+def _findings_first(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {"findings": tables["findings"], **tables}
+
+
+def _render(template: str, output: Path, context: Mapping[str, Any]) -> None:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "drawing_width": WIDTH,
+        "file": lambda name: (TEMPLATES / name).read_text(encoding="utf-8"),
+    }
+    environment.filters |= {"count": short_count, "time": time_text}
+    page = environment.get_template(template).render(context)
+    with whole_file(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
