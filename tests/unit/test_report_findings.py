@@ -82,7 +82,7 @@ def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
     assert "4 pairs of train set and evaluation set where 5 are needed" in reasons[0]
     assert "two formats" in reasons[1]
     assert "2 pairs of train set and evaluation set where 5 are needed" in reasons[2]
-    assert "2 evaluation sets of a group where 5 are needed" in reasons[3]
+    assert "2 evaluation sets in the smaller group where 5 are needed" in reasons[3]
     assert all(np.isnan(item.low) for item in found)
 
 
@@ -112,7 +112,7 @@ def test_two_checkpoints_have_no_slope(published: Tables) -> None:
     found = told({**few, **summary_tables(few, asked()), "groups": few["groups"]})
     assert [item.verdict for item in found[1:3]] == ["cannot tell"] * 2
     assert found[0].verdict == "supported"
-    assert "0 pairs of train set and evaluation set where 5 are needed" in found[1].sentence
+    assert "no model was tuned at the 3 checkpoints that a slope needs" in found[1].sentence
 
 
 def test_each_family_is_told_for_itself(published: Tables) -> None:

@@ -12,6 +12,7 @@ from tuning_dynamics.report.numbers import interval_text, percent, percent_inter
 from tuning_dynamics.stats.bases import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, NOT_LEARNED, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
+from tuning_dynamics.stats.slopes import MIN_CHECKPOINTS
 from tuning_dynamics.stats.summaries import Asked
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.transfer import ALL, train_kinds_of, transferred
@@ -43,6 +44,9 @@ NEEDED = (
     *("denominators", "groups", "group_rules", "turning_points", "latent_gain", "format_trend"),
     "noise",
 )
+
+
+_NO_SLOPE = f"no model was tuned at the {MIN_CHECKPOINTS} checkpoints that a slope needs"
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,8 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     if table.empty:
         return untold("format_sensitivity", name, "no tuned model was evaluated in two formats")
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    if pd.isna(pooled["slope"]):
+        return untold("format_sensitivity", name, _NO_SLOPE)
     found = _estimate(pooled, "slope", int(pairs["slope"].notna().sum()))
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
     text = (
@@ -202,6 +208,8 @@ def _latent_gain(context: Context) -> dict[str, object]:
     if table.empty:
         return untold("latent_gain", name, "no tuned evaluation set is in the group 'not learned'")
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    if pd.isna(pooled["slope"]):
+        return untold("latent_gain", name, _NO_SLOPE)
     found = _estimate(pooled, "slope", int(pairs["slope"].notna().sum()))
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
     first, last = (
@@ -242,7 +250,7 @@ def _dichotomy(context: Context) -> dict[str, object]:
         f"Tuning changed sets not learned in pre-training by {new} and learned ones by {old}; "
         f"the difference is {number(found, asked.drawing.level, noise.floor)}."
     )
-    units = "evaluation sets of a group"
+    units = "evaluation set(s) in the smaller group"
     return told("dichotomy", name, found, text, noise, supports="above", units=units)
 
 
@@ -254,7 +262,7 @@ def told(
     noise: Noise,
     *,
     supports: Literal["above", "below"],
-    units: str = "pairs of train set and evaluation set",
+    units: str = "pair(s) of train set and evaluation set",
 ) -> dict[str, object]:
     """The row of a published finding, which a value above or below 0 supports."""
     verdict: Verdict = "cannot tell"
@@ -275,7 +283,8 @@ def told(
 def _reason(found: Estimate, clear: bool, verdict: Verdict, units: str) -> str:
     """Why there is no verdict; nothing where there is one. `units` is what intervals resample."""
     if found.thin:
-        return f" No interval: {found.units} {units} where {MIN_UNITS} are needed."
+        counted = units.replace("(s)", "" if found.units == 1 else "s")
+        return f" No interval: {found.units} {counted} where {MIN_UNITS} are needed."
     if not clear:
         return " The interval holds 0."
     return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""
