@@ -27,6 +27,9 @@ Dash = Literal["-", "--", ""]
 
 X_WORDS = "Below: tokens seen in pre-training (log scale) and step."
 
+#: The smallest range of a panel of scores or changes.
+LEAST_HEIGHT = 0.02
+
 # Labels of the token axis closer than this would touch.
 _LABEL_GAP = 0.36
 # Width of an average letter as a share of its size, of DejaVu Sans, plain and bold.
@@ -38,13 +41,14 @@ _LINE = 1.25
 
 @dataclass(frozen=True)
 class TokenAxis:
-    """A family's checkpoints on a logarithmic token axis.
+    """A family's checkpoints on a logarithmic token axis, by their labels, which are steps as a
+    rule; two may share a step.
 
     `holes` are the places between which the published series has no checkpoint, and the tokens
     for which there is none.
     """
 
-    steps: tuple[int, ...]
+    checkpoints: tuple[str, ...]
     tokens: tuple[int, ...]
     places: tuple[float, ...]
     holes: tuple[tuple[float, float, int], ...]
@@ -62,29 +66,29 @@ class TokenAxis:
         return min(max(place, low), high)
 
     def in_order(self, rows: pd.DataFrame, what: str) -> pd.DataFrame:
-        """The rows by the axis' steps, empty where there is none.
+        """The rows by the axis' checkpoints, empty where there is none.
 
-        Raises StudyError for a step that checkpoints.csv lacks, or two rows of one step.
+        Raises StudyError for a checkpoint that checkpoints.csv lacks, or two rows of one.
         """
-        steps = [int(step) for step in rows["step"]]
-        unknown = sorted(set(steps) - set(self.steps))
-        repeated = sorted({step for step in steps if steps.count(step) > 1})
+        found = list(rows["checkpoint"])
+        unknown = sorted(set(found) - set(self.checkpoints))
+        repeated = sorted({name for name in found if found.count(name) > 1})
         if unknown or repeated:
             raise StudyError(
                 f"{what} cannot be drawn by checkpoint",
                 file="checkpoints.csv" if unknown else None,
-                key="step",
+                key="checkpoint",
                 value=unknown or repeated,
-                fix="let checkpoints.csv list every step of the family's scores"
+                fix="let checkpoints.csv list every checkpoint of the family's scores"
                 if unknown
-                else "let each step have one row",
+                else "let each checkpoint have one row",
             )
-        return rows.set_index("step").reindex(list(self.steps))
+        return rows.set_index("checkpoint").reindex(list(self.checkpoints))
 
 
 def token_axis(checkpoints: pd.DataFrame, family: str) -> TokenAxis:
     """The axis of a family's checkpoints in checkpoints.csv; StudyError if it has none."""
-    own = checkpoints[checkpoints["family"] == family].sort_values(["tokens", "step"])
+    own = checkpoints[checkpoints["family"] == family].sort_values(["tokens", "step", "checkpoint"])
     if own.empty:
         raise StudyError(
             f"checkpoints.csv lists no checkpoint of family '{family}'",
@@ -99,7 +103,7 @@ def token_axis(checkpoints: pd.DataFrame, family: str) -> TokenAxis:
         if number and pd.notna(gap)
     ]
     return TokenAxis(
-        tuple(int(step) for step in own["step"]),
+        tuple(own["checkpoint"]),
         tuple(int(token) for token in own["tokens"]),
         tuple(places),
         tuple(holes),
@@ -135,15 +139,20 @@ def draw_token_axis(ax: Axes, axis: TokenAxis, *, labels: bool) -> None:
             ax.text(place, -0.045, words, transform=foot, ha="center", va="top", fontsize=6.5)
 
 
+def checkpoint_words(name: str) -> str:
+    """A checkpoint's label, short where it is a step."""
+    return short_count(int(name)) if name.isdigit() else name
+
+
 def _labels(axis: TokenAxis, gap: float) -> list[tuple[float, str]]:
     # From the right, so that the last checkpoint always has its label.
     chosen: list[tuple[float, str]] = []
     last = np.inf
-    for place, tokens, step in reversed(
-        list(zip(axis.places, axis.tokens, axis.steps, strict=True))
+    for place, tokens, name in reversed(
+        list(zip(axis.places, axis.tokens, axis.checkpoints, strict=True))
     ):
         if last - place >= gap:
-            chosen.append((place, f"{short_count(tokens)}\n{short_count(step)}"))
+            chosen.append((place, f"{short_count(tokens)}\n{checkpoint_words(name)}"))
             last = place
     return chosen
 
@@ -310,12 +319,17 @@ def inches(ax: Axes) -> float:
 
 
 def share_heights(axes: Sequence[Axes], names: Sequence[str]) -> None:
-    """One range of y for all panels of one name (a metric), so that they can be compared."""
+    """One range of y for all panels of one name (a metric), so that they can be compared.
+
+    At least LEAST_HEIGHT, so that rounding errors don't look like differences.
+    """
     for name in set(names):
         chosen = [ax for ax, own in zip(axes, names, strict=True) if own == name]
         ends = np.array([ax.get_ylim() for ax in chosen])
+        low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+        more = max(0.0, LEAST_HEIGHT - (high - low)) / 2
         for ax in chosen:
-            ax.set_ylim(ends[:, 0].min(), ends[:, 1].max())
+            ax.set_ylim(low - more, high + more)
 
 
 def mark_missing(ax: Axes, places: Sequence[float], colour: str, row: int = 0) -> None:

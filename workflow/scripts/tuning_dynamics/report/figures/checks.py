@@ -172,7 +172,7 @@ def noise(view: View) -> Figure:
 def text_loss(view: View) -> Figure:
     """Loss on a fixed text by checkpoint; checkpoints that do not fit the curve are crossed, and
     the line passes them by."""
-    own = view.tables["checkpoints"].sort_values(["tokens", "step"])
+    own = view.tables["checkpoints"].sort_values(["tokens", "step", "checkpoint"])
     title = f"{view.family}: loss on a fixed text, by which a wrong label shows"
     losses = own["text_loss"].to_numpy(dtype=float)
     if np.isnan(losses).all():

@@ -18,7 +18,7 @@ from tuning_dynamics.report.figures.style import COLOURS, style
 from tuning_dynamics.report.figures.trends import trend_figure
 from tuning_dynamics.report.figures.view import View
 
-_LINE = ["step", "recipe", "train_set", "eval_set"]
+_LINE = ["checkpoint", "recipe", "train_set", "eval_set"]
 
 
 def sensitivity(view: View) -> Figure:
@@ -42,7 +42,10 @@ def sensitivity(view: View) -> Figure:
         + (", where there is one seed; else the mean over seeds." if several else "; 1 seed.")
     )
     with style():
-        return series_figure(view.axis, shown, title, note).figure
+        frame = series_figure(view.axis, shown, title, note)
+        for ax in frame.axes:
+            ax.set_ylim(0, None)
+    return frame.figure
 
 
 def over_seeds(sensitivity: pd.DataFrame) -> pd.DataFrame:

@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 
 from tuning_dynamics.report.figures.axes import (
     Look,
+    checkpoint_words,
     mark_missing,
     panel_title,
     panels,
+    share_heights,
     whiskers,
 )
 from tuning_dynamics.report.figures.forest import Estimate, draw_forest, height
@@ -26,7 +28,6 @@ from tuning_dynamics.report.figures.style import (
 )
 from tuning_dynamics.report.figures.trends import trend_figure
 from tuning_dynamics.report.figures.view import View, changed
-from tuning_dynamics.report.numbers import short_count
 from tuning_dynamics.stats.transfer import ALL
 
 
@@ -48,7 +49,7 @@ def change_by_group(view: View) -> Figure:
             title,
             f"Bars: mean of tuned less base score; number: cells in it. Whiskers: {view.interval} "
             "over pairs of train set and evaluation set; none where there are fewer than 5. "
-            "x: none of the group. Below: step.",
+            "x: none of the group. Below: checkpoint.",
             legend=legend,
             size=(max(5.4, 0.2 * len(labels) * len(names) + 0.5), 2.1),
             foot=0.25,
@@ -58,10 +59,11 @@ def change_by_group(view: View) -> Figure:
         for number, name in enumerate(names):
             rows = own[own["group"] == name].set_index("checkpoint").reindex(labels)
             _bars(ax, number, len(names), rows, GROUP_COLOURS[name])
-        words = [*(short_count(int(step)) for step in places["step"]), ALL]
+        words = [*map(checkpoint_words, places["checkpoint"]), ALL]
         ax.set_xticks(range(len(labels)), words)
         ax.axhline(0, color="#333333", linewidth=0.8)
         ax.margins(x=0.02, y=0.14)
+        share_heights([ax], ["change"])
     return frame.figure
 
 
@@ -108,7 +110,7 @@ def ood_change(view: View) -> Figure:
     if cells.empty:
         return empty(title, "no out-of-domain set was evaluated")
     tasks = sorted(cells["task"].unique())
-    steps = list(view.axis.steps)
+    order = view.axis.checkpoints
     with style():
         frame = panels(
             1,
@@ -127,12 +129,13 @@ def ood_change(view: View) -> Figure:
             rows = cells[cells["task"] == task]
             ax.bar(place, rows["value"].mean(), 0.84, color=COLOURS[0], alpha=0.35)
             for _, pair in rows.groupby(["train_set", "eval_set"]):
-                pair = pair.sort_values("step")
-                shares = [(steps.index(int(step)) + 0.5) / len(steps) for step in pair["step"]]
-                across = place - 0.38 + 0.76 * np.array(shares)
-                ax.plot(across, pair["value"], "o-", color="#333333", linewidth=0.8, markersize=2.4)
+                values = view.axis.in_order(pair, title)["value"].to_numpy(dtype=float)
+                across = place - 0.38 + 0.76 * (np.arange(len(order)) + 0.5) / len(order)
+                there = ~np.isnan(values)
+                ax.plot(across[there], values[there], "o-", color="#333333", linewidth=0.8, ms=2.4)
         ax.set_xticks(range(len(tasks)), [name.replace("_", " ") for name in tasks], fontsize=8)
         ax.axhline(0, color="#333333", linewidth=0.8)
+        share_heights([ax], ["change"])
     return frame.figure
 
 

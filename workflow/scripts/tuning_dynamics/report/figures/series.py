@@ -30,7 +30,7 @@ BASE_LOOK = Look("base", BASE_COLOUR, "o", "--")
 
 @dataclass(frozen=True)
 class Series:
-    """Rows with `step`, `value`, `low`, `high`, and `seeds` where they are means over seeds."""
+    """Rows with `checkpoint`, `value`, `low`, `high`; and `seeds`, where they are means."""
 
     look: Look
     rows: pd.DataFrame
@@ -60,7 +60,7 @@ def series_figure(
 ) -> Frame:
     """A panel for each of `shown`; series without any row are not drawn: none was asked for."""
     legend = _legend(shown)
-    alone = len(axis.steps) == 1
+    alone = len(axis.checkpoints) == 1
     missing = any(_missing(axis, one) for panel in shown for one in panel.series)
     words = [
         note,
@@ -86,13 +86,13 @@ def series_figure(
 
 
 def _legend(shown: Sequence[Panel]) -> list[Look]:
-    """The looks of all panels, each once; none where there is only one."""
+    """The looks of all panels, each once."""
     found = {one.look.label: one.look for panel in shown for one in panel.series if len(one.rows)}
-    return list(found.values()) if len(found) > 1 else []
+    return list(found.values())
 
 
 def _missing(axis: TokenAxis, one: Series) -> bool:
-    return 0 < int(one.rows["value"].notna().sum()) < len(axis.steps)
+    return 0 < int(one.rows["value"].notna().sum()) < len(axis.checkpoints)
 
 
 def draw_series(

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tuning_dynamics.report.figures.axes import panel_title, panels
+from tuning_dynamics.report.figures.axes import checkpoint_words, panel_title, panels
 from tuning_dynamics.report.figures.forest import Estimate, draw_forest, height
 from tuning_dynamics.report.figures.grids import draw_heat, hatch_missing, name_fields
 from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.series import Panel, Series, looks, series_figure
 from tuning_dynamics.report.figures.style import COLOURS, style
 from tuning_dynamics.report.figures.view import View, changed
-from tuning_dynamics.report.numbers import short_count
 from tuning_dynamics.stats.transfer import ALL
 
 #: Mean ratio of change by kind tuned on and kind evaluated (Sun and Dredze, arXiv 2408.06663).
@@ -91,7 +90,7 @@ def forgetting(view: View) -> Figure:
             quiet = _fields(mine.assign(q=mine["under_floor"] == "yes"), "q", rows, columns)
             draw_heat(ax, table, reach, points=6.5, quiet=quiet == True)  # noqa: E712
             name_fields(ax, table, rows=number % 6 == 0, columns=lowest)
-            words = "all checkpoints" if point == ALL else f"step {short_count(int(point))}"
+            words = "all checkpoints" if point == ALL else f"checkpoint {checkpoint_words(point)}"
             panel_title(ax, words)
     return frame.figure
 
@@ -197,7 +196,7 @@ def denominators(view: View) -> Figure:
     ranks = own.assign(rank=own["flag"].map(list(FLAGS).index))
     table = ranks.pivot_table(index="eval_set", columns="checkpoint", values="rank", aggfunc="min")
     table = table.reindex(columns=order["checkpoint"]).sort_index()
-    table.columns = [short_count(int(step)) for step in order["step"]]
+    table.columns = [checkpoint_words(name) for name in order["checkpoint"]]
     counts = own["flag"].value_counts()
     words = "; ".join(
         f"{sign or 'blank'}: {meaning} ({counts.get(flag, 0)})"
@@ -215,7 +214,7 @@ def denominators(view: View) -> Figure:
             foot=0.25,
         )
         ax = frame.axes[0]
-        panel_title(ax, "base score", "by evaluation set and step")
+        panel_title(ax, "base score", "by evaluation set and checkpoint")
         values = table.to_numpy(dtype=float)
         ax.set_xlim(-0.5, len(table.columns) - 0.5)
         ax.set_ylim(len(table) - 0.5, -0.5)

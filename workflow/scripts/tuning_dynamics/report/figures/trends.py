@@ -56,7 +56,7 @@ def trend_figure(
             size=(3.3, max(1.8, height(len(rows)))),
         )
         left, right = frame.axes
-        if view.axis.steps:
+        if view.axis.checkpoints:
             draw(left)
             draw_token_axis(left, view.axis, labels=True)
         else:
