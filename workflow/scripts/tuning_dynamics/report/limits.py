@@ -1,11 +1,12 @@
 """Findings on what the published ones rest on: turning points, rules, denominators, noise, gaps."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from tuning_dynamics.report.numbers import interval_text, short_count, signed
-from tuning_dynamics.stats.bases import AT_CHANCE, NEAR_ZERO, ZERO
+from tuning_dynamics.stats.bases import weak_denominators
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.noise import NEAR, SEEDS, root_mean_square
 from tuning_dynamics.stats.transfer import ALL
@@ -19,7 +20,7 @@ def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
     """The further findings of one family, from its tables."""
     yield turning_row(tables["turning_points"], tables["scores"])
     yield rules_row(tables["group_rules"], level)
-    yield denominators_row(tables["denominators"])
+    yield denominators_row(tables["denominators"], tables["changes"])
     yield noise_row(tables["noise"], recipe)
     if not tables["unpaired"].empty:
         yield unpaired_row(tables["unpaired"])
@@ -36,7 +37,7 @@ def turning_row(points: pd.DataFrame, scores: pd.DataFrame) -> Row:
     base = points[points["recipe"] == "base"]
     if base.empty:
         text = "Cannot be told from this study: base was not evaluated."
-        return _row("turning_point", title, "cannot tell", name, text, value=float("nan"), cells=0)
+        return _row("turning_point", title, "cannot tell", name, text, value=math.nan, cells=0)
     sets, pooled = base[base["eval_set"] != ALL], base[base["eval_set"] == ALL].iloc[0]
     counts = {shape: int((sets["shape"] == shape).sum()) for shape in _SHAPES}
     tokens = sorted(set(scores[scores["recipe"] == "base"]["tokens"]))
@@ -125,29 +126,31 @@ def _span(values: pd.Series, text: Callable[[float], str]) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def denominators_row(denominators: pd.DataFrame) -> Row:
-    """How many base scores are no good denominators."""
-    counts = {flag: int((denominators["flag"] == flag).sum()) for flag in _FLAGS}
-    weak, cells = sum(counts.values()), len(denominators)
-    listed = ", ".join(f"{count} {_FLAGS[flag]}" for flag, count in counts.items() if count)
+def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
+    """How many of the base scores that changes are over are no good denominators."""
+    title = "Ratios of change rest on base scores above chance"
+    name = "share of base scores that are weak denominators"
+    found = weak_denominators(changes, denominators)
+    if not found.cells:
+        text = "Cannot be told from this study: nothing tuned was compared with base."
+        return _row("denominators", title, "cannot tell", name, text, value=math.nan, cells=0)
+    counts = {
+        "at 0": found.zero,
+        f"below {RATIO_FLOOR:g}": found.near_zero,
+        "at chance or below": found.at_chance,
+    }
+    weak = sum(counts.values())
+    listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     text = (
-        f"{weak} of {cells} base scores are weak denominators: {listed}. A ratio over these says "
-        "more about the base than about tuning."
+        f"{weak} of the {found.cells} base scores that changes are over are weak denominators: "
+        f"{listed}. A ratio over these says more about the base than about tuning."
         if weak
-        else f"All {cells} base scores are above {RATIO_FLOOR:g} and above chance."
+        else f"All {found.cells} base scores that changes are over are above {RATIO_FLOOR:g} and, "
+        "where chance is known, above chance."
     )
-    return _row(
-        "denominators",
-        "Ratios of change rest on base scores above chance",
-        "contradicted" if weak else "supported",
-        "share of base scores that are weak denominators",
-        text,
-        value=weak / cells if cells else float("nan"),
-        cells=cells,
-    )
-
-
-_FLAGS = {ZERO: "at 0", NEAR_ZERO: f"below {RATIO_FLOOR:g}", AT_CHANCE: "at chance or below"}
+    verdict = "contradicted" if weak else "supported"
+    share = weak / found.cells
+    return _row("denominators", title, verdict, name, text, value=share, cells=found.cells)
 
 
 def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
@@ -158,7 +161,7 @@ def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
         for kind, what in ((SEEDS, "two seeds"), (NEAR, "two nearly identical checkpoints"))
         if not (rows := pooled[pooled["kind"] == kind]).empty
     ]
-    largest = max(found, default=(float("nan"), 0, 0, ""))
+    largest = max(found, default=(math.nan, 0, 0, ""))
     text = "; ".join(
         f"scores of {what} differ by {value:.3f} (root mean square of {pairs} pairs, {sets} sets)"
         for value, pairs, sets, what in found
@@ -204,9 +207,9 @@ def _row(
     *,
     value: float,
     cells: int,
-    low: float = float("nan"),
-    high: float = float("nan"),
-    floor: float = float("nan"),
+    low: float = math.nan,
+    high: float = math.nan,
+    floor: float = math.nan,
 ) -> Row:
     return {
         **{"finding": slug, "number": None, "title": title, "verdict": verdict},
