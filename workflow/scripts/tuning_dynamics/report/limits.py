@@ -1,7 +1,7 @@
 """Findings on what the published ones rest on: turning points, rules, denominators, noise, gaps."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
     """The further findings of one family, from its tables."""
-    yield turning_row(tables["turning_points"], tables["scores"])
+    yield turning_row(tables["turning_points"], tables["scores"], recipe)
     yield rules_row(tables["group_rules"], level)
     yield denominators_row(tables["denominators"], tables["changes"])
     yield noise_row(tables["noise"], recipe)
@@ -26,33 +26,35 @@ def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
         yield unpaired_row(tables["unpaired"])
 
 
-def turning_row(points: pd.DataFrame, scores: pd.DataFrame) -> Row:
-    """Where the base model's mean score stops to improve, and what its sets do.
+def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
+    """Where the base model's mean score stops to improve, and what its sets and tuned models do.
 
     Supported where the mean curve turns; contradicted where it still rises and the interval says
     that it does so up to the last but one checkpoint.
     """
     name = "tokens at which the mean score of base over its sets stops to rise"
     title = "The base model's improvement with pre-training stops before the last checkpoint"
-    base = points[points["recipe"] == "base"]
-    if base.empty:
+    pooled = points[points["eval_set"] == ALL].set_index("recipe")
+    if "base" not in pooled.index:
         text = "Cannot be told from this study: base was not evaluated."
         return _row("turning_point", title, "cannot tell", name, text, value=math.nan, cells=0)
-    sets, pooled = base[base["eval_set"] != ALL], base[base["eval_set"] == ALL].iloc[0]
-    counts = {shape: int((sets["shape"] == shape).sum()) for shape in _SHAPES}
-    tokens = sorted(set(scores[scores["recipe"] == "base"]["tokens"]))
-    verdict, text = _turning(pooled, tokens)
-    listed = ", ".join(f"{count} {_SHAPES[shape]}" for shape, count in counts.items() if count)
+    base, texts = pooled.loc["base"], [_turning(pooled.loc["base"], "base")]
+    sets = points[(points["recipe"] == "base") & (points["eval_set"] != ALL)]
+    counts = sets["shape"].value_counts()
+    listed = ", ".join(f"{counts[shape]} {_SHAPES[shape]}" for shape in _SHAPES if shape in counts)
+    texts.append(f"Of its {len(sets)} sets: {listed}.")
+    if recipe in pooled.index:
+        texts.append(_turning(pooled.loc[recipe], f"models tuned by {recipe} on the task"))
     return _row(
         "turning_point",
         title,
-        verdict,
+        _stops(base, scores[scores["recipe"] == "base"]["tokens"]),
         name,
-        f"{text} Of its {len(sets)} sets: {listed}.",
-        value=float(pooled["tokens"]),
-        low=float(pooled["low"]),
-        high=float(pooled["high"]),
-        cells=int(pooled["checkpoints"]) * len(sets),
+        " ".join(texts),
+        value=float(base["tokens"]),
+        low=float(base["low"]),
+        high=float(base["high"]),
+        cells=int(base["checkpoints"]) * len(sets),
     )
 
 
@@ -64,24 +66,32 @@ _SHAPES = {
 }
 
 
-def _turning(pooled: pd.Series, checkpoints: Sequence[int]) -> tuple[str, str]:
+def _stops(pooled: pd.Series, tokens: pd.Series) -> str:
+    """The verdict on a mean curve, over checkpoints at `tokens`."""
+    if pooled["shape"] == TURNS:
+        return "supported"
+    last_but_one = tokens.drop_duplicates().nlargest(2).min()
+    to_the_end = pooled["shape"] == STILL_RISING and pooled["low"] >= last_but_one
+    return "contradicted" if to_the_end else "cannot tell"
+
+
+def _turning(pooled: pd.Series, whose: str) -> str:
+    """What a mean curve does, as a sentence."""
     if pooled["shape"] == TURNS:
         tokens, low, high, *gap = (
             short_count(float(pooled[name]))
             for name in ("tokens", "low", "high", "gap_low", "gap_high")
         )
-        return "supported", (
-            f"The mean score of base stops to rise at about {tokens} tokens (interval {low} to "
+        return (
+            f"The mean score of {whose} stops to rise at about {tokens} tokens (interval {low} to "
             f"{high}, the checkpoints around it being {gap[0]} and {gap[1]})."
         )
     if pooled["shape"] == STILL_RISING:
-        lowest = short_count(float(pooled["low"]))
-        to_the_end = len(checkpoints) > 1 and pooled["low"] >= checkpoints[-2]
-        return "contradicted" if to_the_end else "cannot tell", (
-            f"The mean score of base is not seen to stop: {pooled['reason']}; it rises at least up "
-            f"to {lowest} tokens."
+        return (
+            f"The mean score of {whose} is not seen to stop: {pooled['reason']}; it rises at least "
+            f"up to {short_count(float(pooled['low']))} tokens."
         )
-    return "cannot tell", f"No turning point of the mean score of base: {pooled['reason']}."
+    return f"No turning point of the mean score of {whose}: {pooled['reason']}."
 
 
 def rules_row(rules: pd.DataFrame, level: float) -> Row:
