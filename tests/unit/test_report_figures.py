@@ -106,7 +106,7 @@ def test_all_figures_of_a_study_are_drawn_in_one_go(tables: Tables, tmp_path: Pa
     ]
     asked: dict[str, Any] = {"figures": figures, "level": 0.95, "recipe": "full"}
     for processes in (1, 2):
-        draw_figures(paths, str(tmp_path / str(processes)), **asked, processes=processes)
+        draw_figures(paths, tmp_path / str(processes), **asked, processes=processes)
     drawn_by = [
         {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
         for folder in (tmp_path / "1", tmp_path / "2")
