@@ -20,9 +20,8 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-jobs, code = begin(config, workflow)
+jobs, sides, code = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
-budget_at_end(workflow, jobs)
 
 
 wildcard_constraints:
@@ -36,19 +35,18 @@ wildcard_constraints:
     prediction="[a-z_]+",
 
 
-onstart:
-    start(workflow, jobs, ask.gpu)
+if not sides.asked:
+    budget_at_end(workflow, jobs)
+
+    onstart:
+        start(workflow, jobs, ask.gpu)
+
+    onsuccess:
+        finish(jobs)
 
 
-onsuccess:
-    finish(jobs)
-
-
-# The last run of a study in parts takes its cells as they are (docs/scale.md), and one of scores
-# made elsewhere has none (docs/published.md).
-making = ["data", "checkpoints", "tune", "evaluate"] if jobs.makes_cells else []
-source = "sources" if jobs.table is None else "published"
-for stage in ["image", *making, source, "stats", "report", "plan"]:
+# Two studies side by side need no third.
+for stage in ["image", *([] if sides.asked else jobs.stages), "compare"]:
 
     include: f"workflow/rules/{stage}.smk"
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from unit.synthetic import DRAWING, PUBLISHED, published_tables, records_of, write_cells
 
-from tuning_dynamics.report.caveats import under
 from tuning_dynamics.stats import blocks, cell_tables, cells, changes, groups, noise
 from tuning_dynamics.stats.bootstrap import Estimates
+from tuning_dynamics.stats.noise import under
 from tuning_dynamics.stats.records import Records
-from tuning_dynamics.stats.units import MIN_UNITS
+from tuning_dynamics.stats.units import MIN_UNITS, Drawing
 from tuning_dynamics.study.errors import StudyError
 
 #: Nine wrong answers and one right one: the mean is .1, the middle of the interval is not.
@@ -83,18 +83,20 @@ def like_meets_like(_: Path) -> None:
     tables = published_tables()
     other = tables["changes"].assign(recipe="instruction", change=1.0)
     both = pd.concat([tables["changes"], other], ignore_index=True)
-    alone = groups.group_change_rows(tables["changes"], tables["groups"], **DRAWING)
-    mixed = groups.group_change_rows(both, tables["groups"], **DRAWING)
+    full: Any = {"drawing": Drawing(**DRAWING), "recipes": ["full"]}
+    alone = groups.group_change_rows(tables["changes"], tables["groups"], **full)
+    mixed = groups.group_change_rows(both, tables["groups"], **full)
     pd.testing.assert_frame_equal(alone, mixed)
 
 
 def recipes_as_one(patch: pytest.MonkeyPatch) -> None:
-    kept = groups.grouped_changes
+    kept = groups.set_changes
 
-    def pooled(table: pd.DataFrame, found: pd.DataFrame, **asked: Any) -> pd.DataFrame:
-        return kept(table.assign(recipe=asked["recipe"]), found, **asked)
+    def pooled(table: pd.DataFrame, **asked: Any) -> pd.DataFrame:
+        return kept(table.assign(recipe=asked["recipes"][0]), **asked)
 
-    patch.setattr(groups, "grouped_changes", pooled)
+    patch.setattr(groups, "set_changes", pooled)
+    patch.setattr(groups, "require_unique", lambda _: None)
     patch.setattr(groups, "primary_cells", lambda frame: frame)
 
 

@@ -8,9 +8,9 @@ from repository import Repository
 
 TABLES = (
     *("scores", "changes", "unpaired", "seed_means", "sensitivity"),
-    *("transfer", "groups", "group_changes", "noise"),
-    *("denominators", "group_rules", "turning_points", "latent_gain", "format_trend"),
-    *("forgetting", "findings", "checkpoints", "datasets", "cost"),
+    *("transfer", "denominators", "groups", "group_changes", "group_rules", "turning_points"),
+    *("latent_gain", "format_trend", "forgetting", "noise", "findings"),
+    *("checkpoints", "datasets", "cost"),
 )
 
 

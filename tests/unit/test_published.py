@@ -167,7 +167,9 @@ def test_intervals_over_seeds_remain(tmp_path: Path) -> None:
     assert found["change_high"] == pytest.approx(mean - 0.4 + 2.776445 * error, abs=1e-8)
     two = means.loc["full", "b"]
     assert (two["seeds"], two["score"], two["change"]) == (2, 0.55, pytest.approx(0.15))
-    assert two[["ci_low", "ci_high", "change_low", "change_high"]].isna().all()
+    # 1 degree of freedom: 12.706 times 0.1 / root 2 over root 2.
+    assert two["change_low"] == pytest.approx(0.15 - 12.706205 * 0.05, abs=1e-6)
+    assert means.loc[("base", "b"), ["change_low", "change_high"]].isna().all()
     # One score: as published, else of its standard error, else none.
     assert means["ci_low"]["base", "b"] == 0.38
     assert means["ci_high"]["base", "a"] == pytest.approx(0.4 + 1.959964 * 0.01)

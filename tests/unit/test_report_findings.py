@@ -1,35 +1,32 @@
 """Each verdict can be reached, and follows the tables; thin tables can't tell."""
 
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import docutils.core
 import numpy as np
 import pandas as pd
 import pytest
 from unit.synthetic import (
-    DRAWING,
     NOTHING_PLANTED,
     OPPOSITE,
     Truth,
+    asked,
     published_tables,
     study_tables,
-    train_kinds,
     write_cells,
 )
 
 from tuning_dynamics.report.caveats import out_of_line
-from tuning_dynamics.report.findings import Finding, findings
-from tuning_dynamics.report.findings_page import findings_html, findings_rst
+from tuning_dynamics.report.findings import FINDINGS, finding_rows
 from tuning_dynamics.stats.noise import noise_rows
+from tuning_dynamics.stats.summaries import summary_tables
 from tuning_dynamics.study.errors import StudyError
 
 Tables = dict[str, pd.DataFrame]
 
 
 def made(folder: Path, truth: Truth) -> Tables:
-    return study_tables(write_cells(folder, truth), truth)
+    return study_tables(write_cells(folder, truth))
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +34,16 @@ def published() -> Tables:
     return published_tables()
 
 
-def told(tables: Tables) -> list[Finding]:
-    return findings(tables, train_kinds=train_kinds(Truth()), recipe="full", **DRAWING)
+def told(tables: Tables) -> list[Any]:
+    """The four published findings of each family."""
+    rows = finding_rows(tables, asked())
+    return list(rows[rows["number"].notna()].itertuples(index=False))
+
+
+def further(tables: Tables) -> pd.DataFrame:
+    """The other findings by slug."""
+    rows = finding_rows(tables, asked())
+    return rows[rows["number"].isna()].set_index("finding")
 
 
 def test_what_was_published_is_supported_where_it_is_planted(published: Tables) -> None:
@@ -74,17 +79,19 @@ def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
     found = told(made(tmp_path, truth))
     assert [item.verdict for item in found] == ["cannot tell"] * 4
     reasons = [item.sentence for item in found]
-    assert "4 independent pairs of train set and evaluation set" in reasons[0]
+    assert "4 pairs of train set and evaluation set where 5 are needed" in reasons[0]
     assert "two formats" in reasons[1]
-    assert "2 independent pairs of train set and evaluation set" in reasons[2]
+    assert "2 pairs of train set and evaluation set where 5 are needed" in reasons[2]
+    assert "2 evaluation sets in the smaller group where 5 are needed" in reasons[3]
     assert all(np.isnan(item.low) for item in found)
 
 
 def test_base_alone_cannot_tell(published: Tables) -> None:
     tables = {name: table.iloc[:0] for name, table in published.items()}
-    scores = published["scores"]
-    tables["scores"] = scores[scores["recipe"] == "base"]
-    found = told(tables)
+    for name in ("scores", "seed_means"):
+        tables[name] = published[name][published[name]["recipe"] == "base"]
+    tables["datasets"] = published["datasets"]
+    found = told({**tables, **summary_tables(tables, asked())})
     assert [item.verdict for item in found] == ["cannot tell"] * 4
     assert all(item.cells == 0 for item in found)
 
@@ -98,14 +105,14 @@ def test_no_group_learned_cannot_tell_the_dichotomy(published: Tables) -> None:
 
 def test_two_checkpoints_have_no_slope(published: Tables) -> None:
     few = {
-        name: table[table["step"].isin([0, 10000])]
-        if "step" in table and name != "transfer"
-        else table
+        name: table[table["step"].isin([0, 10000])] if "step" in table else table
         for name, table in published.items()
     }
-    found = told(few)
+    few["groups"] = published["groups"]
+    found = told({**few, **summary_tables(few, asked()), "groups": few["groups"]})
     assert [item.verdict for item in found[1:3]] == ["cannot tell"] * 2
     assert found[0].verdict == "supported"
+    assert "no model was tuned at the 3 checkpoints that a slope needs" in found[1].sentence
 
 
 def test_each_family_is_told_for_itself(published: Tables) -> None:
@@ -176,12 +183,10 @@ def test_weak_denominators_are_counted_beside_the_ratios(published: Tables) -> N
     # Base is at chance on paraphrases and, at first, on NLI: 2 train sets of generation.
     assert "at chance or below" in sentence
     assert "at 0" not in sentence
-    changes = published["changes"].copy()
-    chosen = (changes["eval_set"] == "summary_people") & (changes["step"] == 100)
-    changes.loc[chosen, "base_score"] = 0.0
-    chosen = (changes["eval_set"] == "summary_places") & (changes["step"] == 100)
-    changes.loc[chosen, "base_score"] = 0.01
-    sentence = told({**published, "changes": changes})[0].sentence
+    weak = published["denominators"].copy()
+    for name, flag in (("summary_people", "zero"), ("summary_places", "near_zero")):
+        weak.loc[(weak["eval_set"] == name) & (weak["step"] == 100), "flag"] = flag
+    sentence = told({**published, "denominators": weak})[0].sentence
     assert (
         "Weak base scores among the 72: 2 at 0 (in no mean of ratios), 2 below 0.02; ratios over "
         "these say more about the base than about tuning." in sentence
@@ -189,8 +194,59 @@ def test_weak_denominators_are_counted_beside_the_ratios(published: Tables) -> N
 
 
 def test_sound_denominators_need_no_words(published: Tables) -> None:
-    scores = published["scores"].assign(ci_low=0.6)
-    assert "base scores" not in told({**published, "scores": scores})[0].sentence
+    sound = published["denominators"].assign(flag="")
+    tables = {**published, "denominators": sound}
+    assert "base scores" not in told(tables)[0].sentence
+    row = further(tables).loc["denominators"]
+    assert (row["verdict"], row["value"]) == ("supported", 0)
+    assert further(published).loc["denominators", "verdict"] == "contradicted"
+
+
+def test_the_turning_point_of_the_mean_curve_is_told(published: Tables) -> None:
+    row = further(published).loc["turning_point"]
+    # The planted trend goes on to the end.
+    assert row["verdict"] == "contradicted"
+    assert (
+        "it rises at least up to 3.07M tokens. Of its 12 sets: 6 still rise, 6 never rise."
+        in (row["sentence"])
+    )
+    points = published["turning_points"].copy()
+    pooled = (points["recipe"] == "base") & (points["eval_set"] == "all")
+    points.loc[pooled, ["shape", "tokens", "low", "high"]] = ["turns", 5e5, 1e5, 1e6]
+    points.loc[pooled, ["gap_low", "gap_high"]] = [3e5, 1e6]
+    row = further({**published, "turning_points": points}).loc["turning_point"]
+    assert (row["verdict"], row["value"], row["low"], row["high"]) == ("supported", 5e5, 1e5, 1e6)
+    assert "at about 500k tokens (interval 100k to 1M" in row["sentence"]
+
+
+def test_rules_that_disagree_are_told(published: Tables) -> None:
+    row = further(published).loc["group_rules"]
+    assert row["verdict"] == "supported"
+    assert "above 0 by 10 rules" in row["sentence"]
+    rules = published["group_rules"].copy()
+    rules.loc[3, ["difference", "low", "high"]] = [-0.2, -0.3, -0.1]
+    row = further({**published, "group_rules": rules}).loc["group_rules"]
+    assert row["verdict"] == "contradicted"
+    assert "above 0 by 9 rules, below by 1" in row["sentence"]
+    rules.loc[3, ["difference", "low", "high"]] = [0.1, np.nan, np.nan]
+    row = further({**published, "group_rules": rules.iloc[3:4].assign(rule="study")})
+    assert row.loc["group_rules", "verdict"] == "cannot tell"
+
+
+def test_the_noise_floor_and_unpaired_cells_are_told(published: Tables) -> None:
+    quiet = further(published)
+    assert quiet.loc["noise_floor", "verdict"] == "cannot tell"
+    assert "unpaired" not in quiet.index
+    lost = published["changes"].head(2).assign(reason="no base at this step")
+    loud = further({**published, "noise": noise_of(published, 0.1), "unpaired": lost})
+    assert loud.loc["noise_floor", "value"] == pytest.approx(0.1)
+    assert (
+        "Scores of two seeds differ by 0.100 (root mean square of "
+        in (loud.loc["noise_floor", "sentence"])
+    )
+    assert loud.loc["unpaired", "sentence"] == (
+        "2 tuned cells are in no change: 2: no base at this step."
+    )
 
 
 def test_checkpoints_out_of_line_are_named_at_the_head(published: Tables) -> None:
@@ -205,49 +261,12 @@ def test_a_missing_table_is_refused(published: Tables) -> None:
         told({name: table for name, table in published.items() if name != "groups"})
 
 
-class Tags(HTMLParser):
-    """Counts open tags, checks that they close, and keeps the attributes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-        self.articles = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.articles += tag == "article"
-        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
-        if tag not in ("meta", "line", "circle"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_the_page_is_whole_and_needs_nothing_else(published: Tables) -> None:
-    page = findings_html(told(published), {"Study": "<toy & co>"})
-    tags = Tags()
-    tags.feed(page.replace("/>", ">"))
-    assert tags.open == []
-    assert tags.links == []
-    assert tags.articles == 4
-    assert "&lt;toy &amp; co&gt;" in page
-    assert "nan" not in page.lower().replace("finance", "")
-    assert "prefers-color-scheme: dark" in page
-
-
-def test_a_page_of_thin_findings_shows_no_interval(published: Tables) -> None:
-    tables = {name: table.iloc[:0] for name, table in published.items()}
-    tables["scores"] = published["scores"]
-    page = findings_html(told(tables), {})
-    assert page.count("cannot tell</strong>") == 5
-    assert "<svg" not in page
-
-
-def test_the_text_version_is_sound_restructuredtext(published: Tables) -> None:
-    text = findings_rst(told(published), {"Study": "a_b*c"})
-    html = docutils.core.publish_string(
-        text, writer="html5", settings_overrides={"halt_level": 2, "output_encoding": "unicode"}
-    )
-    assert "a_b*c" in html
-    assert html.count("supported") == 4
+def test_rows_are_in_order_and_titled(published: Tables) -> None:
+    rows = finding_rows(published, asked())
+    assert rows["finding"].tolist() == [
+        *FINDINGS,
+        *("turning_point", "group_rules", "denominators", "noise_floor"),
+    ]
+    assert rows["number"].tolist()[:4] == [1, 2, 3, 4]
+    assert (rows["title"] != "").all()
+    assert not rows["sentence"].str.contains("nan|None", regex=True).any()

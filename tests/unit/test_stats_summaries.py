@@ -13,7 +13,6 @@ from unit.synthetic import (
     Truth,
     published_tables,
     study_tables,
-    train_kinds,
     write_cells,
 )
 from unit.test_stats_scores import cell
@@ -22,11 +21,21 @@ from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.groups import group_change_rows, group_rows, kendall_p_value
 from tuning_dynamics.stats.select import curve_cells, primary_cells
 from tuning_dynamics.stats.tokens import log_tokens, slope
-from tuning_dynamics.stats.transfer import known_train_kinds, transfer_rows
-from tuning_dynamics.stats.units import Drawing, contrast, estimate, mean_of, median_of
+from tuning_dynamics.stats.transfer import transfer_rows
+from tuning_dynamics.stats.units import (
+    Drawing,
+    Sample,
+    contrast,
+    errors_of,
+    estimate,
+    mean,
+    median,
+)
 from tuning_dynamics.study.errors import StudyError
 
 DRAWN = Drawing(**DRAWING)
+FULL: dict[str, Any] = {"drawing": DRAWN, "recipes": ["full"]}
+KINDS = ("train_kind", "eval_kind")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +44,7 @@ def tables() -> dict[str, pd.DataFrame]:
 
 
 def changes_of(rows: list[tuple[str, str, str, float, float]], **more: Any) -> pd.DataFrame:
-    """Changes of (train set, evaluation set, kind, base score, change)."""
+    """Changes of (train set, evaluation set, kind, base score, change); items unknown."""
     columns = {
         "family": "toy",
         "checkpoint": "10",
@@ -49,10 +58,20 @@ def changes_of(rows: list[tuple[str, str, str, float, float]], **more: Any) -> p
         "shots": 0,
         "prediction": "greedy",
         "metric": "rouge_l",
+        "change_low": np.nan,
+        "change_high": np.nan,
         **more,
     }
     frame = pd.DataFrame(rows, columns=["train_set", "eval_set", "kind", "base_score", "change"])
     return frame.assign(**columns)
+
+
+def transfer(
+    changes: pd.DataFrame, kinds: dict[str, str], chance: Any = None, **more: Any
+) -> pd.DataFrame:
+    return transfer_rows(
+        changes, kinds, chance or {}, **{"drawing": DRAWN, "recipe": "full", **more}
+    )
 
 
 def test_the_papers_mean_ratio_and_its_sisters() -> None:
@@ -65,7 +84,7 @@ def test_the_papers_mean_ratio_and_its_sisters() -> None:
             ("t", "d", "classification", 0.5, 0.1),
         ]
     )
-    table = transfer_rows(changes, {"t": "classification"}, **DRAWING)
+    table = transfer(changes, {"t": "classification"}, {"d": 0.25})
     pooled = table[(table["checkpoint"] == "all") & (table["eval_kind"] == "generation")]
     values = pooled.set_index("statistic")
     # Not the train set itself; the tiny base counts, as in the paper; a base of 0 has no ratio.
@@ -78,8 +97,56 @@ def test_the_papers_mean_ratio_and_its_sisters() -> None:
         "ratio_of_means": 3,
         "median_ratio": 2,
         "mean_change": 3,
+        "normalised_change": 3,
     }
     assert pooled["low"].isna().all()
+    # A text has no score by guessing; .1 of the .75 that guessing leaves.
+    assert values["value"]["normalised_change"] == values["value"]["mean_change"]
+    guessed = table[(table["eval_kind"] == "classification") & (table["checkpoint"] == "all")]
+    assert guessed.set_index("statistic")["value"]["normalised_change"] == pytest.approx(0.1 / 0.75)
+
+
+def test_without_chance_a_classification_has_no_normalised_change() -> None:
+    changes = changes_of([("t", "d", "classification", 0.5, 0.1)])
+    found = transfer(changes, {"t": "generation"}).set_index("statistic")
+    normalised = found.loc["normalised_change"]
+    assert normalised["value"].isna().all()
+    assert set(normalised["cells"]) == {0}
+
+
+def test_named_sets_restrict_transfer_and_are_pooled_over_kinds() -> None:
+    changes = changes_of(
+        [
+            ("t", "t", "generation", 0.5, 0.5),
+            ("t", "a", "generation", 0.4, -0.2),
+            ("t", "d", "classification", 0.5, 0.1),
+            ("t", "e", "classification", 0.5, 0.4),
+            ("u", "a", "generation", 0.4, 0.4),
+            ("v", "a", "generation", 0.4, 0.3),
+        ]
+    )
+    kinds = {"t": "generation", "u": "classification", "v": "generation"}
+    table = transfer(changes, kinds, train_sets=["t", "u"], eval_sets=["t", "a", "d"])
+    pooled = table[(table["checkpoint"] == "all") & (table["statistic"] == "mean_ratio")]
+    values = pooled.set_index(["train_kind", "eval_kind"])["value"]
+    # The train set itself never counts, also where it is named.
+    assert values["generation", "generation"] == pytest.approx(-0.5)
+    assert values["generation", "classification"] == pytest.approx(0.2)
+    assert values["all", "all"] == pytest.approx((-0.5 + 0.2 + 1.0) / 3)
+    assert ("all", "all") not in set(
+        zip(*(transfer(changes, kinds)[n] for n in KINDS), strict=True)
+    )
+    for names, near in ((["tt"], "did you mean 't'"), (["zzz"], "known: t, u, v")):
+        with pytest.raises(StudyError, match=near):
+            transfer(changes, kinds, train_sets=names)
+    with pytest.raises(StudyError, match=r"statistics\.transfer\.eval_sets"):
+        transfer(changes, kinds, eval_sets=["a", "nowhere"])
+
+
+def test_a_repeated_cell_is_refused_by_name() -> None:
+    changes = changes_of([("t", "sciq", "generation", 0.4, -0.2)] * 2)
+    with pytest.raises(StudyError, match="eval_set=sciq"):
+        transfer(changes, {"t": "classification"})
 
 
 def test_transfer_recovers_what_was_planted(tables: dict[str, pd.DataFrame]) -> None:
@@ -93,19 +160,9 @@ def test_transfer_recovers_what_was_planted(tables: dict[str, pd.DataFrame]) -> 
 
 def test_a_train_set_of_unknown_kind_is_refused(tables: dict[str, pd.DataFrame]) -> None:
     with pytest.raises(StudyError, match="nli_people"):
-        transfer_rows(tables["changes"], {}, **DRAWING)
+        transfer(tables["changes"], {})
     with pytest.raises(StudyError, match="recipe 'mix'"):
-        transfer_rows(tables["changes"], {}, **DRAWING, recipe="mix")
-
-
-def test_kinds_of_train_sets_are_known_from_their_own_task(
-    tables: dict[str, pd.DataFrame],
-) -> None:
-    assert known_train_kinds(tables["scores"]) == train_kinds(PUBLISHED)
-    changed = tables["scores"].copy()
-    changed.loc[changed["role"] == "id", "kind"] = "generation"
-    with pytest.raises(StudyError, match="several kinds"):
-        known_train_kinds(changed)
+        transfer(tables["changes"], {}, recipe="mix")
 
 
 def test_groups_are_those_planted(tables: dict[str, pd.DataFrame]) -> None:
@@ -134,9 +191,9 @@ def test_group_changes_are_those_planted_and_count_each_cell_once(
 def test_a_set_in_two_groups_or_in_none_is_refused(tables: dict[str, pd.DataFrame]) -> None:
     groups, changes = tables["groups"], tables["changes"]
     with pytest.raises(StudyError, match="twice"):
-        group_change_rows(changes, pd.concat([groups, groups.head(1)]), **DRAWING)
+        group_change_rows(changes, pd.concat([groups, groups.head(1)]), **FULL)
     with pytest.raises(StudyError, match="no group"):
-        group_change_rows(changes, groups.iloc[1:], **DRAWING)
+        group_change_rows(changes, groups.iloc[1:], **FULL)
 
 
 def test_few_checkpoints_leave_a_set_undecided(tables: dict[str, pd.DataFrame]) -> None:
@@ -221,52 +278,91 @@ def test_a_curve_has_one_number_of_shots() -> None:
     assert curve_cells(both.assign(recipe="full"))["shots"].tolist() == [0] * 4
 
 
+def sample(values: Any, units: Any, **more: Any) -> Sample:
+    return Sample(np.asarray(values, dtype=float), list(units), **more)
+
+
 def test_an_interval_over_units_needs_5_and_seeds_are_no_units() -> None:
     values = np.arange(40.0)
-    few = estimate(mean_of(values), ["a", "b", "c", "d"] * 10, DRAWN)
+    few = estimate(mean, sample(values, ["a", "b", "c", "d"] * 10), DRAWN)
     assert few.thin
     assert np.isnan(few.low)
     assert (few.cells, few.units, few.value) == (40, 4, 19.5)
-    enough = estimate(mean_of(values), ["a", "b", "c", "d", "e"] * 8, DRAWN)
+    enough = estimate(mean, sample(values, ["a", "b", "c", "d", "e"] * 8), DRAWN)
     assert enough.low < enough.value < enough.high
-    assert estimate(mean_of(values), [], DRAWN).cells == 0
+    assert estimate(mean, sample(values[:0], []), DRAWN).cells == 0
 
 
 def test_seeds_of_one_pair_do_not_narrow_the_interval() -> None:
     once = np.random.default_rng(0).normal(size=8)
     names = list("abcdefgh")
-    single = estimate(mean_of(once), names, DRAWN)
-    repeated = estimate(mean_of(np.tile(once, 3)), names * 3, DRAWN)
+    single = estimate(mean, sample(once, names), DRAWN)
+    repeated = estimate(mean, sample(np.tile(once, 3), names * 3), DRAWN)
     assert (repeated.low, repeated.high) == pytest.approx((single.low, single.high))
 
 
-def test_weighted_median_is_the_median_of_the_drawn_cells() -> None:
+def test_the_median_is_that_of_the_drawn_cells() -> None:
     generator = np.random.default_rng(4)
     values = generator.normal(size=9)
     weights = generator.integers(0, 4, size=(50, 9)).astype(float)
     expected = [np.median(np.repeat(values, row.astype(int))) for row in weights]
-    assert np.allclose(median_of(values)(weights), expected)
+    assert np.allclose(median(weights, values[None, :]), expected)
+    shifted = values + generator.normal(size=(50, 1))
+    moved = [np.median(np.repeat(v, w.astype(int))) for v, w in zip(shifted, weights, strict=True)]
+    assert np.allclose(median(weights, shifted), moved)
 
 
-def test_intervals_over_units_cover_the_truth() -> None:
-    """Of 20 pairs; percentile intervals of so few units are known to be a little narrow."""
+@pytest.mark.parametrize("pairs", [5, 8, 20])
+def test_intervals_over_units_cover_the_truth(pairs: int) -> None:
     generator = np.random.default_rng(1)
-    names = [str(number) for number in range(20)]
+    names = [str(number) for number in range(pairs)]
     hits = 0
     for _ in range(400):
-        found = estimate(mean_of(generator.normal(0.3, 0.1, size=20)), names, DRAWN)
+        found = estimate(mean, sample(generator.normal(0.3, 0.1, size=pairs), names), DRAWN)
         hits += found.low <= 0.3 <= found.high
-    assert 0.89 <= hits / 400 <= 0.97
+    assert 0.92 <= hits / 400 <= 0.99
+
+
+def test_items_that_pairs_share_widen_the_interval_to_cover_the_truth() -> None:
+    """Three train sets on six evaluation sets, whose noise the three have in common."""
+    generator = np.random.default_rng(2)
+    sets = [f"e{number}" for number in range(6)] * 3
+    units = [f"t{number // 6} on {name}" for number, name in enumerate(sets)]
+    hits = {"ours": 0, "as if independent": 0}
+    for _ in range(300):
+        values = np.tile(generator.normal(0, 0.05, size=6), 3) + generator.normal(0, 0.01, size=18)
+        told = {"errors": np.full(18, 0.05), "items_of": sets}
+        for name, more in (("ours", told), ("as if independent", {})):
+            found = estimate(mean, sample(values, units, **more), DRAWN)
+            hits[name] += found.low <= 0 <= found.high
+    assert hits["as if independent"] / 300 < 0.85
+    assert 0.93 <= hits["ours"] / 300 <= 0.995
+
+
+def test_noise_is_added_only_where_items_are_shared_and_errors_known() -> None:
+    values, units = np.arange(8.0), list("abcdefgh")
+    plain = estimate(mean, sample(values, units), DRAWN)
+    for errors, items_of in ((np.full(8, 5.0), units), (np.full(8, np.nan), ["one"] * 8)):
+        found = estimate(mean, sample(values, units, errors=errors, items_of=items_of), DRAWN)
+        assert found == plain
+
+
+def test_an_interval_stands_for_its_standard_error() -> None:
+    low, high = stats.norm.interval(0.95, loc=0.1, scale=0.02)
+    errors = errors_of(pd.Series([low, np.nan]), pd.Series([high, np.nan]), 0.95)
+    assert errors[0] == pytest.approx(0.02)
+    assert np.isnan(errors[1])
 
 
 def test_a_contrast_of_equal_groups_holds_0_and_needs_5_units_on_both_sides() -> None:
     generator = np.random.default_rng(6)
-    one, two = generator.normal(size=30), generator.normal(size=30)
     names = [str(number) for number in range(30)]
-    found = contrast(one, names, two, names, DRAWN)
+    one, two = (sample(generator.normal(size=30), names) for _ in range(2))
+    found = contrast(one, two, DRAWN)
     assert found.low < 0 < found.high
-    assert contrast(one, names, two[:4], names[:4], DRAWN).thin
-    assert np.isnan(contrast(one, names, two[:0], [], DRAWN).value)
+    few = np.arange(30) < 4
+    assert contrast(one, two.where(few), DRAWN).thin
+    assert np.isnan(contrast(one, two.where(np.zeros(30, dtype=bool)), DRAWN).value)
 
 
 def test_log_tokens_set_the_untrained_checkpoint_to_the_left() -> None:
@@ -287,7 +383,7 @@ def test_two_families_are_kept_apart(tmp_path: Path) -> None:
         formats=("default",),
         items=20,
     )
-    tables = study_tables(write_cells(tmp_path, truth), truth)
+    tables = study_tables(write_cells(tmp_path, truth))
     for name in ("transfer", "groups", "group_changes"):
         assert set(tables[name]["family"]) == {"a", "b"}
     assert tables["sensitivity"].empty

@@ -5,10 +5,7 @@ changes, unpaired, seed_means, sensitivity, checkpoints and datasets, each as CS
 other tables come from these as in any study. docs/published.md says what the file must hold.
 """
 
-PUBLISHED_TABLES = (
-    *("scores", "changes", "unpaired", "seed_means", "sensitivity"),
-    *("checkpoints", "datasets"),
-)
+PUBLISHED_TABLES = [*paths.cell_tables, "checkpoints", "datasets"]
 
 
 rule published_scores:
@@ -17,8 +14,8 @@ rule published_scores:
         # By content: its digest is among the params.
         table=ancient(jobs.published.file),
     output:
-        **{name: shown.table(name) for name in PUBLISHED_TABLES},
-        **{f"{name}_parquet": paths.parquet(name) for name in PUBLISHED_TABLES},
+        csv=[shown.table(name) for name in PUBLISHED_TABLES],
+        parquet=[paths.parquet(name) for name in PUBLISHED_TABLES],
     log:
         paths.log("published_scores", "all"),
     benchmark:

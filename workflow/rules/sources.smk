@@ -2,8 +2,8 @@
 
 Inputs: manifests of checkpoints and of datasets, the cells' per-item records. Outputs, in
 results/{study}/tables/: checkpoints.csv (revisions, digests, and which loss does not fit its
-place), datasets.csv (sources, commits, counts, digests), scores.csv, changes.csv, unpaired.csv,
-seed_means.csv, sensitivity.csv.
+place), datasets.csv (sources, commits, counts, digests), and the tables made of records: scores,
+changes, unpaired, seed_means, sensitivity.
 """
 
 

@@ -7,5 +7,5 @@ from tuning_dynamics.stats.published import write_published
 from tuning_dynamics.study.stub import logged
 
 with logged(snakemake.log):
-    folder = Path(snakemake.output.scores).parent
+    folder = Path(snakemake.output.csv[0]).parent
     write_published(snakemake.input.table, folder, **json.loads(snakemake.params.spec))

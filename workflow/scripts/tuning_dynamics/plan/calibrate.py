@@ -25,7 +25,7 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import whole_file
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
-from tuning_dynamics.study.parts import without_part
+from tuning_dynamics.study.parts import settings
 
 #: The smallest part of a job's time that is taken to be its work, and not its start.
 LEAST_WORK = 0.05
@@ -57,7 +57,7 @@ def calibrate(config: Mapping[str, Any], root: Path) -> Path:
     StudyError where the study has no cost table yet, or ran on another device.
     """
     file = "the study's config"
-    jobs = Jobs(load_study(without_part(config), root, file), file)
+    jobs = Jobs(load_study(settings(config), root, file), file)
     study = jobs.resolved.study
     device = device_of(study, root)
     rows = _rows(Path(jobs.paths.table("cost")))

@@ -7,10 +7,12 @@ from typing import Literal
 import pandas as pd
 
 from tuning_dynamics.report.caveats import base_words, floor_words, marked
+from tuning_dynamics.report.limits import limit_rows
 from tuning_dynamics.report.numbers import interval_text, percent, percent_interval, signed
 from tuning_dynamics.stats.bases import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, NOT_LEARNED, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
+from tuning_dynamics.stats.slopes import MIN_CHECKPOINTS
 from tuning_dynamics.stats.summaries import Asked
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.transfer import ALL, train_kinds_of, transferred
@@ -39,8 +41,12 @@ FINDINGS = {
 
 NEEDED = (
     *("scores", "changes", "seed_means", "sensitivity", "unpaired", "datasets", "transfer"),
-    *("denominators", "groups", "latent_gain", "format_trend", "noise"),
+    *("denominators", "groups", "group_rules", "turning_points", "latent_gain", "format_trend"),
+    "noise",
 )
+
+
+_NO_SLOPE = f"no model was tuned at the {MIN_CHECKPOINTS} checkpoints that a slope needs"
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ def finding_rows(tables: Tables, asked: Asked) -> pd.DataFrame:
         context = Context(str(family), own, asked)
         for finding in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
             rows.append({"family": str(family), **finding(context)})
+        for row in limit_rows(own, recipe=asked.recipe, level=asked.drawing.level):
+            rows.append({"family": str(family), **row})
     return from_rows(rows, "findings")
 
 
@@ -180,6 +188,8 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     if table.empty:
         return untold("format_sensitivity", name, "no tuned model was evaluated in two formats")
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    if pd.isna(pooled["slope"]):
+        return untold("format_sensitivity", name, _NO_SLOPE)
     found = _estimate(pooled, "slope", int(pairs["slope"].notna().sum()))
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
     text = (
@@ -198,6 +208,8 @@ def _latent_gain(context: Context) -> dict[str, object]:
     if table.empty:
         return untold("latent_gain", name, "no tuned evaluation set is in the group 'not learned'")
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    if pd.isna(pooled["slope"]):
+        return untold("latent_gain", name, _NO_SLOPE)
     found = _estimate(pooled, "slope", int(pairs["slope"].notna().sum()))
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
     first, last = (
@@ -238,7 +250,8 @@ def _dichotomy(context: Context) -> dict[str, object]:
         f"Tuning changed sets not learned in pre-training by {new} and learned ones by {old}; "
         f"the difference is {number(found, asked.drawing.level, noise.floor)}."
     )
-    return told("dichotomy", name, found, text, noise, supports="above")
+    units = "evaluation set(s) in the smaller group"
+    return told("dichotomy", name, found, text, noise, supports="above", units=units)
 
 
 def told(
@@ -249,6 +262,7 @@ def told(
     noise: Noise,
     *,
     supports: Literal["above", "below"],
+    units: str = "pair(s) of train set and evaluation set",
 ) -> dict[str, object]:
     """The row of a published finding, which a value above or below 0 supports."""
     verdict: Verdict = "cannot tell"
@@ -262,18 +276,15 @@ def told(
         "statistic": statistic,
         **{"value": found.value, "low": found.low, "high": found.high, "cells": found.cells},
         "floor": noise.floor.value,
-        "sentence": text + _reason(found, clear, verdict) + noise.sentence,
+        "sentence": text + _reason(found, clear, verdict, units) + noise.sentence,
     }
 
 
-def _reason(found: Estimate, clear: bool, verdict: Verdict) -> str:
-    """Why there is no verdict; nothing where there is one."""
+def _reason(found: Estimate, clear: bool, verdict: Verdict, units: str) -> str:
+    """Why there is no verdict; nothing where there is one. `units` is what intervals resample."""
     if found.thin:
-        units = "1 independent unit" if found.units == 1 else f"{found.units} independent units"
-        return (
-            f" No interval: {units} (evaluation sets, or pairs of train set and evaluation set) "
-            f"where {MIN_UNITS} are needed."
-        )
+        counted = units.replace("(s)", "" if found.units == 1 else "s")
+        return f" No interval: {found.units} {counted} where {MIN_UNITS} are needed."
     if not clear:
         return " The interval holds 0."
     return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""

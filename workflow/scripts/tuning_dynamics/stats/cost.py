@@ -14,7 +14,7 @@ from tuning_dynamics.stats.tables import TABLES, from_rows
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
-from tuning_dynamics.study.parts import without_part
+from tuning_dynamics.study.parts import settings
 
 _TEXT = ("stage", "job", "gpu")
 _UNMEASURED = ("-", "", "NA", "nan")
@@ -40,7 +40,7 @@ def study_cost(config: Mapping[str, Any], root: Path) -> pd.DataFrame:
     What is planned is what the cost model says now, with the counts of the data as it is.
     """
     file = "the study's config"
-    jobs = Jobs(load_study(without_part(config), root, file), file)
+    jobs = Jobs(load_study(settings(config), root, file), file)
     return cost_rows(
         [
             Measured(

@@ -15,8 +15,9 @@ from tuning_dynamics.stats.groups import (
     Curve,
     base_curves,
     group_contrast,
-    grouped_changes,
     kendall_group,
+    set_changes,
+    with_groups,
 )
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.units import Drawing
@@ -42,15 +43,15 @@ def group_rule_rows(
     sets not learned less that of learned ones, with its interval over evaluation sets.
     """
     curves = base_curves(scores)
+    sets = set_changes(changes, recipes=recipes, roles=roles)
     rules = [(STUDY, np.nan, groups)]
     rules += [(name, alpha, _classified(curves, rule)) for name, alpha, rule in _rules()]
     rows: list[dict[str, object]] = []
     for name, alpha, placed in rules:
-        grouped = grouped_changes(changes, placed, recipes=recipes, roles=roles)
+        grouped = with_groups(sets, placed)
         for family, own in placed.groupby("family", sort=True):
-            sets = grouped[grouped["family"] == family]
-            found = group_contrast(sets, drawing)
-            counted = sets[sets["group"] != UNDECIDED]
+            compared = grouped[(grouped["family"] == family) & (grouped["group"] != UNDECIDED)]
+            found = group_contrast(compared, drawing)
             rows.append(
                 {
                     "family": family,
@@ -60,7 +61,7 @@ def group_rule_rows(
                     "difference": found.value,
                     "low": found.low,
                     "high": found.high,
-                    "cells": int(counted["cells"].sum()),
+                    "cells": int(compared["cells"].sum()),
                 }
             )
     return from_rows(rows, "group_rules").sort_values("family", kind="stable", ignore_index=True)

@@ -155,15 +155,31 @@ def grouped_changes(
     recipes: Sequence[str],
     roles: Sequence[str] = OWN_TASK,
 ) -> pd.DataFrame:
-    """The change of each evaluation set at each checkpoint, with its `group`.
+    """`set_changes` with the column `group`; StudyError as there and in `with_groups`."""
+    return with_groups(set_changes(changes, recipes=recipes, roles=roles), groups)
+
+
+def set_changes(
+    changes: pd.DataFrame, *, recipes: Sequence[str], roles: Sequence[str] = OWN_TASK
+) -> pd.DataFrame:
+    """The change of each evaluation set at each checkpoint.
 
     Of the primary cells of `recipes` in `roles`; columns family, step, checkpoint, eval_set,
-    group, change (mean of the set's cells) and cells. Raises StudyError for a repeated cell, a
-    set that two of the recipes have, or that groups.csv doesn't hold or holds twice.
+    change (mean of the set's cells) and cells. Raises StudyError for a repeated cell, a recipe
+    that the study doesn't have, or a set that two of the recipes have.
     """
     require_unique(changes)
     for recipe in recipes:
         require_recipe(changes, recipe)
+    chosen = changes[changes["recipe"].isin(list(recipes)) & changes["role"].isin(list(roles))]
+    cells = primary_cells(chosen)
+    _require_one_recipe(cells)
+    sets = cells.groupby(["family", "step", "checkpoint", "eval_set"], sort=True)["change"]
+    return sets.agg(change="mean", cells="size").reset_index()
+
+
+def with_groups(sets: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
+    """The sets with their `group`; StudyError for one that has none, or two."""
     repeated = groups[groups.duplicated(["family", "eval_set"])]
     if not repeated.empty:
         raise StudyError(
@@ -172,10 +188,7 @@ def grouped_changes(
             value=repeated["eval_set"].iloc[0],
             fix="give each family's evaluation set one row",
         )
-    chosen = changes[changes["recipe"].isin(list(recipes)) & changes["role"].isin(list(roles))]
-    cells = primary_cells(chosen)
-    _require_one_recipe(cells)
-    joined = cells.merge(
+    joined = sets.merge(
         groups[["family", "eval_set", "group"]], on=["family", "eval_set"], how="left"
     )
     lost = joined[joined["group"].isna()]
@@ -186,23 +199,23 @@ def grouped_changes(
             value=lost["eval_set"].iloc[0],
             fix="evaluate the base model on it in format 'default' at every checkpoint",
         )
-    key = ["family", "step", "checkpoint", "group", "eval_set"]
-    sets = joined.groupby(key, sort=True)["change"]
-    return sets.agg(change="mean", cells="size").reset_index()
+    return joined
 
 
 def _require_one_recipe(cells: pd.DataFrame) -> None:
     """Raises StudyError where a set would count under two recipes: no like with like."""
-    for (_, eval_set), own in cells.groupby(["family", "eval_set"], sort=True):
-        recipes = sorted(set(own["recipe"]))
-        if len(recipes) > 1:
-            raise StudyError(
-                f"evaluation set '{eval_set}' would count twice in its group, as tuned by "
-                f"{' and by '.join(recipes)}",
-                key="statistics.group_recipes",
-                value=eval_set,
-                fix="name one of these recipes, or keep the set out by statistics.group_roles",
-            )
+    met = cells[["family", "eval_set", "recipe"]].drop_duplicates()
+    twice = met[met.duplicated(["family", "eval_set"], keep=False)]
+    if not twice.empty:
+        eval_set = twice["eval_set"].iloc[0]
+        recipes = sorted(twice[twice["eval_set"] == eval_set]["recipe"].unique())
+        raise StudyError(
+            f"evaluation set '{eval_set}' would count twice in its group, as tuned by "
+            f"{' and by '.join(recipes)}",
+            key="statistics.group_recipes",
+            value=eval_set,
+            fix="name one of these recipes, or keep the set out by statistics.group_roles",
+        )
 
 
 def group_contrast(grouped: pd.DataFrame, drawing: Drawing) -> Estimate:

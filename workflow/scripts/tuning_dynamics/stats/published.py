@@ -18,7 +18,6 @@ from tuning_dynamics.stats.changes import ratios
 from tuning_dynamics.stats.pairs import base_rows, unpaired_reason
 from tuning_dynamics.stats.select import VARIANT_AND_SET, one_per
 from tuning_dynamics.stats.tables import KEY_COLUMNS, from_rows, typed, write_table
-from tuning_dynamics.stats.units import MIN_UNITS
 from tuning_dynamics.study.published import PublishedTable, read_layout
 
 _KEYS = list(KEY_COLUMNS)
@@ -98,8 +97,8 @@ def change_tables(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def seed_means(scores: pd.DataFrame, changes: pd.DataFrame, level: float) -> pd.DataFrame:
     """seed_means.csv: mean score and change over seeds.
 
-    Intervals: of MIN_UNITS seeds or more, Student's t over their means; of one seed's score, the
-    row's own, or the normal one of its standard error; else empty.
+    Intervals: of 2 seeds or more, Student's t over their means, for other seeds and the same
+    items; of one seed's score, the row's own, or the normal one of its standard error.
     """
     known = scores.merge(changes[[*_KEYS, "base_score", "change"]], on=_KEYS, how="left")
     seeds = known.groupby(_BUT_SEED, sort=False, dropna=False)
@@ -127,8 +126,8 @@ def seed_means(scores: pd.DataFrame, changes: pd.DataFrame, level: float) -> pd.
 def _over_seeds(
     mean: pd.Series, deviation: pd.Series, number: pd.Series, level: float
 ) -> tuple[Floats, Floats]:
-    """Ends of Student's t intervals of means over seeds; NaN for fewer than MIN_UNITS seeds."""
-    enough = number.where(number >= MIN_UNITS).to_numpy(dtype=float)
+    """Ends of Student's t intervals of means over seeds; NaN for a single one."""
+    enough = number.where(number > 1).to_numpy(dtype=float)
     half = t.ppf((1 + level) / 2, enough - 1) * deviation.to_numpy() / np.sqrt(enough)
     return mean.to_numpy() - half, mean.to_numpy() + half
 

@@ -21,8 +21,9 @@ from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.identity import code_digest, recall, remember
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
-from tuning_dynamics.study.parts import parse_part, without_part
+from tuning_dynamics.study.parts import parse_part, settings
 from tuning_dynamics.study.paths import Paths
+from tuning_dynamics.study.sides import Sides, check_sides, sides_of
 from tuning_dynamics.study.stub import DRIVER
 from tuning_dynamics.study.watch import watch
 
@@ -39,8 +40,8 @@ SLURM_RUN = ".slurm_run.json"
 _HELD: list[Any] = []
 
 
-def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., str]]:
-    """The jobs of a config mapping, and the function that digests code.
+def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides, Callable[..., str]]:
+    """The jobs of a config mapping, the sides that it compares, and the function that digests code.
 
     `workflow` is Snakemake's. The processes that it starts for single jobs, on a cluster's nodes
     for instance, take the study as checked, and touch no file of others' jobs. Ends the process
@@ -56,15 +57,18 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Callable[..., st
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _told():
         take_turns(workflow)
-        study = load_study(without_part(config), Path(workflow.basedir), file)
-        jobs = Jobs(study, file, parse_part(config.get("part"), file))
+        study = load_study(settings(config), Path(workflow.basedir), file)
+        jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
         recall(KNOWN_CODE)
         if workflow.is_main_process:
-            jobs.check_whole()
             keep_provenance()
+        if workflow.is_main_process and sides.asked:
+            check_sides(sides)
+        elif workflow.is_main_process:
+            jobs.check_whole()
             jobs.leave_placeholders(everywhere=False)
             forget_killed_servers(Path(".snakemake", "incomplete"))
-    return jobs, code_digest
+    return jobs, sides, code_digest
 
 
 def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:

@@ -1,5 +1,6 @@
 """The cells of a study, read back from its merged config."""
 
+from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.jobs import Jobs
@@ -17,12 +18,6 @@ def cell_rows(config: str) -> list[dict[str, Any]]:
     return [jobs.cell_row(cell) for cell in jobs.grid.cells]
 
 
-def dataset_kinds(config: str) -> dict[str, str]:
-    """Kind of every dataset by name."""
-    resolved = load_merged(config)
-    return {name: resolved.kind(name) for name in resolved.datasets}
-
-
 def used_splits(config: str) -> list[dict[str, Any]]:
     """What the config says of each split that is used, with its dataset's `manifest` and
     `items`."""
@@ -32,8 +27,13 @@ def used_splits(config: str) -> list[dict[str, Any]]:
 def summary(config: str) -> dict[str, str]:
     """What was studied, in words and counts, for the head of a page."""
     jobs = Jobs(load_merged(config), config)
-    grid = jobs.grid
+    grid, table = jobs.grid, jobs.table
+    elsewhere = {}
+    if table is not None:
+        made = f"{Path(table.file).name} (SHA-256 {table.digest[:16]}), made elsewhere"
+        elsewhere["Scores"] = f"{made}: what needs items is empty"
     return {
+        **elsewhere,
         "Families": ", ".join(sorted({point.family for point in grid.checkpoints})),
         "Checkpoints": str(len(grid.checkpoints)),
         "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),

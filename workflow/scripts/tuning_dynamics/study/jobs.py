@@ -614,9 +614,16 @@ class Jobs:
     # --- what a run wants --------------------------------------------------------------------
 
     @property
+    def stages(self) -> list[str]:
+        """The rule files of the study, in the order of its data."""
+        making = ["data", "checkpoints", "tune", "evaluate"] if self.makes_cells else []
+        source = "sources" if self.table is None else "published"
+        return [*making, source, "stats", "report", "plan"]
+
+    @property
     def makes_cells(self) -> bool:
         """Whether this run makes cells; the run for the tables of a study in parts takes them as
-        they are, and published scores have none."""
+        they are (docs/scale.md), and scores made elsewhere have none (docs/published.md)."""
         return self.table is None and (self.part is None or self.part.number is not None)
 
     def wanted(self) -> list[str]:

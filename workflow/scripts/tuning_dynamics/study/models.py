@@ -107,21 +107,25 @@ class TuneSettings(Strict):
     field, counted. Never more than the model's context."""
 
 
+# Of published scores, whose sets and recipes need not be names of files.
+Listed = Annotated[list[str], Field(min_length=1), Unique]
+
+
 class TransferSettings(Strict):
     """Which sets transfer.csv is made of; none: all of the main recipe."""
 
-    train_sets: Names | None = None
+    train_sets: Listed | None = None
     """Train sets that count."""
-    eval_sets: Names | None = None
+    eval_sets: Listed | None = None
     """Evaluation sets that count."""
 
 
 class DeclaredGroups(Strict):
     """Evaluation sets by whether the base model learns them in pre-training, as somebody says."""
 
-    learned: Names
+    learned: Listed
     """Sets that it learns."""
-    not_learned: Names
+    not_learned: Listed
     """Sets that it doesn't; sets in neither list stay undecided."""
 
 
@@ -160,12 +164,12 @@ class StatisticsSettings(Strict):
     discoveries are controlled. None: all tests are one family."""
     learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """A set counts as learned in pre-training when base's trend has a p-value under this."""
-    main_recipe: Name = "full"
+    main_recipe: str = "full"
     """Recipe that transfer and groups are computed on: like is compared with like."""
     transfer: TransferSettings = TransferSettings()
     groups: DeclaredGroups | None = None
     """Groups of evaluation sets; none: found by the trend of base."""
-    group_recipes: Names | None = None
+    group_recipes: Listed | None = None
     """Recipes whose changes the groups compare, no set being of two; none: the main recipe."""
     group_roles: Annotated[
         list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique

@@ -17,6 +17,7 @@ from tuning_dynamics.study.grid import Grid, Variant
 from tuning_dynamics.study.identity import SCRIPTS, canonical
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.paths import Paths
+from tuning_dynamics.study.sides import KEYS
 
 #: What begins the names of the stubs that cells come from.
 _MAKING = ("checkpoints", "data", "tune", "evaluate")
@@ -52,9 +53,9 @@ def parse_part(text: Any, file: str) -> Part | None:
     return Part(None if match[1] == "tables" else int(match[1]), int(match[2]))
 
 
-def without_part(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a config mapping, of which `part` is none."""
-    return {key: value for key, value in config.items() if key != "part"}
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a config mapping, of which `part` and the sides of a comparison are none."""
+    return {key: value for key, value in config.items() if key not in ("part", *KEYS)}
 
 
 def part_variants(grid: Grid, number: int, parts: int, file: str) -> list[Variant]:

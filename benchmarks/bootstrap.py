@@ -1,0 +1,156 @@
+"""The bootstrap of a study's cells in one pass, beside a loop of scipy's over a sample of them.
+
+    python benchmarks/bootstrap.py [--out benchmarks/results/bootstrap.json]
+
+2,000 cells of 2,000 items each, 3,000 resamples, percentile and BCa, in one process and on one
+thread; scipy's loop takes the first cells of the same scores and is measured per cell. Intervals
+of the two are compared before anything is told. Memory is what is resident beyond what imports
+and the scores themselves take, at its peak. Linux only.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+# One thread for both sides; numpy reads this when it is imported.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import sys  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+
+import numpy as np  # noqa: E402
+import scipy  # noqa: E402
+from scipy.stats import bootstrap  # noqa: E402
+
+from tuning_dynamics.stats.bootstrap import (  # noqa: E402
+    Floats,
+    accelerations,
+    bca_interval,
+    interval_of,
+    means,
+    resampled_means,
+)
+
+SEED, LEVEL = 0, 0.95
+
+
+def scores(items: int, cells: int) -> Floats:
+    """Scores (items, cells), half of the cells 0 or 1, half with values between."""
+    generator = np.random.default_rng(1)
+    difficulty = generator.uniform(size=(items, 1))
+    ability = generator.uniform(0.2, 0.8, size=(1, cells))
+    exact = (generator.uniform(size=(items, cells)) < (ability + difficulty) / 2).astype(float)
+    between = generator.beta(2, 5, size=(items, cells))
+    return np.where(np.arange(cells) % 2 == 0, exact, between)
+
+
+def one_pass(values: Floats, resamples: int, method: str) -> Floats:
+    """Our intervals of all cells, shape (cells, 2)."""
+    sizes: Floats = np.ones(len(values))
+    drawn = resampled_means(values, sizes, resamples, SEED)
+    if method == "percentile":
+        return interval_of(drawn, LEVEL)
+    return bca_interval(drawn, means(values, sizes), accelerations(values, sizes), LEVEL)
+
+
+def loop(values: Floats, resamples: int, method: str, batch: int | None) -> Floats:
+    """scipy's intervals of all cells, one by one, shape (cells, 2)."""
+    found = [
+        bootstrap(
+            (column,),
+            np.mean,
+            n_resamples=resamples,
+            batch=batch,
+            confidence_level=LEVEL,
+            method=method,
+            rng=np.random.default_rng(SEED),
+        ).confidence_interval
+        for column in values.T
+    ]
+    return np.array([[ends.low, ends.high] for ends in found])
+
+
+def resident_mib() -> float:
+    """Memory of this process in MiB, as it is now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def timed(function: Callable[[], Floats]) -> tuple[Floats, dict[str, float]]:
+    """A result, and the seconds and MiB at most that making it took."""
+    # Forgets the peak so far, which the kernel counts anew from here.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident_mib()
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = function()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    lines = Path("/proc/self/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    return result, {
+        "wall_seconds": round(wall, 3),
+        "cpu_seconds": round(cpu, 3),
+        "peak_mib": round(peak - before, 1),
+    }
+
+
+def measure(method: str, values: Floats, resamples: int, sample: int) -> dict[str, Any]:
+    """Both sides by one method; AssertionError where their intervals differ."""
+    ours, one = timed(lambda: one_pass(values, resamples, method))
+    part = values[:, :sample]
+    sides: dict[str, Any] = {"method": method, "one_pass": one}
+    cells = values.shape[1]
+    # scipy by default draws all resamples at once; smaller batches spare its memory.
+    for name, batch in (("scipy", None), ("scipy_batch_100", 100)):
+        theirs, other = timed(lambda batch=batch: loop(part, resamples, method, batch))
+        furthest = float(np.abs(theirs - ours[:sample]).max())
+        assert batch or furthest < 1e-12, furthest
+        other["sample"] = sample
+        other["wall_seconds_all"] = round(other["wall_seconds"] / sample * cells, 1)
+        sides[name] = other
+        sides[f"{name}_times_slower"] = round(other["wall_seconds_all"] / one["wall_seconds"], 1)
+        if not batch:
+            sides["furthest_apart"] = furthest
+    return sides
+
+
+def main() -> None:
+    """Measure both methods, print and write what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/bootstrap.json")
+    parser.add_argument("--cells", type=int, default=2000)
+    parser.add_argument("--items", type=int, default=2000)
+    parser.add_argument("--resamples", type=int, default=3000)
+    parser.add_argument("--sample", type=int, default=40)
+    options = parser.parse_args()
+    values = scores(options.items, options.cells)
+    found = {
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread used",
+        "load": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "cells": options.cells,
+        "items": options.items,
+        "resamples": options.resamples,
+        "methods": [
+            measure(method, values, options.resamples, options.sample)
+            for method in ("percentile", "bca")
+        ],
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""Latent gain, format trend, forgetting and weak denominators: planted slopes, floors, marks."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from tuning_dynamics.stats.bases import denominator_rows, weak_bases
+from tuning_dynamics.stats.forgetting import forgetting_rows
+from tuning_dynamics.stats.noise import noise_rows
+from tuning_dynamics.stats.slopes import format_trend_rows, latent_gain_rows
+from tuning_dynamics.stats.tables import TABLES, from_rows
+from tuning_dynamics.stats.units import Drawing
+
+DRAWING = Drawing(400, 0.95, 0)
+HALF = float(stats.norm.ppf(0.975))
+STEPS = (10, 100, 1000, 10_000)
+
+
+def row(table: str, step: int, **more: Any) -> dict[str, Any]:
+    kinds = TABLES[table]
+    known = {
+        **{"family": "toy", "checkpoint": str(step), "step": step, "tokens": step * 1000},
+        **{"recipe": "full", "train_set": "t", "eval_set": "a", "task": "nli"},
+        **{"kind": "classification", "role": "id", "format": "default", "shots": 0},
+        **{"prediction": "token_prob", "metric": "accuracy", "seed": 1, "seeds": 1, "n": 100},
+    }
+    empty = {name: "" if kind == "str" else None for name, kind in kinds.items()}
+    return {name: {**empty, **known, **more}[name] for name in kinds}
+
+
+def means(*series: tuple[str, Any, float], **more: Any) -> pd.DataFrame:
+    """seed_means of (evaluation set, changes by step, standard error of each change)."""
+    rows = [
+        row(
+            "seed_means",
+            step,
+            eval_set=name,
+            score=0.5,
+            change=change,
+            change_low=change - HALF * error,
+            change_high=change + HALF * error,
+            **more,
+        )
+        for name, changes, error in series
+        for step, change in zip(STEPS, changes, strict=False)
+    ]
+    return from_rows(rows, "seed_means")
+
+
+def groups(**names: str) -> pd.DataFrame:
+    rows = [{"family": "toy", "eval_set": name, "group": group} for name, group in names.items()]
+    return pd.DataFrame(rows)
+
+
+def noise(difference: float, *sets: str) -> pd.DataFrame:
+    """noise.csv in which two seeds differ so much on these sets."""
+    rows = [
+        row("scores", 10, eval_set=name, seed=seed, score=0.2 + seed * difference)
+        for name in sets
+        for seed in (0, 1)
+    ]
+    return noise_rows(from_rows(rows, "scores"))
+
+
+def latent(table: pd.DataFrame, found: pd.DataFrame, floor: pd.DataFrame) -> pd.DataFrame:
+    return latent_gain_rows(table, found, floor, drawing=DRAWING, recipe="full")
+
+
+def test_latent_gain_is_the_slope_of_the_change_per_tenfold_tokens() -> None:
+    made = means(("a", [0.1, 0.15, 0.2, 0.25], 0.02), ("b", [0.1, 0.1, 0.1, 0.1], 0.02))
+    table = latent(made, groups(a="not_learned", b="learned"), noise(0.03, "a"))
+    rows = table.set_index(["group", "eval_set"])
+    one = rows.loc[("not_learned", "a")]
+    assert one["slope"] == pytest.approx(0.05)
+    assert (one["first_change"], one["last_change"]) == pytest.approx((0.1, 0.25))
+    # Of points at -1.5, -.5, .5, 1.5 about their middle, each with an error of .02.
+    assert one["high"] - one["slope"] == pytest.approx(HALF * 0.02 / np.sqrt(5))
+    assert (one["floor"], one["under_floor"]) == (pytest.approx(0.03), "")
+    assert rows.loc[("learned", "b"), "under_floor"] == "unknown"
+    pooled = rows.loc[("not_learned", "all")]
+    assert (pooled["train_set"], pooled["slope"]) == ("", pytest.approx(0.05))
+    assert np.isnan(pooled["low"])
+    assert pooled["checkpoints"] == 4
+    assert set(latent(made, groups(a="learned", b="learned"), noise(0.06, "a"))["under_floor"]) == {
+        "yes",
+        "unknown",
+    }
+
+
+def test_the_pooled_slope_has_an_interval_over_5_pairs() -> None:
+    sets = [
+        (f"s{k}", [0.1, 0.1 + 0.01 * k, 0.1 + 0.02 * k, 0.1 + 0.03 * k], 0.01) for k in range(6)
+    ]
+    found = groups(**{name: "not_learned" for name, _, _ in sets})
+    pooled = latent(means(*sets), found, noise(0.0)).iloc[-1]
+    assert pooled["slope"] == pytest.approx(0.025)
+    assert 0 <= pooled["low"] < 0.025 < pooled["high"] <= 0.05
+    assert pooled["under_floor"] == "unknown"
+
+
+def test_two_checkpoints_have_no_slope_and_unknown_errors_need_four() -> None:
+    found = groups(a="learned")
+    two = latent(means(("a", [0.1, 0.2], 0.01)), found, noise(0.1, "a")).iloc[0]
+    assert np.isnan(two["slope"])
+    assert two["under_floor"] == ""
+    three = latent(means(("a", [0.1, 0.2, 0.4], np.nan)), found, noise(0.1, "a")).iloc[0]
+    assert three["slope"] == pytest.approx(0.15)
+    assert np.isnan(three["low"])
+    y = [0.1, 0.2, 0.4, 0.3]
+    four = latent(means(("a", y, np.nan)), found, noise(0.1, "a")).iloc[0]
+    fit = stats.linregress(range(4), y)
+    half = stats.t.ppf(0.975, 2) * fit.stderr
+    assert (four["low"], four["high"]) == pytest.approx((fit.slope - half, fit.slope + half))
+
+
+def test_the_format_trend_is_the_slope_of_the_spread_seeds_averaged() -> None:
+    rows = [
+        row(
+            "sensitivity",
+            step,
+            seed=seed,
+            spread=spread + shift,
+            low=spread - 0.1,
+            high=spread + 0.1,
+        )
+        for seed, shift in ((0, 0.02), (1, -0.02))
+        for step, spread in zip(STEPS, (0.4, 0.3, 0.2, 0.1), strict=True)
+    ]
+    rows.append(row("sensitivity", 10, recipe="base", train_set="", seed=None, spread=0.9))
+    scores = from_rows([row("scores", step, score=0.5) for step in STEPS], "scores")
+    table = format_trend_rows(
+        from_rows(rows, "sensitivity"), scores, noise(0.2, "a"), drawing=DRAWING, recipe="full"
+    )
+    assert table["eval_set"].tolist() == ["a", "all"]
+    one = table.iloc[0]
+    assert (one["slope"], one["checkpoints"]) == (pytest.approx(-0.1), 4)
+    assert (one["first_spread"], one["last_spread"]) == pytest.approx((0.4, 0.1))
+    assert one["low"] < -0.1 < one["high"]
+    assert table["under_floor"].tolist() == ["yes", "yes"]
+
+
+def test_forgetting_is_the_mean_change_by_task_tuned_on_and_task_evaluated() -> None:
+    summaries = {"task": "summary", "kind": "generation", "prediction": "greedy"}
+    made = pd.concat(
+        [
+            means(("a", [0.2, 0.4], 0.03), ("b", [0.1, 0.1], 0.04)),
+            means(("c", [-0.2, -0.3], np.nan), **summaries, role="cross"),
+        ]
+    )
+    table = forgetting_rows(
+        made, {"t": "nli"}, noise(0.5, "a", "b"), level=0.95, recipe="full"
+    ).set_index(["eval_task", "checkpoint"])
+    one = table.loc[("nli", "10")]
+    assert (one["train_task"], one["change"], one["cells"]) == ("nli", pytest.approx(0.15), 2)
+    # Errors of .03 and .04 on different items.
+    assert one["high"] - one["change"] == pytest.approx(HALF * 0.05 / 2)
+    assert one["under_floor"] == "yes"
+    # The same items at both checkpoints: no narrower.
+    pooled = table.loc[("nli", "all")]
+    assert pooled["change"] == pytest.approx(0.2)
+    assert pooled["high"] - pooled["change"] == pytest.approx(HALF * 0.05 / 2)
+    other = table.loc[("summary", "all")]
+    assert (other["change"], other["under_floor"]) == (pytest.approx(-0.25), "unknown")
+    assert np.isnan(other["low"])
+
+
+def test_denominators_are_flagged_at_zero_near_zero_and_at_chance() -> None:
+    base = {"recipe": "base", "train_set": "", "seed": None, "role": "", "shots": 4}
+    cells = {"zero": (0.0, 0.0), "near": (0.019, 0.01), "chance": (0.4, 0.33), "sound": (0.4, 0.34)}
+    rows = [
+        row("scores", 10, eval_set=name, score=score, ci_low=low, **base)
+        for name, (score, low) in cells.items()
+    ]
+    rows.append(row("scores", 10, eval_set="chance", score=0.1, **base) | {"format": "io"})
+    rows.append(row("scores", 10, eval_set="unknown", score=0.3, **base))
+    rows.append(row("scores", 10, eval_set="free", score=0.3, ci_low=0.01, **base))
+    scores = from_rows(rows, "scores")
+    table = denominator_rows(scores, dict.fromkeys([*cells, "unknown"], 1 / 3))
+    assert dict(zip(table["eval_set"], table["flag"], strict=True)) == {
+        "zero": "zero",
+        "near": "near_zero",
+        "chance": "at_chance",
+        "sound": "",
+        "unknown": "at_chance",
+        "free": "",
+    }
+    changes = pd.concat([scores.iloc[:4]] * 2)
+    weak = weak_bases(changes, table)
+    assert (weak.cells, weak.zero, weak.near_zero, weak.at_chance) == (8, 2, 2, 2)

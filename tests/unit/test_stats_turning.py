@@ -1,0 +1,137 @@
+"""Planted turning points come back with an interval; a line, a constant and noise have none."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tuning_dynamics.stats.tables import TABLES, from_rows
+from tuning_dynamics.stats.turning import Turn, turning_point, turning_rows
+from tuning_dynamics.stats.units import Drawing
+
+DRAWING = Drawing(400, 0.95, 0)
+TIMES = 60
+
+
+def curves(x: Any, turn: float, rise: float, noise: float) -> list[Any]:
+    """TIMES curves that rise by `rise` per tenfold tokens up to `turn`, with noise."""
+    generator = np.random.default_rng(3)
+    true = 0.3 + rise * (np.minimum(x, turn) - x[0])
+    return [true + generator.normal(0, noise, len(x)) for _ in range(TIMES)]
+
+
+def turns(x: Any, turn: float, rise: float, noise: float, known: bool) -> list[Turn]:
+    errors = np.full(len(x), noise if known else np.nan)
+    return [turning_point(x, y, errors, DRAWING) for y in curves(x, turn, rise, noise)]
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "known", "least"),
+    [(6, True, 0.9), (9, True, 0.9), (9, False, 0.83), (20, False, 0.88)],
+)
+def test_a_planted_turning_point_comes_back_with_its_interval(
+    checkpoints: int, known: bool, least: float
+) -> None:
+    x = np.linspace(9, 12, checkpoints)
+    found = turns(x, 10.55, 0.15, 0.02, known)
+    told = [turn for turn in found if turn.shape == "turns"]
+    assert len(told) > 0.9 * TIMES
+    assert np.mean([turn.place for turn in told]) == pytest.approx(10.55, abs=0.1)
+    # Before the ends move out to the checkpoints around them.
+    assert np.mean([turn.low <= 10.55 <= turn.high for turn in told]) >= least
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_does_not_turn_is_seldom_said_to(known: bool) -> None:
+    x = np.linspace(9, 12, 9)
+    for turn, rise, expected in ((13.0, 0.15, "still_rising"), (10.5, 0.0, "flat")):
+        shapes = Counter(found.shape for found in turns(x, turn, rise, 0.02, known))
+        assert shapes[expected] >= 0.86 * TIMES
+    falling = turning_point(x, 0.9 - 0.1 * (x - 9), np.full(9, 0.01), DRAWING)
+    assert falling.shape == "flat"
+    assert falling.reason.startswith("no rise beyond noise (p = ")
+
+
+def test_scores_that_scatter_beyond_their_errors_widen_the_interval() -> None:
+    x = np.linspace(9, 12, 12)
+    y = curves(x, 10.55, 0.3, 0.03)[0]
+    honest, bold = (turning_point(x, y, np.full(12, error), DRAWING) for error in (0.03, 0.0001))
+    assert bold.high - bold.low > 0.5 * (honest.high - honest.low)
+
+
+def row(step: int, score: float, **more: Any) -> dict[str, Any]:
+    return {
+        **{name: "" for name, kind in TABLES["seed_means"].items() if kind == "str"},
+        **{name: None for name, kind in TABLES["seed_means"].items() if kind != "str"},
+        **{"family": "toy", "checkpoint": str(step), "step": step, "tokens": step * 1000},
+        **{"recipe": "base", "eval_set": "a", "task": "t", "kind": "generation"},
+        **{"format": "default", "shots": 4, "prediction": "greedy", "metric": "rouge_l"},
+        **{"n": 400, "score": score, "ci_low": score - 0.01, "ci_high": score + 0.01},
+        **more,
+    }
+
+
+STEPS = (0, 10, 100, 1000, 50_000, 100_000, 1_000_000)
+#: Rises up to some place in the hole between 1,000 and 50,000 steps.
+SCORES = (0.1, 0.15, 0.25, 0.35, 0.4, 0.4, 0.4)
+
+
+def table(*sets: tuple[tuple[float, ...], dict[str, Any]]) -> pd.DataFrame:
+    rows = [
+        row(step, score, **more)
+        for scores, more in sets
+        for step, score in zip(STEPS, scores, strict=False)
+    ]
+    return turning_rows(from_rows(rows, "seed_means"), drawing=DRAWING)
+
+
+def test_the_interval_is_no_finer_than_the_hole_it_lies_in() -> None:
+    found = table((SCORES, {})).set_index("eval_set").loc["a"]
+    assert found["shape"] == "turns"
+    assert (found["gap_low"], found["gap_high"]) == (1_000_000, 50_000_000)
+    assert found["gap_low"] < found["tokens"] <= found["gap_high"]
+    assert found["low"] <= found["gap_low"]
+    assert found["high"] >= found["gap_high"]
+    tokens = {step * 1000 for step in STEPS}
+    assert {found["low"], found["high"]} <= tokens
+
+
+def test_each_series_has_a_row_and_the_mean_over_whole_sets_another() -> None:
+    rising = tuple(0.1 + 0.05 * np.log10([10 / 3, *STEPS[1:]]))
+    found = table(
+        (SCORES, {}),
+        (rising, {"eval_set": "b"}),
+        ((0.3,) * 7, {"eval_set": "c"}),
+        ((0.3, 0.9, 0.9), {"eval_set": "d"}),
+        (SCORES, {"recipe": "full", "train_set": "a", "role": "id", "seeds": 1}),
+        ((0.5,) * 7, {"recipe": "full", "train_set": "b", "role": "cross", "seeds": 1}),
+    )
+    shapes = found.set_index(["recipe", "train_set", "eval_set"])["shape"]
+    assert shapes.to_dict() == {
+        ("base", "", "a"): "turns",
+        ("base", "", "b"): "still_rising",
+        ("base", "", "c"): "flat",
+        ("base", "", "d"): "too_few",
+        ("base", "", "all"): shapes["base", "", "all"],
+        ("full", "a", "a"): "turns",
+        ("full", "b", "a"): "flat",
+        ("full", "", "all"): "turns",
+    }
+    by_set = found.set_index(["recipe", "eval_set"])
+    assert by_set.loc[("base", "d"), "reason"] == "3 checkpoints where 5 are needed"
+    # Set d lacks checkpoints, so that its high scores must not lift the mean curve's start.
+    assert by_set.loc[("base", "all"), "checkpoints"] == 7
+    rises = by_set.loc[("base", "b")]
+    assert np.isnan(rises["tokens"])
+    assert "a straight rise fits as well" in rises["reason"]
+    assert rises["low"] >= 100_000_000
+
+
+def test_without_errors_the_residuals_tell() -> None:
+    unknown = {"n": None, "ci_low": None, "ci_high": None}
+    found = table((SCORES, unknown)).set_index("eval_set").loc["a"]
+    assert found["shape"] == "turns"
+    flat = table(((0.3, 0.31, 0.29, 0.3, 0.31, 0.29, 0.3), unknown)).set_index("eval_set")
+    assert flat.loc["a", "shape"] == "flat"
