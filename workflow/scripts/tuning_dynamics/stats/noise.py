@@ -14,12 +14,9 @@ import pandas as pd
 
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.transfer import ALL
+from tuning_dynamics.study.figures import NEAR_SHARE
 
 SEEDS, NEAR = "seeds", "near_checkpoints"
-
-# Checkpoints whose tokens differ by less than this share count as the same point of pre-training:
-# on the axis of log10 tokens they lie less than 0.005 apart.
-NEAR_SHARE = 0.01
 
 _SAME_CELL = [
     "family",
