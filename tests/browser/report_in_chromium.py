@@ -127,7 +127,7 @@ def test_every_figure_loads(driver: Chrome, made: Made) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", (WIDTHS[0], WIDTHS[-1]))
+@pytest.mark.parametrize("width", [WIDTHS[0], WIDTHS[-1]])
 def test_axe_finds_nothing(driver: Chrome, made: Made, width: int, scheme: str) -> None:
     for page in (made.report, made.findings):
         show(driver, page, width, scheme)

@@ -42,20 +42,24 @@ def test_nothing_is_found_where_nothing_is_planted() -> None:
     assert list(found["verdict"].loc[list(PUBLISHED)]) == ["cannot tell"] * 4
 
 
-@pytest.mark.parametrize(
-    ("axis", "kept", "reason"),
-    [
-        ("train_sets", ["nli_people"], "2 pairs|4 pairs|3 pairs|no tuned evaluation set"),
-        ("checkpoints", [0, 2400], "0 pairs|no tuned evaluation set"),
-    ],
-)
-def test_a_study_with_fewer_pairs_or_checkpoints_cannot_tell(
-    axis: str, kept: list[object], reason: str
-) -> None:
-    found = planted_findings(demo(**{axis: kept}), Planted())
-    for slug in PUBLISHED[1:]:
-        assert found.loc[slug, "verdict"] == "cannot tell"
-    assert found["sentence"].loc[list(PUBLISHED)].str.contains(reason).any()
+def test_a_study_with_fewer_pairs_cannot_tell() -> None:
+    found = planted_findings(demo(train_sets=["nli_people"]), Planted())
+    assert list(found["verdict"].loc[list(PUBLISHED)]) == ["cannot tell"] * 4
+    for slug, reason in (
+        ("forgetting", "No interval: 4 pairs of train set and evaluation set where 5 are needed."),
+        ("format_sensitivity", "No interval: 3 pairs"),
+        ("latent_gain", "no tuned evaluation set is in the group 'not learned'"),
+    ):
+        assert reason in found.loc[slug, "sentence"]
+
+
+def test_a_study_with_fewer_checkpoints_cannot_tell() -> None:
+    found = planted_findings(demo(checkpoints=[0, 2400]), Planted())
+    verdicts = found["verdict"].loc[list(PUBLISHED)]
+    # What needs no slope and no trend stays.
+    assert list(verdicts) == ["supported"] + ["cannot tell"] * 3
+    assert "the 3 checkpoints that a slope needs" in found.loc["format_sensitivity", "sentence"]
+    assert "2 checkpoints where 5 are needed" in found.loc["turning_point", "sentence"]
 
 
 def test_a_study_with_few_items_cannot_tell_small_effects() -> None:

@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from unit.synthetic import (
-    NOTHING_PLANTED,
-    OPPOSITE,
     Truth,
     asked,
     published_tables,
@@ -17,9 +15,10 @@ from unit.synthetic import (
 )
 
 from tuning_dynamics.report.caveats import out_of_line
-from tuning_dynamics.report.findings import FINDINGS, finding_rows
-from tuning_dynamics.stats.noise import noise_rows
+from tuning_dynamics.report.findings import FINDINGS, Noise, finding, finding_rows
+from tuning_dynamics.stats.noise import SEEDS, Floor, noise_rows
 from tuning_dynamics.stats.summaries import summary_tables
+from tuning_dynamics.stats.units import Estimate
 from tuning_dynamics.study.errors import StudyError
 
 Tables = dict[str, pd.DataFrame]
@@ -61,17 +60,6 @@ def test_what_was_published_is_supported_where_it_is_planted(published: Tables) 
     assert "72 cells" in forgetting.sentence
 
 
-def test_the_opposite_is_contradicted_where_it_is_planted(tmp_path: Path) -> None:
-    assert [item.verdict for item in told(made(tmp_path, OPPOSITE))] == ["contradicted"] * 4
-
-
-def test_nothing_can_be_told_where_nothing_is_planted(tmp_path: Path) -> None:
-    found = told(made(tmp_path, NOTHING_PLANTED))
-    assert [item.verdict for item in found] == ["cannot tell"] * 4
-    assert all("The interval holds 0." in item.sentence for item in found)
-    assert all(item.low < 0 < item.high for item in found)
-
-
 def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
     truth = Truth(
         steps=(100, 1000, 3000, 10000), domains=("people",), formats=("default",), items=40
@@ -82,7 +70,7 @@ def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
     assert "4 pairs of train set and evaluation set where 5 are needed" in reasons[0]
     assert "two formats" in reasons[1]
     assert "2 pairs of train set and evaluation set where 5 are needed" in reasons[2]
-    assert "2 evaluation sets of a group where 5 are needed" in reasons[3]
+    assert "2 evaluation sets in the smaller group where 5 are needed" in reasons[3]
     assert all(np.isnan(item.low) for item in found)
 
 
@@ -112,7 +100,7 @@ def test_two_checkpoints_have_no_slope(published: Tables) -> None:
     found = told({**few, **summary_tables(few, asked()), "groups": few["groups"]})
     assert [item.verdict for item in found[1:3]] == ["cannot tell"] * 2
     assert found[0].verdict == "supported"
-    assert "0 pairs of train set and evaluation set where 5 are needed" in found[1].sentence
+    assert "no model was tuned at the 3 checkpoints that a slope needs" in found[1].sentence
 
 
 def test_each_family_is_told_for_itself(published: Tables) -> None:
@@ -160,10 +148,13 @@ def test_a_value_over_the_noise_floor_stays_a_finding(published: Tables) -> None
     assert all("The noise floor is 0.020" in item.sentence for item in quiet)
 
 
-def test_a_contradiction_under_the_noise_floor_is_none(tmp_path: Path) -> None:
-    tables = made(tmp_path, OPPOSITE)
-    found = told({**tables, "noise": noise_of(tables, 0.9)})
-    assert [item.verdict for item in found] == ["cannot tell"] * 4
+def test_a_contradiction_under_the_noise_floor_is_none() -> None:
+    found = Estimate(0.1, 0.05, 0.15, 40, 8)
+    for value, verdict in ((0.05, "contradicted"), (0.2, "cannot tell")):
+        noise = Noise(Floor(value, SEEDS, 4, 2), 2)
+        row = finding("forgetting", "name", found, "Text.", noise, supports="below")
+        assert row["verdict"] == verdict
+    assert "A value under the noise floor is no finding." in str(row["sentence"])
 
 
 def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:

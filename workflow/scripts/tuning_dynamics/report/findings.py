@@ -12,6 +12,7 @@ from tuning_dynamics.report.numbers import interval_text, percent, percent_inter
 from tuning_dynamics.stats.bases import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, NOT_LEARNED, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
+from tuning_dynamics.stats.slopes import MIN_CHECKPOINTS
 from tuning_dynamics.stats.summaries import Asked
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.transfer import ALL, train_kinds_of, transferred
@@ -43,6 +44,9 @@ NEEDED = (
     *("denominators", "groups", "group_rules", "turning_points", "latent_gain", "format_trend"),
     "noise",
 )
+
+
+_NO_SLOPE = f"no model was tuned at the {MIN_CHECKPOINTS} checkpoints that a slope needs"
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ def finding_rows(tables: Tables, asked: Asked) -> pd.DataFrame:
             for name, table in tables.items()
         }
         context = Context(str(family), own, asked)
-        for finding in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
-            rows.append({"family": str(family), **finding(context)})
+        for published in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
+            rows.append({"family": str(family), **published(context)})
         for row in limit_rows(own, recipe=asked.recipe, level=asked.drawing.level):
             rows.append({"family": str(family), **row})
     return from_rows(rows, "findings")
@@ -120,7 +124,7 @@ def _forgetting(context: Context) -> dict[str, object]:
             f" The other way round it was {back.words} By the mean change, classification to "
             f"generation is {_compared(there.change, back.change)}."
         )
-    return told("forgetting", name, there.change, text, there.noise, supports="below")
+    return finding("forgetting", name, there.change, text, there.noise, supports="below")
 
 
 @dataclass(frozen=True)
@@ -184,6 +188,8 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     if table.empty:
         return untold("format_sensitivity", name, "no tuned model was evaluated in two formats")
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    if pd.isna(pooled["slope"]):
+        return untold("format_sensitivity", name, _NO_SLOPE)
     found = _estimate(pooled, "slope", int(pairs["slope"].notna().sum()))
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
     text = (
@@ -192,7 +198,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
         f"by {number(found, context.asked.drawing.level, noise.floor)}. "
         "A spread is never negative, and chance alone makes it positive."
     )
-    return told("format_sensitivity", name, found, text, noise, supports="below")
+    return finding("format_sensitivity", name, found, text, noise, supports="below")
 
 
 def _latent_gain(context: Context) -> dict[str, object]:
@@ -202,6 +208,8 @@ def _latent_gain(context: Context) -> dict[str, object]:
     if table.empty:
         return untold("latent_gain", name, "no tuned evaluation set is in the group 'not learned'")
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    if pd.isna(pooled["slope"]):
+        return untold("latent_gain", name, _NO_SLOPE)
     found = _estimate(pooled, "slope", int(pairs["slope"].notna().sum()))
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
     first, last = (
@@ -213,7 +221,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
         f"tenfold tokens of pre-training that moved by "
         f"{number(found, context.asked.drawing.level, noise.floor)}."
     )
-    return told("latent_gain", name, found, text, noise, supports="above")
+    return finding("latent_gain", name, found, text, noise, supports="above")
 
 
 def _dichotomy(context: Context) -> dict[str, object]:
@@ -242,11 +250,11 @@ def _dichotomy(context: Context) -> dict[str, object]:
         f"Tuning changed sets not learned in pre-training by {new} and learned ones by {old}; "
         f"the difference is {number(found, asked.drawing.level, noise.floor)}."
     )
-    units = "evaluation sets of a group"
-    return told("dichotomy", name, found, text, noise, supports="above", units=units)
+    units = "evaluation set(s) in the smaller group"
+    return finding("dichotomy", name, found, text, noise, supports="above", units=units)
 
 
-def told(
+def finding(
     slug: str,
     statistic: str,
     found: Estimate,
@@ -254,7 +262,7 @@ def told(
     noise: Noise,
     *,
     supports: Literal["above", "below"],
-    units: str = "pairs of train set and evaluation set",
+    units: str = "pair(s) of train set and evaluation set",
 ) -> dict[str, object]:
     """The row of a published finding, which a value above or below 0 supports."""
     verdict: Verdict = "cannot tell"
@@ -275,7 +283,8 @@ def told(
 def _reason(found: Estimate, clear: bool, verdict: Verdict, units: str) -> str:
     """Why there is no verdict; nothing where there is one. `units` is what intervals resample."""
     if found.thin:
-        return f" No interval: {found.units} {units} where {MIN_UNITS} are needed."
+        counted = units.replace("(s)", "" if found.units == 1 else "s")
+        return f" No interval: {found.units} {counted} where {MIN_UNITS} are needed."
     if not clear:
         return " The interval holds 0."
     return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""

@@ -35,7 +35,8 @@ class Drawing:
 def drawing(value: float, low: float, high: float, floor: float) -> Drawing | None:
     """The drawing of a value and its interval; None where there is no value.
 
-    `low` and `high` are NaN where there is no interval, `floor` where it is unknown.
+    `low` and `high` are NaN where there is no interval, `floor` where it is unknown. A floor of 0
+    has no band.
     """
     if math.isnan(value):
         return None
@@ -49,9 +50,10 @@ def drawing(value: float, low: float, high: float, floor: float) -> Drawing | No
         return None if math.isnan(at) else place(at)
 
     ends = (known(low), known(high))
+    band = (known(-floor), known(floor)) if floor > 0 else (None, None)
     close = None not in ends and place(high) - place(low) < _LABELS
     return Drawing(
-        *(place(0.0), place(value), *ends, known(-floor), known(floor)),
+        *(place(0.0), place(value), *ends, *band),
         *(signed(value), signed(low), signed(high)),
         *(("end", "start") if close else ("middle", "middle")),
     )
