@@ -34,11 +34,12 @@ class Made:
     recipes: Sequence[str] = ("full", "lora")
     seeds: int = 2
     hole_before: int = 1000
+    domains: Sequence[str] = DOMAINS
 
     @property
     def sets(self) -> list[tuple[str, str]]:
         """Evaluation sets and their tasks."""
-        return [(f"{task}_{domain}", task) for task, domain in product(TASKS, DOMAINS)]
+        return [(f"{task}_{domain}", task) for task, domain in product(TASKS, self.domains)]
 
     @property
     def train_sets(self) -> list[tuple[str, str]]:

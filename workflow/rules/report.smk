@@ -27,7 +27,6 @@ rule figures:
     threads: 2
     params:
         spec=lambda wildcards: jobs.figures_spec(),
-        folder=paths.figures,
         style=jobs.figures_style,
         code=code("report_figures.py"),
     script:

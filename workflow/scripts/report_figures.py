@@ -1,6 +1,7 @@
 """Rule figures: all figures of the study."""
 
 import json
+from pathlib import Path
 
 from tuning_dynamics.report.figures.draw import draw_figures
 from tuning_dynamics.study.stub import logged
@@ -8,7 +9,7 @@ from tuning_dynamics.study.stub import logged
 with logged(snakemake.log):
     draw_figures(
         dict(snakemake.input.items()),
-        snakemake.params.folder,
+        folder=Path(snakemake.output.svg[0]).parents[1],
         **json.loads(snakemake.params.spec),
         processes=snakemake.threads,
     )

@@ -1,5 +1,6 @@
 """Draw a study's figures from its tables into files."""
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -46,7 +47,7 @@ _TABLES = {kind.name: (*kind.tables, "checkpoints") for kind in KINDS}
 
 def draw_figures(
     tables: Mapping[str, str],
-    folder: str,
+    folder: Path,
     *,
     figures: Sequence[Mapping[str, Any]],
     level: float,
@@ -79,7 +80,8 @@ def draw_figures(
         for task in tasks:
             _draw(task)
         return
-    with ProcessPoolExecutor(processes) as pool:
+    # Looking for garbage in what was imported, again and again, would take a seventh of the time.
+    with ProcessPoolExecutor(processes, initializer=gc.freeze) as pool:
         # A list, so that an error of any of them is raised here.
         list(pool.map(_draw, tasks))
 
