@@ -3,9 +3,12 @@
     python benchmarks/bootstrap.py [--out benchmarks/results/bootstrap.json]
 
 2,000 cells of 2,000 items each, 3,000 resamples, percentile and BCa, in one process and on one
-thread; scipy's loop takes the first cells of the same scores and is measured per cell. Intervals
-of the two are compared before anything is told. Memory is what is resident beyond what imports
-and the scores themselves take, at its peak. Linux only.
+thread; scipy's loop takes the first cells of the same scores and is told per cell. Intervals of
+the two are compared before anything is told. Then the job of the rule scores: five tables from
+as many files of records, a base and three seeds of a recipe at each checkpoint. Memory at its
+peak is told beyond what is resident before (imports and the scores themselves), and of the
+process as a whole. CPU seconds are the process's own; wall seconds depend on who else uses the
+machine. Linux only.
 """
 
 import argparse
@@ -13,21 +16,23 @@ import json
 import os
 import platform
 import resource
+import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 # One thread for both sides; numpy reads this when it is imported.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import sys  # noqa: E402
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.parquet as pq  # noqa: E402
 import scipy  # noqa: E402
 from scipy.stats import bootstrap  # noqa: E402
 
@@ -39,8 +44,14 @@ from tuning_dynamics.stats.bootstrap import (  # noqa: E402
     means,
     resampled_means,
 )
+from tuning_dynamics.stats.cell_tables import cell_tables  # noqa: E402
 
 SEED, LEVEL = 0, 0.95
+BASE = {
+    **{"family": "f", "tokens": 0, "recipe": "base", "train_set": "", "seed": None},
+    **{"eval_set": "e", "task": "t", "kind": "generation", "role": "", "format": "default"},
+    **{"shots": 4, "prediction": "greedy", "metric": "rouge_l"},
+}
 
 
 def scores(items: int, cells: int) -> Floats:
@@ -85,7 +96,7 @@ def resident_mib() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def timed(function: Callable[[], Floats]) -> tuple[Floats, dict[str, float]]:
+def timed(function: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """A result, and the seconds and MiB at most that making it took."""
     # Forgets the peak so far, which the kernel counts anew from here.
     Path("/proc/self/clear_refs").write_text("5")
@@ -99,27 +110,64 @@ def timed(function: Callable[[], Floats]) -> tuple[Floats, dict[str, float]]:
         "wall_seconds": round(wall, 3),
         "cpu_seconds": round(cpu, 3),
         "peak_mib": round(peak - before, 1),
+        "process_peak_mib": round(peak, 1),
     }
 
 
 def measure(method: str, values: Floats, resamples: int, sample: int) -> dict[str, Any]:
     """Both sides by one method; AssertionError where their intervals differ."""
     ours, one = timed(lambda: one_pass(values, resamples, method))
-    part = values[:, :sample]
-    sides: dict[str, Any] = {"method": method, "one_pass": one}
-    cells = values.shape[1]
-    # scipy by default draws all resamples at once; smaller batches spare its memory.
+    sides: dict[str, Any] = {"method": method, "one_pass": one, "sample": sample}
+    share = sample / values.shape[1]
+    # scipy by default draws all resamples of a cell at once; batches spare its memory.
     for name, batch in (("scipy", None), ("scipy_batch_100", 100)):
-        theirs, other = timed(lambda batch=batch: loop(part, resamples, method, batch))
+        theirs, other = timed(
+            lambda batch=batch: loop(values[:, :sample], resamples, method, batch)
+        )
         furthest = float(np.abs(theirs - ours[:sample]).max())
-        assert batch or furthest < 1e-12, furthest
-        other["sample"] = sample
-        other["wall_seconds_all"] = round(other["wall_seconds"] / sample * cells, 1)
-        sides[name] = other
-        sides[f"{name}_times_slower"] = round(other["wall_seconds_all"] / one["wall_seconds"], 1)
-        if not batch:
-            sides["furthest_apart"] = furthest
+        assert furthest < 1e-12, furthest
+        times = {
+            clock: round(other[clock] / share / one[clock], 1)
+            for clock in ("wall_seconds", "cpu_seconds")
+        }
+        sides[name] = {**other, "furthest_apart": furthest, "times_slower": times}
     return sides
+
+
+def write_records(folder: Path, values: Floats) -> list[dict[str, Any]]:
+    """A file of records for each column, and the cells: base and three seeds a checkpoint."""
+    items = len(values)
+    names = [f"item-{number:06d}" for number in range(items)]
+    shared = {
+        "item": names,
+        "context": names,
+        "prompt_digest": ["0" * 16] * items,
+        "truncated": [False] * items,
+        "prediction": ["yes"] * items,
+        "gold": [["yes"]] * items,
+        "option_scores": [[0.1, 0.2]] * items,
+    }
+    table = pa.table(shared)
+    cells = []
+    for number, column in enumerate(values.T):
+        path = folder / f"{number}.parquet"
+        pq.write_table(table.append_column("score", pa.array(column)), path)
+        step, seed = divmod(number, 4)
+        tuned = {"recipe": "full", "train_set": "t", "seed": seed, "role": "id", "shots": 0}
+        cells.append({**BASE, "step": step, "checkpoint": str(step), "path": path})
+        if seed:
+            cells[-1] |= tuned
+    return cells
+
+
+def measure_tables(values: Floats, resamples: int) -> dict[str, float]:
+    """The job of the rule scores on as many files as `values` has columns."""
+    with TemporaryDirectory() as folder:
+        cells = write_records(Path(folder), values)
+        tables, found = timed(
+            lambda: cell_tables(cells, resamples=resamples, level=LEVEL, seed=SEED)
+        )
+    return {**found, **{f"{name}_rows": len(table) for name, table in tables.items()}}
 
 
 def main() -> None:
@@ -133,7 +181,7 @@ def main() -> None:
     options = parser.parse_args()
     values = scores(options.items, options.cells)
     found = {
-        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread used",
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
@@ -142,10 +190,11 @@ def main() -> None:
         "cells": options.cells,
         "items": options.items,
         "resamples": options.resamples,
-        "methods": [
+        "bootstrap": [
             measure(method, values, options.resamples, options.sample)
             for method in ("percentile", "bca")
         ],
+        "tables": measure_tables(values, options.resamples),
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

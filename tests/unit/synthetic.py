@@ -53,19 +53,8 @@ class Truth:
     )
 
 
-# The study as published; its opposite; and one in which tuning does nothing.
+# The study as published.
 PUBLISHED = Truth()
-OPPOSITE = Truth(
-    forgetting=0.15,
-    gain_new=-0.1,
-    gain_learned=0.12,
-    gain_slope=-0.05,
-    spread=0.02,
-    spread_slope=0.08,
-)
-NOTHING_PLANTED = Truth(
-    forgetting=0.0, gain_new=0.0, gain_learned=0.0, gain_slope=0.0, spread=0.1, spread_slope=0.0
-)
 
 
 def study_cells(truth: Truth) -> Iterator[tuple[dict[str, Any], float]]:

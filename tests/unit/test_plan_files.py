@@ -157,3 +157,11 @@ def test_wall_time_is_told_up_to_where_gpus_gain_nothing(tmp_path: Path) -> None
     told = tell(budget_for(resolved), resolved, grid, walls)
     assert re.search(r"^  wall time  10 h on 1, 5\.0 h on 2, 2\.5 h on 4 GPUs$", told, re.M)
     assert "wall time" not in tell(budget_for(resolved, []), resolved, grid, {})
+
+
+def test_cells_without_a_base_are_told(tmp_path: Path) -> None:
+    for blocks, told in ((BLOCKS, False), (BLOCKS[:1], True)):
+        resolved = study(tmp_path, *blocks)
+        grid = Jobs(resolved, "study.yaml").grid
+        text = tell(budget_for(resolved), resolved, grid, {})
+        assert ("tuned cells have no base cell" in text) == told

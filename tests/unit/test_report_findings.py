@@ -7,8 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from unit.synthetic import (
-    NOTHING_PLANTED,
-    OPPOSITE,
     Truth,
     asked,
     published_tables,
@@ -17,9 +15,10 @@ from unit.synthetic import (
 )
 
 from tuning_dynamics.report.caveats import out_of_line
-from tuning_dynamics.report.findings import FINDINGS, finding_rows
-from tuning_dynamics.stats.noise import noise_rows
+from tuning_dynamics.report.findings import FINDINGS, Noise, finding, finding_rows
+from tuning_dynamics.stats.noise import SEEDS, Floor, noise_rows
 from tuning_dynamics.stats.summaries import summary_tables
+from tuning_dynamics.stats.units import Estimate
 from tuning_dynamics.study.errors import StudyError
 
 Tables = dict[str, pd.DataFrame]
@@ -59,17 +58,6 @@ def test_what_was_published_is_supported_where_it_is_planted(published: Tables) 
     assert "−0.120" in forgetting.sentence  # noqa: RUF001
     assert "95 % interval" in forgetting.sentence
     assert "72 cells" in forgetting.sentence
-
-
-def test_the_opposite_is_contradicted_where_it_is_planted(tmp_path: Path) -> None:
-    assert [item.verdict for item in told(made(tmp_path, OPPOSITE))] == ["contradicted"] * 4
-
-
-def test_nothing_can_be_told_where_nothing_is_planted(tmp_path: Path) -> None:
-    found = told(made(tmp_path, NOTHING_PLANTED))
-    assert [item.verdict for item in found] == ["cannot tell"] * 4
-    assert all("The interval holds 0." in item.sentence for item in found)
-    assert all(item.low < 0 < item.high for item in found)
 
 
 def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
@@ -160,10 +148,13 @@ def test_a_value_over_the_noise_floor_stays_a_finding(published: Tables) -> None
     assert all("The noise floor is 0.020" in item.sentence for item in quiet)
 
 
-def test_a_contradiction_under_the_noise_floor_is_none(tmp_path: Path) -> None:
-    tables = made(tmp_path, OPPOSITE)
-    found = told({**tables, "noise": noise_of(tables, 0.9)})
-    assert [item.verdict for item in found] == ["cannot tell"] * 4
+def test_a_contradiction_under_the_noise_floor_is_none() -> None:
+    found = Estimate(0.1, 0.05, 0.15, 40, 8)
+    for value, verdict in ((0.05, "contradicted"), (0.2, "cannot tell")):
+        noise = Noise(Floor(value, SEEDS, 4, 2), 2)
+        row = finding("forgetting", "name", found, "Text.", noise, supports="below")
+        assert row["verdict"] == verdict
+    assert "A value under the noise floor is no finding." in str(row["sentence"])
 
 
 def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:

@@ -97,6 +97,13 @@ def test_near_is_less_than_one_percent_of_tokens(step: int, near: bool) -> None:
     assert noise_rows(scores(at(1000), at(step))).empty != near
 
 
+def test_two_labels_of_one_step_are_near() -> None:
+    table = noise_rows(scores(at(1000), at(1000, checkpoint="main", score=0.8)))
+    cell = table.iloc[0]
+    assert (cell["kind"], cell["checkpoint"], cell["other"]) == (NEAR, "1000", "main")
+    assert cell["difference"] == pytest.approx(0.3)
+
+
 def test_the_untrained_checkpoint_is_near_none() -> None:
     assert noise_rows(scores(at(0), at(1))).empty
 

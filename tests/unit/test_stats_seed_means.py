@@ -66,6 +66,12 @@ def test_seeds_that_differ_widen_the_interval_as_students_t_says(tmp_path: Path)
     assert row[["ci_low", "ci_high"]].tolist() == pytest.approx([0.4 - half, 0.4 + half])
 
 
+def test_an_interval_of_two_seeds_ends_where_scores_end(tmp_path: Path) -> None:
+    row = tuned_row(study(tmp_path, np.full(40, 0.2), np.full(40, 0.8)))
+    assert row[["ci_low", "ci_high"]].tolist() == [0, 1]
+    assert row[["change_low", "change_high"]].tolist() == [-1, 1]
+
+
 def test_a_mean_over_seeds_is_of_one_checkpoint_and_format(tmp_path: Path) -> None:
     tuned = {"recipe": "full", "train_set": "nli_people", "role": "id", "shots": 0}
     cells = [

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tuning_dynamics.stats.bases import denominator_rows, weak_bases
+from tuning_dynamics.stats.bases import denominator_rows, weak_bases, weak_denominators
 from tuning_dynamics.stats.forgetting import forgetting_rows
 from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.slopes import format_trend_rows, latent_gain_rows
@@ -190,3 +190,5 @@ def test_denominators_are_flagged_at_zero_near_zero_and_at_chance() -> None:
     changes = pd.concat([scores.iloc[:4]] * 2)
     weak = weak_bases(changes, table)
     assert (weak.cells, weak.zero, weak.near_zero, weak.at_chance) == (8, 2, 2, 2)
+    once = weak_denominators(changes, table)
+    assert (once.cells, once.zero, once.near_zero, once.at_chance) == (4, 1, 1, 1)

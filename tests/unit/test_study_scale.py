@@ -9,7 +9,7 @@ import pytest
 from tuning_dynamics.study import identity
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import write_json
-from tuning_dynamics.study.grid import Grid, expand, require_base
+from tuning_dynamics.study.grid import Grid, expand, unpaired_cells
 from tuning_dynamics.study.load import load_study, read_yaml
 from tuning_dynamics.study.parts import (
     Part,
@@ -67,13 +67,14 @@ def test_what_the_axes_say_is_what_the_cells_say() -> None:
     assert found.trainings == sorted(trained)
 
 
-def test_a_tuned_cell_needs_its_base_in_any_number_of_shots() -> None:
-    require_base(grid(), "x")
+def test_a_tuned_cell_has_a_base_in_any_number_of_shots_or_is_told() -> None:
+    assert unpaired_cells(grid()) == []
     document = read_yaml(SMOKE)
     document["blocks"][0]["eval_sets"].remove("nli_places")
-    with pytest.raises(StudyError, match="untuned checkpoint is not") as refused:
-        require_base(expand(load_study(document, ROOT, SMOKE), "x"), "x")
-    assert "nli_places, token_prob, step 0" in str(refused.value)
+    without = expand(load_study(document, ROOT, SMOKE), "x")
+    alone = unpaired_cells(without)
+    assert {cell.eval_set for cell in alone} == {"nli_places"}
+    assert all(cell in without.cells and cell.variant.recipe != "base" for cell in alone)
 
 
 @pytest.mark.parametrize("parts", [1, 7, 24])

@@ -143,11 +143,6 @@ CONFIG = {
         block={"recipes": ["mine"], "train_sets": ["nli_people"]},
         files={"recipes/mine.yaml": {"stages": [{"id": "a", "optim": {"lr": {"other": 1e-3}}}]}},
     ),
-    "tuned_without_base": Bad(
-        ["untuned checkpoint is not", "weather"],
-        block={"recipes": ["quick"], "train_sets": ["nli_people"]},
-        study={"statistics": {"main_recipe": "quick"}},
-    ),
     "main_recipe_not_in_the_study": Bad(
         ["main_recipe", "'full'"],
         block={"recipes": ["base", "quick"], "train_sets": ["nli_people"]},

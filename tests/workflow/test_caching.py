@@ -46,6 +46,18 @@ def test_a_comment_and_a_docstring_run_nothing(copied: Repository) -> None:
     assert copied.planned() == {}
 
 
+def test_an_edited_caption_or_template_makes_the_report_alone(copied: Repository) -> None:
+    for file in (
+        "workflow/report/table_scores.rst",
+        "workflow/scripts/tuning_dynamics/report/page/style.css",
+    ):
+        path = copied.folder / file
+        text = path.read_text(encoding="utf-8")
+        path.write_text(f"{text}\n", encoding="utf-8")
+        assert copied.planned() == {"report": 1}
+        path.write_text(text, encoding="utf-8")
+
+
 def test_an_edited_statistic_runs_statistics_only(copied: Repository) -> None:
     copied.edit(
         "workflow/scripts/tuning_dynamics/stats/bootstrap.py",

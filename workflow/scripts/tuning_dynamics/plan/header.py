@@ -13,7 +13,7 @@ from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.devices import device_of
 from tuning_dynamics.plan.tell import header
 from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.grid import expand, require_base
+from tuning_dynamics.study.grid import expand
 from tuning_dynamics.study.load import load_study, read_yaml
 from tuning_dynamics.study.models import ResolvedStudy
 
@@ -24,7 +24,6 @@ def planned(resolved: ResolvedStudy, file: str, root: Path) -> str:
     Counts of data that is there are not used, nor is a calibration. `root` is the repository.
     """
     grid = expand(resolved, file)
-    require_base(grid, file)
     basis = Basis(device_of(resolved.study, root))
     return header(budget_of(resolved, grid, all_jobs(resolved, grid), basis), grid)
 

@@ -8,7 +8,7 @@ from tuning_dynamics.plan.budget import Budget, Part
 from tuning_dynamics.plan.devices import Device, Range
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily
-from tuning_dynamics.study.grid import Grid
+from tuning_dynamics.study.grid import Grid, unpaired_cells
 from tuning_dynamics.study.models import ResolvedStudy
 
 #: Files that are named one by one when they lack a size; further ones are counted.
@@ -33,6 +33,7 @@ def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid, walls: Mapping[int
         "on disk",
         *_told_memory(budget),
         *_told_unknown(budget),
+        *_told_unpaired(grid),
     ]
     checkpoints = told_checkpoints(resolved, grid)
     if checkpoints:  # published scores name none that could be read
@@ -115,6 +116,19 @@ def _told_unknown(budget: Budget) -> list[str]:
     return [
         f"  unknown    {'; '.join(budget.unknown[:NAMED])}{rest}",
         f"             on a cluster, a job of unknown cost asks for {asked} of memory",
+    ]
+
+
+def _told_unpaired(grid: Grid) -> list[str]:
+    """That tuned cells have nothing to be compared with, which a block of base would mend."""
+    alone = unpaired_cells(grid)
+    if not alone:
+        return []
+    first = alone[0]
+    return [
+        f"  unpaired   {len(alone):,} tuned cells have no base cell to be compared with, first: "
+        f"{first.eval_set}, {first.prediction}, step {first.variant.step} of "
+        f"{first.variant.family}; a block of recipe base would give them one"
     ]
 
 

@@ -103,8 +103,8 @@ def finding_rows(tables: Tables, asked: Asked) -> pd.DataFrame:
             for name, table in tables.items()
         }
         context = Context(str(family), own, asked)
-        for finding in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
-            rows.append({"family": str(family), **finding(context)})
+        for published in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
+            rows.append({"family": str(family), **published(context)})
         for row in limit_rows(own, recipe=asked.recipe, level=asked.drawing.level):
             rows.append({"family": str(family), **row})
     return from_rows(rows, "findings")
@@ -124,7 +124,7 @@ def _forgetting(context: Context) -> dict[str, object]:
             f" The other way round it was {back.words} By the mean change, classification to "
             f"generation is {_compared(there.change, back.change)}."
         )
-    return told("forgetting", name, there.change, text, there.noise, supports="below")
+    return finding("forgetting", name, there.change, text, there.noise, supports="below")
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
         f"by {number(found, context.asked.drawing.level, noise.floor)}. "
         "A spread is never negative, and chance alone makes it positive."
     )
-    return told("format_sensitivity", name, found, text, noise, supports="below")
+    return finding("format_sensitivity", name, found, text, noise, supports="below")
 
 
 def _latent_gain(context: Context) -> dict[str, object]:
@@ -221,7 +221,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
         f"tenfold tokens of pre-training that moved by "
         f"{number(found, context.asked.drawing.level, noise.floor)}."
     )
-    return told("latent_gain", name, found, text, noise, supports="above")
+    return finding("latent_gain", name, found, text, noise, supports="above")
 
 
 def _dichotomy(context: Context) -> dict[str, object]:
@@ -251,10 +251,10 @@ def _dichotomy(context: Context) -> dict[str, object]:
         f"the difference is {number(found, asked.drawing.level, noise.floor)}."
     )
     units = "evaluation set(s) in the smaller group"
-    return told("dichotomy", name, found, text, noise, supports="above", units=units)
+    return finding("dichotomy", name, found, text, noise, supports="above", units=units)
 
 
-def told(
+def finding(
     slug: str,
     statistic: str,
     found: Estimate,

@@ -20,7 +20,7 @@ SHOWS: dict[str, tuple[str, ...]] = {
     "dichotomy": ("change_by_group",),
     "turning_point": ("turning_points", "base_by_checkpoint"),
     "group_rules": ("group_rules",),
-    "denominators": ("transfer_statistics",),
+    "denominators": ("denominators",),
     "noise_floor": ("noise",),
 }
 

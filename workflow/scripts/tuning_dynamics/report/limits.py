@@ -1,11 +1,12 @@
 """Findings on what the published ones rest on: turning points, rules, denominators, noise, gaps."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
 from tuning_dynamics.report.numbers import interval_text, short_count, signed
-from tuning_dynamics.stats.bases import AT_CHANCE, NEAR_ZERO, ZERO
+from tuning_dynamics.stats.bases import weak_denominators
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.noise import NEAR, SEEDS, root_mean_square
 from tuning_dynamics.stats.transfer import ALL
@@ -17,41 +18,43 @@ Tables = Mapping[str, pd.DataFrame]
 
 def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
     """The further findings of one family, from its tables."""
-    yield turning_row(tables["turning_points"], tables["scores"])
+    yield turning_row(tables["turning_points"], tables["scores"], recipe)
     yield rules_row(tables["group_rules"], level)
-    yield denominators_row(tables["denominators"])
+    yield denominators_row(tables["denominators"], tables["changes"])
     yield noise_row(tables["noise"], recipe)
     if not tables["unpaired"].empty:
         yield unpaired_row(tables["unpaired"])
 
 
-def turning_row(points: pd.DataFrame, scores: pd.DataFrame) -> Row:
-    """Where the base model's mean score stops to improve, and what its sets do.
+def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
+    """Where the base model's mean score stops to improve, and what its sets and tuned models do.
 
     Supported where the mean curve turns; contradicted where it still rises and the interval says
     that it does so up to the last but one checkpoint.
     """
     name = "tokens at which the mean score of base over its sets stops to rise"
     title = "The base model's improvement with pre-training stops before the last checkpoint"
-    base = points[points["recipe"] == "base"]
-    if base.empty:
+    pooled = points[points["eval_set"] == ALL].set_index("recipe")
+    if "base" not in pooled.index:
         text = "Cannot be told from this study: base was not evaluated."
-        return _row("turning_point", title, "cannot tell", name, text, value=float("nan"), cells=0)
-    sets, pooled = base[base["eval_set"] != ALL], base[base["eval_set"] == ALL].iloc[0]
-    counts = {shape: int((sets["shape"] == shape).sum()) for shape in _SHAPES}
-    tokens = sorted(set(scores[scores["recipe"] == "base"]["tokens"]))
-    verdict, text = _turning(pooled, tokens)
-    listed = ", ".join(f"{count} {_SHAPES[shape]}" for shape, count in counts.items() if count)
+        return _row("turning_point", title, "cannot tell", name, text, value=math.nan, cells=0)
+    base, texts = pooled.loc["base"], [_turning(pooled.loc["base"], "base")]
+    sets = points[(points["recipe"] == "base") & (points["eval_set"] != ALL)]
+    counts = sets["shape"].value_counts()
+    listed = ", ".join(f"{counts[shape]} {_SHAPES[shape]}" for shape in _SHAPES if shape in counts)
+    texts.append(f"Of its {len(sets)} sets: {listed}.")
+    if recipe in pooled.index:
+        texts.append(_turning(pooled.loc[recipe], f"models tuned by {recipe} on the task"))
     return _row(
         "turning_point",
         title,
-        verdict,
+        _stops(base, scores[scores["recipe"] == "base"]["tokens"]),
         name,
-        f"{text} Of its {len(sets)} sets: {listed}.",
-        value=float(pooled["tokens"]),
-        low=float(pooled["low"]),
-        high=float(pooled["high"]),
-        cells=int(pooled["checkpoints"]) * len(sets),
+        " ".join(texts),
+        value=float(base["tokens"]),
+        low=float(base["low"]),
+        high=float(base["high"]),
+        cells=int(base["checkpoints"]) * len(sets),
     )
 
 
@@ -63,24 +66,32 @@ _SHAPES = {
 }
 
 
-def _turning(pooled: pd.Series, checkpoints: Sequence[int]) -> tuple[str, str]:
+def _stops(pooled: pd.Series, tokens: pd.Series) -> str:
+    """The verdict on a mean curve, over checkpoints at `tokens`."""
+    if pooled["shape"] == TURNS:
+        return "supported"
+    last_but_one = tokens.drop_duplicates().nlargest(2).min()
+    to_the_end = pooled["shape"] == STILL_RISING and pooled["low"] >= last_but_one
+    return "contradicted" if to_the_end else "cannot tell"
+
+
+def _turning(pooled: pd.Series, whose: str) -> str:
+    """What a mean curve does, as a sentence."""
     if pooled["shape"] == TURNS:
         tokens, low, high, *gap = (
             short_count(float(pooled[name]))
             for name in ("tokens", "low", "high", "gap_low", "gap_high")
         )
-        return "supported", (
-            f"The mean score of base stops to rise at about {tokens} tokens (interval {low} to "
+        return (
+            f"The mean score of {whose} stops to rise at about {tokens} tokens (interval {low} to "
             f"{high}, the checkpoints around it being {gap[0]} and {gap[1]})."
         )
     if pooled["shape"] == STILL_RISING:
-        lowest = short_count(float(pooled["low"]))
-        to_the_end = len(checkpoints) > 1 and pooled["low"] >= checkpoints[-2]
-        return "contradicted" if to_the_end else "cannot tell", (
-            f"The mean score of base is not seen to stop: {pooled['reason']}; it rises at least up "
-            f"to {lowest} tokens."
+        return (
+            f"The mean score of {whose} is not seen to stop: {pooled['reason']}; it rises at least "
+            f"up to {short_count(float(pooled['low']))} tokens."
         )
-    return "cannot tell", f"No turning point of the mean score of base: {pooled['reason']}."
+    return f"No turning point of the mean score of {whose}: {pooled['reason']}."
 
 
 def rules_row(rules: pd.DataFrame, level: float) -> Row:
@@ -125,29 +136,31 @@ def _span(values: pd.Series, text: Callable[[float], str]) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def denominators_row(denominators: pd.DataFrame) -> Row:
-    """How many base scores are no good denominators."""
-    counts = {flag: int((denominators["flag"] == flag).sum()) for flag in _FLAGS}
-    weak, cells = sum(counts.values()), len(denominators)
-    listed = ", ".join(f"{count} {_FLAGS[flag]}" for flag, count in counts.items() if count)
+def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
+    """How many of the base scores that changes are over are no good denominators."""
+    title = "Ratios of change rest on base scores above chance"
+    name = "share of base scores that are weak denominators"
+    found = weak_denominators(changes, denominators)
+    if not found.cells:
+        text = "Cannot be told from this study: nothing tuned was compared with base."
+        return _row("denominators", title, "cannot tell", name, text, value=math.nan, cells=0)
+    counts = {
+        "at 0": found.zero,
+        f"below {RATIO_FLOOR:g}": found.near_zero,
+        "at chance or below": found.at_chance,
+    }
+    weak = sum(counts.values())
+    listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     text = (
-        f"{weak} of {cells} base scores are weak denominators: {listed}. A ratio over these says "
-        "more about the base than about tuning."
+        f"{weak} of the {found.cells} base scores that changes are over are weak denominators: "
+        f"{listed}. A ratio over these says more about the base than about tuning."
         if weak
-        else f"All {cells} base scores are above {RATIO_FLOOR:g} and above chance."
+        else f"All {found.cells} base scores that changes are over are above {RATIO_FLOOR:g} and, "
+        "where chance is known, above chance."
     )
-    return _row(
-        "denominators",
-        "Ratios of change rest on base scores above chance",
-        "contradicted" if weak else "supported",
-        "share of base scores that are weak denominators",
-        text,
-        value=weak / cells if cells else float("nan"),
-        cells=cells,
-    )
-
-
-_FLAGS = {ZERO: "at 0", NEAR_ZERO: f"below {RATIO_FLOOR:g}", AT_CHANCE: "at chance or below"}
+    verdict = "contradicted" if weak else "supported"
+    share = weak / found.cells
+    return _row("denominators", title, verdict, name, text, value=share, cells=found.cells)
 
 
 def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
@@ -158,7 +171,7 @@ def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
         for kind, what in ((SEEDS, "two seeds"), (NEAR, "two nearly identical checkpoints"))
         if not (rows := pooled[pooled["kind"] == kind]).empty
     ]
-    largest = max(found, default=(float("nan"), 0, 0, ""))
+    largest = max(found, default=(math.nan, 0, 0, ""))
     text = "; ".join(
         f"scores of {what} differ by {value:.3f} (root mean square of {pairs} pairs, {sets} sets)"
         for value, pairs, sets, what in found
@@ -204,9 +217,9 @@ def _row(
     *,
     value: float,
     cells: int,
-    low: float = float("nan"),
-    high: float = float("nan"),
-    floor: float = float("nan"),
+    low: float = math.nan,
+    high: float = math.nan,
+    floor: float = math.nan,
 ) -> Row:
     return {
         **{"finding": slug, "number": None, "title": title, "verdict": verdict},

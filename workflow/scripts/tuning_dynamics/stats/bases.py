@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tuning_dynamics.stats.changes import RATIO_FLOOR
-from tuning_dynamics.stats.select import primary_cells
+from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per
 from tuning_dynamics.stats.tables import from_rows
 
 ZERO, NEAR_ZERO, AT_CHANCE = "zero", "near_zero", "at_chance"
@@ -16,12 +16,15 @@ _BASE = ["family", "checkpoint", "eval_set", "prediction", "metric"]
 
 
 def denominator_rows(scores: pd.DataFrame, chance: Mapping[str, float]) -> pd.DataFrame:
-    """denominators.csv: every primary base cell of scores.csv, and what is wrong with it.
+    """denominators.csv: the base cells that changes are over, and what is wrong with them.
 
-    `chance` is the accuracy of guessing on each set that has one. A cell is `at_chance` where the
-    low end of its interval, or where that is unknown its score, is at chance or below.
+    Of each family, checkpoint, evaluation set, prediction method and metric, the cell in format
+    `default` with most shots. `chance` is the accuracy of guessing on each set that has one. A
+    cell is `at_chance` where the low end of its interval, or where that is unknown its score, is
+    at chance or below.
     """
-    base = primary_cells(scores[scores["recipe"] == "base"])
+    default = scores[(scores["recipe"] == "base") & (scores["format"] == DEFAULT_FORMAT)]
+    base = one_per(default, _BASE)
     guessed = base["eval_set"].map(chance).astype(float)
     score = base["score"].to_numpy(dtype=float)
     lowest = base["ci_low"].fillna(base["score"]).to_numpy(dtype=float)
@@ -48,10 +51,15 @@ class WeakBases:
 
 def weak_bases(cells: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
     """Count the weak base scores of primary cells of changes.csv."""
-    known = cells.merge(
+    known = cells[_BASE].merge(
         denominators[[*_BASE, "flag"]], on=_BASE, how="left", validate="many_to_one"
     )
     zero, near_zero, at_chance = (
         int((known["flag"] == flag).sum()) for flag in (ZERO, NEAR_ZERO, AT_CHANCE)
     )
     return WeakBases(len(known), zero, near_zero, at_chance)
+
+
+def weak_denominators(changes: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
+    """Count the weak ones among the base cells that rows of changes.csv are over, each once."""
+    return weak_bases(changes.drop_duplicates(_BASE), denominators)

@@ -18,6 +18,7 @@ from scipy.sparse import csr_array
 from tuning_dynamics.stats.bootstrap import (
     Estimates,
     Floats,
+    Integers,
     accelerations,
     bca_interval,
     interval_of,
@@ -31,9 +32,9 @@ from tuning_dynamics.stats.cells import describe
 from tuning_dynamics.stats.records import Records, read_records
 from tuning_dynamics.study.errors import StudyError
 
-# Scores or draws of one block, in numbers of 8 bytes: about 128 MiB. A pass holds some five times
-# as much at its peak.
-BLOCK_NUMBERS = 16 * 2**20
+# Scores or draws of one block, in numbers of 8 bytes: 48 MiB, of which a pass holds some seven
+# times as much at its peak (benchmarks/bootstrap.py).
+BLOCK_NUMBERS = 6 * 2**20
 
 
 @dataclass(frozen=True)
@@ -93,29 +94,38 @@ def blocks(cells: pd.DataFrame, resampling: Resampling) -> Iterator[Block]:
     """
     for eval_set, of_set in cells.groupby("eval_set", sort=True):
         reader = _SameItems(str(eval_set))
-        taken: list[pd.DataFrame] = []
-        columns: list[Records] = []
+        points: list[pd.DataFrame] = []
+        scored: list[tuple[Floats, int]] = []
         for _, point in of_set.groupby(["family", "step"], sort=False):
-            columns += [reader.read(row) for _, row in point.iterrows()]
-            taken.append(point)
-            longest = max(len(columns[0].score), resampling.resamples)
-            if len(columns) * longest >= BLOCK_NUMBERS:
-                yield _block(pd.concat(taken), columns, resampling)
-                taken, columns = [], []
-        if columns:
-            yield _block(pd.concat(taken), columns, resampling)
+            points.append(point)
+            # Texts of all cells would be most of the memory: scores and counts are kept.
+            scored += [_scored(reader.read(row)) for _, row in point.iterrows()]
+            longest = max(len(scored[0][0]), resampling.resamples)
+            if len(scored) * longest >= BLOCK_NUMBERS:
+                yield _block(pd.concat(points), scored, reader.units, resampling)
+                points, scored = [], []
+        if points:
+            yield _block(pd.concat(points), scored, reader.units, resampling)
 
 
-def _block(cells: pd.DataFrame, columns: list[Records], resampling: Resampling) -> Block:
-    units, _ = pd.factorize(columns[0].context.to_numpy(zero_copy_only=False))
-    sizes = unit_sizes(units)
-    sums = unit_sums(np.column_stack([records.score for records in columns]), units)
+def _scored(records: Records) -> tuple[Floats, int]:
+    return records.score, int(records.truncated.sum())
+
+
+def _block(
+    cells: pd.DataFrame,
+    scored: list[tuple[Floats, int]],
+    units: Integers,
+    resampling: Resampling,
+) -> Block:
+    scores, truncated = zip(*scored, strict=True)
+    sizes, sums = unit_sizes(units), unit_sums(np.column_stack(scores), units)
     return Block(
         cells=cells.drop(columns="path").reset_index(drop=True),
         sums=sums,
         sizes=sizes,
         drawn=resampled_means(sums, sizes, resampling.resamples, resampling.seed),
-        truncated=np.array([records.truncated.sum() for records in columns]),
+        truncated=np.array(truncated),
         resampling=resampling,
     )
 
@@ -126,6 +136,13 @@ class _SameItems:
     def __init__(self, eval_set: str) -> None:
         self.eval_set = eval_set
         self.first: tuple[Path, Records] | None = None
+
+    @property
+    def units(self) -> Integers:
+        """Each item's unit of resampling, 0 to u - 1: its context."""
+        assert self.first is not None
+        codes, _ = pd.factorize(self.first[1].context.to_numpy(zero_copy_only=False))
+        return np.asarray(codes)
 
     def read(self, cell: pd.Series) -> Records:
         """A cell's records; StudyError where its items, contexts or gold answers are others."""

@@ -180,41 +180,44 @@ def over_seeds(each: Estimates, groups: Integers, mean: Estimates, level: float)
 
     `each` is one estimate per seed's cell, `groups` which mean each is of, `mean` the means over
     seeds with intervals over items alone. All seeds of a group are scored on the same items, so
-    seeds and items are crossed, and the variance of the mean is
+    seeds and items are crossed, and three things vary: items (ease), seeds (skill), and what one
+    seed does with one item in its own way. The variance between the seeds' scores has the last in
+    it, and so has the variance of the seeds' mean over items; it must count once:
 
-        items: that of the seeds' mean over items, `mean.se` squared;
-        seeds: variance between the seeds' scores, less what of it is items that each seed answers
-               in its own way, over the number of seeds; at least 0.
+        seeds: (variance between seeds - kept x own way) / S, at least 0
+        items: variance of the mean over items - (1 - kept) x own way / S, at least 0
 
-    A bootstrap of 2 to 5 seeds would make the second too small, so it has Student's t with
-    seeds - 1 degrees of freedom, weighted as by Cochran (1964, Biometrics 20:191), and the
-    interval over items is widened by it. With one seed it is the interval over items.
+    for S seeds. `kept` = (S - 2) / (S - 1): the variance of few seeds is known so badly that,
+    less all of it, nothing would be left too often (docs/statistics.md has the simulation). A
+    bootstrap of 2 to 5 seeds would make the first too small, so it has Student's t with S - 1
+    degrees of freedom, and the two quantiles are weighted by their variances (Cochran 1964,
+    Biometrics 20:191). The interval over items keeps its skew. With one seed it is that one.
     """
     seeds = np.bincount(groups, minlength=len(mean.value))
-    between = _sum_by(groups, (each.value - mean.value[groups]) ** 2, seeds) / _less_one(seeds)
-    own = _sum_by(groups, each.se**2, seeds) / seeds
-    interaction = (own - mean.se**2) * seeds / _less_one(seeds)
-    of_seeds = np.where(seeds > 1, np.maximum(0.0, between - interaction) / seeds, 0.0)
-    quantile = stdtrit(_less_one(seeds), 1.0 - _tail(level))
-    total = np.sqrt(mean.se**2 + of_seeds)
+    others = np.maximum(seeds - 1, 1)  # 1 for a single seed, whose variances are not used
+    between = _sum_by(groups, (each.value - mean.value[groups]) ** 2, seeds) / others
+    own_way = (_sum_by(groups, each.se**2, seeds) / seeds - mean.se**2) * seeds / others
+    kept = (others - 1) / others
+    of_seeds = np.maximum(0.0, between - kept * own_way) / seeds
+    of_items = np.maximum(0.0, mean.se**2 - (1 - kept) * own_way / seeds)
+    quantile = stdtrit(others, 1.0 - _tail(level))
+    total = np.sqrt(of_items + of_seeds)
+    several = (seeds > 1) & (total > 0)
 
     def widened(half: Floats) -> Floats:
-        share: Floats = np.zeros(len(half))
-        np.divide(half * mean.se + quantile * of_seeds, total, out=share, where=total > 0)
-        return np.where(of_seeds > 0, share, half)
+        items: Floats = np.zeros(len(half))
+        np.divide(half * of_items, mean.se, out=items, where=mean.se > 0)
+        result = half.copy()
+        np.divide(items + quantile * of_seeds, total, out=result, where=several)
+        return result
 
     low = mean.value - widened(mean.value - mean.low)
     high = mean.value + widened(mean.high - mean.value)
-    return Estimates(mean.value, total, low, high)
+    return Estimates(mean.value, np.where(several, total, mean.se), low, high)
 
 
 def _sum_by(groups: Integers, values: Floats, seeds: Integers) -> Floats:
     return np.bincount(groups, weights=values, minlength=len(seeds)).astype(float)
-
-
-def _less_one(seeds: Integers) -> Floats:
-    """Seeds - 1; 1 for a single seed, whose result is not used."""
-    return np.maximum(seeds - 1, 1).astype(float)
 
 
 # --- checks ------------------------------------------------------------------------------------

@@ -48,11 +48,13 @@ def _over_seeds(scores: pd.DataFrame) -> Iterator[dict[str, object]]:
 
 def _over_near_checkpoints(scores: pd.DataFrame) -> Iterator[dict[str, object]]:
     for _, own in scores.groupby("family", sort=True):
-        points = own[["step", "tokens"]].drop_duplicates().sort_values(["tokens", "step"])
+        # By label: a published table may give two labels one step.
+        points = own[["checkpoint", "step", "tokens"]].drop_duplicates()
+        points = points.sort_values(["tokens", "step"], kind="stable")
         for one, other in combinations(points.itertuples(index=False), 2):
             if other.tokens - one.tokens < NEAR_SHARE * other.tokens:
-                both = own[own["step"].isin([one.step, other.step])]
-                yield from _near_rows(both.sort_values(["tokens", "step"]))
+                both = own[own["checkpoint"].isin([one.checkpoint, other.checkpoint])]
+                yield from _near_rows(both.sort_values(["tokens", "step"], kind="stable"))
 
 
 def _near_rows(both: pd.DataFrame) -> Iterator[dict[str, object]]:

@@ -40,12 +40,13 @@ def seed_mean_rows(
         seeds=pd.Series(seeds, dtype="Int64").mask(untuned),
         n=block.items,
         score=score.value,
-        ci_low=score.low,
-        ci_high=score.high,
+        # Two seeds may leave more open than there is: a score lies in 0 to 1.
+        ci_low=np.clip(score.low, 0, 1),
+        ci_high=np.clip(score.high, 0, 1),
         base_score=_placed(base_score, own, len(table)),
         change=_placed(change.value, has_change, len(table)),
-        change_low=_placed(change.low, has_change, len(table)),
-        change_high=_placed(change.high, has_change, len(table)),
+        change_low=_placed(np.clip(change.low, -1, 1), has_change, len(table)),
+        change_high=_placed(np.clip(change.high, -1, 1), has_change, len(table)),
     )
     return typed(table, "seed_means")
 

@@ -81,13 +81,14 @@ def _rows(
     points: pd.DataFrame, noise: pd.DataFrame, recipe: str, drawing: Drawing
 ) -> list[dict[str, object]]:
     """A row per (train set, evaluation set), and the pooled one last."""
-    rows, slopes, units = [], [], []
+    rows, slopes, errors, pairs = [], [], [], []
     for (train_set, eval_set), pair in points.groupby(["train_set", "eval_set"], sort=True):
         curve = pair.sort_values("x")
         found = _slope(curve, drawing.level)
         if not np.isnan(found[0]):
             slopes.append(found[0])
-            units.append(f"{train_set} on {eval_set}")
+            errors.append((found[2] - found[1]) / 2 / float(norm.ppf((1 + drawing.level) / 2)))
+            pairs.append((str(train_set), str(eval_set)))
         rows.append(
             {
                 "recipe": recipe,
@@ -96,7 +97,13 @@ def _rows(
                 **_columns(curve, found, noise, recipe, {str(eval_set)}),
             }
         )
-    pooled = estimate(mean, Sample(np.array(slopes, dtype=float), units), drawing)
+    sample = Sample(
+        np.array(slopes, dtype=float),
+        [f"{train_set} on {eval_set}" for train_set, eval_set in pairs],
+        np.array(errors, dtype=float),
+        [eval_set for _, eval_set in pairs],
+    )
+    pooled = estimate(mean, sample, drawing)
     by_step = points.groupby("x", as_index=False)["value"].mean()
     found = (pooled.value, pooled.low, pooled.high)
     sets = set(points["eval_set"])

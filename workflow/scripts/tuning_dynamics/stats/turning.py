@@ -24,8 +24,9 @@ TURNS, STILL_RISING, FLAT, TOO_FEW = "turns", "still_rising", "flat", "too_few"
 # A stick has 3 parameters; what tells it from a line and from noise is what is left.
 MIN_CHECKPOINTS = 5
 
-# Places for the break within each hole between two checkpoints.
-_PER_HOLE = 8
+# Places for the break within each hole between two checkpoints, and about how many in all: with
+# many checkpoints the holes themselves are fine enough.
+_PER_HOLE, _BREAKS = 8, 200
 
 _SERIES = ["family", "recipe", "train_set", "eval_set"]
 

@@ -191,36 +191,28 @@ def _axes(resolved: ResolvedStudy, block: Block, key: str, file: str) -> Axes:
     )
 
 
-def require_base(grid: Grid, file: str) -> None:
-    """StudyError for a tuned cell that no base cell can be compared with.
-
-    Told before anything runs, as changes.csv could not be made in the end.
-    """
-    missing = cache(_not_compared)
-    for variant in grid.tuned:
-        base = Variant(variant.family, variant.step, "base", "", None)
-        setting = missing(grid.settings[variant], grid.settings.get(base, ()))
-        if setting is not None:
-            eval_set, prediction = setting[0], setting[3]
-            raise StudyError(
-                "a tuned model is evaluated where its untuned checkpoint is not",
-                file=file,
-                key="blocks",
-                value=f"{eval_set}, {prediction}, step {variant.step}",
-                fix=f"add a block of recipe base for {variant.family} at this step with the "
-                f"evaluation set {eval_set} and the prediction {prediction}",
-            )
+def unpaired_cells(grid: Grid) -> list[Cell]:
+    """The tuned cells that no base cell can be compared with: the rows of unpaired.csv."""
+    alone = cache(_not_compared)
+    return [
+        Cell(variant, *setting)
+        for variant in grid.tuned
+        for setting in alone(
+            grid.settings[variant],
+            grid.settings.get(Variant(variant.family, variant.step, "base", "", None), ()),
+        )
+    ]
 
 
-def _not_compared(tuned: tuple[Setting, ...], base: tuple[Setting, ...]) -> Setting | None:
-    """The first setting of a tuned model that its base has neither as it is nor in the default
+def _not_compared(tuned: tuple[Setting, ...], base: tuple[Setting, ...]) -> tuple[Setting, ...]:
+    """The settings of a tuned model that its base has neither as they are nor in the default
     format; the number of shots may differ."""
     compared = {(eval_set, name, prediction) for eval_set, name, _, prediction in base}
-    for setting in tuned:
-        eval_set, name, _, prediction = setting
-        if not any((eval_set, given, prediction) in compared for given in (name, "default")):
-            return setting
-    return None
+    return tuple(
+        setting
+        for setting in tuned
+        if not any((setting[0], given, setting[3]) in compared for given in (setting[1], "default"))
+    )
 
 
 def _steps(resolved: ResolvedStudy, block: Block, name: str, key: str, file: str) -> list[int]:

@@ -29,7 +29,6 @@ from tuning_dynamics.study.grid import (
     Setting,
     Variant,
     expand,
-    require_base,
     role,
 )
 from tuning_dynamics.study.identity import ROOT, SCRIPTS, canonical, code_digest, files_digest
@@ -112,11 +111,10 @@ class Jobs:
         )
 
     def check_whole(self) -> None:
-        """StudyError for what single jobs do not meet: a tuned cell without its base, or a local
-        file that the study reads and that is not there."""
+        """StudyError for what single jobs do not meet: a local file that the study reads and that
+        is not there."""
         if self.table is not None:
             return
-        require_base(self.grid, self.file)
         if self.part is not None and self.part.number is None:
             code = code_digest(*making_stubs())
             require_parts(self.paths, self.part.parts, making_spec(self.resolved), code)

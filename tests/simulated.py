@@ -1,0 +1,228 @@
+"""Made-up data of known truth, and how often intervals hold it and tests reject.
+
+Of accuracy, each item is answered right where ability, the item's ease, and chance together are
+above 0: all normal, so that the expected score is a normal probability. Each function makes
+`studies` data sets, analyses each, and returns a share of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from tuning_dynamics.stats.bootstrap import (
+    Estimates,
+    Floats,
+    Integers,
+    accelerations,
+    bca_interval,
+    interval_of,
+    means,
+    over_seeds,
+    resampled_means,
+    standard_errors,
+    unit_sizes,
+    unit_sums,
+)
+from tuning_dynamics.stats.permutation import q_values, sign_flip_p_values
+
+LEVEL, RESAMPLES, PERMUTATIONS = 0.95, 1000, 999
+
+# Studies that share their draws, as cells do. One set of 1,000 draws for all would have its own
+# error in every study, and a rate would be that of this set.
+SHARED = 50
+
+# Spread of items' ease, and of what one answer has of its own; abilities are in the same unit.
+EASE, OWN = 1.0, 0.6
+
+# Parameters of beta distributions like those of ROUGE-L: usual, and of a model that fails.
+BETAS = {"rouge_l": (0.6, 2.4), "rouge_l near 0": (0.2, 3.8)}
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Share of intervals that hold the truth, and their mean width."""
+
+    share: float
+    width: float
+
+
+def covered(found: Floats, truth: float) -> Coverage:
+    """Coverage of intervals (studies, 2)."""
+    inside = (found[:, 0] <= truth) & (truth <= found[:, 1])
+    return Coverage(float(inside.mean()), float((found[:, 1] - found[:, 0]).mean()))
+
+
+def intervals(sums: Floats, sizes: Floats, method: str, seed: int) -> Estimates:
+    """Estimates of the means of columns by `method`, percentile or bca."""
+    drawn = resampled_means(sums, sizes, RESAMPLES, seed)
+    value = means(sums, sizes)
+    if method == "percentile":
+        ends = interval_of(drawn, LEVEL)
+    else:
+        ends = bca_interval(drawn, value, accelerations(sums, sizes), LEVEL)
+    return Estimates(value, standard_errors(sums, sizes), ends[:, 0], ends[:, 1])
+
+
+def ends(found: Estimates) -> Floats:
+    """Both ends of intervals, shape (studies, 2)."""
+    return np.column_stack([found.low, found.high])
+
+
+def lots(studies: int) -> Iterator[int]:
+    """Numbers of the lots of SHARED studies that make about so many."""
+    yield from range(-(-studies // SHARED))
+
+
+# --- intervals over items ----------------------------------------------------------------------
+
+
+def over_items(method: str, data: str, items: int, studies: int, seed: int = 1) -> Coverage:
+    """Coverage of the mean over independent items; `data` is `accuracy P` or one of BETAS."""
+    generator = np.random.default_rng(seed)
+    shape = (items, SHARED)
+    found = []
+    for lot in lots(studies):
+        if data in BETAS:
+            values = generator.beta(*BETAS[data], size=shape)
+        else:
+            values = generator.binomial(1, _probability(data), size=shape).astype(float)
+        found.append(ends(intervals(values, np.ones(items), method, lot)))
+    first, second = BETAS.get(data, (0.0, 1.0))
+    truth = first / (first + second) if data in BETAS else _probability(data)
+    return covered(np.vstack(found), truth)
+
+
+def _probability(data: str) -> float:
+    return float(data.removeprefix("accuracy "))
+
+
+def contexts(generator: np.random.Generator, items: int) -> Integers:
+    """Each item's context; contexts have 1 to 7 items, 4 in the mean."""
+    sizes = generator.integers(1, 8, size=items)
+    return np.repeat(np.arange(items), sizes)[:items]
+
+
+def over_contexts(
+    method: str, items: int, studies: int, *, clustered: bool = True, seed: int = 2
+) -> Coverage:
+    """Coverage of the mean over items that share contexts; answers within one are alike.
+
+    With `clustered` false the items are drawn as if they were independent.
+    """
+    generator = np.random.default_rng(seed)
+    ability = 0.3
+    found = []
+    for lot in lots(studies):
+        units = contexts(generator, items)
+        ease = generator.normal(0, EASE, size=(units.max() + 1, SHARED))[units]
+        right = ability + ease + generator.normal(0, OWN, size=ease.shape) > 0
+        units = units if clustered else np.arange(items)
+        sums = unit_sums(right.astype(float), units)
+        found.append(ends(intervals(sums, unit_sizes(units), method, lot)))
+    return covered(np.vstack(found), float(ndtr(ability / np.hypot(EASE, OWN))))
+
+
+# --- intervals over seeds and items ------------------------------------------------------------
+
+
+def over_seeds_and_items(
+    method: str,
+    seeds: int,
+    items: int,
+    studies: int,
+    *,
+    spread: float,
+    change: bool = False,
+    seed: int = 3,
+) -> Coverage:
+    """Coverage of the expected score over seeds and items, or of its change against a base.
+
+    `spread` is the standard deviation of abilities over seeds: 0.1 moves a score by 0.034.
+    """
+    generator = np.random.default_rng(seed)
+    ability, before, sizes = 0.2, -0.2, np.ones(items)
+    columns = np.repeat(np.arange(SHARED), seeds)
+    found = []
+    for lot in lots(studies):
+        ease = generator.normal(0, EASE, size=(items, SHARED))
+        abilities = ability + generator.normal(0, spread, size=len(columns))
+        own = generator.normal(0, OWN, size=(items, len(columns)))
+        scores = (abilities + ease[:, columns] + own > 0).astype(float)
+        if change:
+            own = generator.normal(0, OWN, size=(items, SHARED))
+            scores -= (before + ease + own > 0)[:, columns]
+        mean = scores.reshape(items, SHARED, seeds).mean(axis=2)
+        each, over = (intervals(values, sizes, method, lot) for values in (scores, mean))
+        found.append(ends(over_seeds(each, columns, over, LEVEL)))
+    truth = float(ndtr(ability / np.sqrt(EASE**2 + OWN**2 + spread**2)))
+    if change:
+        truth -= float(ndtr(before / np.hypot(EASE, OWN)))
+    return covered(np.vstack(found), truth)
+
+
+# --- tests -------------------------------------------------------------------------------------
+
+
+def paired_differences(
+    generator: np.random.Generator, data: str, items: int, studies: int, shift: float
+) -> Floats:
+    """Tuned less base scores (items, studies) on the same items; `shift` is that of ability for
+    accuracy, and of the expected score for rouge_l."""
+    ease = generator.normal(0, EASE, size=(items, studies))
+    noise = generator.normal(0, OWN, size=(2, items, studies))
+    if data == "accuracy":
+        return (shift + ease + noise[0] > 0) * 1.0 - (ease + noise[1] > 0) * 1.0
+    # ROUGE-L moves with the item's ease, and never leaves 0 to 1: clipped far from both ends.
+    scores = 0.35 + 0.08 * (ease + noise) + np.array([shift, 0.0])[:, None, None]
+    scores = np.clip(scores, 0, 1)
+    return np.asarray(scores[0] - scores[1])
+
+
+def rejected(data: str, items: int, studies: int, *, shift: float = 0.0, seed: int = 4) -> float:
+    """Share of p-values of at most 0.05 for `shift`: the false-positive rate, or the power."""
+    generator = np.random.default_rng(seed)
+    found = [
+        sign_flip_p_values(
+            paired_differences(generator, data, items, SHARED, shift), PERMUTATIONS, lot
+        )
+        for lot in lots(studies)
+    ]
+    return float((np.concatenate(found) <= 0.05).mean())
+
+
+def rejected_over_contexts(
+    items: int, studies: int, *, shift: float = 0.0, clustered: bool = True, seed: int = 5
+) -> float:
+    """As `rejected` for accuracy, where tuning helps or hurts whole contexts.
+
+    With `clustered` false the items are flipped as if they were independent.
+    """
+    generator = np.random.default_rng(seed)
+    found = []
+    for lot in lots(studies):
+        units = contexts(generator, items)
+        moved = generator.normal(shift, EASE, size=(units.max() + 1, SHARED))[units]
+        noise = generator.normal(0, OWN, size=(2, *moved.shape))
+        difference = (moved + noise[0] > 0) * 1.0 - (noise[1] > 0) * 1.0
+        units = units if clustered else np.arange(items)
+        found.append(sign_flip_p_values(unit_sums(difference, units), PERMUTATIONS, lot))
+    return float((np.concatenate(found) <= 0.05).mean())
+
+
+def false_discoveries(tests: int, real: int, studies: int, seed: int = 6) -> tuple[float, float]:
+    """Mean share of false ones among q-values of at most 0.05, and share of real ones found.
+
+    Each study has `tests` changes of accuracy over 400 items, of which `real` are planted.
+    """
+    generator = np.random.default_rng(seed)
+    false, found = [], []
+    for study in range(studies):
+        nothing = paired_differences(generator, "accuracy", 400, tests - real, 0.0)
+        planted = paired_differences(generator, "accuracy", 400, real, 0.25)
+        p_values = sign_flip_p_values(np.hstack([nothing, planted]), PERMUTATIONS, study)
+        claimed = q_values(p_values) <= 0.05
+        false.append(claimed[: tests - real].sum() / max(1, claimed.sum()))
+        found.append(claimed[tests - real :].mean())
+    return float(np.mean(false)), float(np.mean(found))
