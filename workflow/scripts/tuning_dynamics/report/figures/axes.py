@@ -241,7 +241,7 @@ def panels(
                 (place[0] / width, place[1] / height, size[0] / width, size[1] / height)
             )
         )
-        axes[-1].locator_params(axis="y", nbins=4)
+        axes[-1].locator_params(axis="y", nbins=5)
     edge = _MARGIN / width
     figure.text(edge, 1 - 0.1 / height, "\n".join(titles), fontsize=11, weight="bold", va="top")
     figure.text(edge, 0.07 / height, "\n".join(notes), fontsize=7.5, color=TEXT_COLOUR, va="bottom")

@@ -130,7 +130,15 @@ def draw_series(
         ax.fill_between(places, low, high, color=look.colour, alpha=0.16, linewidth=0)
         # A band needs two neighbours.
         lone = ~np.isnan(low) & ~np.r_[False, there[:-1]] & ~np.r_[there[1:], False]
-        ax.vlines(places[lone], low[lone], high[lone], color=look.colour, alpha=0.3, linewidth=3)
+        ax.vlines(
+            places[lone],
+            low[lone],
+            high[lone],
+            color=look.colour,
+            alpha=0.3,
+            linewidth=3,
+            zorder=1.5,
+        )
 
 
 def _fewer_seeds(rows: pd.DataFrame) -> NDArray[np.bool_]:
