@@ -225,6 +225,16 @@ def test_a_turning_point_lies_where_the_table_says(tables: Tables) -> None:
     assert "still rising" in words(figure)
 
 
+def test_rounding_errors_do_not_look_like_differences(tables: Tables) -> None:
+    tiny = {"slope": 1e-17, "low": -1e-17, "high": 2e-17, "floor": np.nan}
+    slopes = tables["latent_gain"].assign(**tiny)
+    means = tables["seed_means"].assign(change=1e-17)
+    figure = drawn("latent_gain", {**tables, "latent_gain": slopes, "seed_means": means})
+    curves, forest = figure.axes
+    for low, high in (curves.get_ylim(), forest.get_xlim()):
+        assert high - low == pytest.approx(0.02)
+
+
 def test_one_checkpoint_is_drawn_as_bars() -> None:
     alone = made_tables(Made(steps=(3000,), tuned=(3000,)))
     figure = drawn("score_by_format", alone)
