@@ -10,6 +10,7 @@ import docutils.core
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from unit.drawn import FOLDER, cases, content, differences, drawn, without_items
 from unit.figure_tables import Made, made_tables
@@ -152,14 +153,23 @@ def test_bands_are_those_of_the_table(tables: Tables) -> None:
     means = tables["seed_means"]
     own = means[(means["recipe"] == "full") & (means["eval_set"] == means["train_set"])]
     low = own[own["format"] == "default"].query("eval_set == 'facts_people'")["ci_low"]
-    band = np.concatenate(
-        [
-            path.vertices[:, 1]
-            for one in drawn("in_domain", tables).axes[0].collections[1:]
-            for path in one.get_paths()
-        ]
-    )
-    assert all(np.isclose(band, value).any() for value in low)
+    bands = drawn("in_domain", tables).axes[0].collections
+    tuned = [one for one in bands if isinstance(one, PolyCollection)][1]
+    band = np.concatenate([path.vertices[:, 1] for path in tuned.get_paths()])
+    assert all(np.isclose(band, value).any() for value in low[1:])
+
+
+def test_a_point_without_neighbours_shows_its_interval(tables: Tables) -> None:
+    means = tables["seed_means"]
+    own = means[(means["recipe"] == "full") & (means["train_set"] == "facts_people")]
+    first = own[(own["eval_set"] == "facts_people") & (own["format"] == "default")].iloc[0]
+    lines = [
+        segment[:, 1].tolist()
+        for one in drawn("in_domain", tables).axes[0].collections
+        if isinstance(one, LineCollection)
+        for segment in one.get_segments()
+    ]
+    assert lines == [pytest.approx([first["ci_low"], first["ci_high"]])]
 
 
 def test_without_items_there_is_no_band_and_the_figure_says_why(tables: Tables) -> None:
@@ -213,6 +223,16 @@ def test_a_turning_point_lies_where_the_table_says(tables: Tables) -> None:
     marks = [one for one in figure.axes[names.index("nli_people")].lines if one.get_marker() == "D"]
     assert [float(one.get_xdata()[0]) for one in marks] == [pytest.approx(np.log10(7e8))]
     assert "still rising" in words(figure)
+
+
+def test_rounding_errors_do_not_look_like_differences(tables: Tables) -> None:
+    tiny = {"slope": 1e-17, "low": -1e-17, "high": 2e-17, "floor": np.nan}
+    slopes = tables["latent_gain"].assign(**tiny)
+    means = tables["seed_means"].assign(change=1e-17)
+    figure = drawn("latent_gain", {**tables, "latent_gain": slopes, "seed_means": means})
+    curves, forest = figure.axes
+    for low, high in (curves.get_ylim(), forest.get_xlim()):
+        assert high - low == pytest.approx(0.02)
 
 
 def test_one_checkpoint_is_drawn_as_bars() -> None:
