@@ -28,7 +28,14 @@ from tuning_dynamics.study.paths import Paths
 Tables = dict[str, pd.DataFrame]
 ROOT = Path(__file__).parents[2]
 MADE = Made()
-BASE = Piece("toy", "base", "", "nli_people", "classification", "", "default", frozenset({1, 9}))
+
+
+def points(*tokens: int) -> frozenset[tuple[int, str]]:
+    """Checkpoints at these tokens."""
+    return frozenset((place, str(place)) for place in tokens)
+
+
+BASE = Piece("toy", "base", "", "nli_people", "classification", "", "default", points(1, 9))
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +276,7 @@ def test_a_step_that_no_checkpoint_has_and_an_unknown_family_are_refused(tables:
 
 def pieces() -> list[Piece]:
     """What a study asks for that has every figure but that of published scores."""
-    tuned = replace(BASE, recipe="full", train_set="nli_people", role="id", seeds=2)
+    tuned = replace(BASE, recipe="full", train_set="nli_people", role="id", seeds=frozenset({0, 1}))
     sets = [(tuned.eval_set, "id"), ("nli_places", "ood"), ("facts_people", "cross")]
     return [BASE] + [
         replace(tuned, eval_set=name, role=role, format=form)
@@ -283,9 +290,15 @@ def test_a_study_has_the_figures_that_it_can_show() -> None:
         return [figure.name for figure in figure_list(asked, "full", **settings)]
 
     assert kinds(BASE) == ["base_by_checkpoint", "text_loss"]
-    four = replace(BASE, tokens=frozenset({1, 3, 9, 27}))
+    four = replace(BASE, points=points(1, 3, 9, 27))
     assert kinds(four, measured=False) == ["base_by_checkpoint", "turning_points"]
-    assert "noise" in kinds(replace(BASE, tokens=frozenset({1000, 1001})))
+    assert "noise" in kinds(replace(BASE, points=points(1000, 1001)))
+    # The last checkpoint under two labels, as the paper's 738000 and main.
+    assert "noise" in kinds(replace(BASE, points=frozenset({(9, "9"), (9, "main")})))
+    one = replace(BASE, recipe="full", train_set="nli_people", role="id", seeds=frozenset({0}))
+    other_block = replace(one, seeds=frozenset({1}))
+    assert "noise" not in kinds(one)
+    assert "noise" in kinds(one, other_block)
     several = kinds(*pieces())
     assert {"score_by_format.nli_people", "sensitivity", "format_trend", "noise"} <= set(several)
     assert {"cross_classification", "ood", "latent_gain"} <= set(several)
