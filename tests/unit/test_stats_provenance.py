@@ -193,7 +193,8 @@ def test_each_weak_base_counts_under_one_heading() -> None:
         for name, base in bases.items()
         for shots, base in ((4, base), (0, base + 0.3))
     ]
-    table = scores(*({**row, "checkpoint": "10", "prediction": "greedy"} for row in rows))
+    way = {"checkpoint": "10", "prediction": "greedy", "metric": "rouge_l"}
+    table = scores(*({**row, **way} for row in rows))
     known = chances(zero=0.5, tiny=0.5, chance=0.5, below=0.5, above=0.5, free=None)
     table = denominator_rows(table, chance_of(known))
     assert weak_bases(changes, table) == WeakBases(6, 1, 1, 2)
