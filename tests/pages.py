@@ -93,7 +93,9 @@ def make_pages(folder: Path) -> Made:
 @cache
 def _tables() -> dict[str, pd.DataFrame]:
     """The tables of the made-up study, with findings by hand."""
-    rows: list[dict[str, object]] = [{**row, "family": "toy"} for row in FINDINGS]
+    rows: list[dict[str, object]] = [
+        {**row, "family": family} for family in ("toy", "other") for row in FINDINGS
+    ]
     empty = {name: from_rows([], name) for name in Paths.tables}
     with TemporaryDirectory() as folder:
         made = study_tables(write_cells(Path(folder), SMALL))

@@ -13,6 +13,8 @@ _DIGITS = 4
 
 #: A text column of 2 to this many values gets a list to choose from.
 _CHOICES = 60
+#: Texts longer than this are no choice.
+_CHOICE_LENGTH = 40
 
 #: How many rows of a table may lie in the page; fewer if all tables together are too large.
 _ROWS = (5000, 2000, 1000, 500, 200)
@@ -47,7 +49,7 @@ def _column(values: pd.Series, kind: str) -> dict[str, Any]:
     return column | {
         "levels": levels,
         "values": [codes[value] for value in values],
-        "choose": 1 < len(levels) <= _CHOICES and _repeats(levels, len(values)),
+        "choose": _is_choice(levels, len(values)),
     }
 
 
@@ -56,9 +58,10 @@ def _natural(text: str) -> tuple[bool, int, str]:
     return not text.isdecimal(), int(text) if text.isdecimal() else 0, text
 
 
-def _repeats(levels: Sequence[str], rows: int) -> bool:
-    # A list of values that occur once each is no help.
-    return 2 * len(levels) <= rows
+def _is_choice(levels: Sequence[str], rows: int) -> bool:
+    # Neither a list of values that occur once each nor one of sentences is a help.
+    few = 1 < len(levels) <= min(_CHOICES, rows / 2)
+    return few and max(map(len, levels)) <= _CHOICE_LENGTH
 
 
 def _number(value: Any, kind: str) -> int | float | None:
