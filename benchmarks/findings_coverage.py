@@ -75,9 +75,9 @@ def sticks_told(checkpoints: int, noise: float, known: bool, times: int) -> dict
         result[name] = dict(Counter(turn.shape for turn in found))
         if name == "turns":
             turned = [turn for turn in found if turn.shape == "turns"]
-            result["covered"] = sum(turn.low <= place <= turn.high for turn in turned)
+            result["covered"] = sum(bool(turn.low <= place <= turn.high) for turn in turned)
             result["covered_by_checkpoints"] = sum(
-                x[x <= turn.low].max() <= place <= x[x >= turn.high].min() for turn in turned
+                bool(x[x <= turn.low].max() <= place <= x[x >= turn.high].min()) for turn in turned
             )
     return result
 
@@ -89,7 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=40)
     parser.add_argument("--sticks", type=int, default=400)
-    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument("--kinds", nargs="*", choices=list(KINDS), default=list(KINDS))
     options = parser.parse_args()
     result: dict[str, Any] = {
         "turning_points": [

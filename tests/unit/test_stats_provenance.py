@@ -9,9 +9,10 @@ from unit.test_stats_noise import BASE, scores
 from unit.test_stats_summaries import changes_of
 
 from tuning_dynamics.data.items import Item, write_items
-from tuning_dynamics.stats.bases import WeakBases, weak_bases
+from tuning_dynamics.stats.bases import WeakBases, denominator_rows, weak_bases
 from tuning_dynamics.stats.provenance import dataset_rows
 from tuning_dynamics.stats.tables import TABLES, from_rows
+from tuning_dynamics.stats.transfer import chance_of
 from tuning_dynamics.study.cells import used_splits
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import write_json
@@ -192,7 +193,9 @@ def test_each_weak_base_counts_under_one_heading() -> None:
         for name, base in bases.items()
         for shots, base in ((4, base), (0, base + 0.3))
     ]
-    table = scores(*({**row, "checkpoint": "10", "prediction": "greedy"} for row in rows))
+    way = {"checkpoint": "10", "prediction": "greedy", "metric": "rouge_l"}
+    table = scores(*({**row, **way} for row in rows))
     known = chances(zero=0.5, tiny=0.5, chance=0.5, below=0.5, above=0.5, free=None)
-    assert weak_bases(changes, table, known) == WeakBases(6, 1, 1, 2)
-    assert weak_bases(changes.iloc[:0], table, known) == WeakBases(0, 0, 0, 0)
+    table = denominator_rows(table, chance_of(known))
+    assert weak_bases(changes, table) == WeakBases(6, 1, 1, 2)
+    assert weak_bases(changes.iloc[:0], table) == WeakBases(0, 0, 0, 0)
