@@ -222,7 +222,7 @@ def test_a_study_of_a_table_plans_no_model(tmp_path: Path) -> None:
     assert jobs.wanted() == ["results/s/report.html", "results/s/config.yaml"]
     assert jobs.metrics_files() == []
     assert len(jobs.grid.cells) == len(paper_rows())
-    assert len(jobs.grid.tuned) == 8 * 5
+    assert len(jobs.grid.tuned) == 8 * 4
     assert {point.step for point in jobs.grid.checkpoints} == {
         step for step, *_ in CHECKPOINTS.values()
     }

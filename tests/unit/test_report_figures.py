@@ -10,6 +10,7 @@ import docutils.core
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from unit.drawn import FOLDER, cases, content, differences, drawn, without_items
 from unit.figure_tables import Made, made_tables
@@ -27,7 +28,14 @@ from tuning_dynamics.study.paths import Paths
 Tables = dict[str, pd.DataFrame]
 ROOT = Path(__file__).parents[2]
 MADE = Made()
-BASE = Piece("toy", "base", "", "nli_people", "classification", "", "default", frozenset({1, 9}))
+
+
+def points(*tokens: int) -> frozenset[tuple[int, str]]:
+    """Checkpoints at these tokens."""
+    return frozenset((place, str(place)) for place in tokens)
+
+
+BASE = Piece("toy", "base", "", "nli_people", "classification", "", "default", points(1, 9))
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +160,23 @@ def test_bands_are_those_of_the_table(tables: Tables) -> None:
     means = tables["seed_means"]
     own = means[(means["recipe"] == "full") & (means["eval_set"] == means["train_set"])]
     low = own[own["format"] == "default"].query("eval_set == 'facts_people'")["ci_low"]
-    band = np.concatenate(
-        [
-            path.vertices[:, 1]
-            for one in drawn("in_domain", tables).axes[0].collections[1:]
-            for path in one.get_paths()
-        ]
-    )
-    assert all(np.isclose(band, value).any() for value in low)
+    bands = drawn("in_domain", tables).axes[0].collections
+    tuned = [one for one in bands if isinstance(one, PolyCollection)][1]
+    band = np.concatenate([path.vertices[:, 1] for path in tuned.get_paths()])
+    assert all(np.isclose(band, value).any() for value in low[1:])
+
+
+def test_a_point_without_neighbours_shows_its_interval(tables: Tables) -> None:
+    means = tables["seed_means"]
+    own = means[(means["recipe"] == "full") & (means["train_set"] == "facts_people")]
+    first = own[(own["eval_set"] == "facts_people") & (own["format"] == "default")].iloc[0]
+    lines = [
+        segment[:, 1].tolist()
+        for one in drawn("in_domain", tables).axes[0].collections
+        if isinstance(one, LineCollection)
+        for segment in one.get_segments()
+    ]
+    assert lines == [pytest.approx([first["ci_low"], first["ci_high"]])]
 
 
 def test_without_items_there_is_no_band_and_the_figure_says_why(tables: Tables) -> None:
@@ -215,6 +232,16 @@ def test_a_turning_point_lies_where_the_table_says(tables: Tables) -> None:
     assert "still rising" in words(figure)
 
 
+def test_rounding_errors_do_not_look_like_differences(tables: Tables) -> None:
+    tiny = {"slope": 1e-17, "low": -1e-17, "high": 2e-17, "floor": np.nan}
+    slopes = tables["latent_gain"].assign(**tiny)
+    means = tables["seed_means"].assign(change=1e-17)
+    figure = drawn("latent_gain", {**tables, "latent_gain": slopes, "seed_means": means})
+    curves, forest = figure.axes
+    for low, high in (curves.get_ylim(), forest.get_xlim()):
+        assert high - low == pytest.approx(0.02)
+
+
 def test_one_checkpoint_is_drawn_as_bars() -> None:
     alone = made_tables(Made(steps=(3000,), tuned=(3000,)))
     figure = drawn("score_by_format", alone)
@@ -249,7 +276,7 @@ def test_a_step_that_no_checkpoint_has_and_an_unknown_family_are_refused(tables:
 
 def pieces() -> list[Piece]:
     """What a study asks for that has every figure but that of published scores."""
-    tuned = replace(BASE, recipe="full", train_set="nli_people", role="id", seeds=2)
+    tuned = replace(BASE, recipe="full", train_set="nli_people", role="id", seeds=frozenset({0, 1}))
     sets = [(tuned.eval_set, "id"), ("nli_places", "ood"), ("facts_people", "cross")]
     return [BASE] + [
         replace(tuned, eval_set=name, role=role, format=form)
@@ -263,9 +290,15 @@ def test_a_study_has_the_figures_that_it_can_show() -> None:
         return [figure.name for figure in figure_list(asked, "full", **settings)]
 
     assert kinds(BASE) == ["base_by_checkpoint", "text_loss"]
-    four = replace(BASE, tokens=frozenset({1, 3, 9, 27}))
+    four = replace(BASE, points=points(1, 3, 9, 27))
     assert kinds(four, measured=False) == ["base_by_checkpoint", "turning_points"]
-    assert "noise" in kinds(replace(BASE, tokens=frozenset({1000, 1001})))
+    assert "noise" in kinds(replace(BASE, points=points(1000, 1001)))
+    # The last checkpoint under two labels, as the paper's 738000 and main.
+    assert "noise" in kinds(replace(BASE, points=frozenset({(9, "9"), (9, "main")})))
+    one = replace(BASE, recipe="full", train_set="nli_people", role="id", seeds=frozenset({0}))
+    other_block = replace(one, seeds=frozenset({1}))
+    assert "noise" not in kinds(one)
+    assert "noise" in kinds(one, other_block)
     several = kinds(*pieces())
     assert {"score_by_format.nli_people", "sensitivity", "format_trend", "noise"} <= set(several)
     assert {"cross_classification", "ood", "latent_gain"} <= set(several)

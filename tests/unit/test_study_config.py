@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -15,10 +16,11 @@ from tuning_dynamics.study.grid import Cell, Variant, expand, role, unpaired_cel
 from tuning_dynamics.study.identity import canonical, code_digest
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import dump_merged, load_merged, load_study, parse, read_yaml
-from tuning_dynamics.study.models import ResolvedStudy, Study
+from tuning_dynamics.study.models import ResolvedStudy, Study, TestColumn
 from tuning_dynamics.study.paths import Paths, parse_variant, scratch, variant_key
 from tuning_dynamics.study.recipes import Recipe
 from tuning_dynamics.study.schemas import MODELS, schema
+from tuning_dynamics.study.score_columns import KEY_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
@@ -53,6 +55,13 @@ def test_every_shipped_study_expands() -> None:
         grid = Jobs(resolved, str(path)).grid
         assert grid.cells
         assert unpaired_cells(grid) == []
+
+
+def test_families_of_tests_are_told_by_key_columns() -> None:
+    # step and tokens say no more than checkpoint.
+    assert set(get_args(TestColumn)) == set(KEY_COLUMNS) - {"step", "tokens"}
+    with pytest.raises(StudyError, match="test_families"):
+        smoke(statistics={"main_recipe": "quick", "test_families": ["recipe", "p_value"]})
 
 
 def test_cells_are_unique_and_of_the_grid() -> None:

@@ -57,6 +57,7 @@ KINDS = {
 OF_ALL_CELLS = frozenset(
     {
         "scores",
+        "published_scores",
         "summaries",
         "figures",
         "findings",

@@ -6,7 +6,7 @@ tuned on, where the study asks for cells that it can show.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ NEAR_SHARE = 0.01
 class Piece:
     """Cells that differ in checkpoint, seed, shots or prediction method alone.
 
-    `tokens` are those of its checkpoints, `seeds` how many seeds of tuning there are.
+    `points` are its checkpoints, each by its tokens and its label; `seeds` those of tuning.
     """
 
     family: str
@@ -53,8 +53,8 @@ class Piece:
     kind: str
     role: str
     format: str
-    tokens: frozenset[int]
-    seeds: int = 1
+    points: frozenset[tuple[int, str]]
+    seeds: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ class Asked:
     @property
     def noisy(self) -> bool:
         """Whether anything is measured twice: at several seeds or near-identical checkpoints."""
-        if any(piece.seeds > 1 for piece in self.pieces):
+        if any(len(piece.seeds) > 1 for piece in self.pieces):
             return True
-        tokens = sorted(set().union(*(piece.tokens for piece in self.pieces)))
+        tokens = [place for place, _ in sorted(set().union(*(p.points for p in self.pieces)))]
         return any(later - sooner < NEAR_SHARE * later for sooner, later in pairwise(tokens))
 
 
@@ -124,7 +124,7 @@ class FigureKind:
 
 def _several(pieces: Sequence[Piece], least: int = 2) -> bool:
     """Whether any has so many checkpoints."""
-    return any(len(piece.tokens) >= least for piece in pieces)
+    return any(len(piece.points) >= least for piece in pieces)
 
 
 def _cross(kind: str) -> FigureKind:
@@ -316,7 +316,7 @@ def figure_list(
 ) -> list[StudyFigure]:
     """The figures of a study by family, in the catalogue's order."""
     own: dict[str, list[Piece]] = defaultdict(list)
-    for piece in pieces:
+    for piece in _joined(pieces):
         own[piece.family].append(piece)
     return [
         figure
@@ -324,6 +324,17 @@ def figure_list(
         for kind in KINDS
         for figure in _figures(family, kind, Asked(tuple(own[family]), main_recipe, measured))
     ]
+
+
+def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Pieces of one kind of cells as one: blocks may part its checkpoints or its seeds."""
+    same: dict[Piece, list[Piece]] = defaultdict(list)
+    for piece in pieces:
+        same[replace(piece, points=frozenset(), seeds=frozenset())].append(piece)
+    for key, parts in same.items():
+        points = frozenset[tuple[int, str]]().union(*(part.points for part in parts))
+        seeds = frozenset[int]().union(*(part.seeds for part in parts))
+        yield replace(key, points=points, seeds=seeds)
 
 
 def _figures(family: str, kind: FigureKind, asked: Asked) -> Iterator[StudyFigure]:
@@ -365,17 +376,18 @@ def grid_pieces(resolved: ResolvedStudy, grid: Grid) -> Iterator[Piece]:
             for recipe in sorted(block.recipes)
         }
         for family, steps in block.steps.items():
-            tokens = frozenset(resolved.families[family].tokens(step) for step in steps)
+            model = resolved.families[family]
+            points = frozenset((model.tokens(step), str(step)) for step in steps)
             for recipe, train_sets in trained.items():
                 for train_set, setting in product(train_sets, sorted(block.settings)):
-                    yield _piece(resolved, block, family, tokens, recipe, train_set, setting)
+                    yield _piece(resolved, block, family, points, recipe, train_set, setting)
 
 
 def _piece(
     resolved: ResolvedStudy,
     block: Axes,
     family: str,
-    tokens: frozenset[int],
+    points: frozenset[tuple[int, str]],
     recipe: str,
     train_set: str,
     setting: Setting,
@@ -389,6 +401,6 @@ def _piece(
         kind=resolved.kind(eval_set),
         role=role(resolved, Variant(family, 0, recipe, train_set, None), eval_set),
         format=name,
-        tokens=tokens,
-        seeds=1 if recipe == "base" else len(block.seeds),
+        points=points,
+        seeds=frozenset() if recipe == "base" else block.seeds,
     )

@@ -76,9 +76,9 @@ class PublishedTable:
         same = ("family", "recipe", "train_set", "eval_set", "kind", "role", "format")
         for (family, recipe, train_set, *rest), rows in _by(self.rows, same).items():
             eval_set, kind, role, name = rest
-            tokens = frozenset(row["tokens"] for row in rows)
-            seeds = len({row["seed"] for row in rows})
-            yield Piece(family, recipe, train_set, eval_set, kind, role, name, tokens, seeds)
+            points = frozenset((row["tokens"], row["checkpoint"]) for row in rows)
+            seeds = frozenset(row["seed"] for row in rows) - {None}
+            yield Piece(family, recipe, train_set, eval_set, kind, role, name, points, seeds)
 
     def train_sets(self, kinds: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         """Task and kind of each train set: those of its own task's sets, as far as the table has

@@ -27,8 +27,8 @@ Dash = Literal["-", "--", ""]
 
 X_WORDS = "Below: tokens seen in pre-training (log scale) and step."
 
-#: The smallest range of a panel of scores or changes.
-LEAST_HEIGHT = 0.02
+#: The smallest range of an axis of scores or changes.
+LEAST_RANGE = 0.02
 
 # Labels of the token axis closer than this would touch.
 _LABEL_GAP = 0.36
@@ -241,7 +241,7 @@ def panels(
                 (place[0] / width, place[1] / height, size[0] / width, size[1] / height)
             )
         )
-        axes[-1].locator_params(axis="y", nbins=4)
+        axes[-1].locator_params(axis="y", nbins=5)
     edge = _MARGIN / width
     figure.text(edge, 1 - 0.1 / height, "\n".join(titles), fontsize=11, weight="bold", va="top")
     figure.text(edge, 0.07 / height, "\n".join(notes), fontsize=7.5, color=TEXT_COLOUR, va="bottom")
@@ -318,18 +318,20 @@ def inches(ax: Axes) -> float:
     return float(ax.get_position().width * figure.get_size_inches()[0])
 
 
-def share_heights(axes: Sequence[Axes], names: Sequence[str]) -> None:
-    """One range of y for all panels of one name (a metric), so that they can be compared.
+def at_least(low: float, high: float) -> tuple[float, float]:
+    """The range, made LEAST_RANGE wide, so that rounding errors don't look like differences."""
+    more = max(0.0, LEAST_RANGE - (high - low)) / 2
+    return low - more, high + more
 
-    At least LEAST_HEIGHT, so that rounding errors don't look like differences.
-    """
+
+def share_heights(axes: Sequence[Axes], names: Sequence[str]) -> None:
+    """One range of y for all panels of one name (a metric), so that they can be compared."""
     for name in set(names):
         chosen = [ax for ax, own in zip(axes, names, strict=True) if own == name]
         ends = np.array([ax.get_ylim() for ax in chosen])
-        low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
-        more = max(0.0, LEAST_HEIGHT - (high - low)) / 2
+        wide = at_least(float(ends[:, 0].min()), float(ends[:, 1].max()))
         for ax in chosen:
-            ax.set_ylim(low - more, high + more)
+            ax.set_ylim(wide)
 
 
 def mark_missing(ax: Axes, places: Sequence[float], colour: str, row: int = 0) -> None:

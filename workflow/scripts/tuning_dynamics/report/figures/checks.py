@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tuning_dynamics.report.figures.axes import (
+    LEAST_RANGE,
     X_WORDS,
     Look,
     TokenAxis,
@@ -165,7 +166,7 @@ def noise(view: View) -> Figure:
             )
         ax.set_yticks(range(len(sets)), sets)
         ax.set_ylim(len(sets) - 0.5, -0.5)
-        ax.set_xlim(0, None)
+        ax.set_xlim(0, max(LEAST_RANGE, ax.get_xlim()[1]))
     return frame.figure
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from tuning_dynamics.report.figures.axes import fitted, inches, whiskers
+from tuning_dynamics.report.figures.axes import at_least, fitted, inches, whiskers
 from tuning_dynamics.report.figures.style import MISSING_COLOUR, TEXT_COLOUR
 
 #: Inches of a row: a line of words, and the estimate below it.
@@ -49,6 +49,7 @@ def draw_forest(ax: Axes, rows: Sequence[Estimate], *, floor: float | None = Non
         _words(ax, place, row)
         _estimate(ax, place, row)
     ax.margins(x=0.08)
+    ax.set_xlim(at_least(*ax.get_xlim()))
     ax.locator_params(axis="x", nbins=5)
 
 

@@ -70,7 +70,9 @@ def series_figure(
         "One checkpoint." if alone else hole_words(axis),
         "" if alone else X_WORDS,
     ]
-    frame = panels(len(shown), columns, title, joined(*words), legend=legend)
+    frame = panels(
+        len(shown), columns, title, joined(*words), legend=legend, foot=0.05 if alone else 0.36
+    )
     for ax, panel, lowest in zip(frame.axes, shown, frame.lowest, strict=True):
         panel_title(ax, panel.name, panel.words)
         if alone:
@@ -98,9 +100,11 @@ def _missing(axis: TokenAxis, one: Series) -> bool:
 def draw_series(
     ax: Axes, axis: TokenAxis, one: Series, row: int = 0, *, marks: bool = True
 ) -> None:
-    """Values by checkpoint with a band. Where a checkpoint has none there is a dotted line from
-    neighbour to neighbour and, with `marks`, a cross at the foot, in the series' `row`. Hollow:
-    fewer seeds than elsewhere."""
+    """Values by checkpoint with a band; a bar for one without neighbours.
+
+    Where a checkpoint has no value there is a dotted line from neighbour to neighbour and, with
+    `marks`, a cross at the foot, in the series' `row`. Hollow: fewer seeds than elsewhere.
+    """
     if one.rows.empty:
         return
     look = one.look
@@ -124,6 +128,17 @@ def draw_series(
         )
     if not np.isnan(low).all():
         ax.fill_between(places, low, high, color=look.colour, alpha=0.16, linewidth=0)
+        # A band needs two neighbours.
+        lone = ~np.isnan(low) & ~np.r_[False, there[:-1]] & ~np.r_[there[1:], False]
+        ax.vlines(
+            places[lone],
+            low[lone],
+            high[lone],
+            color=look.colour,
+            alpha=0.3,
+            linewidth=3,
+            zorder=1.5,
+        )
 
 
 def _fewer_seeds(rows: pd.DataFrame) -> NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.series import Panel, Series, looks, series_figure
 from tuning_dynamics.report.figures.style import COLOURS, style
 from tuning_dynamics.report.figures.view import View, changed
+from tuning_dynamics.stats.bases import AT_CHANCE, NEAR_ZERO, ZERO
 from tuning_dynamics.stats.transfer import ALL
 
 #: Mean ratio of change by kind tuned on and kind evaluated (Sun and Dredze, arXiv 2408.06663).
@@ -23,9 +24,9 @@ PUBLISHED_MEAN_RATIO = {
 
 #: Flags of denominators.csv: the sign in a field, its colour, and what it means.
 FLAGS = {
-    "zero": ("0", "#D55E00", "base score 0, no ratio"),
-    "near_zero": ("<", "#E69F00", "below 0.02"),
-    "at_chance": ("c", "#F0E442", "at chance"),
+    ZERO: ("0", "#D55E00", "base score 0, no ratio"),
+    NEAR_ZERO: ("<", "#E69F00", "below 0.02"),
+    AT_CHANCE: ("c", "#F0E442", "at chance"),
     "": ("", "#F4F4F4", "none of these"),
 }
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from tuning_dynamics.report.figures.axes import (
     X_WORDS,
+    at_least,
     draw_token_axis,
     hole_words,
     joined,
@@ -59,6 +60,7 @@ def trend_figure(
         if view.axis.checkpoints:
             draw(left)
             draw_token_axis(left, view.axis, labels=True)
+            left.set_ylim(at_least(*left.get_ylim()))
         else:
             nothing_to_draw(left, "no checkpoint")
         panel_title(right, "slopes", unit)

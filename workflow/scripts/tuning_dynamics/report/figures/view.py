@@ -94,8 +94,9 @@ def seeds_words(rows: pd.DataFrame) -> str:
     return f"means of {low} to {high} seeds (hollow: fewer than elsewhere on the line)"
 
 
-def bands_words(view: View, rows: pd.DataFrame, mark: str = "Bands") -> str:
-    """What bands or whiskers are, over what, with n and seeds."""
+def bands_words(view: View, rows: pd.DataFrame) -> str:
+    """What bands are, or whiskers where there is one checkpoint: over what, with n and seeds."""
+    mark = "Bands" if len(view.axis.checkpoints) > 1 else "Whiskers"
     counts = ", ".join(words for words in (items_words(rows), seeds_words(rows)) if words)
     if rows["low"].isna().all():
         return f"No {mark.lower()}: intervals need the items, which are not known ({counts})."
