@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from published import CHECKPOINTS, LEARNED, SETS, TRAINED, paper_rows, write_rows
+from published import CHECKPOINTS, LEARNED, NOT_LEARNED, SETS, TRAINED, paper_rows, write_rows
+from unit.synthetic import asked
 
 from tuning_dynamics.stats.published import published_tables, write_published
+from tuning_dynamics.stats.summaries import summary_tables
 from tuning_dynamics.stats.tables import read_table
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
@@ -337,3 +339,45 @@ def test_the_tables_are_written_and_say_what_is_left_out(
     assert learned.to_dict() == pytest.approx(
         {label: change for label, (_, _, change, _) in CHECKPOINTS.items()}
     )
+
+
+def test_summaries_are_the_papers_definitions(tmp_path: Path) -> None:
+    # Any scores, base with 0 shots besides 4: against sums by hand.
+    numbers = np.random.default_rng(0)
+    rows = [{**found, "score": round(numbers.uniform(0.02, 0.95), 4)} for found in paper_rows()]
+    rows += [{**found, "shots": 0, "score": 0.5} for found in rows if found["recipe"] == "base"]
+    tables = tables_of(rows, tmp_path)
+    groups = {"learned": list(LEARNED), "not_learned": list(NOT_LEARNED)}
+    found = summary_tables(
+        tables,
+        asked(
+            recipe="sft",
+            train_sets=("mnli", "paws"),
+            eval_sets=("xsum", "cnn", "tweetqa"),
+            groups=groups,
+            group_recipes=("sft", "instruct"),
+            roles=("id", "ood", "bench"),
+        ),
+    )
+    base = {
+        (row["checkpoint"], row["eval_set"]): row["score"]
+        for row in rows
+        if row["recipe"] == "base" and row["shots"] == 4
+    }
+    before = [base[row["checkpoint"], row["eval_set"]] for row in rows]
+    frame = pd.DataFrame(rows).assign(before=before)
+    frame = frame[frame["recipe"] != "base"]
+    frame = frame.assign(change=frame["score"] - frame["before"])
+    named = frame["train_set"].isin(["mnli", "paws"]) & frame["eval_set"].isin(
+        ["xsum", "cnn", "tweetqa"]
+    )
+    ratios = frame[named]["change"] / frame[named]["before"]
+    transfer = found["transfer"].set_index(["statistic", "train_kind", "checkpoint"])["value"]
+    for label, expected in ratios.groupby(frame["checkpoint"]).mean().items():
+        assert transfer["mean_ratio", "classification", label] == pytest.approx(expected, abs=1e-12)
+    assert transfer["mean_ratio", "classification", "all"] == pytest.approx(ratios.mean())
+    own = frame[frame["role"] != "cross"]
+    changes = found["group_changes"].set_index(["group", "checkpoint"])["mean_change"]
+    for group, sets in groups.items():
+        means = own[own["eval_set"].isin(sets)].groupby("checkpoint")["change"].mean()
+        assert changes[group].drop("all").to_dict() == pytest.approx(means.to_dict(), abs=1e-12)

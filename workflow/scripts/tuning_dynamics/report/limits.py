@@ -96,6 +96,11 @@ def _turning(pooled: pd.Series, whose: str) -> str:
 
 def rules_row(rules: pd.DataFrame, level: float) -> Row:
     """Whether the difference of the groups depends on the rule that makes them."""
+    title = "The groups' difference does not depend on the rule that makes the groups"
+    name = "mean change of sets not learned less that of learned ones, by the study's rule"
+    if rules.empty:
+        text = "Cannot be told from this study: base was not evaluated."
+        return _row("group_rules", title, "cannot tell", name, text, value=math.nan, cells=0)
     own = rules[rules["rule"] == "study"].iloc[0]
     known = rules[rules["difference"].notna()]
     told = known[known["low"].notna()]
@@ -119,9 +124,9 @@ def rules_row(rules: pd.DataFrame, level: float) -> Row:
         )
     return _row(
         "group_rules",
-        "The groups' difference does not depend on the rule that makes the groups",
+        title,
         verdict,
-        "mean change of sets not learned less that of learned ones, by the study's rule",
+        name,
         text,
         value=float(own["difference"]),
         low=float(own["low"]),

@@ -120,16 +120,18 @@ def comparison_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     shared = shared.sort_values(ORDER_KEYS, ignore_index=True)
     settings = StatisticsSettings()
     table = _from_errors(shared, settings.level)
-    pairs = {
-        place: pair
-        for place, paths in enumerate(zip(shared["path"], shared["path_b"], strict=True))
-        if (pair := _pair(*paths)) is not None
-    }
-    for places in _of_equal_units(pairs):
-        estimates = _over_items([pairs[place] for place in places], settings)
-        table.loc[places, ["low", "high", "p_value"]] = estimates
-        table.loc[places, "n"] = len(pairs[places[0]].difference)
-        table.loc[places, "paired"] = ITEMS
+    # A set at a time, so that memory holds the records of one.
+    for _, of_set in shared.groupby("eval_set", sort=True):
+        pairs = {
+            place: pair
+            for place, a_path, b_path in of_set[["path", "path_b"]].itertuples(name=None)
+            if (pair := _pair(a_path, b_path)) is not None
+        }
+        for places in _of_equal_units(pairs):
+            estimates = _over_items([pairs[place] for place in places], settings)
+            table.loc[places, ["low", "high", "p_value"]] = estimates
+            table.loc[places, "n"] = len(pairs[places[0]].difference)
+            table.loc[places, "paired"] = ITEMS
     table["q_value"] = q_values_within(table, [])
     return typed(table[list(TABLES["comparison"])], "comparison")
 
