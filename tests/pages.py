@@ -48,7 +48,7 @@ FINDINGS: list[dict[str, Any]] = [
         **{"finding": "noise_floor", "number": None, "verdict": "cannot tell"},
         **{"title": "The noise floor", "statistic": "difference"},
         **{"value": None, "low": None, "high": None, "cells": 0, "floor": None},
-        "sentence": "No cell has two seeds.",
+        "sentence": "No cell has two seeds: <b>none</b>.",
     },
 ]
 

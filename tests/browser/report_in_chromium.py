@@ -184,6 +184,11 @@ def test_a_table_filters_by_choice_and_by_search(driver: Chrome, made: Made) -> 
     assert shown_rows(table) == 0
 
 
+def test_text_of_a_table_is_text(driver: Chrome, made: Made) -> None:
+    table = opened(driver, made, "findings")
+    assert "No cell has two seeds: <b>none</b>." in cells(table, "sentence")
+
+
 def test_a_link_to_a_table_opens_it(driver: Chrome, made: Made) -> None:
     show(driver, made.report)
     driver.find_element(By.CSS_SELECTOR, "main a[href='#table-cost']").click()

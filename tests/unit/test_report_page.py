@@ -130,6 +130,7 @@ def test_every_row_of_a_table_is_in_the_page(made: Made) -> None:
 def test_what_is_missing_is_said(made: Made) -> None:
     page = Page(made.report)
     assert "1 of 2" in page.text
+    assert "None of the 2 of 2 checkpoints whose loss on a fixed text is known." in page.text
 
 
 def test_a_seed_is_the_same_whatever_type_it_has() -> None:

@@ -63,19 +63,22 @@ def _facts(budget: Budget, price_per_hour: float | None, jobs: Jobs) -> str:
 
 def _part_table(title: str, parts: list[Part], budget: Budget) -> str:
     most = max((part.hours.high for part in parts), default=0.0)
-    rows = [
-        (
-            f"<tr><th>{escape(part.name)}</th><td>{part.jobs:,}</td>"
-            f"<td>{hours(part.hours) if part.hours.high else ''}</td>"
-            f"<td>{f'{part.unpriced:,}' if part.unpriced else ''}</td>"
-            f"<td class=bar>{_bar(part, most)}</td></tr>"
-        )
-        for part in parts[:SHOWN]
-    ]
+    unpriced = any(part.unpriced for part in parts)
+    rows = [_part_row(part, most, unpriced) for part in parts[:SHOWN]]
     more = len(parts) - SHOWN
     rest = f"<p><small>{more:,} more rows are in budget.csv.</small></p>" if more > 0 else ""
-    head = f"<th></th><th>jobs</th><th>{budget.device.unit}</th><th>unknown</th><th></th>"
-    return _table(title, head, rows) + rest
+    names = [title.removeprefix("By "), "jobs", budget.device.unit]
+    return _table(title, [*names, *(["unknown"] if unpriced else []), "range"], rows) + rest
+
+
+def _part_row(part: Part, most: float, unpriced: bool) -> str:
+    """A row of a table; with a column for jobs without a price where the table has some."""
+    unknown = f"<td>{f'{part.unpriced:,}' if part.unpriced else ''}</td>" if unpriced else ""
+    return (
+        f"<tr><th scope=row>{escape(part.name)}</th><td>{part.jobs:,}</td>"
+        f"<td>{hours(part.hours) if part.hours.high else ''}</td>"
+        f"{unknown}<td class=bar>{_bar(part, most)}</td></tr>"
+    )
 
 
 def _bar(part: Part, most: float) -> str:
@@ -97,19 +100,20 @@ def _wall_table(budget: Budget, walls: Mapping[int, float]) -> str:
         return ""
     unit = budget.device.unit.removesuffix("-hours")
     rows = [
-        f"<tr><th>{gpus}</th><td>{seconds / 3600:,.1f} h</td>"
+        f"<tr><th scope=row>{gpus}</th><td>{seconds / 3600:,.1f} h</td>"
         f"<td>{walls[1] / seconds:.1f}</td>"
         f"<td>{gigabytes(budget.disk.peak(gpus))}</td></tr>"
         for gpus, seconds in walls.items()
     ]
-    head = f"<th>{unit}s</th><th>wall time</th><th>times as fast</th><th>disk at most</th>"
-    return _table("Wall time", head, rows)
+    return _table("Wall time", [f"{unit}s", "wall time", "times as fast", "disk at most"], rows)
 
 
-def _table(title: str, head: str, rows: Iterable[str]) -> str:
-    body = "\n".join(rows)
+def _table(title: str, names: Iterable[str], rows: Iterable[str]) -> str:
+    head, body = "".join(f"<th scope=col>{name}</th>" for name in names), "\n".join(rows)
+    # What scrolls sideways must be reached by keyboard.
     return (
-        f"<h2>{title}</h2>\n<div class=wide><table><thead><tr>{head}</tr></thead>\n"
+        f'<h2>{title}</h2>\n<div class=wide role=region tabindex=0 aria-label="{title}">'
+        f"<table><thead><tr>{head}</tr></thead>\n"
         f"<tbody>\n{body}\n</tbody></table></div>"
     )
 

@@ -130,6 +130,7 @@ def _body(
         "grid": grid_rows(about.asked, tables["scores"]),
         "unpaired": reasons(tables["unpaired"]),
         "broken": checkpoints[checkpoints["breaks_curve"] == "yes"].to_dict("records"),
+        "losses": int(checkpoints["text_loss"].notna().sum()),
         "gaps": checkpoints[checkpoints["gap_before"].notna()].to_dict("records"),
         "checkpoints": checkpoints.to_dict("records"),
         "datasets": tables["datasets"].to_dict("records"),
