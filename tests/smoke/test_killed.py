@@ -98,7 +98,8 @@ def test_killed_and_continued_equals_undisturbed(
     killed: Repository, undisturbed: Repository
 ) -> None:
     expected, found = contents(undisturbed), contents(killed)
-    assert len(expected) == 3 + 16 + 4  # three models, a cell of each set and format, two tables
+    # Three models, a cell of each set and format, and five tables in three file formats.
+    assert len(expected) == 3 + 16 + 5 * 3
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
     assert killed.planned(*TABLES) == {}

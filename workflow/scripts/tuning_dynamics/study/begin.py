@@ -60,12 +60,12 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides, Callable[
         study = load_study(settings(config), Path(workflow.basedir), file)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
         recall(KNOWN_CODE)
-        if workflow.is_main_process:
-            keep_provenance()
         if workflow.is_main_process and sides.asked:
             check_sides(sides)
+            keep_provenance()
         elif workflow.is_main_process:
             jobs.check_whole()
+            keep_provenance()
             jobs.leave_placeholders(everywhere=False)
             forget_killed_servers(Path(".snakemake", "incomplete"))
     return jobs, sides, code_digest
