@@ -135,3 +135,41 @@ def test_without_errors_the_residuals_tell() -> None:
     assert found["shape"] == "turns"
     flat = table(((0.3, 0.31, 0.29, 0.3, 0.31, 0.29, 0.3), unknown)).set_index("eval_set")
     assert flat.loc["a", "shape"] == "flat"
+
+
+def test_without_a_set_at_every_checkpoint_there_is_no_mean_curve() -> None:
+    later = [row(step, 0.3, eval_set="b") for step in STEPS[3:]]
+    early = [row(step, 0.3) for step in STEPS[:3]]
+    made = turning_rows(from_rows([*early, *later], "seed_means"), drawing=DRAWING)
+    found = made.set_index("eval_set").loc["all"]
+    assert (found["shape"], found["checkpoints"], found["recipe"]) == ("too_few", 0, "base")
+    assert found["reason"] == "no set is evaluated at every checkpoint"
+    assert np.isnan(found["tokens"])
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("twice", [0, 8])
+def test_two_labels_at_one_number_of_tokens_are_one_place(twice: int, known: bool) -> None:
+    x = np.linspace(9, 12, 9)
+    y = 0.3 + 0.15 * (np.minimum(x, 10.5) - 9)
+    errors = np.full(10, 0.01 if known else np.nan)
+    # A small difference of the two scores, which no stick explains.
+    both = np.insert(y, twice, y[twice] + 0.002)
+    found = turning_point(np.insert(x, twice, x[twice]), both, errors, DRAWING)
+    assert found.shape == "turns"
+    assert found.place == pytest.approx(10.5, abs=0.05)
+    assert found.low <= 10.5 <= found.high
+
+
+def test_pairs_on_one_evaluation_set_do_not_average_its_noise_away() -> None:
+    generator = np.random.default_rng(5)
+    scores = tuple(0.3 + generator.normal(0, 0.02, 7) + 0.004 * np.arange(7))
+    own = {"recipe": "full", "role": "id", "ci_low": 0.25, "ci_high": 0.35, "n": 100}
+    one = table((scores, {**own, "train_set": "t0"}))
+    many = table(*((scores, {**own, "train_set": f"t{k}"}) for k in range(6)))
+    reasons = [made.set_index("eval_set").loc["all", "reason"] for made in (one, many)]
+    assert reasons[0].startswith("no rise beyond noise")
+    assert reasons[1] == reasons[0]
+    apart = table(*((scores, {**own, "train_set": "t", "eval_set": f"e{k}"}) for k in range(6)))
+    # Other items each: this mean is surer.
+    assert apart.set_index("eval_set").loc["all", "reason"] != reasons[0]

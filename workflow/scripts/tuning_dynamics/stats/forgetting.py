@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
@@ -10,7 +9,7 @@ from tuning_dynamics.stats.noise import marks, noise_floor
 from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.transfer import ALL
-from tuning_dynamics.stats.units import errors_of
+from tuning_dynamics.stats.units import error_of_mean, errors_of
 
 _VARIANT = ["family", "checkpoint", "train_set", "eval_set"]
 
@@ -42,7 +41,7 @@ def forgetting_rows(
         parts = list(block.groupby(["step", "checkpoint"], sort=True))
         for (step, checkpoint), found in [*parts, ((pd.NA, ALL), block)]:
             change = float(found["change"].mean())
-            half = float(norm.ppf((1 + level) / 2)) * _error(found)
+            half = float(norm.ppf((1 + level) / 2)) * error_of_mean(found)
             rows.append(
                 {
                     **{"family": family, "checkpoint": checkpoint, "step": step},
@@ -53,11 +52,3 @@ def forgetting_rows(
                 }
             )
     return from_rows(rows, "forgetting")
-
-
-def _error(cells: pd.DataFrame) -> float:
-    """Standard error of the mean change: noise of one evaluation set's cells adds up, that of
-    different sets adds up in squares; NaN where one is unknown."""
-    sets, names = pd.factorize(cells["eval_set"])
-    by_set = np.bincount(sets, weights=cells["error"], minlength=len(names))
-    return float(np.sqrt((by_set**2).sum()) / len(cells))

@@ -17,16 +17,15 @@ from tuning_dynamics.stats.select import curve_cells
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.tokens import placed
 from tuning_dynamics.stats.transfer import ALL
-from tuning_dynamics.stats.units import Drawing, errors_of
+from tuning_dynamics.stats.units import Drawing, error_of_mean, errors_of
 
 TURNS, STILL_RISING, FLAT, TOO_FEW = "turns", "still_rising", "flat", "too_few"
 
 # A stick has 3 parameters; what tells it from a line and from noise is what is left.
 MIN_CHECKPOINTS = 5
 
-# Places for the break within each hole between two checkpoints, and about how many in all: with
-# many checkpoints the holes themselves are fine enough.
-_PER_HOLE, _BREAKS = 8, 200
+# Places for the break within each hole between two checkpoints.
+_PER_HOLE = 8
 
 _SERIES = ["family", "recipe", "train_set", "eval_set"]
 
@@ -51,14 +50,17 @@ def turning_rows(
     """turning_points.csv: for base and for every tuned pair of sets, by primary cells.
 
     Evaluation set `all` is the mean over sets that are evaluated at every checkpoint: all sets
-    for base; for a recipe, those in `roles`, whatever they were tuned on.
+    for base; for a recipe, those in `roles`, whatever they were tuned on. Where there is no such
+    set its shape is TOO_FEW, without a checkpoint.
     """
     cells = curve_cells(seed_means)
     points = placed(cells, seed_means).assign(error=_errors(cells, drawing.level))
     rows = [_row(own, drawing, own["metric"].iloc[0]) for _, own in points.groupby(_SERIES)]
     counted = points[(points["recipe"] == "base") | points["role"].isin(list(roles))]
-    for _, own in counted.groupby(["family", "recipe"]):
-        rows.append(_row(_pooled(own), drawing, ""))
+    for (family, recipe), own in counted.groupby(["family", "recipe"]):
+        key = {"family": family, "recipe": recipe, "train_set": "", "eval_set": ALL}
+        curve = _mean_curve(own)
+        rows.append(_NO_CURVE | key if curve.empty else _row(curve.assign(**key), drawing, ""))
     return from_rows(rows, "turning_points")
 
 
@@ -69,23 +71,26 @@ def _errors(cells: pd.DataFrame, level: float) -> Floats:
     return np.fmax(errors, np.where(np.isnan(errors), np.nan, least))
 
 
-def _pooled(points: pd.DataFrame) -> pd.DataFrame:
-    """The mean curve over sets that have every checkpoint; sets' errors are independent."""
+# The columns of a mean curve over no set, besides its key.
+_NO_CURVE: dict[str, object] = {
+    **{"metric": "", "checkpoints": 0, "shape": TOO_FEW},
+    **dict.fromkeys(("tokens", "low", "high", "gap_low", "gap_high"), np.nan),
+    "reason": "no set is evaluated at every checkpoint",
+}
+
+
+def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
+    """The mean curve over sets that have every checkpoint; empty where none has."""
     checkpoints = points["checkpoint"].nunique()
     sets = points.groupby(["train_set", "eval_set"])
     whole = points[sets["checkpoint"].transform("nunique") == checkpoints]
-    by_point = whole.assign(square=whole["error"] ** 2).groupby("checkpoint")
-    found = by_point.agg(
-        family=("family", "first"),
-        recipe=("recipe", "first"),
-        x=("x", "first"),
-        tokens=("tokens", "first"),
-        score=("score", "mean"),
-        square=("square", lambda squares: squares.sum(skipna=False)),
-        sets=("score", "size"),
-    )
-    error = np.sqrt(found["square"].to_numpy(dtype=float)) / found["sets"].to_numpy(dtype=float)
-    return found.assign(train_set="", eval_set=ALL, error=error)
+    # All points of a checkpoint share x and tokens.
+    by_point = whole.groupby(["checkpoint", "x", "tokens"])
+    rows = [
+        {"x": x, "tokens": tokens, "score": own["score"].mean(), "error": error_of_mean(own)}
+        for (_, x, tokens), own in by_point
+    ]
+    return pd.DataFrame(rows, columns=["x", "tokens", "score", "error"])
 
 
 def _row(points: pd.DataFrame, drawing: Drawing, metric: str) -> dict[str, object]:
@@ -169,10 +174,11 @@ class _Sticks:
 
     @staticmethod
     def over(x: Floats) -> "_Sticks":
-        """Breaks from the second checkpoint to the last, where the stick is a line. Within the
-        first hole all breaks are one: whatever rises there is steep enough."""
-        holes = [np.linspace(start, end, _PER_HOLE + 1)[1:] for start, end in pairwise(x[1:])]
-        breaks = np.concatenate([x[1:2], *holes])
+        """Breaks from the second place to the last, where the stick is a line. Within the first
+        hole all breaks are one: whatever rises there is steep enough."""
+        places = np.unique(x)[1:]  # two labels may share a number of tokens
+        holes = [np.linspace(start, end, _PER_HOLE + 1)[1:] for start, end in pairwise(places)]
+        breaks = np.concatenate([places[:1], *holes])
         shapes = np.minimum(x[:, None], breaks)
         centred = shapes - shapes.mean(axis=0)
         return _Sticks(breaks, centred / np.linalg.norm(centred, axis=0))

@@ -207,3 +207,14 @@ def errors_of(low: pd.Series, high: pd.Series, level: float) -> Floats:
     """The standard error that an interval of this level stands for; NaN where it is empty."""
     width = high.to_numpy(dtype=float) - low.to_numpy(dtype=float)
     return np.asarray(width / (2 * norm.ppf((1 + level) / 2)))
+
+
+def error_of_mean(cells: pd.DataFrame) -> float:
+    """Standard error of the mean of cells with the columns `eval_set` and `error`.
+
+    Noise of one evaluation set's cells, which share its items, adds up; that of different sets
+    adds up in squares. NaN where one is unknown.
+    """
+    sets, names = pd.factorize(cells["eval_set"])
+    by_set = np.bincount(sets, weights=cells["error"], minlength=len(names))
+    return float(np.sqrt((by_set**2).sum()) / len(cells))
