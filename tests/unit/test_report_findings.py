@@ -103,6 +103,27 @@ def test_two_checkpoints_have_no_slope(published: Tables) -> None:
     assert "no model was tuned at the 3 checkpoints that a slope needs" in found[1].sentence
 
 
+def test_pairs_with_fewer_checkpoints_are_counted_as_they_are(published: Tables) -> None:
+    before = told(published)
+    for place, name in ((1, "format_trend"), (2, "latent_gain")):
+        table = published[name].copy()
+        own = (table["eval_set"] != "all") & (table.get("group", "not_learned") == "not_learned")
+        first = table.index[own][0]
+        table.loc[first, "checkpoints"] = 4
+        item = told({**published, name: table})[place]
+        assert item.cells == before[place].cells - 2
+        pairs = int(own.sum())
+        some = f"on the {pairs - 1} of {pairs} pairs that are evaluated at every checkpoint, it was"
+        assert some in item.sentence
+        assert "that are evaluated" not in before[place].sentence
+        table.loc[first, ["slope", "low", "high"]] = np.nan
+        assert told({**published, name: table})[place].cells == before[place].cells - 6
+        table.loc[own, "checkpoints"] = 4
+        assert "no pair is evaluated at every checkpoint" in (
+            told({**published, name: table})[place].sentence
+        )
+
+
 def test_each_family_is_told_for_itself(published: Tables) -> None:
     both = {
         name: pd.concat([table, table.assign(family="zoo")], ignore_index=True)

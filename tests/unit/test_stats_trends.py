@@ -116,6 +116,28 @@ def test_two_checkpoints_have_no_slope_and_unknown_errors_need_four() -> None:
     assert (four["low"], four["high"]) == pytest.approx((fit.slope - half, fit.slope + half))
 
 
+def test_the_ends_of_the_mean_are_of_the_pairs_that_have_every_checkpoint() -> None:
+    early = ("early", [0.9, 0.9, 0.9], 0.01)
+    later = pd.concat([means(("later", [0.8] * 4, 0.01)).iloc[1:], means(early)])
+    made = pd.concat([means(("a", [0.1, 0.2, 0.3, 0.4], 0.01)), later])
+    known = groups(a="learned", early="learned", later="learned")
+    pooled = latent(made, known, noise(0.1, "a")).iloc[-1]
+    assert pooled["checkpoints"] == 4
+    assert (pooled["first_change"], pooled["last_change"]) == pytest.approx((0.1, 0.4))
+    assert pooled["slope"] == pytest.approx(0.1 / 3)
+    none = latent(later, known, noise(0.1, "a")).iloc[-1]
+    assert np.isnan([none["first_change"], none["last_change"]]).all()
+    assert none["slope"] == pytest.approx(0)
+
+
+def test_labels_at_one_number_of_tokens_have_no_slope() -> None:
+    made = means(("a", [0.1, 0.2, 0.3], 0.01)).assign(step=10, tokens=10_000)
+    found = latent(made, groups(a="learned"), noise(0.1, "a"))
+    assert found["checkpoints"].tolist() == [3, 3]
+    assert found["slope"].isna().all()
+    assert found["low"].isna().all()
+
+
 def test_the_format_trend_is_the_slope_of_the_spread_seeds_averaged() -> None:
     rows = [
         row(

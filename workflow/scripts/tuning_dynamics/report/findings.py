@@ -159,7 +159,8 @@ def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction 
     if rows.empty:
         return None
     units, level = len(set(pair_units(cells))), asked.drawing.level
-    change = _estimate(rows.loc["mean_change"], "value", units)
+    row = rows.loc["mean_change"]
+    change = _estimate(row, "value", int(row["cells"]), units)
     noise = context.noise([asked.recipe], cells["eval_set"])
     words = [number(change, level, noise.floor)]
     for statistic, name in (
@@ -190,12 +191,13 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
     if pd.isna(pooled["slope"]):
         return untold("format_sensitivity", name, _NO_SLOPE)
-    found = _estimate(pooled, "slope", int(pairs["slope"].notna().sum()))
+    found = _mean_slope(pooled, pairs)
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
+    first, last = (f"{pooled[end]:.3f}" for end in ("first_spread", "last_spread"))
+    ends = _ends(pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last")
     text = (
-        f"The spread of tuned scores over formats was {pooled['first_spread']:.3f} at the first "
-        f"checkpoint and {pooled['last_spread']:.3f} at the last; per tenfold tokens it changed "
-        f"by {number(found, context.asked.drawing.level, noise.floor)}. "
+        "The spread of tuned scores over formats changed by "
+        f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens; {ends}. "
         "A spread is never negative, and chance alone makes it positive."
     )
     return finding("format_sensitivity", name, found, text, noise, supports="below")
@@ -210,16 +212,16 @@ def _latent_gain(context: Context) -> dict[str, object]:
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
     if pd.isna(pooled["slope"]):
         return untold("latent_gain", name, _NO_SLOPE)
-    found = _estimate(pooled, "slope", int(pairs["slope"].notna().sum()))
+    found = _mean_slope(pooled, pairs)
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
     first, last = (
         marked(float(pooled[end]), noise.floor) for end in ("first_change", "last_change")
     )
+    ends = _ends(pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last")
     text = (
-        f"On the {pairs['eval_set'].nunique()} sets that the base model does not learn, tuning "
-        f"changed the score by {first} at the first checkpoint and {last} at the last; per "
-        f"tenfold tokens of pre-training that moved by "
-        f"{number(found, context.asked.drawing.level, noise.floor)}."
+        f"On the {pairs['eval_set'].nunique()} sets that the base model does not learn, the change "
+        f"by tuning moved by {number(found, context.asked.drawing.level, noise.floor)} per tenfold "
+        f"tokens of pre-training; {ends}."
     )
     return finding("latent_gain", name, found, text, noise, supports="above")
 
@@ -309,7 +311,25 @@ def number(found: Estimate, level: float, floor: Floor) -> str:
     return f"{signed(found.value)} ({interval}; {cells}{noise})"
 
 
-def _estimate(row: pd.Series, value: str, units: int) -> Estimate:
-    """A row's number; cells are checkpoints times units where the row has no number of them."""
-    cells = row["cells"] if "cells" in row else row["checkpoints"] * units
-    return Estimate(float(row[value]), float(row["low"]), float(row["high"]), int(cells), units)
+def _mean_slope(pooled: pd.Series, pairs: pd.DataFrame) -> Estimate:
+    """The mean slope of the pairs that have one; its cells are all that those slopes are over."""
+    sloped = pairs[pairs["slope"].notna()]
+    return _estimate(pooled, "slope", int(sloped["checkpoints"].sum()), len(sloped))
+
+
+def _ends(pooled: pd.Series, pairs: pd.DataFrame, words: str) -> str:
+    """`words` on the first and the last checkpoint, with the pairs that they are of where those
+    are not all that have a slope."""
+    whole = int((pairs["checkpoints"] == pooled["checkpoints"]).sum())
+    sloped = int(pairs["slope"].notna().sum())
+    if not whole:
+        return (
+            "no pair is evaluated at every checkpoint, so that the first and the last have no mean"
+        )
+    if whole == sloped:
+        return words
+    return f"on the {whole} of {sloped} pairs that are evaluated at every checkpoint, {words}"
+
+
+def _estimate(row: pd.Series, value: str, cells: int, units: int) -> Estimate:
+    return Estimate(float(row[value]), float(row["low"]), float(row["high"]), cells, units)

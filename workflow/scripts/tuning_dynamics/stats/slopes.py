@@ -83,7 +83,7 @@ def _rows(
     """A row per (train set, evaluation set), and the pooled one last."""
     rows, slopes, errors, pairs = [], [], [], []
     for (train_set, eval_set), pair in points.groupby(["train_set", "eval_set"], sort=True):
-        curve = pair.sort_values("x")
+        curve = pair.sort_values(["x", "checkpoint"])
         found = _slope(curve, drawing.level)
         if not np.isnan(found[0]):
             slopes.append(found[0])
@@ -104,7 +104,6 @@ def _rows(
         [eval_set for _, eval_set in pairs],
     )
     pooled = estimate(mean, sample, drawing)
-    by_step = points.groupby("x", as_index=False)["value"].mean()
     found = (pooled.value, pooled.low, pooled.high)
     sets = set(points["eval_set"])
     return [
@@ -113,9 +112,17 @@ def _rows(
             "recipe": recipe,
             "train_set": "",
             "eval_set": ALL,
-            **_columns(by_step, found, noise, recipe, sets),
+            **_columns(_mean_curve(points), found, noise, recipe, sets),
         },
     ]
+
+
+def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
+    """Mean value per checkpoint of the pairs that have all of them; NaN where no pair has."""
+    own = points.groupby(["train_set", "eval_set"])["checkpoint"].transform("nunique")
+    whole = points["value"].where(own == points["checkpoint"].nunique())
+    by_point = points.assign(value=whole).groupby(["x", "checkpoint"], as_index=False)
+    return by_point["value"].mean()
 
 
 def _columns(
@@ -141,15 +148,16 @@ def _named(row: dict[str, object], what: str) -> dict[str, object]:
 
 
 def _slope(curve: pd.DataFrame, level: float) -> tuple[float, float, float]:
-    """Slope of a pair's values on log10 tokens, and its interval; NaN below MIN_CHECKPOINTS.
+    """Slope of a pair's values on log10 tokens, and its interval; NaN below MIN_CHECKPOINTS, and
+    where all are at one place.
 
     The interval is that of the points' own errors, taken as independent. Where those are unknown,
     it is Student's of the residuals, from 4 checkpoints on.
     """
     x, y, errors = (curve[name].to_numpy(dtype=float) for name in ("x", "value", "error"))
-    if len(x) < MIN_CHECKPOINTS:
-        return (np.nan, np.nan, np.nan)
     value = slope(x, y)
+    if len(x) < MIN_CHECKPOINTS or np.isnan(value):
+        return (np.nan, np.nan, np.nan)
     if not np.isnan(errors).any():
         half = float(norm.ppf((1 + level) / 2)) * _slope_error(x, errors)
     elif len(x) > MIN_CHECKPOINTS:
