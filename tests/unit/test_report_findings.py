@@ -229,6 +229,16 @@ def test_the_turning_point_of_the_mean_curve_is_told(published: Tables) -> None:
     row = further({**published, "turning_points": points}).loc["turning_point"]
     assert (row["verdict"], row["value"], row["low"], row["high"]) == ("supported", 5e5, 1e5, 1e6)
     assert "at about 500k tokens (interval 100k to 1M" in row["sentence"]
+    assert row["cells"] == 6 * 12
+    sets = (points["recipe"] == "base") & (points["eval_set"] != "all")
+    points.loc[points.index[sets][:2], "checkpoints"] = 4
+    row = further({**published, "turning_points": points}).loc["turning_point"]
+    assert row["cells"] == 6 * 10
+    assert "The mean score of base over 10 of 12 sets stops to rise at" in row["sentence"]
+    points.loc[pooled, ["shape", "checkpoints", "reason"]] = ["too_few", 0, "no set is whole"]
+    row = further({**published, "turning_points": points}).loc["turning_point"]
+    assert (row["verdict"], row["cells"]) == ("cannot tell", 0)
+    assert "No turning point of the mean score of base: no set is whole." in row["sentence"]
 
 
 def test_rules_that_disagree_are_told(published: Tables) -> None:

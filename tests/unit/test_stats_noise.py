@@ -142,6 +142,12 @@ def test_the_floor_is_the_larger_kind_of_the_sets_asked_for() -> None:
     assert both.value == pytest.approx(np.sqrt((0.02**2 + 0.8**2) / 2))
 
 
+def test_a_set_with_two_metrics_is_one_set() -> None:
+    seeds = [{"seed": seed, "metric": name} for name in ("accuracy", "f1") for seed in (1, 2)]
+    floor = noise_floor(noise_rows(scores(*seeds)), recipe="full", eval_sets=["nli_people"])
+    assert (floor.pairs, floor.sets) == (2, 1)
+
+
 def test_no_seeds_and_no_near_checkpoints_leave_the_floor_unknown() -> None:
     table = noise_rows(scores({}, at(2000)))
     assert table.empty

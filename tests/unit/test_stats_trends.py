@@ -13,6 +13,7 @@ from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.slopes import format_trend_rows, latent_gain_rows
 from tuning_dynamics.stats.tables import TABLES, from_rows
 from tuning_dynamics.stats.units import Drawing
+from tuning_dynamics.study.errors import StudyError
 
 DRAWING = Drawing(400, 0.95, 0)
 HALF = float(stats.norm.ppf(0.975))
@@ -214,3 +215,9 @@ def test_denominators_are_flagged_at_zero_near_zero_and_at_chance() -> None:
     assert (weak.cells, weak.zero, weak.near_zero, weak.at_chance) == (8, 2, 2, 2)
     once = weak_denominators(changes, table)
     assert (once.cells, once.zero, once.near_zero, once.at_chance) == (4, 1, 1, 1)
+    # In another format, a change may be over a base score that has no flag.
+    assert weak_denominators(changes.assign(format="io"), table).cells == 0
+    alike = pd.concat([changes, changes.assign(format="io", eval_set="elsewhere")])
+    assert weak_denominators(alike, table) == once
+    with pytest.raises(StudyError, match="over a base score that"):
+        weak_denominators(changes.assign(eval_set="elsewhere"), table)

@@ -9,6 +9,7 @@ from tuning_dynamics.report.numbers import interval_text, short_count, signed
 from tuning_dynamics.stats.bases import weak_denominators
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.noise import NEAR, SEEDS, root_mean_square
+from tuning_dynamics.stats.select import DEFAULT_FORMAT
 from tuning_dynamics.stats.transfer import ALL
 from tuning_dynamics.stats.turning import FLAT, MIN_CHECKPOINTS, STILL_RISING, TOO_FEW, TURNS
 
@@ -38,8 +39,12 @@ def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
     if "base" not in pooled.index:
         text = "Cannot be told from this study: base was not evaluated."
         return _row("turning_point", title, "cannot tell", name, text, value=math.nan, cells=0)
-    base, texts = pooled.loc["base"], [_turning(pooled.loc["base"], "base")]
+    base = pooled.loc["base"]
     sets = points[(points["recipe"] == "base") & (points["eval_set"] != ALL)]
+    # Those that the mean curve is over.
+    whole = int((sets["checkpoints"] == base["checkpoints"]).sum())
+    some = f" over {whole} of {len(sets)} sets" if 0 < whole < len(sets) else ""
+    texts = [_turning(base, f"base{some}")]
     counts = sets["shape"].value_counts()
     listed = ", ".join(f"{counts[shape]} {_SHAPES[shape]}" for shape in _SHAPES if shape in counts)
     texts.append(f"Of its {len(sets)} sets: {listed}.")
@@ -54,7 +59,7 @@ def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
         value=float(base["tokens"]),
         low=float(base["low"]),
         high=float(base["high"]),
-        cells=int(base["checkpoints"]) * len(sets),
+        cells=int(base["checkpoints"]) * whole,
     )
 
 
@@ -142,12 +147,16 @@ def _span(values: pd.Series, text: Callable[[float], str]) -> str:
 
 
 def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
-    """How many of the base scores that changes are over are no good denominators."""
+    """How many of the base scores that changes in format `default` are over are no good
+    denominators."""
     title = "Ratios of change rest on base scores above chance"
     name = "share of base scores that are weak denominators"
     found = weak_denominators(changes, denominators)
     if not found.cells:
-        text = "Cannot be told from this study: nothing tuned was compared with base."
+        text = (
+            "Cannot be told from this study: nothing tuned was compared with base in format "
+            f"{DEFAULT_FORMAT}."
+        )
         return _row("denominators", title, "cannot tell", name, text, value=math.nan, cells=0)
     counts = {
         "at 0": found.zero,
@@ -156,12 +165,13 @@ def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
     }
     weak = sum(counts.values())
     listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    over = f"that changes in format {DEFAULT_FORMAT} are over"
     text = (
-        f"{weak} of the {found.cells} base scores that changes are over are weak denominators: "
-        f"{listed}. A ratio over these says more about the base than about tuning."
+        f"{weak} of the {found.cells} base scores {over} are weak denominators: {listed}. A ratio "
+        "over these says more about the base than about tuning."
         if weak
-        else f"All {found.cells} base scores that changes are over are above {RATIO_FLOOR:g} and, "
-        "where chance is known, above chance."
+        else f"All {found.cells} base scores {over} are above {RATIO_FLOOR:g} and, where chance is "
+        "known, above chance."
     )
     verdict = "contradicted" if weak else "supported"
     share = weak / found.cells

@@ -9,6 +9,7 @@ import pandas as pd
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per
 from tuning_dynamics.stats.tables import from_rows
+from tuning_dynamics.study.errors import StudyError
 
 ZERO, NEAR_ZERO, AT_CHANCE = "zero", "near_zero", "at_chance"
 
@@ -50,10 +51,22 @@ class WeakBases:
 
 
 def weak_bases(cells: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
-    """Count the weak base scores of primary cells of changes.csv."""
+    """Count the weak base scores of cells of changes.csv in format `default`.
+
+    Raises StudyError for a cell whose base score has no row in denominators.csv: it is not known
+    to be sound.
+    """
     known = cells[_BASE].merge(
         denominators[[*_BASE, "flag"]], on=_BASE, how="left", validate="many_to_one"
     )
+    if known["flag"].isna().any():
+        lost = known[known["flag"].isna()].iloc[0]
+        raise StudyError(
+            "a change in format 'default' is over a base score that denominators.csv lacks",
+            key=", ".join(_BASE),
+            value=", ".join(str(lost[name]) for name in _BASE),
+            fix="make changes.csv and denominators.csv from the same scores.csv",
+        )
     zero, near_zero, at_chance = (
         int((known["flag"] == flag).sum()) for flag in (ZERO, NEAR_ZERO, AT_CHANCE)
     )
@@ -61,5 +74,7 @@ def weak_bases(cells: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
 
 
 def weak_denominators(changes: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
-    """Count the weak ones among the base cells that rows of changes.csv are over, each once."""
-    return weak_bases(changes.drop_duplicates(_BASE), denominators)
+    """Count the weak ones among the base cells that rows of changes.csv in format `default` are
+    over, each once. Rows in other formats may be over a base in their own format."""
+    default = changes[changes["format"] == DEFAULT_FORMAT]
+    return weak_bases(default.drop_duplicates(_BASE), denominators)

@@ -132,7 +132,13 @@ def noise_floor(noise: pd.DataFrame, *, recipe: str, eval_sets: Collection[str])
         & noise["eval_set"].isin(list(eval_sets))
     ]
     found = [
-        Floor(root_mean_square(own), str(kind), int(own["pairs"].sum()), len(own))
+        Floor(
+            value=root_mean_square(own),
+            kind=str(kind),
+            pairs=int(own["pairs"].sum()),
+            # A set has a row per metric.
+            sets=own["eval_set"].nunique(),
+        )
         for kind, own in pooled.groupby("kind", sort=True)
     ]
     return max(found, key=lambda floor: floor.value, default=UNKNOWN)
