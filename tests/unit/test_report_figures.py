@@ -60,7 +60,7 @@ def line(figure: Figure, colour: str, style: str = "-", panel: int = 0) -> Any:
     return found[0]
 
 
-FULL, BLACK = "#0072B2", "#444444"
+FULL = "#0072B2"
 
 
 # --- what is drawn, against stored references ----------------------------------------------------
@@ -222,6 +222,20 @@ def test_the_papers_number_stands_beside_the_mean_ratio(tables: Tables) -> None:
         ("classification to generation", -0.614),
         ("generation to classification", 0.003),
     ]
+
+
+def test_cells_without_a_ratio_are_those_with_a_base_score_of_0(tables: Tables) -> None:
+    own = tables["transfer"]
+    six = {**tables, "transfer": own.assign(cells=6)}
+    unknown = own.assign(cells=own["statistic"].map(lambda name: 0 if "normal" in name else 6))
+    assert "6 cells" in words(drawn("transfer_statistics", six))
+    assert "without a ratio" not in words(
+        drawn("transfer_statistics", {**tables, "transfer": unknown})
+    )
+    zero = own.assign(cells=own["statistic"].map(lambda name: 4 if "mean_ratio" in name else 6))
+    assert "6 cells, 2 without a ratio" in words(
+        drawn("transfer_statistics", {**tables, "transfer": zero})
+    )
 
 
 def test_a_turning_point_lies_where_the_table_says(tables: Tables) -> None:
