@@ -20,8 +20,16 @@ from tuning_dynamics.report.figures.style import colours, save
 from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.report.numbers import interval_text, percent, short_count, signed
 from tuning_dynamics.stats.tables import TABLES, write_table
+from tuning_dynamics.stats.turning import MIN_CHECKPOINTS
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.figures import KINDS, THEMES, Piece, figure_list, figure_rows
+from tuning_dynamics.study.figures import (
+    KINDS,
+    LEAST_FOR_A_TURN,
+    THEMES,
+    Piece,
+    figure_list,
+    figure_rows,
+)
 from tuning_dynamics.study.files import read_json
 from tuning_dynamics.study.paths import Paths
 
@@ -186,6 +194,15 @@ def test_without_items_there_is_no_band_and_the_figure_says_why(tables: Tables) 
     assert "n unknown" in words(figure)
 
 
+def test_bands_of_given_scores_are_over_no_items(tables: Tables) -> None:
+    published = {**tables, "checkpoints": tables["checkpoints"].assign(source="published")}
+    told = words(drawn("in_domain", published))
+    assert "over seeds, of a single score as published or from its standard error" in told
+    assert "over seeds and items" in words(drawn("in_domain", tables))
+    base = words(drawn("base_by_checkpoint", published))
+    assert "95 % interval as published or from its standard error" in base
+
+
 def test_a_hole_of_the_series_is_grey_in_every_panel(tables: Tables) -> None:
     figure = drawn("base_by_checkpoint", tables)
     assert [len(ax.patches) for ax in figure.axes] == [1] * len(MADE.sets)
@@ -304,8 +321,10 @@ def test_a_study_has_the_figures_that_it_can_show() -> None:
         return [figure.name for figure in figure_list(asked, "full", **settings)]
 
     assert kinds(BASE) == ["base_by_checkpoint", "text_loss"]
-    four = replace(BASE, points=points(1, 3, 9, 27))
-    assert kinds(four, measured=False) == ["base_by_checkpoint", "turning_points"]
+    four, five = (replace(BASE, points=points(*(3**n for n in range(k)))) for k in (4, 5))
+    assert kinds(four, measured=False) == ["base_by_checkpoint"]
+    assert kinds(five, measured=False) == ["base_by_checkpoint", "turning_points"]
+    assert LEAST_FOR_A_TURN == MIN_CHECKPOINTS
     assert "noise" in kinds(replace(BASE, points=points(1000, 1001)))
     # The last checkpoint under two labels, as the paper's 738000 and main.
     assert "noise" in kinds(replace(BASE, points=frozenset({(9, "9"), (9, "main")})))

@@ -87,6 +87,7 @@ def format_trend(view: View) -> Figure:
         title=f"{view.family}: spread over prompt formats along pre-training",
         note="Coloured by train set.",
         unit="change of spread per tenfold tokens",
+        over="items",
         colour=lambda row: colours.get(
             str(row["train_set"]), COLOURS[0] if not names else "#222222"
         ),
