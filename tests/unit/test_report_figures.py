@@ -201,6 +201,8 @@ def test_bands_of_given_scores_are_over_no_items(tables: Tables) -> None:
     assert "over seeds and items" in words(drawn("in_domain", tables))
     base = words(drawn("base_by_checkpoint", published))
     assert "95 % interval as published or from its standard error" in base
+    assert "No bands" in words(drawn("sensitivity", published))
+    assert "No bands" not in words(drawn("sensitivity", tables))
 
 
 def test_a_hole_of_the_series_is_grey_in_every_panel(tables: Tables) -> None:
