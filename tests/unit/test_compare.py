@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from published import paper_rows, write_rows
 from unit.synthetic import DRAWING
@@ -71,6 +73,22 @@ def test_over_the_same_items_a_difference_is_paired(tmp_path: Path) -> None:
     assert pd.isna(other["n"])
     assert other["high"] - other["low"] > 0.18
     assert (table["q_value"] >= table["p_value"]).all()
+
+
+def test_the_writers_type_of_text_makes_no_other_items(tmp_path: Path) -> None:
+    cells = [cell(tmp_path / name, np.tile([0.0, 1.0], 10)) for name in "ab"]
+    records = pq.read_table(cells[1]["path"])
+    place = records.schema.get_field_index("gold")
+    for kind in (pa.large_string(), pa.string()):
+        gold = records["gold"].cast(pa.list_(kind))
+        pq.write_table(records.set_column(place, "gold", gold), cells[1]["path"])
+        sides = [
+            cell_tables([one], **DRAWING)["scores"].assign(path=str(one["path"])) for one in cells
+        ]
+        assert comparison_rows(*sides)["paired"].tolist() == ["items"]
+    other = pa.array([["no"]] * len(records), pa.list_(pa.large_string()))
+    pq.write_table(records.set_column(place, "gold", other), cells[1]["path"])
+    assert comparison_rows(*sides)["paired"].tolist() == ["errors"]
 
 
 def test_what_a_comparison_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

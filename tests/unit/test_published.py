@@ -67,6 +67,8 @@ def base(**changes: Any) -> dict[str, Any]:
         ([row(kind="instruction")], "kind", "the kind is not known"),
         ([row(family="EleutherAI/pythia")], "family", "the value is no name"),
         ([row(family="tables")], "family", "the name is that of a folder"),
+        ([row(checkpoint="all")], "checkpoint", "the name is that of pooled rows"),
+        ([row(eval_set="all")], "eval_set", "the name is that of pooled rows"),
         ([row(train_set="a b")], "train_set", "the value is no name"),
         ([base(), base(eval_set="b", tokens=90)], "line 3, column tokens", "has tokens 100 in"),
         ([base(), base(eval_set="b", step=9)], "line 3, column step", "has step 10 in line 2"),

@@ -20,8 +20,16 @@ from tuning_dynamics.report.figures.style import colours, save
 from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.report.numbers import interval_text, percent, short_count, signed
 from tuning_dynamics.stats.tables import TABLES, write_table
+from tuning_dynamics.stats.turning import MIN_CHECKPOINTS
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.figures import KINDS, THEMES, Piece, figure_list, figure_rows
+from tuning_dynamics.study.figures import (
+    KINDS,
+    LEAST_FOR_A_TURN,
+    THEMES,
+    Piece,
+    figure_list,
+    figure_rows,
+)
 from tuning_dynamics.study.files import read_json
 from tuning_dynamics.study.paths import Paths
 
@@ -60,7 +68,7 @@ def line(figure: Figure, colour: str, style: str = "-", panel: int = 0) -> Any:
     return found[0]
 
 
-FULL, BLACK = "#0072B2", "#444444"
+FULL = "#0072B2"
 
 
 # --- what is drawn, against stored references ----------------------------------------------------
@@ -186,6 +194,17 @@ def test_without_items_there_is_no_band_and_the_figure_says_why(tables: Tables) 
     assert "n unknown" in words(figure)
 
 
+def test_bands_of_given_scores_are_over_no_items(tables: Tables) -> None:
+    published = {**tables, "checkpoints": tables["checkpoints"].assign(source="published")}
+    told = words(drawn("in_domain", published))
+    assert "over seeds, of a single score as published or from its standard error" in told
+    assert "over seeds and items" in words(drawn("in_domain", tables))
+    base = words(drawn("base_by_checkpoint", published))
+    assert "95 % interval as published or from its standard error" in base
+    assert "No bands" in words(drawn("sensitivity", published))
+    assert "No bands" not in words(drawn("sensitivity", tables))
+
+
 def test_a_hole_of_the_series_is_grey_in_every_panel(tables: Tables) -> None:
     figure = drawn("base_by_checkpoint", tables)
     assert [len(ax.patches) for ax in figure.axes] == [1] * len(MADE.sets)
@@ -222,6 +241,20 @@ def test_the_papers_number_stands_beside_the_mean_ratio(tables: Tables) -> None:
         ("classification to generation", -0.614),
         ("generation to classification", 0.003),
     ]
+
+
+def test_cells_without_a_ratio_are_those_with_a_base_score_of_0(tables: Tables) -> None:
+    own = tables["transfer"]
+    six = {**tables, "transfer": own.assign(cells=6)}
+    unknown = own.assign(cells=own["statistic"].map(lambda name: 0 if "normal" in name else 6))
+    assert "6 cells" in words(drawn("transfer_statistics", six))
+    assert "without a ratio" not in words(
+        drawn("transfer_statistics", {**tables, "transfer": unknown})
+    )
+    zero = own.assign(cells=own["statistic"].map(lambda name: 4 if "mean_ratio" in name else 6))
+    assert "6 cells, 2 without a ratio" in words(
+        drawn("transfer_statistics", {**tables, "transfer": zero})
+    )
 
 
 def test_a_turning_point_lies_where_the_table_says(tables: Tables) -> None:
@@ -290,8 +323,10 @@ def test_a_study_has_the_figures_that_it_can_show() -> None:
         return [figure.name for figure in figure_list(asked, "full", **settings)]
 
     assert kinds(BASE) == ["base_by_checkpoint", "text_loss"]
-    four = replace(BASE, points=points(1, 3, 9, 27))
-    assert kinds(four, measured=False) == ["base_by_checkpoint", "turning_points"]
+    four, five = (replace(BASE, points=points(*(3**n for n in range(k)))) for k in (4, 5))
+    assert kinds(four, measured=False) == ["base_by_checkpoint"]
+    assert kinds(five, measured=False) == ["base_by_checkpoint", "turning_points"]
+    assert LEAST_FOR_A_TURN == MIN_CHECKPOINTS
     assert "noise" in kinds(replace(BASE, points=points(1000, 1001)))
     # The last checkpoint under two labels, as the paper's 738000 and main.
     assert "noise" in kinds(replace(BASE, points=frozenset({(9, "9"), (9, "main")})))

@@ -122,6 +122,11 @@ CONFIG = {
     "family_named_as_a_folder": Bad(
         ["'data'", "rename"], block={"family": "data"}, files={"families/data.yaml": LOCAL}
     ),
+    "set_named_as_pooled_rows": Bad(
+        ["pool", "datasets/all.yaml"],
+        block={"eval_sets": ["all"]},
+        files={"datasets/all.yaml": DATASET},
+    ),
     "repeated_value": Bad(["formats", "more than once"], block={"formats": ["io", "io"]}),
     "no_blocks": Bad(["blocks"], study={"blocks": []}),
     "recipe_without_train_sets": Bad(["train_sets"], block={"recipes": ["full"]}),

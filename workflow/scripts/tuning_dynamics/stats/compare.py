@@ -167,7 +167,12 @@ def _pair(a: str, b: str) -> Pair | None:
 
 
 def _same(ours: Records, theirs: Records) -> bool:
-    return bool(ours.item.equals(theirs.item) and ours.gold.equals(theirs.gold))
+    """Whether items and gold answers agree; two writers may give equal texts two types."""
+    if not ours.item.equals(theirs.item):
+        return False
+    if ours.gold.equals(theirs.gold):
+        return True
+    return bool(ours.gold.to_pylist() == theirs.gold.to_pylist())
 
 
 def _of_equal_units(pairs: dict[int, Pair]) -> list[list[int]]:

@@ -13,8 +13,8 @@ import pandas as pd
 
 #: What each table is, as its caption in print.
 CAPTIONS = {
-    "scores": "Score of every cell, with its bootstrap interval.",
-    "changes": "Tuned against base, paired over the same items.",
+    "scores": "Score of every cell, with its interval.",
+    "changes": "Change of each tuned cell against its base.",
     "transfer": "Change by kind of train set and of evaluation set.",
     "groups": "Sets learned in pre-training and others.",
     "group_changes": "Mean change by tuning of each group's sets.",
@@ -23,7 +23,7 @@ CAPTIONS = {
     "checkpoints": "Checkpoints: where each came from, and its loss on a fixed text.",
     "datasets": "Datasets: where each split came from.",
     "unpaired": "Tuned cells that have no base to be compared with.",
-    "seed_means": "Means over seeds, with hierarchical intervals.",
+    "seed_means": "Means over seeds, with their intervals.",
     "denominators": "Base scores that a ratio of change divides by.",
     "group_rules": "The groups' difference under other rules of what is learned.",
     "turning_points": "Where scores stop rising, in tokens.",

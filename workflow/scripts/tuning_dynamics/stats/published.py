@@ -19,6 +19,7 @@ from tuning_dynamics.stats.pairs import base_rows, unpaired_reason
 from tuning_dynamics.stats.select import VARIANT_AND_SET, one_per
 from tuning_dynamics.stats.tables import KEY_COLUMNS, from_rows, typed, write_table
 from tuning_dynamics.study.published import PublishedTable, read_layout
+from tuning_dynamics.study.score_columns import PUBLISHED
 
 _KEYS = list(KEY_COLUMNS)
 _BUT_SEED = [name for name in _KEYS if name != "seed"]
@@ -170,7 +171,7 @@ def _checkpoints(scores: pd.DataFrame) -> pd.DataFrame:
     points = scores.drop_duplicates(["family", "checkpoint"])
     ordered = points.sort_values(["family", "tokens", "step"])
     table = ordered[["family", "checkpoint", "step", "tokens"]].assign(
-        source="published",
+        source=PUBLISHED,
         **dict.fromkeys(("repo", "revision", "commit", "digest", "breaks_curve"), ""),
         text_loss=np.nan,
         gap_before=pd.NA,
@@ -195,7 +196,7 @@ def _datasets(
             "use": "evaluation",
             "task": own["task"].iloc[0],
             "kind": own["kind"].iloc[0],
-            "source": "published",
+            "source": PUBLISHED,
             "items": own["n"].iloc[0] if own["n"].nunique(dropna=False) == 1 else pd.NA,
             "chance": chance.get(name, np.nan),
         }
@@ -208,7 +209,7 @@ def _datasets(
             "use": "train",
             "task": task,
             "kind": kind,
-            "source": "published",
+            "source": PUBLISHED,
             "items": pd.NA,
             "chance": np.nan,
         }

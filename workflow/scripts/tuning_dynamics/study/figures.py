@@ -31,8 +31,8 @@ BASE, TUNED, TRANSFER, LEARNED, FORMATS, CHECKS = THEMES
 #: What figures of scores are drawn from.
 SCORES = ("seed_means", "datasets")
 
-#: A line with a bend has four parameters: fewer checkpoints cannot show one.
-LEAST_FOR_A_TURN = 4
+#: Fewer checkpoints give no turning point (stats/turning.py).
+LEAST_FOR_A_TURN = 5
 
 #: Checkpoints whose tokens differ by less than this share are the same point of pre-training:
 #: on the axis of log10 tokens they lie less than 0.005 apart.
@@ -219,7 +219,7 @@ KINDS = (
         TRANSFER,
         "Mean ratio of change and its sisters",
         (),
-        ("transfer", "denominators"),
+        ("transfer",),
         lambda asked: asked.transferred,
     ),
     FigureKind(

@@ -52,6 +52,7 @@ from tuning_dynamics.study.paths import (
 from tuning_dynamics.study.published import PublishedTable, read_published
 from tuning_dynamics.study.rates import rate_name, selecting, with_rate
 from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
+from tuning_dynamics.study.score_columns import POOLED
 from tuning_dynamics.study.uses import use_row, uses
 
 #: What the pages are made of besides Python: templates and captions, and docs/tables.md.
@@ -142,6 +143,14 @@ class Jobs:
                 key="blocks.family",
                 value=taken,
                 fix=f"rename it; taken: {', '.join(sorted(RESERVED))}",
+            )
+        if POOLED in self.resolved.datasets:
+            raise StudyError(
+                "the dataset's name is that of rows that pool several sets",
+                file=self.file,
+                key="blocks.eval_sets",
+                value=POOLED,
+                fix=f"rename datasets/{POOLED}.yaml",
             )
 
     # --- wildcards ---------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from tuning_dynamics.study.grid import Axes, Grid
 from tuning_dynamics.study.models import Study
 from tuning_dynamics.study.paths import RESERVED, fill_root
 from tuning_dynamics.study.pythia_evals import pythia_rows
-from tuning_dynamics.study.score_columns import IDENTITY, KEY_COLUMNS, SCORE_COLUMNS
+from tuning_dynamics.study.score_columns import IDENTITY, KEY_COLUMNS, POOLED, SCORE_COLUMNS
 
 #: A row of scores.csv: text and numbers by column; None where a number is empty.
 Row = dict[str, Any]
@@ -201,6 +201,8 @@ def _checks(row: Row) -> Iterator[tuple[bool, str, str, str]]:
         percent += "; divide percentages by 100"
     yield not _NAME.fullmatch(row["family"]), "family", "the value is no name", name
     yield row["family"] in RESERVED, "family", "the name is that of a folder", "rename it"
+    for column in ("checkpoint", "eval_set"):
+        yield row[column] == POOLED, column, "the name is that of pooled rows", "rename it"
     yield base and row["train_set"] != "", "train_set", "base is not tuned", "leave it empty"
     yield base and row["seed"] is not None, "seed", "base is not tuned", "leave it empty"
     untold = "the row is tuned, and does not say on what"

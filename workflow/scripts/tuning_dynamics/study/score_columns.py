@@ -33,6 +33,12 @@ IDENTITY = (
     "metric",
 )
 
+#: Checkpoint and evaluation set of rows that pool several, so that none may carry this name.
+POOLED = "all"
+
+#: `source` of checkpoints and sets of which scores made elsewhere were given.
+PUBLISHED = "published"
+
 #: All columns of scores.csv; those after `score` may be unknown.
 SCORE_COLUMNS: dict[str, str] = {
     **KEY_COLUMNS,

@@ -36,11 +36,13 @@ def sensitivity(view: View) -> Figure:
         series = [line for line in lines if len(line.rows)]
         shown.append(Panel(str(train_set), f"{recipe}; spread", series, "spread"))
     several = bool((rows["seeds"] > 1).any())
-    note = (
-        f"Best less worst format; never negative, and chance makes it positive. Bands: "
-        f"{view.interval} over items"
+    bands = (
+        "No bands: intervals need the items, which are not known."
+        if view.given
+        else f"Bands: {view.interval} over items"
         + (", where there is one seed; else the mean over seeds." if several else "; 1 seed.")
     )
+    note = f"Best less worst format; never negative, and chance makes it positive. {bands}"
     with style():
         frame = series_figure(view.axis, shown, title, note)
         for ax in frame.axes:
@@ -87,6 +89,7 @@ def format_trend(view: View) -> Figure:
         title=f"{view.family}: spread over prompt formats along pre-training",
         note="Coloured by train set.",
         unit="change of spread per tenfold tokens",
+        over="items",
         colour=lambda row: colours.get(
             str(row["train_set"]), COLOURS[0] if not names else "#222222"
         ),

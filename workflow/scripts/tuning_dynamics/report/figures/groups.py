@@ -48,7 +48,7 @@ def change_by_group(view: View) -> Figure:
             1,
             title,
             f"Bars: mean of tuned less base score; number: cells in it. Whiskers: {view.interval} "
-            "over pairs of train set and evaluation set; none where there are fewer than 5. "
+            "over evaluation sets; none where there are fewer than 5. "
             "x: none of the group. Below: checkpoint.",
             legend=legend,
             size=(max(5.4, 0.2 * len(labels) * len(names) + 0.5), 2.1),
@@ -161,7 +161,8 @@ def group_rules(view: View) -> Figure:
             1,
             title,
             "Mean change of sets not learned in pre-training less that of learned ones. Whiskers: "
-            f"{view.interval} over pairs of train set and evaluation set. n/a: a group is empty.",
+            f"{view.interval} over evaluation sets; none where a group has fewer than 5. "
+            "n/a: a group is empty.",
             size=(5.6, height(len(rows))),
             left=0.3,
             foot=0.25,
@@ -199,6 +200,7 @@ def latent_gain(view: View) -> Figure:
         title=f"{view.family}: gain by tuning along pre-training",
         note="Blue: learned in pre-training, orange: not learned, grey: undecided.",
         unit="change of gain per tenfold tokens",
+        over="items and seeds",
         colour=lambda row: GROUP_COLOURS.get(str(row["group"]), "#222222"),
     )
 

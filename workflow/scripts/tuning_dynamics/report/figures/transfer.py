@@ -182,8 +182,10 @@ def _statistic(row: dict[str, object], pair: tuple[str, str]) -> Estimate:
 
 def _counted(rows: pd.DataFrame) -> str:
     """Over how many cells; those with a base score of 0 have no ratio."""
-    low, high = int(rows["cells"].min()), int(rows["cells"].max())
-    return f"{high} cells" if low == high else f"{high} cells, {high - low} without a ratio"
+    cells = rows.set_index("statistic")["cells"]
+    ratios, changes = int(cells["mean_ratio"]), int(cells["mean_change"])
+    without = changes - ratios
+    return f"{changes} cells, {without} without a ratio" if without else f"{changes} cells"
 
 
 def denominators(view: View) -> Figure:

@@ -31,11 +31,13 @@ def trend_figure(
     title: str,
     note: str,
     unit: str,
+    over: str,
     colour: Callable[[dict[Any, Any]], str],
 ) -> Figure:
     """The curves that `draw` draws, and rows of latent_gain.csv or format_trend.csv as a forest.
 
-    Pooled rows come last; those under the noise floor are hollow.
+    `over` says what a pair's intervals are over. Pooled rows come last; those under the noise
+    floor are hollow.
     """
     if slopes.empty:
         return empty(title, "too few checkpoints were tuned for a trend")
@@ -49,8 +51,9 @@ def trend_figure(
             title,
             joined(
                 f"Right: least-squares slopes over log tokens, pooled ones last. Whiskers: "
-                f"{view.interval}, over items of a pair and over pairs where pooled. Hollow: under "
-                f"the noise floor of its sets (shaded: that of all). {note}",
+                f"{view.interval}, of a pair over {over} (of residuals where items are unknown), "
+                "over pairs where pooled. Hollow: under the noise floor of its sets (shaded: that "
+                f"of all). {note}",
                 hole_words(view.axis),
                 X_WORDS,
             ),

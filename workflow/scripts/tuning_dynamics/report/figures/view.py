@@ -8,6 +8,7 @@ import pandas as pd
 
 from tuning_dynamics.report.figures.axes import TokenAxis, percent_level, token_axis
 from tuning_dynamics.stats.select import curve_cells
+from tuning_dynamics.study.score_columns import PUBLISHED
 
 ROLES = {"id": "in domain", "ood": "out of domain", "cross": "other task", "bench": "benchmark"}
 METRICS = {"rouge_l": "ROUGE-L"}
@@ -27,6 +28,11 @@ class View:
     @cached_property
     def axis(self) -> TokenAxis:
         return token_axis(self.tables["checkpoints"], self.family)
+
+    @property
+    def given(self) -> bool:
+        """Whether scores were made elsewhere."""
+        return bool((self.tables["checkpoints"]["source"] == PUBLISHED).any())
 
     @property
     def interval(self) -> str:
@@ -100,6 +106,12 @@ def bands_words(view: View, rows: pd.DataFrame) -> str:
     counts = ", ".join(words for words in (items_words(rows), seeds_words(rows)) if words)
     if rows["low"].isna().all():
         return f"No {mark.lower()}: intervals need the items, which are not known ({counts})."
-    several = bool((rows["seeds"] > 1).any())
-    over = "seeds and items" if several else "items"
-    return f"{mark}: {view.interval} over {over} ({counts})."
+    return f"{mark}: {view.interval}{_over(view, bool((rows['seeds'] > 1).any()))} ({counts})."
+
+
+def _over(view: View, several: bool) -> str:
+    """What intervals are over; those of scores made elsewhere know no items."""
+    if not view.given:
+        return " over seeds and items" if several else " over items"
+    single = "as published or from its standard error"
+    return f" over seeds, of a single score {single}" if several else f" {single}"
