@@ -112,7 +112,7 @@ def rules_row(rules: pd.DataFrame, level: float) -> Row:
     above = int((told["low"] > 0).sum())
     below = int((told["high"] < 0).sum())
     verdict = "cannot tell"
-    if len(told) and max(above, below) == len(told):
+    if not math.isnan(own["low"]) and max(above, below) == len(told):
         verdict = "supported"
     elif above and below:
         verdict = "contradicted"
