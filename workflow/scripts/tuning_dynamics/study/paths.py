@@ -36,25 +36,6 @@ class Paths:
     #: Names of the tables that are made of cells' records, in one pass.
     cell_tables = ("scores", "changes", "unpaired", "seed_means", "sensitivity")
 
-    #: Names of the tables.
-    tables = (
-        *cell_tables,
-        "transfer",
-        "denominators",
-        "groups",
-        "group_changes",
-        "group_rules",
-        "turning_points",
-        "latent_gain",
-        "format_trend",
-        "forgetting",
-        "noise",
-        "findings",
-        "checkpoints",
-        "datasets",
-        "cost",
-    )
-
     #: The tables that rule `summaries` makes of others.
     summaries = (
         "transfer",
@@ -68,6 +49,9 @@ class Paths:
         "forgetting",
         "noise",
     )
+
+    #: Names of all tables.
+    tables = (*cell_tables, *summaries, "findings", "checkpoints", "datasets", "cost")
 
     def part(self, number: int | str, parts: int | str) -> str:
         """What a part of the study was made from."""
