@@ -169,7 +169,8 @@ def _parted(
     weights = torch.cat([shared, own], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
     part = weights[..., :start].transpose(0, 1).flatten(1, 2) @ shared_value[0]
     part = part.unflatten(1, (count, -1)).transpose(0, 1)
-    return (part + weights[..., start:] @ value).reshape(query.shape)
+    found: torch.Tensor = part + weights[..., start:] @ value
+    return found.reshape(query.shape)
 
 
 AttentionInterface.register(NAME, _attention)
