@@ -140,13 +140,14 @@ def test_the_run_is_that_of_a_plain_padded_loop(
     assert relative(effective(model), effective(reference)) < 1e-5
 
 
-def test_bf16_products_keep_the_run_within_three_percent(model: torch.nn.Module) -> None:
+def test_bf16_products_keep_the_run_within_a_thousandth(model: torch.nn.Module) -> None:
     exact = trained(copy.deepcopy(model), settings(rate=1e-3))
-    with torch.autocast("cpu", torch.bfloat16):
+    # On a GPU each pass has a context of its own; one around the run must not keep old weights.
+    with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
         rounded = trained(copy.deepcopy(model), settings(rate=1e-3))
     assert rounded.progress.losses != exact.progress.losses
-    assert rounded.progress.losses == pytest.approx(exact.progress.losses, rel=3e-2)
-    assert relative(weights(rounded.model), weights(exact.model)) < 1e-2
+    assert rounded.progress.losses == pytest.approx(exact.progress.losses, rel=1e-3)
+    assert relative(weights(rounded.model), weights(exact.model)) < 1e-3
 
 
 def test_a_text_sees_no_other_text(model: torch.nn.Module) -> None:
