@@ -21,6 +21,7 @@ from tuning_dynamics.plan.equations import (
     tuning_memory,
 )
 from tuning_dynamics.plan.known import Known, NotKnown
+from tuning_dynamics.study.batch import CPU_TOKENS
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.families import PretrainFamily, Size
 from tuning_dynamics.study.grid import Cell, Variant
@@ -336,7 +337,7 @@ class Prices:
             scored = 0.0
         tokens = items * ((0.0 if shared else read) + scored)
         tokens += 0.0 if overflow or shared else demonstrations
-        batch = self.resolved.study.execution.batch_tokens
+        batch = self.resolved.study.execution.batch_tokens or CPU_TOKENS
         return _Asked(size, items, tokens, length, new, batch)
 
     def _demonstration_tokens(self, cell: Cell) -> float:
