@@ -21,7 +21,7 @@ from tuning_dynamics.study.errors import StudyError
 START = """
 import sys
 from tuning_dynamics.evaluate.server import serve_as_told
-serve_as_told("cpu", "8192", "x", "tiny/1/base", *sys.argv[1:])
+serve_as_told("cpu", "0", "float32", "x", "tiny/1/base", *sys.argv[1:])
 """
 
 
