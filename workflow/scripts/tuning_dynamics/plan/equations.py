@@ -20,9 +20,9 @@ Dtype = Literal["float32", "bfloat16"]
 #: Bytes of such a number.
 WIDTHS: dict[Dtype, int] = {"float32": 4, "bfloat16": 2}
 
-#: Copies of a token's logits in fp32: the logits, their softmax or its logarithm, and a gradient
-#: or a spare one.
-LOGIT_COPIES = 3
+#: Bytes of a logit: itself in fp32, its softmax or the logarithm of that, and a gradient or a copy.
+#: As `evaluate/model.py` has it.
+LOGIT_BYTES = 12
 
 #: Passes over the model's weights in an optimiser step, in bytes per trained weight: AdamW reads
 #: weight, gradient and two moments and writes all but the gradient (28), the gradient's norm
@@ -216,10 +216,14 @@ def kept_bytes(size: Size, dtype: Dtype) -> float:
     return 2.0 * WIDTHS[dtype] * size.layers * size.hidden_size
 
 
-def evaluating_memory(size: Size, tokens: float, predicted: float, dtype: Dtype) -> float:
-    """Bytes that evaluation needs with so many tokens in a batch, and the logits of some."""
-    batch = tokens * bytes_per_token(size.layers, size.hidden_size, WIDTHS[dtype])
-    return weight_bytes(size, dtype) + batch + LOGIT_COPIES * BYTES * predicted * size.vocab_size
+def token_bytes(size: Size, dtype: Dtype) -> float:
+    """Bytes of a token in a batch of evaluation."""
+    return bytes_per_token(size.layers, size.hidden_size, WIDTHS[dtype])
+
+
+def head_tokens(size: Size, dtype: Dtype) -> int:
+    """Tokens of a batch that weigh as much as the logits after one of them."""
+    return int(LOGIT_BYTES * size.vocab_size / token_bytes(size, dtype)) + 1
 
 
 def load_seconds(size: Size, assumed: Assumed) -> float:
@@ -245,4 +249,4 @@ def tuning_memory(size: Size, step: Step, length: float) -> float:
     states = BYTES * (size.parameters + 3 * step.trained) / step.gpus + 2 * size.parameters
     activations = ACTIVATION_BYTES * rows * length * size.layers * size.hidden_size
     counted = rows * length * step.counted / step.length
-    return states + activations + LOGIT_COPIES * BYTES * counted * size.vocab_size
+    return states + activations + LOGIT_BYTES * counted * size.vocab_size

@@ -14,7 +14,6 @@ from tuning_dynamics.plan.devices import CASES, Assumed, Device, Range
 from tuning_dynamics.plan.equations import (
     BYTES,
     NO_WORK,
-    WIDTHS,
     Dtype,
     Evaluating,
     Step,
@@ -22,17 +21,18 @@ from tuning_dynamics.plan.equations import (
     Work,
     adapter_weights,
     decoding_seconds,
-    evaluating_memory,
+    head_tokens,
     load_seconds,
     reading,
     reading_seconds,
     step_seconds,
+    token_bytes,
     training_seconds,
     tuning_memory,
     weight_bytes,
 )
 from tuning_dynamics.plan.known import Known, NotKnown
-from tuning_dynamics.study.batch import CPU_TOKENS, bytes_per_token, tokens_that_fit
+from tuning_dynamics.study.batch import CPU_TOKENS, tokens_that_fit
 from tuning_dynamics.study.families import PretrainFamily, Size
 from tuning_dynamics.study.grid import Cell
 from tuning_dynamics.study.models import ResolvedStudy
@@ -326,8 +326,9 @@ class Prices:
         """A cell's seconds, and the bytes that it needs at most and at least."""
         asked = self._asked(cell, self.known.size(cell.variant.family), shared)
         seconds = _range(lambda a: asked.seconds(Evaluating(self.device, a, self._dtype)))
-        most, least = (asked.memory(rows, self._dtype) for rows in (asked.rows, 1))
-        return seconds, most, least
+        weights, token = weight_bytes(asked.size, self._dtype), token_bytes(asked.size, self._dtype)
+        most, least = (token * (asked.before + rows * asked.text) for rows in (asked.rows, 1))
+        return seconds, weights + most, weights + least
 
     def _shared(self, cell: Cell) -> "_Shared":
         """What a multiple-choice cell need not read, as one that is priced before it does:
@@ -346,30 +347,36 @@ class Prices:
 
     def _asked(self, cell: Cell, size: Size, shared: "_Shared") -> "_Asked":
         """What a cell asks of its model."""
-        kind = self.resolved.kind(cell.eval_set)
-        settings = self.resolved.study.evaluate
+        kind, settings = self.resolved.kind(cell.eval_set), self.resolved.study.evaluate
         items = self.known.evaluated_items(cell.eval_set)
-        own = self.known.prompt_tokens(cell.eval_set, cell.variant.family, cell.format)
-        before = self._demonstration_tokens(cell)
-        # What all prompts share is read once; where demonstrations overflow, prompts share none.
-        if own + before > size.context / 2:
-            own, before = min(own + before, size.context), 0.0
+        before, own = self._prompt_tokens(cell, size)
         work = NO_WORK
         if not shared.options:
             work += reading(1, 0, before, 0) + reading(items, before, own, 1)
+        new, branches = 0, 0.0
         if kind == "generation" or cell.prediction == "free":
             new = settings.text_tokens if kind == "generation" else settings.label_tokens
-            return _Asked(size, items, work, before, own, new, self._batch(size))
-        if cell.prediction != "token_prob":
+        elif cell.prediction != "token_prob":
             options = self.known.options(cell.eval_set)
             answer = self.known.answer_tokens(cell.eval_set)
-            # An answer's first token is told by the prompt; a label is scored with its end.
+            # An answer's first token is told by its prompt; a label is scored with its end.
             rest = answer if kind == "classification" else max(answer - 1, 0.0)
+            branches = options * rest
             if not shared.options:
                 work += reading(items * options, before + own, rest, rest)
             if cell.prediction == "likelihood_pmi" and not shared.alone:
                 work += reading(items * options, 1, rest, answer)
-        return _Asked(size, items, work, before, own, 0, self._batch(size))
+        text = own + new + branches + (1 + branches) * head_tokens(size, self._dtype)
+        return _Asked(size, items, work, before, own, new, text, self._batch(size))
+
+    def _prompt_tokens(self, cell: Cell, size: Size) -> tuple[float, float]:
+        """Mean tokens of what a cell's prompts share, which is read once, and of the rest of one;
+        where demonstrations overflow, prompts share none."""
+        own = self.known.prompt_tokens(cell.eval_set, cell.variant.family, cell.format)
+        before = self._demonstration_tokens(cell)
+        if own + before > size.context / 2:
+            return 0.0, min(own + before, size.context)
+        return before, own
 
     def _batch(self, size: Size) -> int:
         """Tokens of a batch, as the server finds them."""
@@ -377,8 +384,7 @@ class Prices:
         if told is not None or self.device.memory is None:
             return told or CPU_TOKENS
         free = self.device.memory - weight_bytes(size, self._dtype)
-        each = bytes_per_token(size.layers, size.hidden_size, WIDTHS[self._dtype])
-        return tokens_that_fit(free, each)
+        return tokens_that_fit(free, token_bytes(size, self._dtype))
 
     def _demonstration_tokens(self, cell: Cell) -> float:
         if not cell.shots:
@@ -418,7 +424,8 @@ class _Shared(NamedTuple):
 @dataclass(frozen=True)
 class _Asked:
     """A cell's work: its items; what is read in all; tokens that all texts share and tokens of
-    one; new ones per item; and tokens of a batch, in which what is shared counts once."""
+    one; new ones per item; what a text weighs in a batch, its logits included; and what a batch
+    holds. Both are in tokens, and what is shared is in neither."""
 
     size: Size
     items: int
@@ -426,17 +433,13 @@ class _Asked:
     before: float
     own: float
     new: int
+    text: float
     batch: int
 
     @property
     def rows(self) -> int:
         """Texts in a batch."""
-        return max(1, min(self.items, math.floor(self.batch / (self.own + self.new))))
-
-    def memory(self, rows: int, dtype: Dtype) -> float:
-        """Bytes that so many texts at a time need."""
-        tokens = self.before + rows * (self.own + self.new)
-        return evaluating_memory(self.size, tokens, rows, dtype)
+        return max(1, min(self.items, math.floor(self.batch / self.text)))
 
     def seconds(self, on: Evaluating) -> float:
         passes = math.ceil(self.items / self.rows)
