@@ -6,15 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import tiny_encoder
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import OlmoConfig, OlmoForCausalLM
 
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.loop import SAVING_SHARE
+from tuning_dynamics.evaluate.generate import generate
+from tuning_dynamics.evaluate.model import HEAD_BYTES, LoadedModel
+from tuning_dynamics.evaluate.score import Scored, log_likelihoods
 from tuning_dynamics.plan.devices import CASES, Assumed, Device
 from tuning_dynamics.plan.equations import (
     ACTIVATION_BYTES,
+    LOGIT_BYTES,
     NO_WORK,
     SAVED_APART,
     Dtype,
@@ -25,12 +30,14 @@ from tuning_dynamics.plan.equations import (
     adapter_weights,
     decoding_seconds,
     head_flops,
+    head_tokens,
     layer_flops,
     load_seconds,
     pass_seconds,
     reading,
     reading_seconds,
     step_seconds,
+    token_bytes,
     training_flops,
     training_seconds,
     tuning_memory,
@@ -198,7 +205,8 @@ SMALL = Size(
 
 
 def small(layers: int = 3, attention: str = "sdpa") -> OlmoForCausalLM:
-    """An OLMo of SMALL's size, or of other layers."""
+    """An OLMo of SMALL's size, or of other layers, with random weights."""
+    torch.manual_seed(0)
     return OlmoForCausalLM(
         OlmoConfig(
             vocab_size=256,
@@ -226,6 +234,47 @@ def test_a_step_has_the_products_that_are_counted() -> None:
     assert count.get_total_flops() == 3 * unseen
     each = Step(8, 40, 5, 8, SMALL.parameters)
     assert training_flops(SMALL, each) - 3 * unseen == 3 * 4 * 3 * 64 * once.seen
+
+
+SHARED = list(range(2, 102))
+PROMPTS = [[*SHARED, 110 + row, *[120] * 19] for row in range(16)]
+
+
+def loaded() -> LoadedModel:
+    """A small model that evaluates."""
+    model = LoadedModel(small().eval(), tiny_encoder(), 2048, torch.device("cpu"))
+    assert model.reads_rows
+    return model
+
+
+def test_scoring_has_the_products_that_are_counted() -> None:
+    """Four tokens of three options after 16 prompts of which 100 tokens are shared; the end of
+    what is shared has its logits too."""
+    model = loaded()
+    asked = [Scored(prompt, [200 + option] * 4) for prompt in PROMPTS for option in range(3)]
+    with FlopCounterMode(display=False) as count:
+        log_likelihoods(model, asked, 8192)
+    work = reading(1, 0, 100, 1) + reading(16, 100, 20, 1) + reading(48, 120, 3, 3)
+    unseen = layer_flops(SMALL, replace(work, seen=0)) + head_flops(SMALL, work)
+    assert count.get_total_flops() == unseen
+
+
+def test_decoding_has_the_products_and_pairs_that_are_counted() -> None:
+    """Eight new tokens after each prompt; torch counts attention of single tokens."""
+    model = loaded()
+    with FlopCounterMode(display=False) as count:
+        generate(model, PROMPTS, 8, 8192)
+    read = reading(1, 0, 100, 1) + reading(16, 100, 20, 1)
+    steps = Work(16 * 7, 16 * 7 * (100 + 20 + 8 / 2), 16 * 7)
+    unseen = layer_flops(SMALL, replace(read, seen=0)) + head_flops(SMALL, read)
+    assert count.get_total_flops() == unseen + layer_flops(SMALL, steps) + head_flops(SMALL, steps)
+
+
+def test_a_batch_holds_what_the_server_has_it_hold() -> None:
+    model = loaded()
+    assert model.head_tokens == head_tokens(SMALL, "float32")
+    assert model.token_bytes == token_bytes(SMALL, "float32")
+    assert HEAD_BYTES == LOGIT_BYTES
 
 
 def test_attention_has_the_pairs_that_are_counted() -> None:
