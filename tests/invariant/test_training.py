@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny import tiny_model
 
+from tuning_dynamics.engine.flat import IGNORED
 from tuning_dynamics.engine.loop import (
-    IGNORED,
     Batch,
     Interrupted,
     Schedule,
