@@ -12,7 +12,7 @@ from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import dialogue as tulu
 from tuning_dynamics.data.sequences import Tokens, completions, dialogues
 from tuning_dynamics.data.tokens import StoredTokens, write_tokens
-from tuning_dynamics.engine.loop import IGNORED
+from tuning_dynamics.engine.flat import IGNORED
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.tune.examples import Example, StoredExamples, example_of, hold_out
 from tuning_dynamics.tune.stages import TrainSets, require_tokenizer

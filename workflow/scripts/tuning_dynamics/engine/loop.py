@@ -15,12 +15,17 @@ from typing import Any
 
 import torch
 
+from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import whole_file
 
-#: Positions that the loss does not count.
-IGNORED = -100
+#: Saving takes at most one part in this many of a run, however large the state: one of 14 GB
+#: every two minutes would take a tenth of a fast GPU's time.
+SAVING_SHARE = 50
+
+#: Steps whose losses may wait on the device. Reading one makes the host wait for the device.
+LOSSES_WAITING = 50
 
 #: Signals on which a run saves its state and ends. SIGURG is how profiles/slurm has SLURM warn of
 #: a time limit: all other processes of a job ignore it, while shells between them die of SIGUSR1.
@@ -110,6 +115,7 @@ class Training:
     ) -> None:
         self.model, self.settings, self.device = model, settings, device
         self.what, self.file = what, file
+        self.waiting: list[torch.Tensor] = []
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.start = [p.detach().clone() for p in self.parameters] if settings.l2_to_start else []
         # Decay is for matrices; gains and biases keep their scale (as in GPT-2's training).
@@ -128,6 +134,7 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         """Trainable weights, optimiser and progress: all that the rest of the run depends on."""
+        self._read_losses()
         named = {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad}
         return {
             "weights": named,
@@ -147,26 +154,27 @@ class Training:
     def run(self, batch_of: Callable[[int], Batch], last: int, scratch: "Scratch | None") -> None:
         """Train up to step `last` (exclusive); `batch_of(step)` gives each step's examples.
 
-        Saves to `scratch` every `save_seconds`, and when it is told to end (see ENDING), then
-        raises Interrupted. StudyError where the loss is not finite.
+        Saves to `scratch` every `save_seconds` (see SAVING_SHARE), and when it is told to end
+        (see ENDING), then raises Interrupted. StudyError where the loss is not finite.
         """
         self.model.train()
-        saved = started = time.monotonic()
+        started = time.monotonic()
         before = self.progress.seconds
-        with _Signals() as signals:
+        saving = _Saving(scratch, self.settings.save_seconds)
+        with _Signals() as signals, laid_flat(self.model) as flat:
             while self.progress.step < last:
-                self._step(batch_of(self.progress.step))
-                now = time.monotonic()
-                self.progress.seconds = before + now - started
-                self._tell(last)
-                due = now - saved > self.settings.save_seconds
-                if scratch and (due or signals.received):
-                    scratch.save(self.state())
-                    saved = now
+                self._step(batch_of(self.progress.step), flat=flat)
+                if self._tells(last) or len(self.waiting) == LOSSES_WAITING:
+                    self._read_losses()
+                self.progress.seconds = before + time.monotonic() - started
+                if self._tells(last):
+                    self._tell(last)
+                if signals.received or saving.due():
+                    saving.save(self.state())
                 if signals.received:
                     raise Interrupted(128 + signals.received)
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, batch: Batch, *, flat: bool) -> None:
         progress, settings = self.progress, self.settings
         # Dropout of a step depends on the seed and the step alone.
         torch.manual_seed(settings.seed * 1_000_003 + progress.step)
@@ -174,63 +182,67 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         counted = sum(target != IGNORED for row in batch.targets for target in row)
-        loss = 0.0
+        loss = torch.zeros((), device=self.device)
         for start in range(0, len(batch.ids), settings.micro_batch):
             part = slice(start, start + settings.micro_batch)
-            loss += self._backward(batch.ids[part], batch.targets[part], counted)
-        loss += self._pull_to_start()
+            loss += self._backward(batch.ids[part], batch.targets[part], counted, flat=flat)
+        if self.start:
+            loss += self._pull_to_start()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
-        if not math.isfinite(loss) or not torch.isfinite(norm):
-            raise StudyError(
-                f"{self.what}: the loss or its gradient is not finite at step {progress.step}",
-                file=self.file,
-                key="lr",
-                value={"loss": loss, "lr": rate},
-                fix="lower the learning rate, or check the checkpoint's weights and the data",
-            )
+        self.waiting.append(torch.stack([loss, norm]))
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         progress.step += 1
         progress.tokens += sum(map(len, batch.ids))
         progress.target_tokens += counted
-        progress.losses.append(loss)
 
-    def _backward(self, ids: list[list[int]], targets: list[list[int]], counted: int) -> float:
+    def _backward(
+        self, ids: list[list[int]], targets: list[list[int]], counted: int, *, flat: bool
+    ) -> torch.Tensor:
         """Add the gradient of a micro-batch's share of the mean loss; returns that share."""
-        width = max(map(len, ids))
-        # Right padding needs no mask: under causal attention nothing looks at what follows.
-        inputs = torch.tensor([row + [0] * (width - len(row)) for row in ids], device=self.device)
-        wanted = torch.tensor(
-            [row + [IGNORED] * (width - len(row)) for row in targets], device=self.device
-        )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            logits = self.model(input_ids=inputs).logits
-        loss = torch.nn.functional.cross_entropy(
-            logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
-        share = loss / counted
+        if all(target == IGNORED for row in targets for target in row):
+            return torch.zeros((), device=self.device)
+        share = summed_loss(self.model, ids, targets, self.device, flat=flat) / counted
         share.backward()
-        return float(share.detach())
+        return share.detach()
 
-    def _pull_to_start(self) -> float:
-        if not self.start:
-            return 0.0
+    def _pull_to_start(self) -> torch.Tensor:
         pairs = zip(self.parameters, self.start, strict=True)
         distance = torch.stack([(now - then).square().sum() for now, then in pairs]).sum()
         penalty = self.settings.l2_to_start * distance
         penalty.backward()
-        return float(penalty.detach())
+        return penalty.detach()
+
+    def _read_losses(self) -> None:
+        """Fetch the losses of the last steps; StudyError for one that is not finite."""
+        if not self.waiting:
+            return
+        first = self.progress.step - len(self.waiting)
+        read = torch.stack(self.waiting).tolist()
+        self.waiting = []
+        for step, (loss, norm) in enumerate(read, start=first):
+            if not math.isfinite(loss) or not math.isfinite(norm):
+                raise StudyError(
+                    f"{self.what}: the loss or its gradient is not finite at step {step}",
+                    file=self.file,
+                    key="lr",
+                    value={"loss": loss, "lr": self.settings.schedule.rate(step)},
+                    fix="lower the learning rate, or check the checkpoint's weights and the data",
+                )
+            self.progress.losses.append(loss)
+
+    def _tells(self, last: int) -> bool:
+        """Whether a line of progress is due: twenty times a run."""
+        return self.progress.step == last or self.progress.step % max(1, last // 20) == 0
 
     def _tell(self, last: int) -> None:
-        """A line of progress in the job's log, twenty times a run."""
-        step = self.progress.step
-        if step == last or step % max(1, last // 20) == 0:
-            speed = self.progress.tokens / max(self.progress.seconds, 1e-9)
-            print(
-                f"{self.what}: step {step} of {last}, loss {self.progress.losses[-1]:.4f}, "
-                f"{speed:,.0f} tokens/s",
-                flush=True,
-            )
+        progress = self.progress
+        speed = progress.tokens / max(progress.seconds, 1e-9)
+        print(
+            f"{self.what}: step {progress.step} of {last}, loss {progress.losses[-1]:.4f}, "
+            f"{speed:,.0f} tokens/s",
+            flush=True,
+        )
 
     def metrics(self, stage: str, job: str) -> dict[str, Any]:
         """The run's row of cost.csv, and its loss curve."""
@@ -300,6 +312,25 @@ class Scratch:
     def remove(self) -> None:
         """Delete the state: the run's outputs are written."""
         self.path.unlink(missing_ok=True)
+
+
+class _Saving:
+    """When a run's state is saved, so that saving stays a small share of the run."""
+
+    def __init__(self, scratch: Scratch | None, seconds: float) -> None:
+        self.scratch, self.pause = scratch, seconds
+        self.last = time.monotonic()
+
+    def due(self) -> bool:
+        return self.scratch is not None and time.monotonic() - self.last > self.pause
+
+    def save(self, state: dict[str, Any]) -> None:
+        if self.scratch is None:
+            return
+        began = time.monotonic()
+        self.scratch.save(state)
+        self.last = time.monotonic()
+        self.pause = max(self.pause, SAVING_SHARE * (self.last - began))
 
 
 def save(state: dict[str, Any], path: Path) -> None:

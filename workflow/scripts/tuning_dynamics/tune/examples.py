@@ -8,7 +8,7 @@ from typing import Protocol
 from tuning_dynamics.data.choose import selection_key, smallest
 from tuning_dynamics.data.sequences import Tokens
 from tuning_dynamics.data.tokens import StoredTokens
-from tuning_dynamics.engine.loop import IGNORED
+from tuning_dynamics.engine.flat import IGNORED
 from tuning_dynamics.study.errors import StudyError
 
 

@@ -11,8 +11,8 @@ import torch
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import find_weights
 from tuning_dynamics.engine.finished import Finished
+from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.hardware import prepare_device
-from tuning_dynamics.engine.loop import IGNORED
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import read_json, write_json
@@ -101,27 +101,12 @@ def mean_loss(
     """Mean cross-entropy in nats per token that the loss counts, None where it is not finite."""
     total, counted = 0.0, 0
     model.eval()
-    for start in range(0, len(examples), micro_batch):
-        rows = [examples[k] for k in range(start, min(start + micro_batch, len(examples)))]
-        width = max(len(row.ids) for row in rows)
-        # Right padding needs no mask: under causal attention nothing looks at what follows.
-        ids = torch.tensor([row.ids + [0] * (width - len(row.ids)) for row in rows])
-        padded = [row.targets + [IGNORED] * (width - len(row.targets)) for row in rows]
-        targets = torch.tensor(padded, device=device)
-        with (
-            torch.inference_mode(),
-            torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"),
-        ):
-            logits = model(input_ids=ids.to(device)).logits
-        total += float(
-            torch.nn.functional.cross_entropy(
-                logits.float().flatten(0, 1),
-                targets.flatten(),
-                ignore_index=IGNORED,
-                reduction="sum",
-            )
-        )
-        counted += int((targets != IGNORED).sum())
+    with torch.inference_mode(), laid_flat(model) as flat:
+        for start in range(0, len(examples), micro_batch):
+            rows = [examples[k] for k in range(start, min(start + micro_batch, len(examples)))]
+            ids, targets = [row.ids for row in rows], [row.targets for row in rows]
+            total += float(summed_loss(model, ids, targets, device, flat=flat))
+            counted += sum(target != IGNORED for row in targets for target in row)
     return total / counted if math.isfinite(total) else None
 
 
