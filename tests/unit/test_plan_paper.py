@@ -10,7 +10,7 @@ from priced import ROOT
 
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.devices import Device, Range, device_of, total
-from tuning_dynamics.plan.equations import Step, step_seconds
+from tuning_dynamics.plan.equations import Step, step_seconds, training_flops
 from tuning_dynamics.plan.price import LIKELY, Job, Prices
 from tuning_dynamics.plan.tell import hours
 from tuning_dynamics.plan.whole import all_jobs
@@ -111,7 +111,7 @@ def test_the_hours_by_share_of_the_peak_are_those_of_the_cost_model(
         monkeypatch.setattr("tuning_dynamics.plan.price.CASES", (told, told, told))
         spans = planned("olmo_1b_release", "h200", "bfloat16")
         step = step_seconds(OLMO, DIALOGUES, H200, told)
-        used = 6 * OLMO.parameters * DIALOGUES.rows * DIALOGUES.length / step / H200.bf16
+        used = training_flops(OLMO, DIALOGUES) / step / H200.bf16
         tuning, whole = spans["instruction tuning: training"].mid, spans["all"].mid
         assert rows[share] == (
             f"{step:.3f} s",
