@@ -6,7 +6,7 @@ as large as a small model's layers together, is applied where a token is counted
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -83,7 +83,8 @@ def summed_loss(
     lengths = [len(text) for text in ids]
     wanted = torch.tensor([target for text in targets for target in text])
     counted = (wanted != IGNORED).nonzero()[:, 0]
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    on_gpu = device.type == "cuda"
+    with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
         logits = model(
             input_ids=_on(device, torch.tensor([[token for text in ids for token in text]])),
             position_ids=_on(device, torch.cat([torch.arange(n) for n in lengths])[None]),

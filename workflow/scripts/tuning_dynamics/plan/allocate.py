@@ -33,9 +33,6 @@ LEAST_MINUTES = 10
 #: Bytes of host memory of a process with its libraries and, on a GPU, the driver's buffers.
 PROCESS = 4e9
 
-#: Rules that tune a model, which `execution.gpus_per_model` GPUs may share.
-TUNING = ("try_rate", "tune")
-
 #: What a job asks for whose cost is not known: the catalogue lacks a size, and the budget says so.
 UNKNOWN_MINUTES, UNKNOWN_BYTES = 24 * 60, 64e9
 
@@ -158,8 +155,7 @@ class Allocation:
         price = self._prices.of(job)
         if price.unknown:
             return UNKNOWN
-        processes = self.tuning_processes if job.rule in TUNING else 1
-        return Need(price.seconds.high, self._host(job.family, price.memory, processes))
+        return Need(price.seconds.high, self._host(job.family, price.memory, price.gpus))
 
     def _serve(self, job: Job) -> Need:
         """A server's job lasts as long as all cells of its variant."""
