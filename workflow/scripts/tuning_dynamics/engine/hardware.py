@@ -35,7 +35,7 @@ def prepare_device(choice: Literal["auto", "cpu", "cuda"]) -> torch.device:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     # Filling memory before it is written is for finding errors; it took a tenth of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _keep_freed_memory()
     if choice == "cuda" and not torch.cuda.is_available():
         raise StudyError(
