@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from multiprocessing import active_children, set_forkserver_preload
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -65,12 +65,16 @@ def prepared(
     return Training(ranks.ready(model), how, CPU, what="test", file="x", ranks=ranks)
 
 
-def ran(training: Training, scratch: Scratch | None = None, kill: int | None = None) -> Training:
-    """Train to the end, or until the process of number `kill`, and no other, has a signal."""
+def ran(
+    training: Training,
+    scratch: Scratch | None = None,
+    ends: Literal["the first", "another", ""] = "",
+) -> Training:
+    """Train to the end, or until the process that leads, or another one, alone has a signal."""
     batches = EpochBatches(ROWS, 8, 0)
 
     def batch(step: int) -> Batch:
-        if step == SIGNALLED - 1 and training.ranks.rank == kill:
+        if step == SIGNALLED - 1 and ends == ("the first" if training.ranks.leads else "another"):
             os.kill(os.getpid(), signal.SIGTERM)
         return batches.batch(step)
 
@@ -100,7 +104,7 @@ def all_cases(ranks: Ranks, _device: torch.device, folder: Path) -> None:
     for name, case in CASES.items():
         keep(ran(prepared(ranks, **case)), folder / f"{name}.pt")
     with pytest.raises(Interrupted) as ended:
-        ran(prepared(ranks), Scratch(folder / "two", "identity"), kill=1)
+        ran(prepared(ranks), Scratch(folder / "two", "identity"), ends="another")
     assert ended.value.code == 128 + signal.SIGTERM
     keep(resumed(ranks, folder / "one"), folder / "one then two.pt")
 
@@ -121,7 +125,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     made = tmp_path_factory.mktemp("shards")
     with pytest.raises(Interrupted):
-        ran(prepared(ALONE), Scratch(made / "one", "identity"), kill=0)
+        ran(prepared(ALONE), Scratch(made / "one", "identity"), ends="the first")
     on_ranks(TWO, all_cases, made)
     return made
 
@@ -150,18 +154,25 @@ def test_a_state_goes_on_in_any_number_of_processes(folder: Path) -> None:
 
 
 def fails(ranks: Ranks, _device: torch.device) -> None:
-    if ranks.rank == 1:
+    if not ranks.leads:
         raise StudyError("one fails", key="k", value=[1], fix="mend it")
     ranks.wait()
 
 
+def drops_out(ranks: Ranks, _device: torch.device) -> None:
+    ranks.ready(with_adapter(tiny_model("olmo"), Lora(r=2, alpha=4, dropout=0.1), 0))
+
+
 def dies(ranks: Ranks, _device: torch.device) -> None:
-    if ranks.rank == 1:
+    if not ranks.leads:
         os.kill(os.getpid(), signal.SIGKILL)
     ranks.wait()
 
 
-@pytest.mark.parametrize(("work", "words"), [(fails, "one fails\n.*key"), (dies, "was killed")])
+@pytest.mark.parametrize(
+    ("work", "words"),
+    [(fails, "one fails\n.*key"), (drops_out, "a model with dropout"), (dies, "was killed")],
+)
 def test_an_error_in_one_process_ends_all(work: Any, words: str) -> None:
     with pytest.raises(StudyError, match=words):
         on_ranks(TWO, work)

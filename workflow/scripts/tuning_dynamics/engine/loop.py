@@ -184,8 +184,8 @@ class Training:
 
     def _step(self, batch: Batch, *, flat: bool) -> None:
         progress, settings, ranks = self.progress, self.settings, self.ranks
-        # Dropout of a step depends on the seed and the step alone (and on the process).
-        torch.manual_seed((settings.seed * 1_000_003 + progress.step) * ranks.count + ranks.rank)
+        # Dropout of a step depends on the seed and the step alone.
+        torch.manual_seed(settings.seed * 1_000_003 + progress.step)
         rate = settings.schedule.rate(progress.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate

@@ -23,10 +23,6 @@ class Ranks(Protocol):
     """
 
     @property
-    def rank(self) -> int:
-        """The number of this process, from 0."""
-
-    @property
     def count(self) -> int:
         """How many there are."""
 
@@ -77,7 +73,7 @@ class Ranks(Protocol):
 class Alone:
     """One process, which holds everything."""
 
-    rank, count, leads = 0, 1, True
+    count, leads = 1, True
 
     def first_on(self, device: torch.device) -> torch.device:
         return device

@@ -27,6 +27,7 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
+from transformers import PreTrainedModel
 
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.engine.loop import ENDING
@@ -37,6 +38,9 @@ from tuning_dynamics.study.stub import end_with
 #: How processes start: each as a new interpreter, since CUDA works in no fork of a process that
 #: has looked for GPUs.
 START = "spawn"
+
+#: What the configs of transformers' models call dropout that is no module of theirs.
+ATTENTION_DROPOUT = ("attention_dropout", "attn_dropout", "attn_pdrop")
 
 #: The longest that processes wait for one another: while the first writes a state of hundreds of
 #: gigabytes, say. One that fails ends all at once, whatever this is.
@@ -64,6 +68,7 @@ class Sharing:
     def ready(self, model: Any) -> Any:
         if isinstance(model, FSDPModule):
             return model
+        _refuse_dropout(model)
         shared = [*_layers(model), model]
         for module in shared:
             fully_shard(module, mesh=self.mesh)
@@ -152,6 +157,22 @@ def _layers(model: torch.nn.Module) -> list[Any]:
             fix="set it to 1",
         )
     return list(found)
+
+
+def _refuse_dropout(model: torch.nn.Module) -> None:
+    """StudyError for a model that drops out: other processes would draw other numbers than one."""
+    shares = [part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)]
+    for part in model.modules():
+        if isinstance(part, PreTrainedModel):
+            config = part.config.to_dict()
+            shares += [config.get(name) or 0.0 for name in ATTENTION_DROPOUT]
+    if any(shares):
+        raise StudyError(
+            "a model with dropout would not give the numbers of one GPU on several",
+            key="execution.gpus_per_model",
+            value={"dropout": max(shares)},
+            fix="set it to 1, or the recipe's lora.dropout (or the model's own) to 0",
+        )
 
 
 def in_each(execution: Execution, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
