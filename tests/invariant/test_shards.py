@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training import STEPS, examples, settings
+from test_training import examples, settings
 from tiny import pair, save_checkpoint, tiny_model
 
 from tuning_dynamics.data.encode_set import encode_set
@@ -33,7 +33,7 @@ TWO = Execution(gpus_per_model=2, device="cpu")
 
 #: Two minibatches of eight, and one of one row, which leaves a process without any.
 ROWS = examples()[:17]
-SIGNALLED = 5
+SIGNALLED, LAST = 4, 6
 
 CASES: dict[str, dict[str, Any]] = {
     "olmo": {},
@@ -78,7 +78,7 @@ def ran(
             os.kill(os.getpid(), signal.SIGTERM)
         return batches.batch(step)
 
-    training.run(batch, STEPS, scratch)
+    training.run(batch, LAST, scratch)
     return training
 
 
@@ -115,7 +115,7 @@ def quick_start() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "START", "forkserver")
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-        set_forkserver_preload([__name__])
+        set_forkserver_preload([__name__, "torch._dynamo"])
         yield
 
 
