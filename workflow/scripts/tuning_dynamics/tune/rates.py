@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import find_weights
+from tuning_dynamics.checkpoints.manifest import unchanged_weights
 from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.hardware import prepare_device
@@ -59,9 +59,9 @@ def try_rate(
     if finished.recall():
         return
     device = prepare_device(execution.device)
-    start = find_weights(checkpoint)
-    require_tokenizer(sets, start.folder)
-    model: Any = load_model(start.folder, start.adapter, device)
+    with unchanged_weights(checkpoint) as start:
+        require_tokenizer(sets, start.folder)
+        model: Any = load_model(start.folder, start.adapter, device)
     run = Run(key, seed, execution, device, folder, identity)
     metrics: list[dict[str, Any]] = []
     rest: Examples | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import find_weights, weight_digests
+from tuning_dynamics.checkpoints.manifest import unchanged_weights, weight_digests
 from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.hardware import prepare_device
@@ -76,9 +76,9 @@ def tune_variant(
     if finished.recall():
         return
     device = prepare_device(execution.device)
-    start = find_weights(files.checkpoint)
-    require_tokenizer(sets, start.folder)
-    model: Any = load_model(start.folder, start.adapter, device)
+    with unchanged_weights(files.checkpoint) as start:
+        require_tokenizer(sets, start.folder)
+        model: Any = load_model(start.folder, start.adapter, device)
     run = Run(key, seed, execution, device, files.scratch, identity)
     metrics = []
     for number, stage in enumerate(recipe.stages):
