@@ -10,8 +10,10 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from tuning_dynamics.engine.attention import attending, attends_to_all
 
 #: Positions that a loss does not count.
 IGNORED = -100
@@ -44,24 +46,15 @@ AttentionInterface.register(_ATTENTION, _text_by_text)
 
 @contextmanager
 def laid_flat(model: torch.nn.Module) -> Iterator[bool]:
-    """Have a transformers model attend text by text while this is open; whether it can.
+    """Have a model attend text by text while this is open; whether it can.
 
-    Not where layers see a window or keep a running state, nor where a model's attention can't
-    be replaced: such a model reads one text at a time.
+    A model that can't (see `attends_to_all`) reads one text at a time.
     """
-    core = next(module for module in model.modules() if isinstance(module, PreTrainedModel))
-    config = core.config.to_dict()
-    kinds = set(config.get("layer_types") or ["full_attention"])
-    windowed = kinds != {"full_attention"} or config.get("sliding_window")
-    if windowed or not core._supports_attention_backend:
+    if attends_to_all(model):
+        with attending(model, _ATTENTION):
+            yield True
+    else:
         yield False
-        return
-    before = core.config._attn_implementation
-    core.set_attn_implementation(_ATTENTION)
-    try:
-        yield True
-    finally:
-        core.set_attn_implementation(before)
 
 
 def summed_loss(

@@ -5,8 +5,6 @@ applied to the wanted tokens alone. Only attention needs to know where a text en
 texts out in rows.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +13,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
 #: What transformers calls this attention.
-NAME = "tuning_dynamics_rows"
+ROWS = "tuning_dynamics_rows"
 
 #: Arguments that models pass and that change nothing here.
 _WITHOUT_EFFECT = {"position_ids", "use_cache", "dropout", "is_causal", "output_attentions"}
@@ -169,18 +167,8 @@ def _parted(
     weights = torch.cat([shared, own], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
     part = weights[..., :start].transpose(0, 1).flatten(1, 2) @ shared_value[0]
     part = part.unflatten(1, (count, -1)).transpose(0, 1)
-    return (part + weights[..., start:] @ value).reshape(query.shape)
+    found: torch.Tensor = part + weights[..., start:] @ value
+    return found.reshape(query.shape)
 
 
-AttentionInterface.register(NAME, _attention)
-
-
-@contextmanager
-def reading_rows(model: Any) -> Iterator[None]:
-    """Have a transformers model use this attention within."""
-    before = model.config._attn_implementation
-    model.set_attn_implementation(NAME)
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(before)
+AttentionInterface.register(ROWS, _attention)

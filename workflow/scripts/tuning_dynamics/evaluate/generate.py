@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tuning_dynamics.evaluate.attend import Kept, Rows, reading_rows
+from tuning_dynamics.engine.attention import attending
+from tuning_dynamics.evaluate.attend import ROWS, Kept, Rows
 from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
 from tuning_dynamics.evaluate.plain import likeliest, whole_continuations
 from tuning_dynamics.evaluate.read import Reader, Text
@@ -47,7 +48,7 @@ def _by_rows(
     prefix = shared_prefix(prompts)
     texts = [Text(prompt[len(prefix) :]) for prompt in prompts]
     found: list[list[int]] = [[] for _ in prompts]
-    with reading_rows(model.model):
+    with attending(model.model, ROWS):
         reader = Reader(model.model, model.device, prefix)
         for rows in batches([text.length for text in texts], new + model.head_tokens, batch_tokens):
             said = _decode(reader, [texts[row] for row in rows], new, ends)

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from tuning_dynamics.evaluate.attend import Kept, Rows, reading_rows
+from tuning_dynamics.engine.attention import attending, attends_to_all
+from tuning_dynamics.evaluate.attend import ROWS, Kept, Rows
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Text:
 class Reader:
     """Reads texts that all begin with `prefix` (may be empty) by transformers' model `model`.
 
-    To be used within `reading_rows` and torch's inference mode. `tokens` counts what it read.
+    To be used while `attending(model, ROWS)` and torch's inference mode are open. `tokens` counts
+    what it read.
     """
 
     def __init__(self, model: Any, device: torch.device, prefix: list[int]) -> None:
@@ -127,14 +129,10 @@ def reads_rows(model: Any, device: torch.device) -> bool:
     Not so where attention is its own, has a window or further terms, or where layers keep a
     running state.
     """
-    described = model.config.to_dict()
-    kinds = set(described.get("layer_types") or ["full_attention"])
-    if kinds != {"full_attention"} or described.get("sliding_window"):
-        return False
-    if not model._supports_attention_backend:
+    if not attends_to_all(model):
         return False
     try:
-        with reading_rows(model), torch.inference_mode():
+        with attending(model, ROWS), torch.inference_mode():
             Reader(model, device, [0])
     except NotImplementedError:
         return False

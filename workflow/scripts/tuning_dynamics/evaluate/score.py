@@ -9,7 +9,8 @@ from typing import TypeVar
 import torch
 
 from tuning_dynamics.data.prompts import completion
-from tuning_dynamics.evaluate.attend import reading_rows
+from tuning_dynamics.engine.attention import attending
+from tuning_dynamics.evaluate.attend import ROWS
 from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
 from tuning_dynamics.evaluate.plain import whole_logits
 from tuning_dynamics.evaluate.prompts import Prompt
@@ -169,7 +170,7 @@ def _by_rows(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list
     ]
     sizes = [text.length + model.head_tokens * _places(text) for text in texts]
     found = [0.0] * len(asked)
-    with reading_rows(model.model):
+    with attending(model.model, ROWS):
         reader = Reader(model.model, model.device, prefix)
         for rows in batches(sizes, 0, batch_tokens):
             logits = reader.read([texts[row] for row in rows])

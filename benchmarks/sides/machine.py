@@ -1,0 +1,138 @@
+"""What a machine can do at most, and timing that is fair on one that others use too."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+PACKAGES = ("torch", "transformers", "trl", "lm_eval", "accelerate", "vllm")
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Measured upper bounds: matrix products in FLOP/s of a dtype, copying in bytes/s (read and
+    written bytes both count)."""
+
+    dtype: str
+    products: float
+    copying: float
+
+    def limit(self, flops: float, moved: float) -> dict[str, float]:
+        """The seconds that work needs at least: its products and its bytes, side by side."""
+        products, copying = flops / self.products, moved / self.copying
+        seconds = max(products, copying)
+        return {"flops": flops, "bytes": moved, "seconds": seconds, "product_seconds": products}
+
+
+def wait_for(device: torch.device) -> None:
+    """Return once a GPU has done all it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def measure_rates(device: torch.device, dtype: torch.dtype) -> Rates:
+    """The best of several products of square matrices, and of several copies."""
+    side, copied = (8192, 1 << 31) if device.type == "cuda" else (2048, 1 << 28)
+    left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    source = torch.zeros(copied, dtype=torch.uint8, device=device)
+    target = torch.zeros_like(source)
+    product = _best(device, lambda: left @ right)
+    copy = _best(device, lambda: target.copy_(source))
+    return Rates(str(dtype).removeprefix("torch."), 2 * side**3 / product, 2 * copied / copy)
+
+
+def _best(device: torch.device, do: Callable[[], Any], times: int = 8) -> float:
+    """The shortest of several times in seconds, the first left out."""
+    found = []
+    for _ in range(times + 1):
+        wait_for(device)
+        began = time.perf_counter()
+        do()
+        wait_for(device)
+        found.append(time.perf_counter() - began)
+    return min(found[1:])
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Wall and CPU seconds of one run."""
+
+    wall: float
+    cpu: float
+
+
+def timed(device: torch.device, do: Callable[[], T]) -> tuple[T, Taken]:
+    """What `do` returns, and what it took."""
+    wait_for(device)
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = do()
+    wait_for(device)
+    return result, Taken(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def interleaved(ways: Mapping[str, Callable[[], Taken]], rounds: int) -> dict[str, list[Taken]]:
+    """What each way took in each round; the ways take turns, so that a slow minute of the machine
+    falls on all of them. The order is turned round in every second round."""
+    found: dict[str, list[Taken]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name in list(ways)[:: 1 if number % 2 == 0 else -1]:
+            found[name].append(ways[name]())
+    return found
+
+
+def compared(found: Mapping[str, list[Taken]], ours: str, limit: float) -> dict[str, Any]:
+    """By way: median seconds, how many times as long as `ours` (median, least and most of the
+    rounds' ratios), and the physical limit's share of its time."""
+    table = {}
+    for name, runs in found.items():
+        pairs = zip(runs, found[ours], strict=True)
+        ratios = [run.wall / our.wall for run, our in pairs]
+        seconds = statistics.median(run.wall for run in runs)
+        table[name] = {
+            "seconds": seconds,
+            "cpu_seconds": statistics.median(run.cpu for run in runs),
+            "times_ours": statistics.median(ratios),
+            "times_ours_low": min(ratios),
+            "times_ours_high": max(ratios),
+            "share_of_limit": limit / seconds,
+            "runs": [asdict(run) for run in runs],
+        }
+    return table
+
+
+def described(device: torch.device) -> dict[str, Any]:
+    """The machine, the date and the versions, as the results' head."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "device": name,
+        "cpu": _cpu(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "versions": {package: found for package in PACKAGES if (found := _version(package))},
+    }
+
+
+def _cpu() -> str:
+    """The processor's name, as Linux tells it, else the platform's."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            names = [line.split(":")[1].strip() for line in stream if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

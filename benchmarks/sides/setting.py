@@ -1,0 +1,281 @@
+"""What both sides are given: a model with random weights, its tokenizer, and sets of items.
+
+Sets come from a folder of real data, frozen as a study freezes them, or are made up of the mini
+world's words with the lengths of real sets, so that a fresh clone needs nothing else.
+"""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from tuning_dynamics.checkpoints.corpus import train_tokenizer
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.items import Item, read_items, write_items
+from tuning_dynamics.data.sequences import completions
+from tuning_dynamics.data.world import WorldSpec, corpus
+from tuning_dynamics.evaluate.model import LoadedModel
+from tuning_dynamics.evaluate.prompts import Prompt, make_prompts
+from tuning_dynamics.evaluate.request import CellRequest
+from tuning_dynamics.study.datasets import Dataset
+from tuning_dynamics.study.families import END_OF_TEXT
+from tuning_dynamics.study.load import parse, read_yaml
+from tuning_dynamics.tune.examples import Example, example_of
+
+CONFIG = Path(__file__).parents[2] / "config"
+WORDS, CONTEXT = 50304, 2048
+
+#: A small OLMo. As OLMo-1B it shares the weights of words between its two ends.
+SMALL = {
+    "hidden_size": 512,
+    "intermediate_size": 2048,
+    "num_hidden_layers": 8,
+    "num_attention_heads": 8,
+}
+#: OLMo-1B as published: 1.18e9 weights.
+OLMO_1B = {
+    "hidden_size": 2048,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 16,
+}
+#: For trying the benchmarks themselves.
+MINIATURE = {
+    "hidden_size": 128,
+    "intermediate_size": 512,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+}
+
+
+@dataclass(frozen=True)
+class TaskSet:
+    """A set of frozen items with what a request says of it.
+
+    `prediction` is how an answer is chosen; `labels` are a classification's.
+    """
+
+    name: str
+    kind: str
+    template: str
+    prediction: str
+    items: Path
+    labels: tuple[tuple[str, ...], ...] = ()
+
+    def request(self, shots: int = 0, longest: int = 1) -> CellRequest:
+        """A cell's request with so many demonstrations and new tokens at most."""
+        return CellRequest(
+            eval_set=self.name,
+            kind=self.kind,
+            template=self.template,
+            items=str(self.items),
+            demonstrations=str(self.items),
+            shots=shots,
+            prediction=self.prediction,
+            truncation="refuse",
+            max_new_tokens=longest,
+            labels=self.labels,
+            out="",
+        )
+
+    def prompts(
+        self, model: LoadedModel, count: int, shots: int = 0, longest: int = 1
+    ) -> list[Prompt]:
+        """The prompts of the first evaluated items."""
+        items = read_items(self.items, "evaluation")[:count]
+        if len(items) < count:
+            raise ValueError(f"{self.name} has {len(items)} items, {count} are asked for")
+        return make_prompts(self.request(shots, longest), items, model.encoder, model.context)
+
+    def examples(self, encoder: Encoder, count: int, longest: int = CONTEXT) -> list[Example]:
+        """The first training examples."""
+        items = read_items(self.items, "train")[:count]
+        if len(items) < count:
+            raise ValueError(f"{self.name} has {len(items)} training items, {count} are asked for")
+        return [example_of(one) for one in completions(items, self.template, encoder, longest)]
+
+
+def build_model(size: dict[str, int], encoder: Encoder, device: torch.device, seed: int = 0) -> Any:
+    """An OLMo model with seeded random weights in fp32, wide enough that its answers differ."""
+    from transformers import OlmoConfig, OlmoForCausalLM
+
+    torch.manual_seed(seed)
+    config = OlmoConfig(
+        **size,
+        vocab_size=WORDS,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=encoder.eos,
+        pad_token_id=encoder.eos,
+        initializer_range=0.05,
+    )
+    with torch.device(device):
+        return OlmoForCausalLM(config).eval()
+
+
+def real_encoder(data: Path) -> Encoder:
+    """OLMo's tokenizer in a folder of real data."""
+    tokenizer = Tokenizer.from_file(str(data / "tok_olmo_v1_5" / "tokenizer.json"))
+    return Encoder(tokenizer, (), tokenizer.token_to_id(END_OF_TEXT))
+
+
+#: Datasets of the catalogue by what they stand for here, and how their answers are chosen.
+REAL = {
+    "pairs": ("paws_yang2024", "token_prob"),
+    "questions": ("tweetqa_6k", "greedy"),
+    "summaries": ("scitldr_2k", "greedy"),
+    "arc_easy": ("arc_easy_val", "likelihood"),
+    "arc_challenge": ("arc_challenge_val", "likelihood"),
+    "openbookqa": ("openbookqa_val", "likelihood"),
+    "hellaswag": ("hellaswag_700", "likelihood"),
+    "boolq": ("boolq_1k", "token_prob"),
+}
+
+
+def real_set(name: str, data: Path, folder: Path) -> TaskSet:
+    """A set of real data, frozen into `folder` as a study would."""
+    from tuning_dynamics.data.freeze import freeze_from_spec
+
+    dataset, prediction = REAL[name]
+    described = parse(Dataset, read_yaml(CONFIG / "datasets" / f"{dataset}.yaml"), dataset)
+    task = read_yaml(CONFIG / "tasks" / f"{described.task}.yaml")
+    spec = {
+        "dataset": described.model_dump(mode="json", exclude_defaults=True),
+        "kind": task["kind"],
+        "seed": 0,
+        "train_items": None,
+        "evaluation_items": None,
+    }
+    path = folder / f"{name}.parquet"
+    freeze_from_spec(dataset, spec, str(data), path, folder / f"{name}.json")
+    labels = described.gold.label_groups() if task["kind"] == "classification" else []
+    template = {**task["formats"], **described.formats}["default"]
+    groups = tuple(map(tuple, labels))
+    return TaskSet(name, task["kind"], template, prediction, path, groups)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A made-up set like a real one: words of each field, of an answer (least and most), options.
+
+    The lengths are those of the real sets' rows, in words.
+    """
+
+    kind: str
+    prediction: str
+    template: str
+    fields: dict[str, tuple[int, int]]
+    answer: tuple[int, int] = (1, 1)
+    options: int = 0
+    labels: tuple[tuple[str, ...], ...] = ()
+
+
+_YES_NO = (("yes",), ("no",))
+_PAIR = "### Input_1: {a}\n### Input_2: {b}\n### Paraphrase Classification:"
+_QUESTION = "Question: {question}\nAnswer:"
+MADE = {
+    "pairs": Made(
+        "classification", "token_prob", _PAIR, {"a": (15, 28), "b": (15, 28)}, labels=_YES_NO
+    ),
+    "long_pairs": Made(
+        "generation", "greedy", "### Input: {text}\n### Summary:", {"text": (250, 480)}, (15, 25)
+    ),
+    "questions": Made(
+        "generation",
+        "greedy",
+        "### Input: {text}\n### Answer: {answer}\n### Question:",
+        {"text": (10, 30), "answer": (1, 6)},
+        (6, 12),
+    ),
+    "summaries": Made(
+        "generation", "greedy", "### Input: {text}\n### Summary:", {"text": (100, 220)}, (12, 26)
+    ),
+    "arc_easy": Made(
+        "multiple_choice", "likelihood", _QUESTION, {"question": (8, 35)}, (1, 6), options=4
+    ),
+    "arc_challenge": Made(
+        "multiple_choice", "likelihood", _QUESTION, {"question": (10, 40)}, (1, 8), options=4
+    ),
+    "openbookqa": Made(
+        "multiple_choice", "likelihood", _QUESTION, {"question": (5, 18)}, (1, 6), options=4
+    ),
+    "hellaswag": Made(
+        "multiple_choice", "likelihood", "{question}", {"question": (20, 70)}, (10, 30), options=4
+    ),
+    "boolq": Made(
+        "classification",
+        "token_prob",
+        "{passage}\nQuestion: {question}?\nAnswer:",
+        {"passage": (60, 150), "question": (6, 12)},
+        labels=_YES_NO,
+    ),
+}
+
+
+class World:
+    """The mini world's text as a source of words, and a tokenizer trained on it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        documents = corpus(WorldSpec(seed=seed, documents=2000))
+        tokenizer = train_tokenizer(documents, 4096)
+        self.encoder = Encoder(tokenizer, (), tokenizer.token_to_id(END_OF_TEXT))
+        self.words = " ".join(documents).split()
+
+    def made_set(self, name: str, folder: Path, train: int, evaluation: int) -> TaskSet:
+        """A made-up set (see MADE) with so many items; 8 demonstrations besides."""
+        made = MADE[name]
+        rng = random.Random(name)
+        counts = {"train": train, "evaluation": evaluation, "demonstration": 8}
+        items = [
+            self._item(made, f"{split}{number}", split, rng)
+            for split, count in counts.items()
+            for number in range(count)
+        ]
+        path = folder / f"{name}.parquet"
+        write_items(path, items)
+        return TaskSet(name, made.kind, made.template, made.prediction, path, made.labels)
+
+    def _item(self, made: Made, name: str, split: str, rng: random.Random) -> Item:
+        fields = {field: self._text(rng, bounds) for field, bounds in made.fields.items()}
+        options = [f"{self._text(rng, made.answer)} {n}" for n in range(made.options)]
+        if made.labels:
+            target = rng.choice(made.labels)[0]
+        else:
+            target = options[0] if options else self._text(rng, made.answer)
+        return Item(name, split, name, fields, [target], options)
+
+    def _text(self, rng: random.Random, bounds: tuple[int, int]) -> str:
+        count = rng.randint(*bounds)
+        start = rng.randrange(len(self.words) - count)
+        return " ".join(self.words[start : start + count])
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run's model, tokenizer, device and sets by what they stand for."""
+
+    model: Any
+    encoder: Encoder
+    device: torch.device
+    sets: dict[str, TaskSet]
+
+    def loaded(self, model: Any = None) -> LoadedModel:
+        """The model (or another) as the engine evaluates it."""
+        return LoadedModel(model or self.model, self.encoder, CONTEXT, self.device)
+
+
+def make_setting(size: dict[str, int], data: Path | None, folder: Path) -> Setting:
+    """The setting of a CPU's run: real sets where there is a folder of them, else made-up ones."""
+    if data is None:
+        world = World()
+        encoder = world.encoder
+        sets = {name: world.made_set(name, folder, 1000, 400) for name in REAL}
+    else:
+        encoder = real_encoder(data)
+        sets = {name: real_set(name, data, folder) for name in REAL}
+    device = torch.device("cpu")
+    return Setting(build_model(size, encoder, device), encoder, device, sets)
