@@ -32,16 +32,20 @@ class Weights:
     adapter: Path | None
 
 
+def weights_of(manifest_path: str | Path) -> Weights:
+    """The weights of a manifest; they are not looked at (see `unchanged_weights`)."""
+    manifest = read_json(manifest_path)
+    adapter = manifest.get("adapter")
+    return Weights(Path(manifest["folder"]), Path(adapter) if adapter else None)
+
+
 @contextmanager
 def unchanged_weights(manifest_path: str | Path) -> Iterator[Weights]:
     """The weights of a manifest, for the block to load; their digests are taken beside it.
 
     StudyError at the block's end, however it ends, where the weights are gone or changed since.
     """
-    manifest = read_json(manifest_path)
-    weights = Weights(
-        Path(manifest["folder"]), Path(manifest["adapter"]) if manifest.get("adapter") else None
-    )
+    weights, told = weights_of(manifest_path), read_json(manifest_path)["digests"]
     changed = weights.adapter or weights.folder
     # A thread: hashing leaves Python to others, and reads the files ahead of their loading.
     with ThreadPoolExecutor(1) as beside:
@@ -49,7 +53,7 @@ def unchanged_weights(manifest_path: str | Path) -> Iterator[Weights]:
         try:
             yield weights
         finally:
-            if digests.result() != manifest["digests"]:
+            if digests.result() != told:
                 raise StudyError(
                     "the weights are not those of the manifest (deleted, or changed since)",
                     file=changed,
