@@ -179,7 +179,7 @@ _PAIR = "### Input_1: {a}\n### Input_2: {b}\n### Paraphrase Classification:"
 _QUESTION = "Question: {question}\nAnswer:"
 MADE = {
     "pairs": Made(
-        "classification", "token_prob", _PAIR, {"a": (15, 28), "b": (15, 28)}, labels=_YES_NO
+        "classification", "token_prob", _PAIR, {"a": (10, 19), "b": (10, 19)}, labels=_YES_NO
     ),
     "long_pairs": Made(
         "generation", "greedy", "### Input: {text}\n### Summary:", {"text": (250, 480)}, (15, 25)
@@ -226,10 +226,10 @@ class World:
         self.words = " ".join(documents).split()
 
     def made_set(self, name: str, folder: Path, train: int, evaluation: int) -> TaskSet:
-        """A made-up set (see MADE) with so many items; 8 demonstrations besides."""
+        """A made-up set (see MADE) with so many items; 24 demonstrations besides."""
         made = MADE[name]
         rng = random.Random(name)
-        counts = {"train": train, "evaluation": evaluation, "demonstration": 8}
+        counts = {"train": train, "evaluation": evaluation, "demonstration": 24}
         items = [
             self._item(made, f"{split}{number}", split, rng)
             for split, count in counts.items()

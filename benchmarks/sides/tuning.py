@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import io
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,8 +35,8 @@ class Task:
     @property
     def rows(self) -> list[tuple[int, int]]:
         """(tokens, targets) of each example."""
-        pairs = [row for batch in self.batches for row in zip(batch.ids, batch.targets)]
-        return [(len(ids), sum(target >= 0 for target in wanted)) for ids, wanted in pairs]
+        pairs = [zip(batch.ids, batch.targets, strict=True) for batch in self.batches]
+        return [(len(ids), sum(t >= 0 for t in wanted)) for rows in pairs for ids, wanted in rows]
 
 
 def task_of(setting: Setting, examples: Sequence[Example], steps: int) -> Task:
@@ -53,9 +52,23 @@ Way = Callable[[Task, bool], tuple[Taken, list[float]]]
 
 def by_engine(task: Task, _losses: bool = False) -> tuple[Taken, list[float]]:
     """By `engine.loop`, with deterministic algorithms as in a job."""
-    steps = len(task.batches)
+    training = _training(task, RATE)
+    torch.use_deterministic_algorithms(True)
+    _, taken = timed(task.device, lambda: _run(training, task))
+    torch.use_deterministic_algorithms(False)
+    return taken, list(training.progress.losses)
+
+
+def trained(task: Task, rate: float) -> Any:
+    """The model as `engine.loop` leaves it, in eval mode."""
+    training = _training(task, rate)
+    _run(training, task)
+    return training.model.eval()
+
+
+def _training(task: Task, rate: float) -> Training:
     settings = Settings(
-        schedule=Schedule(RATE, steps, 0.0, "linear"),
+        schedule=Schedule(rate, len(task.batches), 0.0, "linear"),
         weight_decay=0.0,
         clip_norm=1.0,
         betas=(0.9, 0.999),
@@ -64,14 +77,12 @@ def by_engine(task: Task, _losses: bool = False) -> tuple[Taken, list[float]]:
         save_seconds=1e9,
     )
     model = copy.deepcopy(task.model)
-    torch.use_deterministic_algorithms(True)
-    training = Training(model, settings, task.device, what="benchmark", file="benchmarks")
+    return Training(model, settings, task.device, what="benchmark", file="benchmarks")
+
+
+def _run(training: Training, task: Task) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
-        _, taken = timed(
-            task.device, lambda: training.run(task.batches.__getitem__, steps, None)
-        )
-    torch.use_deterministic_algorithms(False)
-    return taken, list(training.progress.losses)
+        training.run(task.batches.__getitem__, len(task.batches), None)
 
 
 def _whole(task: Task) -> list[dict[str, list[int]]]:
@@ -111,9 +122,7 @@ def _train(task: Task, make: Callable[[Any, str], Any], losses: bool) -> tuple[T
     return taken, found if losses else []
 
 
-def by_trl(
-    task: Task, losses: bool = False, **changes: Any
-) -> tuple[Taken, list[float]]:
+def by_trl(task: Task, losses: bool = False, **changes: Any) -> tuple[Taken, list[float]]:
     """By TRL's SFTTrainer; `changes` are of its settings."""
     from datasets import Dataset
     from transformers import PreTrainedTokenizerFast
@@ -140,8 +149,12 @@ def _logging(losses: bool) -> dict[str, Any]:
 
 def by_trainer(task: Task, losses: bool = False) -> tuple[Taken, list[float]]:
     """By transformers' Trainer with its collator for padded labels, in fp32."""
-    from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerFast
-    from transformers import Trainer, TrainingArguments
+    from transformers import (
+        DataCollatorForSeq2Seq,
+        PreTrainedTokenizerFast,
+        Trainer,
+        TrainingArguments,
+    )
 
     def make(model: Any, folder: str) -> Any:
         name = task.encoder.tokenizer.id_to_token(task.encoder.eos)
@@ -158,15 +171,47 @@ def by_trainer(task: Task, losses: bool = False) -> tuple[Taken, list[float]]:
     return _train(task, make, losses)
 
 
-#: TRL as it comes, but for the dtype; with what speeds it up here and changes nothing.
-DEFAULT = {"bf16": False, "logging_steps": 10, "logging_strategy": "steps"}
-PLAIN = {"bf16": False, "gradient_checkpointing": False}
-FLAT = {**PLAIN, "padding_free": True, "max_length": None}
+#: TRL with what speeds it up and changes nothing: no padding, nothing computed twice in layers.
+FLAT = {"bf16": False, "gradient_checkpointing": False, "padding_free": True, "max_length": None}
+PADDED = {"bf16": False, "gradient_checkpointing": False}
+#: TRL as it comes but for the dtype: its bf16 refuses a CPU.
+DEFAULT = {"bf16": False, "logging_strategy": "steps", "logging_steps": 10}
 
 WAYS: dict[str, Way] = {
     OURS: by_engine,
     "TRL, padding-free": partial(by_trl, **FLAT),
-    "TRL, padded": partial(by_trl, **PLAIN),
+    "TRL, padded": partial(by_trl, **PADDED),
     "TRL, its default": partial(by_trl, **DEFAULT),
     "transformers' Trainer": by_trainer,
 }
+
+
+def compare(
+    setting: Setting, examples: Sequence[Example], steps: int, rounds: int, rates: Rates
+) -> dict[str, Any]:
+    """All ways on the same steps. AssertionError where a loss differs by more than 1e-4 of it:
+    then they do not do the same."""
+    task = task_of(setting, examples, steps)
+    losses = {name: way(task, True)[1] for name, way in WAYS.items()}
+    largest = 0.0
+    for name, found in losses.items():
+        if name == "TRL, its default":
+            continue  # it logs every tenth step; in fp32 it computes what the padded one does
+        pairs = zip(found, losses[OURS], strict=True)
+        differing = max(abs(theirs - ours) / ours for theirs, ours in pairs)
+        if differing > 1e-4:
+            raise AssertionError(f"{name}: losses {found}, ours {losses[OURS]}")
+        largest = max(largest, differing)
+    found_times = interleaved(
+        {name: partial(lambda way: way(task, False)[0], way) for name, way in WAYS.items()}, rounds
+    )
+    limit = rates.limit(*tuning(shape_of(setting.model), task.rows, steps))
+    return {
+        "what": f"tuning, {steps} steps of {BATCH} examples",
+        "amount": steps * BATCH,
+        "unit": "examples",
+        "tokens": sum(tokens for tokens, _ in task.rows),
+        "checks": {"largest_relative_difference_of_losses": largest},
+        "limit": limit,
+        "ways": compared(found_times, OURS, limit["seconds"]),
+    }
