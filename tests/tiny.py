@@ -11,6 +11,8 @@ from transformers import (
     GPTNeoXForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     Olmo2Config,
     Olmo2ForCausalLM,
     OlmoConfig,
@@ -26,6 +28,8 @@ from tuning_dynamics.study.files import write_json
 
 CONTEXT = 256
 ARCHITECTURES = ("olmo", "olmo2", "gpt_neox", "llama")
+#: Layers that see the last six tokens only.
+WINDOWED = "mistral"
 SENTENCES = (
     "Ada Moss was born in Redhill and works as a baker.",
     "The baker lives in a house near the river.",
@@ -75,6 +79,10 @@ def tiny_model(
         return Olmo2ForCausalLM(Olmo2Config(**size)).eval()
     if architecture == "gpt_neox":
         return GPTNeoXForCausalLM(GPTNeoXConfig(**size)).eval()
+    if architecture == WINDOWED:
+        return MistralForCausalLM(
+            MistralConfig(**size, num_key_value_heads=2, sliding_window=6)
+        ).eval()
     return LlamaForCausalLM(LlamaConfig(**size, num_key_value_heads=2)).eval()
 
 

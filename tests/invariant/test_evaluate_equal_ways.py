@@ -59,6 +59,11 @@ def plain_decoding(model, prompt, new):
 
 
 @each_architecture
+def test_the_families_architectures_are_read_end_to_end(architecture):
+    assert loaded(architecture).reads_rows
+
+
+@each_architecture
 @pytest.mark.parametrize("shots", [0, 2])
 def test_padded_prefixed_and_batched_scores_are_those_of_whole_texts(architecture, shots, tmp_path):
     model = loaded(architecture)
@@ -174,7 +179,7 @@ def test_a_sliding_window_sees_no_padding():
         pad_token_id=None,
     )
     model.model = MistralForCausalLM(config).eval()
-    assert model.equal_lengths
+    assert not model.reads_rows
     asked = [
         Scored(model.encoder.prompt(text), model.encoder.ids(answer))
         for text in SENTENCES

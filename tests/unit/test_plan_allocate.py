@@ -99,6 +99,21 @@ def test_a_gpu_is_asked_for_where_one_is_used(
     assert asked(study(tmp_path, execution=execution)).gpu == gpu
 
 
+def test_gpus_that_share_a_model_are_asked_for_with_the_memory_of_their_processes(
+    tmp_path: Path,
+) -> None:
+    one = asked(study(tmp_path, *BLOCKS))
+    four = asked(study(tmp_path, *BLOCKS, execution={"gpus_per_model": 4}))
+    on_cpu = asked(study(tmp_path, *BLOCKS, execution={"gpus_per_model": 4, "device": "cpu"}))
+    assert (one.tuning_gpus, four.tuning_gpus, on_cpu.tuning_gpus) == (1, 4, 0)
+    assert (four.gpu, four.tuning_processes, on_cpu.tuning_processes) == (1, 4, 4)
+    # 4 GB of weights as file, and for each process 4 GB as tensors and 4 GB of libraries.
+    assert megabytes(four, "tune", variant=VARIANT) == 36_000
+    # A checkpoint is verified, and a variant evaluated, by one process on one GPU.
+    serve = {"variant": VARIANT}
+    assert megabytes(four, "serve", **serve) == megabytes(one, "serve", **serve)
+
+
 @pytest.mark.parametrize(
     ("rule", "wildcards"),
     [

@@ -55,10 +55,12 @@ def test_a_job_that_cannot_fit_is_refused_where_there_is_a_gpu(tmp_path: Path) -
     error = refusal(tmp_path, files={"families/big": large})
     assert error is not None
     assert "and the A100 80GB has 80 GB" in str(error)
-    assert "execution.micro_batch" in str(error)
+    assert "execution.gpus_per_model" in str(error)
     files = {"families/big": large}
     assert refusal(tmp_path, files=files, execution={"device": "cpu"}) is None
-    assert refusal(tmp_path, files=files, execution={"plan_for": "h200"}) is None
+    assert refusal(tmp_path, files=files, execution={"plan_for": "h200"}) is not None
+    shared = {"plan_for": "h200", "gpus_per_model": 2}
+    assert refusal(tmp_path, files=files, execution=shared) is None
 
 
 def test_a_job_that_may_fit_is_not_refused(tmp_path: Path) -> None:

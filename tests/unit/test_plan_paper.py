@@ -2,23 +2,31 @@
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from priced import ROOT
 
 from tuning_dynamics.plan.basis import Basis
-from tuning_dynamics.plan.devices import Range, device_of, total
-from tuning_dynamics.plan.price import Job, Prices
+from tuning_dynamics.plan.devices import Device, Range, device_of, total
+from tuning_dynamics.plan.equations import Step, step_seconds
+from tuning_dynamics.plan.price import LIKELY, Job, Prices
 from tuning_dynamics.plan.tell import hours
 from tuning_dynamics.plan.whole import all_jobs
+from tuning_dynamics.study.families import Size
 from tuning_dynamics.study.grid import role
 from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.load import load_study, read_yaml
+from tuning_dynamics.study.load import load_study, parse, read_yaml
 from tuning_dynamics.study.paths import parse_variant
 
 SETS = {"xsum": "XSum", "socialiqa": "SocialIQA", "mnli": "MNLI", "paws": "PAWS"}
 ROLES = {"id": "in-domain evaluation", "ood": "out-of-domain evaluation", "cross": "cross-task"}
+
+#: A step of instruction tuning: 8 dialogues of 870 tokens through OLMo-1B.
+OLMO = Size(parameters=1.177e9, layers=16, hidden_size=2048, vocab_size=50304, context=2048)
+DIALOGUES = Step(8, 870, 870, 8, OLMO.parameters)
+H200: Device = parse(Device, read_yaml(ROOT / "config/devices/h200.yaml"), "h200.yaml")
 
 
 def line(jobs: Jobs, job: Job) -> str:
@@ -38,40 +46,74 @@ def line(jobs: Jobs, job: Job) -> str:
     return "SFT: benchmarks" if placed == "bench" else f"{name}: {ROLES[placed]}"
 
 
-def planned(name: str) -> dict[str, Range]:
-    """A100 hours of each line of a study, and of all."""
+def planned(name: str, device: str, dtype: str) -> dict[str, Range]:
+    """Hours of each line of a study on a device, and of all."""
     file = ROOT / f"config/studies/{name}.yaml"
-    jobs = Jobs(load_study(read_yaml(file), ROOT, file), str(file))
+    config = read_yaml(file)
+    config["execution"] = {"plan_for": device}
+    config["evaluate"] = {**config["evaluate"], "dtype": dtype}
+    jobs = Jobs(load_study(config, ROOT, file), str(file))
     basis = Basis(device_of(jobs.resolved.study, ROOT))
     lines: dict[str, list[Range]] = defaultdict(list)
     for price in Prices(jobs.resolved, all_jobs(jobs.resolved, jobs.grid), basis).each:
-        lines[line(jobs, price.job)].append(price.seconds)
+        lines[line(jobs, price.job)].append(price.spent)
     sums = {label: total(own) / 3600 for label, own in lines.items()}
     return {**sums, "all": total(sums.values())}
 
 
-@pytest.fixture
-def stated() -> dict[str, tuple[str, str, str]]:
-    """The rows of the document's table: the paper's hours, as released, mended."""
+_CELL = r" ([^|]*?) \|"
+
+
+def table(columns: int) -> dict[str, tuple[str, ...]]:
+    """The rows of the document's table of so many columns, by the first."""
     text = (ROOT / "docs/cost.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([^|]+?) \| ([^|]*?) \| ([^|]*?) \| ([^|]*?) \|$", text, re.M)
-    return {label: (paper, released, mended) for label, paper, released, mended in rows[1:]}
+    found = re.findall(rf"^\|{_CELL * columns}$", text, re.M)
+    return {label: tuple(others) for label, *others in found[1:] if not label.startswith("--")}
 
 
-def test_the_papers_lines_add_up_to_its_total(stated: dict[str, tuple[str, str, str]]) -> None:
-    paper = {label: float(row[0].replace(",", "")) for label, row in stated.items() if row[0]}
+@pytest.fixture(autouse=True)
+def _no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results are looked for in the working folder, and would make the cost more exact."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_papers_lines_add_up_to_its_total() -> None:
+    paper = {label: float(row[0].replace(",", "")) for label, row in table(6).items() if row[0]}
     assert paper.pop("all") == 1067
     assert sum(paper.values()) == pytest.approx(1067, abs=0.5)
 
 
-@pytest.mark.parametrize(("name", "column"), [("olmo_1b_release", 1), ("olmo_1b", 2)])
+@pytest.mark.parametrize(
+    ("column", "name", "device", "dtype"),
+    [
+        (1, "olmo_1b_release", "a100", "float32"),
+        (2, "olmo_1b_release", "h200", "bfloat16"),
+        (3, "olmo_1b", "a100", "float32"),
+        (4, "olmo_1b", "h200", "bfloat16"),
+    ],
+)
 def test_the_planned_lines_are_those_of_the_cost_model(
-    name: str,
-    column: int,
-    stated: dict[str, tuple[str, str, str]],
-    tmp_path: Path,
+    column: int, name: str, device: str, dtype: str
+) -> None:
+    lines = {label: hours(span) for label, span in planned(name, device, dtype).items()}
+    assert {label: row[column] for label, row in table(6).items() if row[column]} == lines
+
+
+def test_the_hours_by_share_of_the_peak_are_those_of_the_cost_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # away from results, which would make the cost more exact
-    lines = {label: hours(span) for label, span in planned(name).items()}
-    assert {label: row[column] for label, row in stated.items() if row[column]} == lines
+    """The row of the likely share is the table's above; of the others the first and the last."""
+    rows = table(5)
+    for share in ("30 %", "60 %"):
+        told = replace(LIKELY, bf16_use=float(share.removesuffix(" %")) / 100)
+        monkeypatch.setattr("tuning_dynamics.plan.price.CASES", (told, told, told))
+        spans = planned("olmo_1b_release", "h200", "bfloat16")
+        step = step_seconds(OLMO, DIALOGUES, H200, told)
+        used = 6 * OLMO.parameters * DIALOGUES.rows * DIALOGUES.length / step / H200.bf16
+        tuning, whole = spans["instruction tuning: training"].mid, spans["all"].mid
+        assert rows[share] == (
+            f"{step:.3f} s",
+            f"{used:.0%}".replace("%", " %"),
+            f"{tuning:.0f}",
+            f"{whole:.0f}",
+        )

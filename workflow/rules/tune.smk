@@ -27,10 +27,12 @@ rule try_rate:
         train_set=jobs.datasets,
         rate="[0-9][0-9.e+-]*",
     priority: 10
+    threads: ask.tuning_processes
     conda:
         "../../envs/train.yaml"
     resources:
-        gpu=ask.gpu,
+        gpu=ask.tuning_gpus,
+        nodes=1,  # or SLURM may take a job's GPUs from several
         runtime=ask.runtime("try_rate"),
         mem_mb=ask.memory("try_rate"),
     params:
@@ -82,10 +84,12 @@ rule tune:
     wildcard_constraints:
         variant=jobs.tuned,
     priority: 10
+    threads: ask.tuning_processes
     conda:
         "../../envs/train.yaml"
     resources:
-        gpu=ask.gpu,
+        gpu=ask.tuning_gpus,
+        nodes=1,  # or SLURM may take a job's GPUs from several
         runtime=ask.runtime("tune"),
         mem_mb=ask.memory("tune"),
     params:

@@ -10,26 +10,36 @@ from tuning_dynamics.study.errors import StudyError
 
 
 def load_model(
-    folder: Path, adapter: Path | None, device: torch.device, *, pickled: bool = False
+    folder: Path,
+    adapter: Path | None,
+    device: torch.device,
+    *,
+    pickled: bool = False,
+    dtype: torch.dtype = torch.float32,
 ) -> torch.nn.Module:
-    """The causal language model of a Hugging Face folder in fp32, eval mode, on `device`.
+    """The causal language model of a Hugging Face folder in `dtype`, eval mode, on `device`.
 
     `adapter` names a LoRA folder that is merged into the weights; with `pickled`, a folder
     without safetensors is read from its .bin files, as weights only. StudyError for damaged
     files, missing or unexpected keys, another class than the config names, remote code, or
     weights that are not finite.
     """
-    model: Any = _from_folder(folder, pickled=pickled)
+    # Adapters are added to the weights in full precision.
+    read_in = torch.float32 if adapter else dtype
+    model: Any = _from_folder(folder, pickled=pickled, dtype=read_in)
     if adapter is not None:
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+        for parameter in model.parameters():
+            # Not the buffers: angles of positions would lose their precision.
+            parameter.data = parameter.data.to(dtype)
     _refuse_non_finite(model, adapter or folder)
     ready: torch.nn.Module = model.to(device).eval()
     return ready
 
 
-def _from_folder(folder: Path, *, pickled: bool) -> Any:
+def _from_folder(folder: Path, *, pickled: bool, dtype: torch.dtype) -> Any:
     from pickle import UnpicklingError
 
     from safetensors import SafetensorError
@@ -40,7 +50,7 @@ def _from_folder(folder: Path, *, pickled: bool) -> Any:
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
-            dtype=torch.float32,
+            dtype=dtype,
             use_safetensors=safe,
             weights_only=True,
             local_files_only=True,

@@ -5,6 +5,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from tuning_dynamics.data.sequences import Tokens
@@ -68,10 +69,11 @@ class StoredTokens:
 
     def __getitem__(self, place: int) -> Tokens:
         item, ids, counted, truncated = (column[place] for column in self._columns)
-        pairs = counted.values.to_numpy().reshape(-1, 2).tolist()
+        # Through dlpack: pyarrow's own way to numpy imports pandas, 0.2 s of every job's start.
+        pairs: Any = np.from_dlpack(counted.values).reshape(-1, 2).tolist()
         return Tokens(
             item.as_py(),
-            ids.values.to_numpy().tolist(),
+            np.from_dlpack(ids.values).tolist(),
             [(start, end) for start, end in pairs],
             truncated.as_py(),
         )

@@ -6,12 +6,14 @@ as large as a small model's layers together, is applied where a token is counted
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from tuning_dynamics.engine.attention import attending, attends_to_all
 
 #: Positions that a loss does not count.
 IGNORED = -100
@@ -44,24 +46,15 @@ AttentionInterface.register(_ATTENTION, _text_by_text)
 
 @contextmanager
 def laid_flat(model: torch.nn.Module) -> Iterator[bool]:
-    """Have a transformers model attend text by text while this is open; whether it can.
+    """Have a model attend text by text while this is open; whether it can.
 
-    Not where layers see a window or keep a running state, nor where a model's attention can't
-    be replaced: such a model reads one text at a time.
+    A model that can't (see `attends_to_all`) reads one text at a time.
     """
-    core = next(module for module in model.modules() if isinstance(module, PreTrainedModel))
-    config = core.config.to_dict()
-    kinds = set(config.get("layer_types") or ["full_attention"])
-    windowed = kinds != {"full_attention"} or config.get("sliding_window")
-    if windowed or not core._supports_attention_backend:
+    if attends_to_all(model):
+        with attending(model, _ATTENTION):
+            yield True
+    else:
         yield False
-        return
-    before = core.config._attn_implementation
-    core.set_attn_implementation(_ATTENTION)
-    try:
-        yield True
-    finally:
-        core.set_attn_implementation(before)
 
 
 def summed_loss(
@@ -83,7 +76,8 @@ def summed_loss(
     lengths = [len(text) for text in ids]
     wanted = torch.tensor([target for text in targets for target in text])
     counted = (wanted != IGNORED).nonzero()[:, 0]
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    on_gpu = device.type == "cuda"
+    with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
         logits = model(
             input_ids=_on(device, torch.tensor([[token for text in ids for token in text]])),
             position_ids=_on(device, torch.cat([torch.arange(n) for n in lengths])[None]),

@@ -1,7 +1,9 @@
 """The device a job computes on, how it is made deterministic, and what it can do."""
 
+import ctypes
 import os
 import resource
+import sys
 from typing import Literal
 
 import torch
@@ -32,6 +34,9 @@ def prepare_device(choice: Literal["auto", "cpu", "cuda"]) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    # Filling memory before it is written is for finding errors; it took a tenth of a step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    _keep_freed_memory()
     if choice == "cuda" and not torch.cuda.is_available():
         raise StudyError(
             "no GPU is visible to this job",
@@ -40,6 +45,18 @@ def prepare_device(choice: Literal["auto", "cpu", "cuda"]) -> torch.device:
             fix="ask for a GPU (profile), or set execution.device to auto or cpu",
         )
     return torch.device("cuda" if choice != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library reuse the memory of large tensors rather than give it back.
+
+    By default it asks the system for new pages at every step, which took a sixth of a CPU step.
+    Elsewhere than on Linux nothing is done.
+    """
+    if sys.platform == "linux":
+        # From glibc's malloc.h: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, in bytes.
+        for parameter, value in ((-3, 2**30), (-1, 2**31 - 1)):
+            ctypes.CDLL(None).mallopt(parameter, value)
 
 
 def device_name(device: torch.device) -> str:

@@ -45,15 +45,23 @@ class Answer:
     option_scores: list[float]
 
 
-def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int = 8192) -> int:
+def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int | None = None) -> int:
     """Evaluate a cell and write its records; returns how many items it has.
 
-    `batch_tokens` bounds a batch and changes no result beyond rounding. StudyError for an
-    empty set, and as `make_prompts` and `option_scores` raise.
+    `batch_tokens` bounds a batch (none: what the device holds) and changes no result beyond
+    rounding. StudyError for an empty set, for a model loaded in another dtype, and as
+    `make_prompts` and `option_scores` raise.
     """
+    if request.dtype != model.dtype:
+        raise StudyError(
+            f"the model was loaded in {model.dtype}",
+            key="evaluate.dtype",
+            value=request.dtype,
+            fix="end its server and run the same command again",
+        )
     items = _read_evaluated(request)
     prompts = make_prompts(request, items, model.encoder, model.context)
-    answers = predict(model, request, prompts, batch_tokens)
+    answers = predict(model, request, prompts, batch_tokens or model.batch_tokens)
     _write(request, prompts, answers)
     return len(items)
 

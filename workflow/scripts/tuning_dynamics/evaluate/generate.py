@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from tuning_dynamics.evaluate.model import (
-    LoadedModel,
-    Read,
-    batches,
-    read,
-    read_prefix,
-    shared_prefix,
-)
+import torch
+
+from tuning_dynamics.engine.attention import attending
+from tuning_dynamics.evaluate.attend import ROWS, Kept, Rows
+from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
+from tuning_dynamics.evaluate.plain import likeliest, whole_continuations
+from tuning_dynamics.evaluate.read import Reader, Text
+
+#: Rows that ended leave a batch once they are this share of it: the others' keys and values are
+#: copied then.
+LEAVING = 0.125
 
 
 def generate(
@@ -18,47 +21,92 @@ def generate(
     """The likeliest continuation token by token of each prompt (token ids), as one line.
 
     It ends before the first line break or end-of-text, or after `max_new_tokens`. White space
-    at its ends is left out.
+    at its ends is left out. StudyError for logits that are not a number.
     """
-    prefix = shared_prefix(prompts)
-    before = read_prefix(model, prefix)
-    lengths = [len(prompt) - len(prefix) for prompt in prompts]
     ends = _Ends(model)
-    found = [""] * len(prompts)
-    for rows in batches(
-        lengths, len(prefix) + max_new_tokens, batch_tokens, equal_lengths=model.equal_lengths
-    ):
-        texts = [prompts[row][len(prefix) :] for row in rows]
-        start = before.select([0] * len(rows)) if before else None
-        for row, ids in zip(rows, _decode(model, start, texts, max_new_tokens, ends), strict=True):
-            found[row] = model.encoder.decode(ids).split("\n")[0].strip()
+    if model.reads_rows:
+        found = _by_rows(model, prompts, max_new_tokens, batch_tokens, ends)
+    else:
+        found = _by_whole_texts(model, prompts, max_new_tokens, batch_tokens, ends)
+    return [model.encoder.decode(ids).split("\n")[0].strip() for ids in found]
+
+
+def _by_whole_texts(
+    model: LoadedModel, prompts: list[list[int]], new: int, batch_tokens: int, ends: "_Ends"
+) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in prompts]
+    for rows, tokens in whole_continuations(model, prompts, new, batch_tokens):
+        for row, said in zip(rows, tokens.tolist(), strict=True):
+            found[row] = ends.cut(said)
     return found
 
 
-def _decode(
-    model: LoadedModel,
-    before: Read | None,
-    texts: list[list[int]],
-    max_new_tokens: int,
-    ends: "_Ends",
+@torch.inference_mode()
+def _by_rows(
+    model: LoadedModel, prompts: list[list[int]], new: int, batch_tokens: int, ends: "_Ends"
 ) -> list[list[int]]:
+    prefix = shared_prefix(prompts)
+    texts = [Text(prompt[len(prefix) :]) for prompt in prompts]
+    found: list[list[int]] = [[] for _ in prompts]
+    with attending(model.model, ROWS):
+        reader = Reader(model.model, model.device, prefix)
+        for rows in batches([text.length for text in texts], new + model.head_tokens, batch_tokens):
+            said = _decode(reader, [texts[row] for row in rows], new, ends)
+            for row, ids in zip(rows, said, strict=True):
+                found[row] = ids
+    model.tokens += reader.tokens
+    return found
+
+
+def _decode(reader: Reader, texts: list[Text], new: int, ends: "_Ends") -> list[list[int]]:
     """The new tokens of each row, without end-of-text."""
     answers: list[list[int]] = [[] for _ in texts]
-    active = list(range(len(texts)))
-    state, logits = read(model, before, texts)
-    for step in range(max_new_tokens):
-        tokens: list[int] = logits.argmax(-1).tolist()
-        for row, token in zip(active, tokens, strict=True):
-            if token != model.encoder.eos:
-                answers[row].append(token)
-        going = [place for place, token in enumerate(tokens) if not ends.at(token)]
-        if not going or step + 1 == max_new_tokens:
+    width = max(text.length for text in texts)
+    batch = _Batch(reader, texts, Kept(width + new))
+    going = list(range(len(texts)))
+    tokens = likeliest(reader.read(texts, batch.kept))
+    for step in range(new):
+        said: list[int] = tokens.tolist()
+        for place in going:
+            answers[batch.owners[place]].append(said[place])
+        going = [place for place in going if not ends.at(said[place])]
+        if not going or step + 1 == new:
             break
-        if len(going) < len(active):
-            state = state.select(going)
-            active = [active[place] for place in going]
-        state, logits = read(model, state, [[tokens[place]] for place in going])
-    return answers
+        if len(going) <= (1 - LEAVING) * len(said):
+            batch.keep(going)
+            tokens, going = tokens[going], list(range(len(going)))
+        tokens = likeliest(batch.step(tokens))
+    return [ends.cut(answer) for answer in answers]
+
+
+class _Batch:
+    """Rows that are decoded together: whose they are, where they stand, what they have read."""
+
+    def __init__(self, reader: Reader, texts: list[Text], kept: Kept) -> None:
+        lengths = torch.tensor([text.length for text in texts], device=reader.device)
+        columns = torch.arange(kept.room, device=reader.device)
+        width = max(text.length for text in texts)
+        self.reader, self.kept = reader, kept
+        self.owners = list(range(len(texts)))
+        self.positions = reader.start + lengths
+        # Between a text's end and its new tokens lie the columns of longer texts.
+        own = (columns < lengths[:, None]) | (columns >= width)
+        self.mask = own[:, None, None, :]
+
+    def step(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Logits (rows, vocabulary) after one further token (rows,)."""
+        mask = self.mask[..., : self.kept.filled + 1]
+        rows = Rows(len(tokens), 1, mask=mask, shared=self.reader.shared, kept=self.kept)
+        logits = self.reader.step(tokens, self.positions, rows)
+        self.positions = self.positions + 1
+        return logits
+
+    def keep(self, places: list[int]) -> None:
+        """Go on with some rows only."""
+        index = torch.tensor(places, device=self.mask.device)
+        self.owners = [self.owners[place] for place in places]
+        self.positions, self.mask = self.positions[index], self.mask[index]
+        self.kept = self.kept.select(index)
 
 
 @dataclass
@@ -69,8 +117,16 @@ class _Ends:
     known: dict[int, bool] = field(default_factory=dict)
 
     def at(self, token: int) -> bool:
+        """Whether an answer ends with this token; StudyError for -1, no number."""
+        if token < 0:
+            raise not_a_number()
         if token not in self.known:
             # A line break is one byte in UTF-8, so it never spreads over two tokens.
             text = self.model.encoder.decode([token])
             self.known[token] = token == self.model.encoder.eos or "\n" in text
         return self.known[token]
+
+    def cut(self, tokens: list[int]) -> list[int]:
+        """An answer's tokens up to the one that ends it, end-of-text left out."""
+        end = next((place for place, token in enumerate(tokens) if self.at(token)), len(tokens))
+        return [token for token in tokens[: end + 1] if token != self.model.encoder.eos]

@@ -12,6 +12,7 @@ PREDICTIONS = {
     "generation": ("greedy",),
 }
 TRUNCATIONS = ("refuse", "demonstrations", "input")
+DTYPES = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class CellRequest:
 
     `items` and `demonstrations` are paths of frozen items (`demonstrations` is empty without
     shots), `labels` the words of each candidate label of a classification set, `max_new_tokens`
-    the longest answer of `free` and `greedy`, `out` the parquet to write.
+    the longest answer of `free` and `greedy`, `out` the parquet to write, `dtype` what the
+    layers compute in.
     """
 
     eval_set: str
@@ -34,6 +36,7 @@ class CellRequest:
     max_new_tokens: int
     labels: tuple[tuple[str, ...], ...]
     out: str
+    dtype: str = "float32"
 
     @property
     def generates(self) -> bool:
@@ -50,14 +53,16 @@ class CellRequest:
         return next((label[0] for label in self.labels if word in label), "")
 
     def key(self) -> dict[str, Any]:
-        """All that the records depend on besides the weights: everything but where they go."""
-        return {name: value for name, value in asdict(self).items() if name != "out"}
+        """All that the records depend on besides the weights: everything but where they go, and
+        `dtype` where it is the default."""
+        left_out = {"out"} | ({"dtype"} if self.dtype == "float32" else set())
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 def parse_request(message: Any) -> CellRequest:
     """The request of a JSON value; StudyError where keys or values are not a request's."""
     names = {field.name for field in fields(CellRequest)}
-    if not isinstance(message, dict) or set(message) != names:
+    if not isinstance(message, dict) or {*message, "dtype"} != names:
         given = sorted(message) if isinstance(message, dict) else message
         raise _refused("not a request for a cell", None, given, f"give {sorted(names)}")
     labels = message["labels"]
@@ -83,6 +88,8 @@ def _check(request: CellRequest) -> None:
         raise _refused(
             "unknown policy", "truncation", request.truncation, f"known: {', '.join(TRUNCATIONS)}"
         )
+    if request.dtype not in DTYPES:
+        raise _refused("unknown dtype", "dtype", request.dtype, f"known: {', '.join(DTYPES)}")
     words = request.words
     if request.kind == "classification" and (len(request.labels) < 2 or len({*words}) < len(words)):
         raise _refused(

@@ -1,6 +1,7 @@
 """Log-likelihoods of answers, with shared beginnings read once."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -8,15 +9,12 @@ from typing import TypeVar
 import torch
 
 from tuning_dynamics.data.prompts import completion
-from tuning_dynamics.evaluate.model import (
-    LoadedModel,
-    Read,
-    batches,
-    read,
-    read_prefix,
-    shared_prefix,
-)
+from tuning_dynamics.engine.attention import attending
+from tuning_dynamics.evaluate.attend import ROWS
+from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
+from tuning_dynamics.evaluate.plain import whole_logits
 from tuning_dynamics.evaluate.prompts import Prompt
+from tuning_dynamics.evaluate.read import Reader, Text
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
 
@@ -149,64 +147,82 @@ def _no_boundary(request: CellRequest, prompt: Prompt) -> StudyError:
 def log_likelihoods(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list[float]:
     """Log-likelihood in nats of each answer after its prompt, in the order asked.
 
-    What all prompts share is read once, each distinct prompt once, and then its answers.
+    What all prompts share is read once, and each distinct prompt once with all its answers.
+    StudyError for logits that are not a number.
     """
-    by_prompt: dict[tuple[int, ...], list[int]] = {}
-    for index, one in enumerate(asked):
-        by_prompt.setdefault(tuple(one.prompt), []).append(index)
-    prompts = [list(prompt) for prompt in by_prompt]
-    groups = list(by_prompt.values())
-    prefix = shared_prefix(prompts)
-    before = read_prefix(model, prefix)
-    lengths = [len(prompt) - len(prefix) for prompt in prompts]
-    found = [0.0] * len(asked)
-    for rows in batches(lengths, len(prefix), batch_tokens, equal_lengths=model.equal_lengths):
-        texts = [prompts[row][len(prefix) :] for row in rows]
-        after, logits = read(model, before and before.select([0] * len(rows)), texts)
-        owners = [(place, index) for place, row in enumerate(rows) for index in groups[row]]
-        answers = [asked[index].answer for _, index in owners]
-        places = [place for place, _ in owners]
-        scores = _answer_scores(model, after, logits, places, answers, batch_tokens)
-        for (_, index), score in zip(owners, scores, strict=True):
-            found[index] = score
+    scored = _by_rows if model.reads_rows else _by_whole_texts
+    found = scored(model, asked, batch_tokens)
+    if any(map(math.isnan, found)):
+        raise not_a_number()
     return found
 
 
-def _answer_scores(
-    model: LoadedModel,
-    after: Read,
-    logits: torch.Tensor,
-    places: list[int],
-    answers: list[list[int]],
-    batch_tokens: int,
-) -> list[float]:
-    """Log-likelihood of each answer after the prompt in row `places[answer]` of `after`."""
-    log_probabilities = logits.log_softmax(-1)
-    first = torch.tensor([answer[0] for answer in answers], device=logits.device)
-    scores: list[float] = log_probabilities[places, first].double().tolist()
-    longer = [index for index, answer in enumerate(answers) if len(answer) > 1]
-    lengths = [len(answers[index]) - 1 for index in longer]
-    for batch in batches(lengths, after.seen.shape[1], batch_tokens):
-        chosen = [longer[place] for place in batch]
-        rest = _rest_scores(
-            model,
-            after.select([places[index] for index in chosen]),
-            [answers[index] for index in chosen],
-        )
-        for index, score in zip(chosen, rest, strict=True):
-            scores[index] += score
-    return scores
+@torch.inference_mode()
+def _by_rows(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list[float]:
+    by_prompt: dict[tuple[int, ...], list[int]] = {}
+    for index, one in enumerate(asked):
+        by_prompt.setdefault(tuple(one.prompt), []).append(index)
+    prefix = shared_prefix([list(prompt) for prompt in by_prompt])
+    groups = list(by_prompt.values())
+    texts = [
+        Text(list(prompt[len(prefix) :]), [asked[index].answer[:-1] for index in group])
+        for prompt, group in by_prompt.items()
+    ]
+    sizes = [text.length + model.head_tokens * _places(text) for text in texts]
+    found = [0.0] * len(asked)
+    with attending(model.model, ROWS):
+        reader = Reader(model.model, model.device, prefix)
+        for rows in batches(sizes, 0, batch_tokens):
+            logits = reader.read([texts[row] for row in rows])
+            wanted = list(_wanted([(groups[row], texts[row]) for row in rows], asked))
+            for index, score in _chosen(logits, wanted):
+                found[index] += score
+    model.tokens += reader.tokens
+    return found
 
 
-def _rest_scores(model: LoadedModel, before: Read, answers: list[list[int]]) -> list[float]:
-    """Log-likelihood of each answer's tokens after its first, given the prompts read."""
-    _, logits = read(model, before, [answer[:-1] for answer in answers], every=True)
-    width = logits.shape[1]
-    targets = torch.tensor(
-        [answer[1:] + [-1] * (width + 1 - len(answer)) for answer in answers],
-        device=logits.device,
-    )
-    chosen = logits.gather(-1, targets.clamp(min=0)[..., None])[..., 0]
-    each = (chosen - logits.logsumexp(-1)).masked_fill(targets < 0, 0.0)
-    scores: list[float] = each.double().sum(-1).tolist()
-    return scores
+def _places(text: Text) -> int:
+    """Places of a text that the head is applied to: its end and all of its branches."""
+    return 1 + sum(map(len, text.branches))
+
+
+def _wanted(
+    read: list[tuple[list[int], Text]], asked: list[Scored]
+) -> Iterator[tuple[int, int, int]]:
+    """(index asked, place among the logits, token) of each token of all answers."""
+    start = 0
+    for group, text in read:
+        place = start + 1
+        for index in group:
+            first, *rest = asked[index].answer
+            yield index, start, first
+            for token in rest:
+                yield index, place, token
+                place += 1
+        start += _places(text)
+
+
+def _by_whole_texts(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list[float]:
+    texts = [one.prompt + one.answer[:-1] for one in asked]
+    counts = [len(one.answer) for one in asked]
+    found = [0.0] * len(asked)
+    for rows, logits in whole_logits(model, texts, counts, batch_tokens):
+        most = logits.shape[1]
+        wanted = [
+            (index, most * (row + 1) - counts[index] + place, token)
+            for row, index in enumerate(rows)
+            for place, token in enumerate(asked[index].answer)
+        ]
+        for index, score in _chosen(logits.flatten(0, 1), wanted):
+            found[index] += score
+    return found
+
+
+def _chosen(
+    logits: torch.Tensor, wanted: list[tuple[int, int, int]]
+) -> Iterator[tuple[int, float]]:
+    """(index, log-probability) of each wanted (index, row of logits, token)."""
+    indices, rows, tokens = zip(*wanted, strict=True)
+    places = torch.tensor([rows, tokens], device=logits.device)
+    scores = logits[places[0], places[1]] - logits.logsumexp(-1)[places[0]]
+    return zip(indices, scores.double().tolist(), strict=True)

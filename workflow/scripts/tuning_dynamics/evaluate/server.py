@@ -35,19 +35,22 @@ SLOW_CLIENT = 30.0
 def serve_as_told(
     device: Literal["auto", "cpu", "cuda"],
     batch_tokens: str,
+    dtype: Literal["float32", "bfloat16"],
     code: str,
     variant: str,
     manifest: str,
     address_file: str,
     cells: str,
 ) -> None:
-    """`serve` from the words of a command line; `cells` is 0 where weights are not dropped."""
+    """`serve` from the words of a command line; `batch_tokens` is 0 for as many as fit, `cells`
+    0 where weights are not dropped."""
     serve(
         variant,
         manifest,
         address_file,
         device=device,
-        batch_tokens=int(batch_tokens),
+        batch_tokens=int(batch_tokens) or None,
+        dtype=dtype,
         code=code,
         drop_weights_after=int(cells) or None,
     )
@@ -59,7 +62,8 @@ def serve(
     address_file: str,
     *,
     device: Literal["auto", "cpu", "cuda"],
-    batch_tokens: int,
+    batch_tokens: int | None,
+    dtype: Literal["float32", "bfloat16"] = "float32",
     code: str,
     drop_weights_after: int | None = None,
 ) -> None:
@@ -82,7 +86,7 @@ def serve(
             # Before the model is loaded: Snakemake gives a service's file seconds to appear,
             # and cells may wait in line for as long as loading takes.
             write_json(address, {"address": listener.getsockname(), "pid": os.getpid()})
-            model, cost = _load(variant, manifest, address, device, began)
+            model, cost = _load(variant, manifest, address, device, dtype, began)
             kept = _kept(address, manifest, code)
             while True:
                 _answer_next(listener, model, kept, batch_tokens, cost)
@@ -95,12 +99,13 @@ def _load(
     manifest: str,
     address_file: Path,
     device: Literal["auto", "cpu", "cuda"],
+    dtype: Literal["float32", "bfloat16"],
     began: float,
 ) -> "tuple[LoadedModel, _Cost]":
     from tuning_dynamics.engine.hardware import prepare_device
     from tuning_dynamics.evaluate.model import load_for_evaluation
 
-    model = load_for_evaluation(manifest, prepare_device(device))
+    model = load_for_evaluation(manifest, prepare_device(device), dtype)
     cost = _Cost(address_file.with_name("serve.json"), variant, model, began)
     cost.loaded()
     print(f"{variant}: loaded in {cost.load_seconds:.1f} s", flush=True)
@@ -142,7 +147,7 @@ def _answer_next(
     listener: socket.socket,
     model: "LoadedModel",
     kept: "KeptCells",
-    batch_tokens: int,
+    batch_tokens: int | None,
     cost: "_Cost",
 ) -> None:
     """Answer one client; what goes wrong with its cell is told to it and ends nothing."""
@@ -169,7 +174,7 @@ def _lost(error: OSError) -> None:
 
 
 def _reply(
-    line: bytes, model: "LoadedModel", kept: "KeptCells", batch_tokens: int
+    line: bytes, model: "LoadedModel", kept: "KeptCells", batch_tokens: int | None
 ) -> dict[str, Any]:
     from tuning_dynamics.evaluate.cell import evaluate_cell
     from tuning_dynamics.evaluate.request import parse_request

@@ -92,6 +92,16 @@ class Allocation:
         """GPUs of a job that computes a model."""
         return gpus(self.jobs.resolved.study, self._prices.device)
 
+    @property
+    def tuning_processes(self) -> int:
+        """Processes of a job that tunes a model: one on each of its GPUs, or as many on CPUs."""
+        return self.jobs.resolved.study.execution.gpus_per_model
+
+    @property
+    def tuning_gpus(self) -> int:
+        """GPUs of a job that tunes a model."""
+        return self.gpu * self.tuning_processes
+
     def runtime(self, rule: str) -> Callable[[Any, int], int]:
         """A function of a job's wildcards and attempt: its time limit in minutes."""
 
@@ -145,7 +155,7 @@ class Allocation:
         price = self._prices.of(job)
         if price.unknown:
             return UNKNOWN
-        return Need(price.seconds.high, self._host(job.family, price.memory))
+        return Need(price.seconds.high, self._host(job.family, price.memory, price.gpus))
 
     def _serve(self, job: Job) -> Need:
         """A server's job lasts as long as all cells of its variant."""
@@ -163,11 +173,12 @@ class Allocation:
         cells = self.jobs.grid.cells
         return {variant: list(own) for variant, own in groupby(cells, lambda cell: cell.variant)}
 
-    def _host(self, family: str, working: float) -> float:
-        """Bytes of host memory: weights twice, as files and as tensors, and on a CPU what a GPU
-        would hold, with room to spare."""
+    def _host(self, family: str, working: float, processes: int = 1) -> float:
+        """Bytes of host memory: weights as files, and as tensors in each process, and on a CPU
+        what GPUs would hold, with room to spare."""
         weights = BYTES * self._known.size(family).parameters
-        return PROCESS + 2 * weights + (0 if self.gpu else SAFETY * working)
+        held = weights + processes * (PROCESS + weights)
+        return held + (0 if self.gpu else SAFETY * processes * working)
 
     # --- jobs that read data -----------------------------------------------------------------
 

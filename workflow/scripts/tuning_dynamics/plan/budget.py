@@ -99,7 +99,7 @@ def budget_of(resolved: ResolvedStudy, grid: Grid, jobs: Iterable[Job], basis: B
 
 
 def _part(name: str, own: list[Price]) -> Part:
-    seconds = total(price.seconds for price in own)
+    seconds = total(price.spent for price in own)
     host = total(price.host for price in own)
     unpriced = sum(bool(price.unknown) for price in own)
     return Part(name, len(own), unpriced, seconds / 3600, host / 3600)

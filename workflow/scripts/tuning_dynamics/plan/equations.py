@@ -1,132 +1,229 @@
 """What a model's work takes in FLOPs, bytes and seconds.
 
-N are weights, L layers, d the width, T tokens, s the length of a text in tokens.
+N are weights, L layers, d the width, V the vocabulary, T tokens, s the length of a text in tokens.
 """
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 from tuning_dynamics.plan.devices import Assumed, Device
+from tuning_dynamics.study.batch import bytes_per_token
 from tuning_dynamics.study.families import Size
 
 #: Weights are fp32 in memory and in the files that jobs write.
 BYTES = 4
 
+#: What evaluation computes its layers in.
+Dtype = Literal["float32", "bfloat16"]
+
+#: Bytes of such a number.
+WIDTHS: dict[Dtype, int] = {"float32": 4, "bfloat16": 2}
+
+#: Bytes of a logit: itself in fp32, its softmax or the logarithm of that, and a gradient or a copy.
+#: As `evaluate/model.py` has it.
+LOGIT_BYTES = 12
+
 #: Passes over the model's weights in an optimiser step, in bytes per trained weight: AdamW reads
 #: weight, gradient and two moments and writes all but the gradient (28), the gradient's norm
-#: reads it once (4), autocast reads a weight and writes its bf16 copy (6).
-OPTIMISER_BYTES = 38
+#: reads it once (4), clipping reads and writes it (8), autocast reads a weight and writes its bf16
+#: copy (6).
+OPTIMISER_BYTES = 46
+
+#: A state is saved at most so often that saving takes one part in so many of a run, as
+#: `engine/loop.py` does.
+SAVED_APART = 50
+
+#: Bytes that the backward pass keeps per token, layer and unit of width: counted on OLMo's blocks
+#: (SwiGLU of 4 d) under autocast to bf16. Korthikanti et al. 2022 (arXiv 2205.05198, equation 2)
+#: have 34 for GPT's, without the attention matrix, which is never kept.
+ACTIVATION_BYTES = 58
 
 
-def forward_flops(size: Size, tokens: float, length: float) -> float:
-    """FLOPs of reading T tokens in texts of s tokens: 2 N T + 2 L d s T.
+@dataclass(frozen=True)
+class Work:
+    """Tokens to read, pairs of one and another that it sees, and tokens after which the logits
+    are wanted."""
+
+    tokens: float
+    seen: float
+    predicted: float
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(
+            self.tokens + other.tokens, self.seen + other.seen, self.predicted + other.predicted
+        )
+
+    def __mul__(self, number: float) -> "Work":
+        return Work(self.tokens * number, self.seen * number, self.predicted * number)
+
+
+NO_WORK = Work(0, 0, 0)
+
+
+def reading(texts: float, before: float, own: float, predicted: float) -> Work:
+    """Reading so many texts of `own` tokens each, after `before` others that were read already,
+    with logits after `predicted` of them."""
+    return Work(own, own * (before + own / 2), predicted) * texts
+
+
+def layer_flops(size: Size, work: Work) -> float:
+    """FLOPs in the layers: 2 (N - V d) T + 4 L d for every pair.
 
     Kaplan et al. 2020 (arXiv 2001.08361), section 2.1: two FLOPs per weight and token, and
-    attention's products of queries, keys and values; a causal mask halves s on average, and
-    there are two products. N counts embeddings, so that small models are overpriced a little.
+    attention's two products for every pair. A model whose head is not tied to its embedding has
+    another V d weights that multiply nothing: it is overpriced by as much.
     """
-    return tokens * (2 * size.parameters + 2 * size.layers * size.hidden_size * length)
+    weights = size.parameters - size.vocab_size * size.hidden_size
+    return 2 * weights * work.tokens + 4 * size.layers * size.hidden_size * work.seen
 
 
-def training_flops(size: Size, tokens: float, length: float, *, full: bool) -> float:
-    """FLOPs of training on T tokens: three times the forward pass, about 6 N T.
-
-    The backward pass takes twice the forward (Kaplan et al. 2020). With adapters the frozen
-    weights need no gradient, and about 4 N T remain (Hu et al. 2022, arXiv 2106.09685).
-    """
-    return (3 if full else 2) * forward_flops(size, tokens, length)
+def head_flops(size: Size, work: Work) -> float:
+    """FLOPs of the logits that are wanted: 2 V d each."""
+    return 2.0 * size.vocab_size * size.hidden_size * work.predicted
 
 
 def pass_seconds(
-    flops: float, bytes_read: float, layers: int, peak: float, bandwidth: float, launch: float
+    compute: float, bytes_moved: float, layers: int, bandwidth: float, launch: float
 ) -> float:
     """Seconds of one pass: the largest of compute, memory and launch times.
 
     The roofline model (Williams et al. 2009), with a third bound for kernels too small to keep
     a device busy.
     """
-    return max(flops / peak, bytes_read / bandwidth, layers * launch)
+    return max(compute, bytes_moved / bandwidth, layers * launch)
 
 
-def step_seconds(
-    size: Size,
-    rows: int,
-    length: float,
-    micro_batch: int,
-    trained: float,
-    device: Device,
-    assumed: Assumed,
-) -> float:
-    """Seconds of an optimiser step over `rows` texts of `length` tokens, padding included.
+@dataclass(frozen=True)
+class Step:
+    """An optimiser step: its texts, mean tokens of one and how many of them the loss counts, most
+    texts in a forward pass, weights that are trained (all, or the adapters'), and GPUs that share
+    the texts and hold a part of the weights each."""
 
-    `trained` weights are updated: all, or the adapters'.
+    rows: int
+    length: float
+    counted: float
+    micro_batch: int
+    trained: float
+    gpus: int = 1
+
+    @property
+    def own_rows(self) -> int:
+        """Texts of one GPU; the one that has most."""
+        return math.ceil(self.rows / self.gpus)
+
+
+def training_flops(size: Size, step: Step) -> float:
+    """FLOPs of a step on one of its GPUs: three times the forward pass, about 6 N T.
+
+    The backward pass takes twice the forward (Kaplan et al. 2020). With adapters the frozen
+    weights need no gradient, and about 4 N T remain (Hu et al. 2022, arXiv 2106.09685). Texts
+    lie end to end, without padding, and each sees itself alone.
     """
-    full = trained >= size.parameters
-    tokens = rows * length
-    passes = math.ceil(rows / micro_batch)
+    full = step.trained >= size.parameters
+    work = reading(step.own_rows, 0, step.length, step.counted)
+    return (3 if full else 2) * (layer_flops(size, work) + head_flops(size, work))
+
+
+def step_seconds(size: Size, step: Step, device: Device, assumed: Assumed) -> float:
+    """Seconds of an optimiser step: its passes forward and back, and AdamW's bytes.
+
+    GPUs that share a model fetch each other's part of the weights in both directions of a pass,
+    and add up gradients: 12 N bytes, less their own part, while they compute.
+    """
+    passes = math.ceil(step.own_rows / step.micro_batch)
+    travel = 3 * BYTES * size.parameters * (1 - 1 / step.gpus) / assumed.link
+    bandwidth = device.bandwidth * assumed.memory_use
     compute = pass_seconds(
-        training_flops(size, tokens / passes, length, full=full),
+        training_flops(size, step) / passes / (device.bf16 * assumed.bf16_use),
         3 * BYTES * size.parameters,
         3 * size.layers,
-        device.bf16 * assumed.train_use,
-        device.bandwidth * assumed.memory_use,
+        bandwidth,
         assumed.launch,
     )
-    update = OPTIMISER_BYTES * trained / (device.bandwidth * assumed.memory_use)
-    return passes * compute + update
+    update = OPTIMISER_BYTES * step.trained / step.gpus / bandwidth
+    return passes * max(compute, travel) + update
 
 
 def training_seconds(
     steps: int, one_step: float, trained: float, save_seconds: float, assumed: Assumed
 ) -> float:
     """Seconds of a run with its resumable states: weights and two moments, 12 B per trained
-    weight, every `save_seconds` and at the end."""
+    weight, at the end and every `save_seconds`, or more rarely where saving takes long."""
     seconds = steps * one_step
-    states = 1 + math.floor(seconds / save_seconds)
-    return seconds + states * 3 * BYTES * trained / assumed.write
+    save = 3 * BYTES * trained / assumed.write
+    states = 1 + math.floor(seconds / max(save_seconds, SAVED_APART * save))
+    return seconds + states * save
 
 
-def reading_seconds(
-    size: Size, tokens: float, length: float, batch: float, device: Device, assumed: Assumed
-) -> float:
-    """Seconds of reading T tokens in texts of s tokens, `batch` tokens in a pass."""
-    if tokens <= 0:
-        return 0.0
-    passes = math.ceil(tokens / max(batch, 1))
-    return passes * pass_seconds(
-        forward_flops(size, tokens / passes, length),
-        BYTES * size.parameters,
-        size.layers,
-        device.fp32 * assumed.score_use,
-        device.bandwidth * assumed.memory_use,
-        assumed.launch,
-    )
+@dataclass(frozen=True)
+class Evaluating:
+    """How a device evaluates: layers in `dtype`, the head in fp32."""
+
+    device: Device
+    assumed: Assumed
+    dtype: Dtype
+
+    def seconds(self, size: Size, work: Work, kept: float = 0) -> float:
+        """Seconds of one pass; the keys and values of `kept` tokens are read beside the weights."""
+        device, assumed = self.device, self.assumed
+        fp32 = device.fp32 * assumed.fp32_use
+        reached = fp32 if self.dtype == "float32" else device.bf16 * assumed.bf16_use
+        return pass_seconds(
+            layer_flops(size, work) / reached + head_flops(size, work) / fp32,
+            weight_bytes(size, self.dtype) + kept * kept_bytes(size, self.dtype),
+            size.layers,
+            device.bandwidth * assumed.memory_use,
+            assumed.launch,
+        )
 
 
-def decoding_seconds(
-    size: Size,
-    items: int,
-    rows: int,
-    new_tokens: int,
-    length: float,
-    device: Device,
-    assumed: Assumed,
-) -> float:
+def reading_seconds(size: Size, work: Work, passes: int, on: Evaluating) -> float:
+    """Seconds of reading in so many passes."""
+    return passes * on.seconds(size, work * (1 / passes)) if work.tokens else 0.0
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that is continued: tokens that it shares with all, its own, and new ones."""
+
+    before: float
+    own: float
+    new: int
+
+
+def decoding_seconds(size: Size, items: int, rows: int, text: Text, on: Evaluating) -> float:
     """Seconds of greedy decoding after the prompts are read, `rows` items at a time.
 
-    A step reads all weights and the keys and values of the rows' s tokens (2 L d s each) for
-    one token per row, so memory bounds it, not FLOPs (Pope et al. 2022, arXiv 2211.05102). The
-    slowest row of a batch decides: all `new_tokens` are counted; the first comes with the prompt.
+    A step reads all weights, the keys and values that the rows share once and each row's own,
+    for one token per row, so memory bounds it, not FLOPs (Pope et al. 2022, arXiv 2211.05102).
+    The slowest row of a batch decides: all new tokens are counted; the first comes with the
+    prompt.
     """
-    cache = 2 * BYTES * size.layers * size.hidden_size * length * rows
-    one = pass_seconds(
-        forward_flops(size, rows, length),
-        BYTES * size.parameters + cache,
-        size.layers,
-        device.fp32 * assumed.score_use,
-        device.bandwidth * assumed.memory_use,
-        assumed.launch,
-    )
-    return math.ceil(items / rows) * (new_tokens - 1) * one
+    own = rows * (text.own + text.new / 2)
+    step = Work(rows, own + rows * text.before, rows)
+    return math.ceil(items / rows) * (text.new - 1) * on.seconds(size, step, own + text.before)
+
+
+def weight_bytes(size: Size, dtype: Dtype) -> float:
+    """Bytes of a model that evaluates: its layers in `dtype`, its head in fp32."""
+    head = size.vocab_size * size.hidden_size
+    return WIDTHS[dtype] * (size.parameters - head) + BYTES * head
+
+
+def kept_bytes(size: Size, dtype: Dtype) -> float:
+    """Bytes of a token's keys and values: 2 L d numbers, fewer where heads share them."""
+    return 2.0 * WIDTHS[dtype] * size.layers * size.hidden_size
+
+
+def token_bytes(size: Size, dtype: Dtype) -> float:
+    """Bytes of a token in a batch of evaluation."""
+    return bytes_per_token(size.layers, size.hidden_size, WIDTHS[dtype])
+
+
+def head_tokens(size: Size, dtype: Dtype) -> int:
+    """Tokens of a batch that weigh as much as the logits after one of them."""
+    return int(LOGIT_BYTES * size.vocab_size / token_bytes(size, dtype)) + 1
 
 
 def load_seconds(size: Size, assumed: Assumed) -> float:
@@ -142,13 +239,14 @@ def adapter_weights(size: Size, rank: int) -> float:
     return 23.0 * rank * size.hidden_size * size.layers
 
 
-def tuning_memory(size: Size, tokens: float, trained: float) -> float:
-    """Bytes that tuning needs at most, with `tokens` in a forward pass.
+def tuning_memory(size: Size, step: Step, length: float) -> float:
+    """Bytes that tuning needs of a GPU, with texts of `length` tokens in a forward pass.
 
-    Weights (4 N), gradients and two moments (12 B per trained weight), activations of about 34
-    bytes per token, layer and unit of width (Korthikanti et al. 2022, arXiv 2205.05198,
-    equation 2 without the term of the attention matrix) and logits in three copies.
+    Its part of the weights (4 N), gradients and two moments (12 B per trained weight), autocast's
+    bf16 copies of all weights (2 N), activations, and the logits of the targets.
     """
-    states = BYTES * size.parameters + 3 * BYTES * trained
-    activations = 34 * tokens * size.layers * size.hidden_size
-    return states + activations + 3 * BYTES * tokens * size.vocab_size
+    rows = min(step.micro_batch, step.own_rows)
+    states = BYTES * (size.parameters + 3 * step.trained) / step.gpus + 2 * size.parameters
+    activations = ACTIVATION_BYTES * rows * length * size.layers * size.hidden_size
+    counted = rows * length * step.counted / step.length
+    return states + activations + LOGIT_BYTES * counted * size.vocab_size

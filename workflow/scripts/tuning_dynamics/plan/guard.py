@@ -45,8 +45,9 @@ def _too_large(budget: Budget, study: Study) -> StudyError | None:
         f"{gigabytes(budget.memory)}), and the {budget.device.name} has {gigabytes(memory)}",
         key="execution.plan_for",
         value=study.execution.plan_for,
-        fix="run it on a larger GPU and say which (execution.plan_for), lower "
-        "execution.micro_batch or tune.max_length, or tune adapters (a recipe such as lora)",
+        fix="run it on a larger GPU and say which (execution.plan_for), have several share a model "
+        "(execution.gpus_per_model), lower execution.micro_batch or tune.max_length, or tune "
+        "adapters (a recipe such as lora)",
     )
 
 

@@ -86,13 +86,22 @@ class Known:
 
     def train_tokens(self, dataset: str, family: str, layout: str) -> float:
         """Mean tokens of a training example: as it was encoded, else as the file says."""
-        path = self.paths.token_counts(dataset, family, layout)
-        counted = {} if dataset in self.renewed else _read(path)
-        if counted.get("examples"):
+        counted = self._encoded(dataset, family, layout)
+        if counted is not None:
             return float(counted["tokens"] / counted["examples"])
         if self.resolved.kind(dataset) == "instruction":
             return self._size(dataset).prompt_tokens
         return self.prompt_tokens(dataset, family, layout) + self.answer_tokens(dataset)
+
+    def counted_tokens(self, dataset: str, family: str, layout: str) -> float:
+        """Mean tokens of a training example that the loss counts: as it was encoded, else an
+        answer with its end, and all of a dialogue, as no file says how many."""
+        counted = self._encoded(dataset, family, layout)
+        if counted is not None:
+            return float(counted["target_tokens"] / counted["examples"])
+        if self.resolved.kind(dataset) == "instruction":
+            return self._size(dataset).prompt_tokens
+        return self.answer_tokens(dataset) + 1
 
     def evaluated_items(self, dataset: str) -> int:
         """Items that are evaluated: the split, up to the study's cap."""
@@ -128,6 +137,12 @@ class Known:
         gold = self.resolved.datasets[dataset].gold
         groups = gold.label_groups() if gold is not None else []
         return sum(map(len, groups)) or self._size(dataset).options
+
+    def _encoded(self, dataset: str, family: str, layout: str) -> dict[str, int] | None:
+        """The counts of a train set that was encoded."""
+        path = self.paths.token_counts(dataset, family, layout)
+        counted = {} if dataset in self.renewed else _read(path)
+        return counted if counted.get("examples") else None
 
     def _frozen(self, dataset: str, split: str) -> int | None:
         if dataset in self.renewed:

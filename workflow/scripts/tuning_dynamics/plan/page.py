@@ -99,9 +99,10 @@ def _wall_table(budget: Budget, walls: Mapping[int, float]) -> str:
     if not walls:
         return ""
     unit = budget.device.unit.removesuffix("-hours")
+    fewest = next(iter(walls.values()))
     rows = [
         f"<tr><th scope=row>{gpus}</th><td>{seconds / 3600:,.1f} h</td>"
-        f"<td>{walls[1] / seconds:.1f}</td>"
+        f"<td>{fewest / seconds:.1f}</td>"
         f"<td>{gigabytes(budget.disk.peak(gpus))}</td></tr>"
         for gpus, seconds in walls.items()
     ]

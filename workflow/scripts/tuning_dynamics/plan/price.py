@@ -7,27 +7,38 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.devices import CASES, Assumed, Device, Range
 from tuning_dynamics.plan.equations import (
     BYTES,
+    NO_WORK,
+    Dtype,
+    Evaluating,
+    Step,
+    Text,
+    Work,
     adapter_weights,
     decoding_seconds,
+    head_tokens,
     load_seconds,
+    reading,
     reading_seconds,
     step_seconds,
+    token_bytes,
     training_seconds,
     tuning_memory,
+    weight_bytes,
 )
 from tuning_dynamics.plan.known import Known, NotKnown
-from tuning_dynamics.study.execution import Execution
+from tuning_dynamics.study.batch import CPU_TOKENS, tokens_that_fit
 from tuning_dynamics.study.families import PretrainFamily, Size
-from tuning_dynamics.study.grid import Cell, Variant
+from tuning_dynamics.study.grid import Cell
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.paths import parse_variant, variant_key
 from tuning_dynamics.study.rates import selecting
-from tuning_dynamics.study.recipes import LoraTrain, Optim, RateSelection, Stage
+from tuning_dynamics.study.recipes import LoraTrain, RateSelection, Stage
 
 #: The stage that each rule is told under; rules that are not listed compute no model.
 STAGES = {
@@ -112,7 +123,8 @@ class Price:
 
     `seconds` are of the device; `host` those of a job that uses none, known from a calibration
     alone. `memory` are the bytes that it needs of its device at most, with every text of a batch
-    at its longest; `least` those that it needs with texts of mean length.
+    at its longest; `least` those that it needs with texts of mean length; both of each of `gpus`,
+    where several share the job.
     """
 
     job: Job
@@ -122,6 +134,12 @@ class Price:
     unknown: str = ""
     memory: float = 0.0
     least: float = 0.0
+    gpus: int = 1
+
+    @property
+    def spent(self) -> Range:
+        """Seconds of all its devices."""
+        return self.seconds * self.gpus
 
 
 class Prices:
@@ -143,8 +161,8 @@ class Prices:
         self.known = Known(resolved, renewed)
         self.device: Device = basis.device
         self.calibration = basis.calibration
-        self._passes: set[tuple[Variant, str, str, int]] = set()
-        self._cells: dict[tuple[object, ...], Range] = {}
+        self._passes: set[tuple[object, ...]] = set()
+        self._cells: dict[tuple[object, ...], tuple[Range, float, float]] = {}
         self._priced: dict[str, Callable[[Job], Price]] = {
             "pretrain": self._pretrain,
             "verify": self._verify,
@@ -194,21 +212,15 @@ class Prices:
         size, run = self.known.size(family), description.training
         before = max((s for s in description.steps() if s < step), default=0)
         save = self.resolved.study.execution.save_seconds
+        rows, length = run.batch_size, run.sequence_length
+        each = Step(rows, length, length, rows, size.parameters)
 
         def seconds(assumed: Assumed) -> float:
-            one = step_seconds(
-                size,
-                run.batch_size,
-                run.sequence_length,
-                run.batch_size,
-                size.parameters,
-                self.device,
-                assumed,
-            )
+            one = step_seconds(size, each, self.device, assumed)
             whole = training_seconds(step - before, one, size.parameters, save, assumed)
             return assumed.start + whole
 
-        memory = tuning_memory(size, run.batch_size * run.sequence_length, size.parameters)
+        memory = tuning_memory(size, each, length)
         return Price(job, _range(seconds), memory=memory, least=memory)
 
     def _verify(self, job: Job) -> Price:
@@ -249,25 +261,26 @@ class Prices:
             start=_range(lambda assumed: load_seconds(size, assumed)),
         )
         memory, least = (max(run.memory(longest) for run in runs) for longest in (True, False))
-        return Price(job, seconds, memory=memory, least=least)
+        gpus = self.resolved.study.execution.gpus_per_model
+        return Price(job, seconds, memory=memory, least=least, gpus=gpus)
 
     def _run(self, stage: Stage, family: str, train_set: str, size: Size, share: float) -> "_Run":
         rows = self._mixed_rows(stage, train_set)
-        longest = min(self.resolved.study.tune.max_length, size.context)
-        texts = {
-            dataset: min(
-                self.known.train_tokens(dataset, family, self._layout(stage, dataset)), longest
-            )
-            for dataset in rows
-        }
         count = sum(rows.values())
-        mean = sum(rows[dataset] * texts[dataset] for dataset in rows) / count
+        longest = min(self.resolved.study.tune.max_length, size.context)
+        mean = counted = 0.0
+        for dataset, own in rows.items():
+            told = (dataset, family, self._layout(stage, dataset))
+            length = min(self.known.train_tokens(*told), longest)
+            mean += own / count * length
+            counted += own / count * min(self.known.counted_tokens(*told), length)
         lora = stage.train.lora if isinstance(stage.train, LoraTrain) else None
         trained = adapter_weights(size, lora.r) if lora else size.parameters
-        execution = self.resolved.study.execution
-        return _Run(
-            stage.optim, size, self.device, execution, count * share, mean, longest, trained
-        )
+        execution, batch = self.resolved.study.execution, stage.optim.batch_size
+        gpus = execution.gpus_per_model
+        step = Step(batch, mean, counted, execution.micro_batch, trained, gpus)
+        steps = stage.optim.epochs * math.ceil(count * share / batch)
+        return _Run(size, self.device, execution.save_seconds, steps, step, longest)
 
     def _layout(self, stage: Stage, dataset: str) -> str:
         instruction = self.resolved.kind(dataset) == "instruction"
@@ -291,53 +304,87 @@ class Prices:
 
     def _serve(self, job: Job) -> Price:
         size = self.known.size(parse_variant(job.wildcards["variant"]).family)
-        weights = BYTES * size.parameters
+        weights = weight_bytes(size, self._dtype)
         seconds = _range(lambda a: load_seconds(size, a))
         return Price(job, seconds, memory=weights, least=weights)
+
+    @cached_property
+    def _dtype(self) -> Dtype:
+        return self.resolved.study.evaluate.dtype
 
     def _cell(self, job: Job) -> Price:
         cell = job.cell()
         family = cell.variant.family
-        kind = self.resolved.kind(cell.eval_set)
-        shared = kind == "multiple_choice" and self._read_already(cell)
-        size = self.known.size(family)
+        shared = self._shared(cell)
         key = (family, cell.eval_set, cell.format, cell.shots, cell.prediction, shared)
         if key not in self._cells:
-            asked = self._asked(cell, kind, size, shared)
-            self._cells[key] = _range(lambda a: asked.seconds(self.device, a))
-        weights = BYTES * size.parameters
-        return Price(job, self._cells[key], memory=weights, least=weights)
+            self._cells[key] = self._evaluated(cell, shared)
+        seconds, memory, least = self._cells[key]
+        return Price(job, seconds, memory=memory, least=least)
 
-    def _read_already(self, cell: Cell) -> bool:
-        """Whether another cell that is priced reads the same options: methods share a pass."""
-        key = (cell.variant, cell.eval_set, cell.format, cell.shots)
-        already = key in self._passes
+    def _evaluated(self, cell: Cell, shared: "_Shared") -> tuple[Range, float, float]:
+        """A cell's seconds, and the bytes that it needs at most and at least."""
+        asked = self._asked(cell, self.known.size(cell.variant.family), shared)
+        seconds = _range(lambda a: asked.seconds(Evaluating(self.device, a, self._dtype)))
+        weights, token = weight_bytes(asked.size, self._dtype), token_bytes(asked.size, self._dtype)
+        most, least = (token * (asked.before + rows * asked.text) for rows in (asked.rows, 1))
+        return seconds, weights + most, weights + least
+
+    def _shared(self, cell: Cell) -> "_Shared":
+        """What a multiple-choice cell need not read, as one that is priced before it does:
+        methods share a pass over the options, and formats and shots that without the question."""
+        if self.resolved.kind(cell.eval_set) != "multiple_choice":
+            return _Shared()
+        options = self._again((cell.variant, cell.eval_set, cell.format, cell.shots))
+        pmi = cell.prediction == "likelihood_pmi"
+        return _Shared(options, pmi and self._again((cell.variant, cell.eval_set)))
+
+    def _again(self, key: tuple[object, ...]) -> bool:
+        """Whether a pass was priced before."""
+        again = key in self._passes
         self._passes.add(key)
-        return already
+        return again
 
-    def _asked(self, cell: Cell, kind: str, size: Size, shared: bool) -> "_Asked":
+    def _asked(self, cell: Cell, size: Size, shared: "_Shared") -> "_Asked":
         """What a cell asks of its model."""
-        settings = self.resolved.study.evaluate
+        kind, settings = self.resolved.kind(cell.eval_set), self.resolved.study.evaluate
         items = self.known.evaluated_items(cell.eval_set)
-        own = self.known.prompt_tokens(cell.eval_set, cell.variant.family, cell.format)
-        demonstrations = self._demonstration_tokens(cell)
-        length = min(own + demonstrations, size.context)
-        # What all prompts share is read once; where demonstrations overflow, prompts share none.
-        overflow = own + demonstrations > size.context / 2
-        read = length if overflow else own
-        new, scored = 0, 0.0
+        before, own = self._prompt_tokens(cell, size)
+        work = NO_WORK
+        if not shared.options:
+            work += reading(1, 0, before, 0) + reading(items, before, own, 1)
+        new, branches = 0, 0.0
         if kind == "generation" or cell.prediction == "free":
             new = settings.text_tokens if kind == "generation" else settings.label_tokens
         elif cell.prediction != "token_prob":
-            scored = self.known.options(cell.eval_set) * self.known.answer_tokens(cell.eval_set)
-        if cell.prediction == "likelihood_pmi":
-            scored *= 1 if shared else 2  # each option once more, without its question
-        elif shared:
-            scored = 0.0
-        tokens = items * ((0.0 if shared else read) + scored)
-        tokens += 0.0 if overflow or shared else demonstrations
-        batch = self.resolved.study.execution.batch_tokens
-        return _Asked(size, items, tokens, length, new, batch)
+            options = self.known.options(cell.eval_set)
+            answer = self.known.answer_tokens(cell.eval_set)
+            # An answer's first token is told by its prompt; a label is scored with its end.
+            rest = answer if kind == "classification" else max(answer - 1, 0.0)
+            branches = options * rest
+            if not shared.options:
+                work += reading(items * options, before + own, rest, rest)
+            if cell.prediction == "likelihood_pmi" and not shared.alone:
+                work += reading(items * options, 1, rest, answer)
+        text = own + new + branches + (1 + branches) * head_tokens(size, self._dtype)
+        return _Asked(size, items, work, before, own, new, text, self._batch(size))
+
+    def _prompt_tokens(self, cell: Cell, size: Size) -> tuple[float, float]:
+        """Mean tokens of what a cell's prompts share, which is read once, and of the rest of one;
+        where demonstrations overflow, prompts share none."""
+        own = self.known.prompt_tokens(cell.eval_set, cell.variant.family, cell.format)
+        before = self._demonstration_tokens(cell)
+        if own + before > size.context / 2:
+            return 0.0, min(own + before, size.context)
+        return before, own
+
+    def _batch(self, size: Size) -> int:
+        """Tokens of a batch, as the server finds them."""
+        told = self.resolved.study.execution.batch_tokens
+        if told is not None or self.device.memory is None:
+            return told or CPU_TOKENS
+        free = self.device.memory - weight_bytes(size, self._dtype)
+        return tokens_that_fit(free, token_bytes(size, self._dtype))
 
     def _demonstration_tokens(self, cell: Cell) -> float:
         if not cell.shots:
@@ -349,59 +396,58 @@ class Prices:
 
 @dataclass(frozen=True)
 class _Run:
-    """A stage's training: rows, tokens of the mean and of the longest row, trained weights."""
+    """A stage's training: its steps, and the longest text that one may have."""
 
-    optim: Optim
     size: Size
     device: Device
-    execution: Execution
-    rows: float
-    mean: float
+    save_seconds: float
+    steps: int
+    step: Step
     longest: float
-    trained: float
-
-    @property
-    def micro_batch(self) -> int:
-        return min(self.execution.micro_batch, self.optim.batch_size)
 
     def seconds(self, assumed: Assumed) -> float:
-        length = min(self.mean * assumed.padding, self.longest)
-        batch = self.optim.batch_size
-        one = step_seconds(
-            self.size, batch, length, self.micro_batch, self.trained, self.device, assumed
-        )
-        steps = self.optim.epochs * math.ceil(self.rows / batch)
-        return training_seconds(steps, one, self.trained, self.execution.save_seconds, assumed)
+        one = step_seconds(self.size, self.step, self.device, assumed)
+        return training_seconds(self.steps, one, self.step.trained, self.save_seconds, assumed)
 
     def memory(self, longest: bool) -> float:
         """Bytes with texts of the longest, or of mean length."""
-        tokens = self.micro_batch * (self.longest if longest else self.mean)
-        return tuning_memory(self.size, tokens, self.trained)
+        return tuning_memory(self.size, self.step, self.longest if longest else self.step.length)
+
+
+class _Shared(NamedTuple):
+    """What a cell need not read: its options after their questions, and these alone."""
+
+    options: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A cell's work: tokens to read in all, the length they stand in, new tokens per item."""
+    """A cell's work: its items; what is read in all; tokens that all texts share and tokens of
+    one; new ones per item; what a text weighs in a batch, its logits included; and what a batch
+    holds. Both are in tokens, and what is shared is in neither."""
 
     size: Size
     items: int
-    tokens: float
-    length: float
+    work: Work
+    before: float
+    own: float
     new: int
+    text: float
     batch: int
 
-    def seconds(self, device: Device, assumed: Assumed) -> float:
-        rows = max(1, math.floor(self.batch / (self.length + self.new)))
-        # A pass holds whole rows, of which the shared beginning is not read again.
-        per_pass = rows * max(self.tokens / max(self.items, 1), 1)
-        reading = reading_seconds(self.size, self.tokens, self.length, per_pass, device, assumed)
-        beside = self.items * assumed.item
+    @property
+    def rows(self) -> int:
+        """Texts in a batch."""
+        return max(1, min(self.items, math.floor(self.batch / self.text)))
+
+    def seconds(self, on: Evaluating) -> float:
+        passes = math.ceil(self.items / self.rows)
+        seconds = self.items * on.assumed.item + reading_seconds(self.size, self.work, passes, on)
         if not self.new:
-            return beside + reading
-        decoding = decoding_seconds(
-            self.size, self.items, rows, self.new, self.length, device, assumed
-        )
-        return beside + reading + decoding
+            return seconds
+        text = Text(self.before, self.own, self.new)
+        return seconds + decoding_seconds(self.size, self.items, self.rows, text, on)
 
 
 def _range(seconds: Callable[[Assumed], float]) -> Range:

@@ -103,7 +103,10 @@ def _told_memory(budget: Budget) -> list[str]:
         return []
     device = f"the {budget.device.name} has {gigabytes(budget.device.memory)}"
     if budget.memory > budget.device.memory:
-        device += ": lower execution.micro_batch or tune.max_length, or plan for a larger device"
+        device += (
+            ": lower execution.micro_batch or tune.max_length, share a model (execution."
+            "gpus_per_model), or plan for a larger device"
+        )
     return [f"  memory     at most {gigabytes(budget.memory)} in the largest job; {device}"]
 
 

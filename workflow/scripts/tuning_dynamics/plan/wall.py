@@ -20,19 +20,22 @@ GPUS = (1, 2, 4, 8, 16, 32)
 
 @dataclass
 class Task:
-    """What one GPU, or none, does in a row: its seconds, and the tasks that wait for it."""
+    """What one GPU, several, or none do in a row: its seconds, and the tasks that wait for it."""
 
     seconds: float = 0.0
-    gpu: bool = False
+    gpus: int = 0
     before: set[int] = field(default_factory=set)
     after: set[int] = field(default_factory=set)
 
 
 def wall_times(plan: Planned, prices: Sequence[Price]) -> dict[int, float]:
-    """Seconds until a plan is done, by number of GPUs; nothing where no job has a price."""
+    """Seconds until a plan is done, by number of GPUs that are enough for each job; nothing where
+    no job has a price."""
     tasks = tasks_of(plan, prices)
-    priced = any(task.seconds for task in tasks)
-    return {gpus: wall_seconds(tasks, gpus) for gpus in GPUS} if priced else {}
+    if not any(task.seconds for task in tasks):
+        return {}
+    least = max(task.gpus for task in tasks)
+    return {gpus: wall_seconds(tasks, gpus) for gpus in GPUS if gpus >= least}
 
 
 def tasks_of(plan: Planned, prices: Sequence[Price]) -> list[Task]:
@@ -46,7 +49,7 @@ def tasks_of(plan: Planned, prices: Sequence[Price]) -> list[Task]:
     for place, price in enumerate(prices):
         task = tasks[of[place]]
         task.seconds += price.seconds.mid + price.host.mid
-        task.gpu = task.gpu or price.job.rule in KINDS
+        task.gpus = max(task.gpus, price.gpus if price.job.rule in KINDS else 0)
         task.before.update(of[earlier] for earlier in plan.after[place])
     for place, task in enumerate(tasks):
         task.before.discard(place)
@@ -65,17 +68,17 @@ def wall_seconds(tasks: Sequence[Task], gpus: int) -> float:
     now, free = 0.0, gpus
     while ready or running or waiting:
         for task in ready:
-            if tasks[task[1]].gpu:
+            if tasks[task[1]].gpus:
                 heapq.heappush(waiting, task)
             else:
                 heapq.heappush(running, (now + tasks[task[1]].seconds, task[1]))
         ready = []
-        while free and waiting:
+        while waiting and tasks[waiting[0][1]].gpus <= free:
             _, place = heapq.heappop(waiting)
             heapq.heappush(running, (now + tasks[place].seconds, place))
-            free -= 1
+            free -= tasks[place].gpus
         now, done = heapq.heappop(running)
-        free += tasks[done].gpu
+        free += tasks[done].gpus
         for place in tasks[done].after:
             missing[place] -= 1
             if not missing[place]:

@@ -135,10 +135,11 @@ class Shown:
 
 def serving(workflow: Any, jobs: Jobs) -> str:
     """The shell command that starts a variant's server, but for its own arguments."""
-    execution = jobs.resolved.study.execution
+    study = jobs.resolved.study
+    told = [study.execution.device, study.execution.batch_tokens or 0, study.evaluate.dtype]
     # exec: the signal that ends a service must reach Python, not a shell around it.
     command = f"exec {_starting(workflow, 'evaluate_serve.py')}"
-    return f"{command} {execution.device} {execution.batch_tokens} {code_digest(*EVALUATION)}"
+    return f"{command} {' '.join(map(str, told))} {code_digest(*EVALUATION)}"
 
 
 def asking(workflow: Any) -> str:

@@ -13,10 +13,14 @@ Planning = Field(exclude=True)
 class Execution(Strict):
     """What cannot change a number beyond rounding, and so enters no identity."""
 
-    batch_tokens: PositiveInt = 8192
-    """Tokens in a batch of evaluation."""
+    batch_tokens: PositiveInt | None = None
+    """Tokens in a batch of evaluation; none: as many as the GPU's memory holds, 8,192 on a CPU."""
     micro_batch: PositiveInt = 8
     """Examples in a forward pass of tuning; gradients add up to the effective batch."""
+    gpus_per_model: PositiveInt = 1
+    """GPUs of one node that share the tuning of one model, for models that don't fit one: weights,
+    gradients and moments are split over them, and each takes a share of a minibatch's examples.
+    Where the device is cpu, so many processes."""
     save_seconds: PositiveFloat = 120
     """Seconds between resumable states of a training run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -538,8 +538,11 @@ class Jobs:
         settings = self.resolved.study.evaluate
         kind = self.resolved.kind(eval_set)
         short = kind == "classification"
+        # Left out at its default, as `canonical` does for settings: cells stay what they are.
+        dtype = {} if settings.dtype == "float32" else {"dtype": settings.dtype}
         return canonical(
             {
+                **dtype,
                 "eval_set": eval_set,
                 "kind": kind,
                 "template": self.resolved.formats(eval_set)[name],

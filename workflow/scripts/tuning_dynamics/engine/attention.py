@@ -1,0 +1,34 @@
+"""Which models may be given another attention, and giving it to them for a while."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from transformers import PreTrainedModel
+
+
+def attends_to_all(model: torch.nn.Module) -> bool:
+    """Whether every layer of a transformers model attends to all that came before, by a function
+    that can be replaced: not so where layers see a window or keep a running state."""
+    core = _core(model)
+    config = core.config.to_dict()
+    kinds = set(config.get("layer_types") or ["full_attention"])
+    windowed = kinds != {"full_attention"} or bool(config.get("sliding_window"))
+    return core._supports_attention_backend and not windowed
+
+
+@contextmanager
+def attending(model: torch.nn.Module, name: str) -> Iterator[None]:
+    """Have a transformers model use the attention registered as `name` while this is open."""
+    core = _core(model)
+    before = core.config._attn_implementation
+    core.set_attn_implementation(name)
+    try:
+        yield
+    finally:
+        core.set_attn_implementation(before)
+
+
+def _core(model: torch.nn.Module) -> PreTrainedModel:
+    """The transformers model itself, which an adapter may lie around."""
+    return next(module for module in model.modules() if isinstance(module, PreTrainedModel))

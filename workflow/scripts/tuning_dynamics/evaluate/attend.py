@@ -1,0 +1,174 @@
+"""Attention of texts that lie end to end: each to what all of them begin with, and to itself.
+
+The model sees one long row, so that no padding passes through its layers and its head is
+applied to the wanted tokens alone. Only attention needs to know where a text ends: it lays the
+texts out in rows.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn.functional import pad, scaled_dot_product_attention
+from transformers import AttentionInterface
+
+#: What transformers calls this attention.
+ROWS = "tuning_dynamics_rows"
+
+#: Arguments that models pass and that change nothing here.
+_WITHOUT_EFFECT = {"position_ids", "use_cache", "dropout", "is_causal", "output_attentions"}
+
+
+@dataclass
+class Kept:
+    """Keys and values of each attention layer, (rows, key heads, room, head size), in place.
+
+    `filled` columns of them are written.
+    """
+
+    room: int
+    filled: int = 0
+    layers: dict[torch.nn.Module, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
+
+    def add(
+        self, layer: torch.nn.Module, key: torch.Tensor, value: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write a pass' columns after those filled; all keys and values up to these."""
+        end = self.filled + key.shape[2]
+        if layer not in self.layers:
+            shape = (*key.shape[:2], self.room, key.shape[3])
+            self.layers[layer] = (key.new_empty(shape), value.new_empty(shape))
+        keys, values = self.layers[layer]
+        keys[:, :, self.filled : end] = key
+        values[:, :, self.filled : end] = value
+        return keys[:, :, :end], values[:, :, :end]
+
+    def select(self, rows: torch.Tensor) -> "Kept":
+        """The same for some rows only."""
+        layers = {
+            layer: (keys[rows], values[rows]) for layer, (keys, values) in self.layers.items()
+        }
+        return Kept(self.room, self.filled, layers)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How the tokens of one pass lie in rows, and what they see.
+
+    `places` (tokens,) is each token's place in the `count` x `width` rows, None where they fill
+    them; `mask` (rows or 1, 1, width, columns) is true where a token sees a column of the rows
+    themselves, None where it sees all before it. `shared` is what all rows begin with, `kept`
+    where the rows' own keys and values are kept.
+    """
+
+    count: int
+    width: int
+    places: torch.Tensor | None = None
+    mask: torch.Tensor | None = None
+    shared: Kept | None = None
+    kept: Kept | None = None
+
+    def spread(self, states: torch.Tensor) -> torch.Tensor:
+        """(1, heads, tokens, size) to (rows, heads, width, size)."""
+        heads, _, size = states.shape[1:]
+        flat = states[0].transpose(0, 1)
+        if self.places is not None:
+            padded = flat.new_zeros(self.count * self.width, heads, size)
+            padded[self.places] = flat
+            flat = padded
+        return flat.reshape(self.count, self.width, heads, size).transpose(1, 2)
+
+    def gather(self, states: torch.Tensor) -> torch.Tensor:
+        """(rows, heads, width, size) to (1, tokens, heads, size)."""
+        flat = states.transpose(1, 2).flatten(0, 1)
+        return (flat if self.places is None else flat[self.places])[None]
+
+
+def _attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    rows: Rows,
+    scaling: float | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """In the form that transformers asks for; `attention_mask` is none, as `rows` says it all."""
+    del attention_mask
+    unknown = [k for k, v in others.items() if v is not None and k not in _WITHOUT_EFFECT]
+    if unknown:
+        raise NotImplementedError(f"attention with {unknown}")
+    query, key, value = rows.spread(query), rows.spread(key), rows.spread(value)
+    if rows.kept is not None:
+        key, value = rows.kept.add(module, key, value)
+    if rows.shared is None:
+        found = scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=rows.mask,
+            is_causal=rows.mask is None and rows.width > 1,
+            scale=scaling,
+            enable_gqa=query.shape[1] != key.shape[1],
+        )
+    else:
+        shared_key, shared_value = rows.shared.layers[module]
+        # One token per row: reading shared keys once for all rows is what counts. Many: the
+        # kernel is.
+        attend = _parted if rows.width == 1 else _joined
+        found = attend(rows, query, key, value, shared_key, shared_value, scaling)
+    return rows.gather(found), None
+
+
+def _joined(
+    rows: Rows,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    shared_key: torch.Tensor,
+    shared_value: torch.Tensor,
+    scaling: float | None,
+) -> torch.Tensor:
+    """By one kernel, with the shared keys before each row's own."""
+    start = shared_key.shape[2]
+    key = torch.cat([shared_key.expand(rows.count, -1, -1, -1), key], 2)
+    value = torch.cat([shared_value.expand(rows.count, -1, -1, -1), value], 2)
+    if rows.mask is None:
+        mask = query.new_ones(rows.width, key.shape[2], dtype=torch.bool).tril(start)
+    else:
+        mask = pad(rows.mask, (start, 0), value=True)
+    return scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
+    )
+
+
+def _parted(
+    rows: Rows,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    shared_key: torch.Tensor,
+    shared_value: torch.Tensor,
+    scaling: float | None,
+) -> torch.Tensor:
+    """Of one query per row: scores of shared and of own keys apart, then one softmax."""
+    count, heads, _, size = query.shape
+    key_heads, start = shared_key.shape[1:3]
+    # Queries of the heads that share a key's, (rows, key heads, group, size).
+    grouped = query.reshape(count, key_heads, heads // key_heads, size)
+    grouped = grouped * (size**-0.5 if scaling is None else scaling)
+    own = grouped @ key.transpose(2, 3)
+    if rows.mask is not None:
+        own = own.masked_fill(~rows.mask, -torch.inf)
+    together = grouped.transpose(0, 1).flatten(1, 2)
+    shared = (together @ shared_key[0].transpose(1, 2)).unflatten(1, (count, -1)).transpose(0, 1)
+    weights = torch.cat([shared, own], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
+    part = weights[..., :start].transpose(0, 1).flatten(1, 2) @ shared_value[0]
+    part = part.unflatten(1, (count, -1)).transpose(0, 1)
+    found: torch.Tensor = part + weights[..., start:] @ value
+    return found.reshape(query.shape)
+
+
+AttentionInterface.register(ROWS, _attention)

@@ -1,0 +1,48 @@
+"""Texts read whole, by transformers' own attention and cache, for models that need them.
+
+Texts of one length are read together, so that nothing is padded: layers that see a window or
+keep a running state would count padding as text.
+"""
+
+from collections.abc import Iterator
+
+import torch
+
+from tuning_dynamics.evaluate.model import LoadedModel, batches
+
+
+@torch.inference_mode()
+def whole_logits(
+    model: LoadedModel, texts: list[list[int]], last: list[int], batch_tokens: int
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Indices of texts, and fp32 logits (texts, places, vocabulary) after their last tokens: as
+    many as the largest of their `last`."""
+    for rows in batches([len(text) for text in texts], 0, batch_tokens, equal_lengths=True):
+        ids = torch.tensor([texts[row] for row in rows], device=model.device)
+        most = max(last[row] for row in rows)
+        model.tokens += ids.numel()
+        yield rows, model.model(ids, use_cache=False, logits_to_keep=most).logits.float()
+
+
+@torch.inference_mode()
+def whole_continuations(
+    model: LoadedModel, prompts: list[list[int]], new: int, batch_tokens: int
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Indices of prompts, and the likeliest `new` tokens after each, (prompts, new); -1 where
+    logits are not a number."""
+    for rows in batches([len(text) for text in prompts], new, batch_tokens, equal_lengths=True):
+        ids = torch.tensor([prompts[row] for row in rows], device=model.device)
+        found, cache = [], None
+        for _ in range(new):
+            output = model.model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            model.tokens += ids.numel()
+            found.append(likeliest(output.logits[:, 0]))
+            ids, cache = found[-1].clamp(min=0)[:, None], output.past_key_values
+        yield rows, torch.stack(found, 1)
+
+
+def likeliest(logits: torch.Tensor) -> torch.Tensor:
+    """The likeliest token of each row, the first of several; -1 where one is not a number."""
+    # The largest of numbers and not-a-number is the latter.
+    values, tokens = logits.max(-1)
+    return tokens.masked_fill(values.isnan(), -1)

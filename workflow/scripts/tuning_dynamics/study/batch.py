@@ -1,0 +1,26 @@
+"""How many tokens a batch of evaluation may hold: the same rule plans and runs."""
+
+#: Tokens of a batch where memory sets no limit, on a CPU: more are no faster there.
+CPU_TOKENS = 8192
+
+#: Share of the free memory that a batch may take. The rest is for what is not counted: copies
+#: inside kernels, fragments.
+SHARE = 0.5
+
+#: A batch of more tokens gains no speed, and one of fewer could not hold a text.
+MOST, LEAST = 1 << 20, 2048
+
+
+def bytes_per_token(layers: int, hidden_size: int, value_bytes: int) -> float:
+    """Bytes that a token of a batch takes: its keys and values in all layers, and what passes
+    through one layer at a time (states, queries, an inner layer of 4 times the width, copies)."""
+    return float(value_bytes * hidden_size * (2 * layers + 24))
+
+
+def tokens_that_fit(free_bytes: float, bytes_per_token: float) -> int:
+    """Tokens of a batch for which there is memory, a power of two.
+
+    Rounded down to one, so that memory free by chance does not change how texts are batched.
+    """
+    fits = int(SHARE * free_bytes / bytes_per_token)
+    return min(MOST, max(LEAST, 1 << max(0, fits.bit_length() - 1)))
