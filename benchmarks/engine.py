@@ -11,95 +11,150 @@ without it, sets are made up with the lengths of those. `--quick` tries everythi
 
 import argparse
 import json
-import logging
-import os
 import sys
 import tempfile
 import time
-import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
-# Hugging Face's libraries must not look for anything outside.
-os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 import torch  # noqa: E402
 from sides import generation, growth, scoring, table, tuning  # noqa: E402
 from sides.machine import Rates, described, measure_rates  # noqa: E402
-from sides.setting import MINIATURE, SMALL, Setting, make_setting  # noqa: E402
+from sides.setting import (  # noqa: E402
+    MINIATURE,
+    SMALL,
+    Given,
+    Setting,
+    TaskSet,
+    made_sets,
+    real_sets,
+)
+from sides.side import Side  # noqa: E402
+from sides.work import shape_of  # noqa: E402
 
 CHOICES = ("arc_easy", "arc_challenge", "openbookqa", "hellaswag", "boolq")
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much is measured: rounds of the comparisons and of growth, steps, items, batch sizes."""
+    """How much is measured.
+
+    Rounds of comparisons and of growth; steps of tuning; items with shots, items of each set of
+    multiple choice, and the harness's batch; answers and their longest; steps that tune the model
+    which summarises; the smallest number of items where time grows.
+    """
 
     rounds: int
     growth_rounds: int
     steps: int
     pairs: int
     choices: int
-    answers: int
-    answer_tokens: int
-    tuned_steps: int
     harness_batch: int
+    answers: int
+    longest: int
+    tuned_steps: int
     first: int
 
 
-FULL = Amounts(5, 3, 3, 64, 16, 32, 32, 60, 16, 16)
-QUICK = Amounts(1, 1, 1, 8, 4, 4, 6, 2, 4, 4)
+FULL = Amounts(5, 3, 3, 64, 16, 16, 32, 32, 60, 16)
+QUICK = Amounts(1, 1, 1, 8, 4, 4, 4, 6, 2, 4)
 
 
-def told(results: list[Any], began: float, result: Any) -> None:
-    """Keep a result, and say that it is there."""
-    results.append(result)
-    print(f"  {time.monotonic() - began:5.0f} s  {result['what']}", flush=True)
+@dataclass(frozen=True)
+class Run:
+    """What all measurements share; `setting` is without weights, the sides have their own."""
+
+    ours: Side
+    theirs: Side
+    setting: Setting
+    sets: dict[str, TaskSet]
+    amounts: Amounts
+    rates: Rates
+    folder: Path
+
+    def prompts(self, name: str, count: int, shots: int, longest: int) -> list[list[int]]:
+        """The first prompts of a set, as token ids."""
+        found = self.sets[name].prompts(self.setting.loaded(), count, shots, longest)
+        return [prompt.ids for prompt in found]
 
 
-def comparisons(setting: Setting, amounts: Amounts, rates: Rates, began: float) -> list[Any]:
+def comparisons(run: Run) -> Iterator[Any]:
     """The engine beside the others: tuning, scoring, generation."""
-    sets, rounds, batch = setting.sets, amounts.rounds, amounts.harness_batch
-    found: list[Any] = []
-    examples = sets["pairs"].examples(setting.encoder, 800)
-    told(found, began, tuning.compare(setting, examples, amounts.steps, rounds, rates))
-    few_shot = [scoring.Part(sets["pairs"], amounts.pairs, 4)]
-    told(found, began, scoring.compare(setting, few_shot, batch, rounds, rates))
-    choices = [scoring.Part(sets[name], amounts.choices, 0) for name in CHOICES]
-    told(found, began, scoring.compare(setting, choices, batch, rounds, rates))
-    model, longest = setting.loaded(), amounts.answer_tokens
-    prompts = sets["questions"].prompts(model, amounts.answers, 4, longest)
-    ids = [prompt.ids for prompt in prompts]
-    what = "questions, 4 shots, untuned model"
-    answered = generation.compare(model, what, ids, longest, amounts.answers, rounds, rates)
-    told(found, began, answered)
-    model = setting.loaded(tuned(setting, amounts.tuned_steps))
-    prompts = sets["summaries"].prompts(model, amounts.answers, 0, 2 * longest)
-    ids = [prompt.ids for prompt in prompts]
-    what = "summaries, 0 shots, tuned model"
-    answered = generation.compare(model, what, ids, 2 * longest, amounts.answers, rounds, rates)
-    told(found, began, answered)
-    return found
+    ask, both = run.amounts, (run.ours, run.theirs)
+    examples = run.sets["pairs"].examples(run.setting.encoder, 800)
+    batches, shape = tuning.minibatches(examples, ask.steps), shape_of(run.setting.model)
+    yield tuning.compare(*both, shape, batches, ask.rounds, run.rates)
+    few_shot = [scoring.Part(run.sets["pairs"], ask.pairs, 4)]
+    choices = [scoring.Part(run.sets[name], ask.choices, 0) for name in CHOICES]
+    for parts in (few_shot, choices):
+        batch, rounds = ask.harness_batch, ask.rounds
+        yield scoring.compare(*both, run.setting, parts, batch, rounds, run.rates)
+    prompts = run.prompts("questions", ask.answers, 4, ask.longest)
+    asked = generation.Asked(prompts, ask.longest, ask.answers)
+    what = "questions, 4 shots, untuned"
+    yield generation.compare(*both, run.setting, what, asked, ask.rounds, run.rates)
+    prompts = run.prompts("summaries", ask.answers, 0, 2 * ask.longest)
+    asked = generation.Asked(prompts, 2 * ask.longest, ask.answers, tuned(run))
+    what = "summaries, 0 shots, tuned"
+    yield generation.compare(*both, run.setting, what, asked, ask.rounds, run.rates)
 
 
-def tuned(setting: Setting, steps: int) -> Any:
-    """The model after some steps on summaries of short texts, so that answers end as in life."""
-    examples = setting.sets["summaries"].examples(setting.encoder, 800, 64)
-    return tuning.trained(tuning.task_of(setting, examples, steps), 1e-3)
+def tuned(run: Run) -> Path:
+    """Weights after some steps on summaries of short texts, so that answers end as in life."""
+    examples = run.sets["summaries"].examples(run.setting.encoder, 800, 64)
+    kept = run.folder / "tuned.pt"
+    run.ours.call(
+        tuning.by_engine, tuning.minibatches(examples, run.amounts.tuned_steps), 1e-3, kept
+    )
+    return kept
 
 
-def grown(setting: Setting, amounts: Amounts, began: float) -> list[Any]:
+def grown(run: Run) -> Iterator[Any]:
     """How the engine's time grows."""
-    first, rounds = amounts.first, amounts.growth_rounds
-    found: list[Any] = []
-    told(found, began, growth.tuning_by_length(setting, 3 * first, rounds))
-    told(found, began, growth.scoring_by_items(setting, "pairs", first, rounds))
-    told(found, began, growth.scoring_by_shots(setting, "pairs", 2 * first, rounds))
-    told(found, began, growth.generation_by_items(setting, "questions", first // 2, 16, rounds))
-    return found
+    first, rounds = run.amounts.first, run.amounts.growth_rounds
+    yield growth.tuning_by_length(run.ours, 3 * first, rounds)
+    yield growth.scoring_by_items(run.ours, run.sets["pairs"], first, rounds)
+    yield growth.scoring_by_shots(run.ours, run.sets["pairs"], 2 * first, rounds)
+    prompts = run.prompts("questions", 5 * first, 0, 16)
+    yield growth.generation_by_items(run.ours, prompts, 16, 2 * first, rounds)
+
+
+def told(found: Iterator[Any], began: float) -> list[Any]:
+    """All results; says when each is there."""
+    results = []
+    for result in found:
+        results.append(result)
+        print(f"{time.monotonic() - began:6.0f} s  {result['what']}", flush=True)
+    return results
+
+
+def measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """All results, with the machine's description."""
+    began = time.monotonic()
+    amounts, size = (QUICK, MINIATURE) if asked.quick else (FULL, SMALL)
+    tokenizer, sets = real_sets(asked.data, folder) if asked.data else made_sets(folder)
+    given = Given(size, tokenizer, "cpu")
+    torch.set_num_threads(asked.threads)
+    rates, setting = measure_rates(torch.device("cpu"), torch.float32), given.outline()
+    print(f"{time.monotonic() - began:6.0f} s  sets, rates", flush=True)
+    with (
+        Side(given, asked.threads, ours=True) as ours,
+        Side(given, asked.threads, ours=False) as theirs,
+    ):
+        run = Run(ours, theirs, setting, sets, amounts, rates, folder)
+        return {
+            **described(setting.device),
+            "sets": "real" if asked.data else "made up",
+            "parameters": shape_of(setting.model).weights,
+            "rates": asdict(rates),
+            "comparisons": told(comparisons(run), began),
+            "growth": told(grown(run), began),
+        }
 
 
 def main() -> None:
@@ -110,23 +165,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tiny model, one round each")
     parser.add_argument("--out", type=Path, help="where the results go, as JSON")
     asked = parser.parse_args()
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    torch.set_num_threads(asked.threads)
-    amounts = QUICK if asked.quick else FULL
-    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        size = MINIATURE if asked.quick else SMALL
-        setting = make_setting(size, asked.data, Path(folder))
-        rates = measure_rates(setting.device, torch.float32)
-        results = {
-            **described(setting.device),
-            "sets": "real" if asked.data else "made up",
-            "parameters": sum(p.numel() for p in setting.model.parameters()),
-            "rates": asdict(rates),
-            "comparisons": comparisons(setting, amounts, rates, began),
-            "growth": grown(setting, amounts, began),
-        }
+        results = measured(asked, Path(folder))
     print(table.comparisons(results), table.growth(results), sep="\n\n")
     if asked.out:
         text = json.dumps(results, indent=1, ensure_ascii=False)

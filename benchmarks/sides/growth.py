@@ -8,7 +8,8 @@ from typing import Any
 
 from sides import generation, scoring, tuning
 from sides.machine import Taken, interleaved
-from sides.setting import Setting
+from sides.setting import TaskSet
+from sides.side import Side
 from tuning_dynamics.engine.loop import IGNORED, Batch
 
 #: A decade in equal ratios.
@@ -42,56 +43,44 @@ def decade(first: int) -> list[int]:
     return [round(first * step) for step in DECADE]
 
 
-def tuning_by_length(setting: Setting, first: int, rounds: int) -> Any:
-    """A step on 8 texts of so many tokens each, of which the last tenth counts."""
+def tuning_by_length(ours: Side, first: int, rounds: int) -> Any:
+    """Two steps on 8 texts of so many tokens each, of which the last tenth counts."""
     rng = random.Random(0)
 
     def run(length: int) -> Taken:
         count = max(2, length // 10)
         ids = [[rng.randrange(1000) for _ in range(length)] for _ in range(tuning.BATCH)]
         targets = [[IGNORED] * (length - count) + row[-count:] for row in ids]
-        batches = [Batch(ids, targets)] * 2
-        task = tuning.Task(setting.model, setting.encoder, setting.device, batches)
-        return tuning.by_engine(task)[0]
+        return ours.call(tuning.by_engine, [Batch(ids, targets)] * 2)[0]
 
     return measure("tuning: tokens of a text", decade(first), run, rounds)
 
 
-def tuning_by_steps(setting: Setting, examples: Any, first: int, rounds: int) -> Any:
-    """So many steps on the same set."""
-
-    def run(steps: int) -> Taken:
-        return tuning.by_engine(tuning.task_of(setting, examples, steps))[0]
-
-    return measure("tuning: steps", decade(first), run, rounds)
-
-
-def scoring_by_items(setting: Setting, name: str, first: int, rounds: int) -> Any:
+def scoring_by_items(ours: Side, pairs: TaskSet, first: int, rounds: int) -> Any:
     """So many items after 4 demonstrations."""
-    model = setting.loaded()
 
     def run(items: int) -> Taken:
-        return scoring.by_engine(model, scoring.Part(setting.sets[name], items, 4))[0]
+        return ours.call(scoring.by_engine, [scoring.Part(pairs, items, 4)])[0]
 
     return measure("scoring, 4 shots: items", decade(first), run, rounds)
 
 
-def scoring_by_shots(setting: Setting, name: str, items: int, rounds: int) -> Any:
+def scoring_by_shots(ours: Side, pairs: TaskSet, items: int, rounds: int) -> Any:
     """The same items after 2 to 20 demonstrations."""
-    model = setting.loaded()
 
     def run(shots: int) -> Taken:
-        return scoring.by_engine(model, scoring.Part(setting.sets[name], items, shots))[0]
+        return ours.call(scoring.by_engine, [scoring.Part(pairs, items, shots)])[0]
 
-    return measure(f"scoring {items} items: shots", decade(2), run, rounds)
+    return measure(f"scoring, {items} items: shots", decade(2), run, rounds)
 
 
-def generation_by_items(setting: Setting, name: str, first: int, longest: int, rounds: int) -> Any:
-    """So many answers, without demonstrations."""
-    model = setting.loaded()
+def generation_by_items(
+    ours: Side, prompts: list[list[int]], longest: int, batch: int, rounds: int
+) -> Any:
+    """Answers to a tenth of the prompts, to more, to all."""
 
     def run(items: int) -> Taken:
-        prompts = [p.ids for p in setting.sets[name].prompts(model, items, 0, longest)]
-        return generation.by_engine(model, prompts, longest, 32)[0]
+        asked = generation.Asked(prompts[:items], longest, batch)
+        return ours.call(generation.by_engine, asked)[0]
 
-    return measure("generation: items", decade(first), run, rounds)
+    return measure("generation: items", decade(len(prompts) // 10), run, rounds)

@@ -4,21 +4,19 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sides.machine import Rates, Taken, compared, interleaved, summed, timed
-from sides.setting import CONTEXT, Setting, TaskSet
+from sides.setting import CONTEXT, Setting, TaskSet, hugging_face
+from sides.side import Side
 from sides.work import Shape, reading, shape_of
-from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.prompts import completion
 from tuning_dynamics.evaluate.cell import predict
 from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.prompts import Prompt, candidates
 
 OURS = "this engine"
-
-#: Tokens of a batch of ours; what a study has by default on a CPU.
-BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True)
@@ -34,55 +32,60 @@ class Part:
         return self.taken.prompts(model, self.items, self.shots)
 
 
-def by_engine(model: LoadedModel, part: Part) -> tuple[Taken, list[str]]:
-    """What it takes from items to predictions, and these: encoding and batching are in it."""
-    model.remembered.clear()
+#: What scoring took, and the predictions.
+Scored = tuple[Taken, list[str]]
+
+
+def by_engine(setting: Setting, parts: Sequence[Part]) -> Scored:
+    """From items to predictions: encoding and batching are in the time."""
+    model = setting.loaded()
 
     def score() -> list[str]:
-        prompts = part.prompts(model)
-        request = part.taken.request(part.shots)
-        return [one.prediction for one in predict(model, request, prompts, BATCH_TOKENS)]
+        found = []
+        for part in parts:
+            request, prompts = part.taken.request(part.shots), part.prompts(model)
+            found += predict(model, request, prompts, model.batch_tokens)
+        return [answer.prediction for answer in found]
 
-    predictions, taken = timed(model.device, score)
+    predictions, taken = timed(setting.device, score)
     return taken, predictions
 
 
-def harness(model: Any, encoder: Encoder, batch: int | str, **more: Any) -> Any:
-    """lm-evaluation-harness around a model; `batch` is its batch_size."""
-    from lm_eval.models.huggingface import HFLM
-    from transformers import PreTrainedTokenizerFast
-
-    name = encoder.tokenizer.id_to_token(encoder.eos)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=encoder.tokenizer, eos_token=name, pad_token=name
-    )
-    with contextlib.redirect_stdout(io.StringIO()):
-        return HFLM(
-            pretrained=model, tokenizer=tokenizer, batch_size=batch, max_length=CONTEXT, **more
-        )
-
-
-def by_harness(
-    lm: Any, model: LoadedModel, part: Part, prompts: Sequence[Prompt]
-) -> tuple[Taken, list[str]]:
-    """What the harness takes from texts to log-likelihoods, and the likeliest candidates."""
+def by_harness(setting: Setting, parts: Sequence[Part], batch: int | str) -> Scored:
+    """From texts to log-likelihoods by lm-evaluation-harness, and the likeliest candidates;
+    `batch` is its batch_size."""
     from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
 
-    request = part.taken.request(part.shots)
-    asked = [
-        (prompt.text, completion(answer))
-        for prompt in prompts
-        for answer in candidates(request, prompt.item)
-    ]
-    instances = [Instance("loglikelihood", {}, pair, 0) for pair in asked]
+    model, found = setting.loaded(), []
     with contextlib.redirect_stdout(io.StringIO()):
-        answers, taken = timed(model.device, lambda: lm.loglikelihood(instances, disable_tqdm=True))
-    scores = iter([score for score, _ in answers])
-    predictions = []
-    for prompt in prompts:
-        found = {answer: next(scores) for answer in candidates(request, prompt.item)}
-        predictions.append(max(found, key=lambda answer: found[answer]))
-    return taken, predictions
+        lm = HFLM(
+            pretrained=setting.model,
+            tokenizer=hugging_face(setting.encoder),
+            batch_size=batch,
+            max_length=CONTEXT,
+        )
+        for part in parts:
+            request = part.taken.request(part.shots)
+            rows = [
+                (prompt.text, candidates(request, prompt.item)) for prompt in part.prompts(model)
+            ]
+            asked = [(text, completion(answer)) for text, answers in rows for answer in answers]
+            instances = [Instance("loglikelihood", {}, pair, 0) for pair in asked]
+            scores, taken = timed(
+                setting.device, partial(lm.loglikelihood, instances, disable_tqdm=True)
+            )
+            found.append((taken, _likeliest(rows, [score for score, _ in scores])))
+    return summed(taken for taken, _ in found), [one for _, said in found for one in said]
+
+
+def _likeliest(rows: list[tuple[str, list[str]]], scores: list[float]) -> list[str]:
+    remaining = iter(scores)
+    found = []
+    for _, answers in rows:
+        own = [next(remaining) for _ in answers]
+        found.append(answers[own.index(max(own))])
+    return found
 
 
 def needed(shape: Shape, part: Part, prompts: Sequence[Prompt]) -> float:
@@ -96,38 +99,38 @@ def needed(shape: Shape, part: Part, prompts: Sequence[Prompt]) -> float:
 
 
 def compare(
-    setting: Setting, parts: Sequence[Part], batch: int, rounds: int, rates: Rates
+    ours: Side,
+    theirs: Side,
+    setting: Setting,
+    parts: list[Part],
+    batch: int,
+    rounds: int,
+    rates: Rates,
 ) -> dict[str, Any]:
     """All parts by both ways, a model that is already loaded; predictions that differ are
     counted."""
-    model = setting.loaded()
-    lm = harness(setting.model, setting.encoder, batch)
-    prompts = [part.prompts(model) for part in parts]
     said: dict[str, list[str]] = {}
 
-    def ours() -> Taken:
-        found = [by_engine(model, part) for part in parts]
-        said["ours"] = [one for _, predictions in found for one in predictions]
-        return summed([taken for taken, _ in found])
+    def our() -> Taken:
+        taken, said["ours"] = ours.call(by_engine, parts)
+        return taken
 
-    def theirs() -> Taken:
-        found = [by_harness(lm, model, *both) for both in zip(parts, prompts, strict=True)]
-        said["theirs"] = [one for _, predictions in found for one in predictions]
-        return summed([taken for taken, _ in found])
+    def their() -> Taken:
+        taken, said["theirs"] = theirs.call(by_harness, parts, batch)
+        return taken
 
-    ways = {OURS: ours, f"lm-evaluation-harness, batch {batch}": theirs}
-    found = interleaved(ways, rounds)
-    differing = sum(a != b for a, b in zip(said["ours"], said["theirs"], strict=True))
-    shape = shape_of(setting.model)
-    flops = [needed(shape, *both) for both in zip(parts, prompts, strict=True)]
+    found = interleaved({OURS: our, f"lm-evaluation-harness, batch {batch}": their}, rounds)
+    pairs = zip(said["ours"], said["theirs"], strict=True)
+    shape, model = shape_of(setting.model), setting.loaded()
+    flops = [needed(shape, part, part.prompts(model)) for part in parts]
     limit = rates.limit(sum(flops), shape.weights * shape.bytes_each * len(parts))
-    names = ", ".join(f"{part.items} of {part.taken.name}" for part in parts)
+    names = ", ".join(f"{part.items} {part.taken.name}" for part in parts)
     return {
-        "what": f"scoring {names}, {parts[0].shots} shots",
+        "what": f"scoring, {parts[0].shots} shots: {names}",
         "amount": sum(part.items for part in parts),
         "unit": "items",
         "checks": {
-            "predictions_that_differ": differing,
+            "predictions_that_differ": sum(a != b for a, b in pairs),
             "distinct_predictions": len(set(said["ours"])),
         },
         "limit": limit,
