@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
+from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
 from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks
 from tuning_dynamics.study.errors import StudyError
@@ -85,11 +86,15 @@ class Settings:
 
 @dataclass
 class Progress:
-    """Where a run stands; what its metrics are made of."""
+    """Where a run stands; what its metrics are made of.
+
+    `pairs` are those of tokens of which one attends to the other.
+    """
 
     step: int = 0
     tokens: int = 0
     target_tokens: int = 0
+    pairs: int = 0
     seconds: float = 0.0
     resumed_from: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -205,6 +210,7 @@ class Training:
         progress.step += 1
         progress.tokens += sum(map(len, batch.ids))
         progress.target_tokens += counted
+        progress.pairs += sum(pairs_in(len(row)) for row in batch.ids)
 
     def _backward(
         self, ids: list[list[int]], targets: list[list[int]], counted: float, *, flat: bool
@@ -262,26 +268,33 @@ class Training:
         """The run's row of cost.csv, and its loss curve."""
         progress = self.progress
         speed = progress.tokens / progress.seconds if progress.seconds else None
-        parameters = sum(p.numel() for p in self.model.parameters())
-        ranks = self.ranks.count
         return {
             "stage": stage,
             "job": job,
             "planned_seconds": None,
             "seconds": progress.seconds,
             "gpu": device_name(self.device),
-            "devices": ranks,
+            "devices": self.ranks.count,
             "peak_memory_mb": self.ranks.largest(peak_memory_mb(self.device))[0],
             "tokens": progress.tokens,
             "target_tokens": progress.target_tokens,
             "tokens_per_second": speed,
-            "mfu": None if speed is None else utilisation(self.device, parameters, speed / ranks),
-            "parameters": parameters,
+            "mfu": self._utilisation(),
+            "parameters": sum(p.numel() for p in self.model.parameters()),
             "trainable": sum(p.numel() for p in self.parameters),
             "steps": progress.step,
             "resumed_from": progress.resumed_from,
             "losses": progress.losses,
         }
+
+    def _utilisation(self) -> float | None:
+        """Model FLOPs utilisation of the run, None where it cannot be told."""
+        progress = self.progress
+        read = Read(progress.tokens, progress.target_tokens, progress.pairs)
+        flops = training_flops(self.model, read)
+        if flops is None or not progress.seconds:
+            return None
+        return utilisation(self.device, flops / self.ranks.count, progress.seconds)
 
 
 class _Signals:

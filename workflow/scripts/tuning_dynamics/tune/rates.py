@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import find_weights
+from tuning_dynamics.checkpoints.manifest import unchanged_weights, weights_of
 from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks, on_ranks
@@ -60,7 +60,7 @@ def try_rate(
     if finished.recall():
         return
     require_shareable(recipe, execution)
-    require_tokenizer(sets, find_weights(checkpoint).folder)
+    require_tokenizer(sets, weights_of(checkpoint).folder)
     run = Run(key, seed, execution, folder, identity)
     on_ranks(execution, _try, recipe, sets, run, heldout, checkpoint, output)
     finished.keep()
@@ -79,8 +79,8 @@ def _try(
     output: Path,
 ) -> None:
     """Train and measure, in each of the processes that share the model; the first writes."""
-    start = find_weights(checkpoint)
-    model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
+    with unchanged_weights(checkpoint) as start:
+        model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
     metrics: list[dict[str, Any]] = []
     rest: Examples | None = None
     for number, stage in enumerate(recipe.stages):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import find_weights, weight_digests
+from tuning_dynamics.checkpoints.manifest import unchanged_weights, weight_digests, weights_of
 from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.ranks import Ranks, on_ranks
@@ -79,7 +79,7 @@ def tune_variant(
     if finished.recall():
         return
     require_shareable(recipe, execution)
-    require_tokenizer(sets, find_weights(files.checkpoint).folder)
+    require_tokenizer(sets, weights_of(files.checkpoint).folder)
     run = Run(key, seed, execution, files.scratch, identity)
     on_ranks(execution, _tune, recipe, sets, run, files)
     finished.keep()
@@ -91,8 +91,8 @@ def _tune(
     ranks: Ranks, device: torch.device, recipe: Recipe, sets: TrainSets, run: Run, files: Files
 ) -> None:
     """Tune, in each of the processes that share the model; the first writes."""
-    start = find_weights(files.checkpoint)
-    model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
+    with unchanged_weights(files.checkpoint) as start:
+        model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
     metrics = []
     for number, stage in enumerate(recipe.stages):
         stored = {name: StoredExamples(StoredTokens(path)) for name, path in sets.of(stage).items()}
