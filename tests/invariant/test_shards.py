@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from multiprocessing import active_children, set_forkserver_preload
 from pathlib import Path
+from runpy import run_path
 from typing import Any, Literal
 
 import pytest
@@ -260,3 +261,9 @@ def test_a_variant_is_tuned_by_as_many_as_the_config_says(tmp_path: Path) -> Non
 def test_adapters_that_are_merged_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="would be merged"):
         tuned(tmp_path / "x", TWO, {"lora": {"r": 2}})
+
+
+@pytest.mark.parametrize("stub", ["tune_variant.py", "tune_try_rate.py"])
+def test_processes_that_start_read_the_stub_and_run_nothing(stub: str) -> None:
+    # As multiprocessing does in a new interpreter; there is no `snakemake` to be found.
+    run_path(str(Path(__file__).parents[2] / "workflow/scripts" / stub), run_name="__mp_main__")
