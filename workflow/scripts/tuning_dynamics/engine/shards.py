@@ -75,7 +75,7 @@ class Sharing:
         for module in shared:
             # Sums, not means: the loss is already a share of the whole minibatch's mean.
             module.set_gradient_divide_factor(1.0)
-            # By adding alone, as gloo can do no more; a factor of 1 costs nothing more by NCCL.
+            # By adding alone, as gloo can do no more; the factor of 1 costs next to nothing.
             module.set_force_sum_reduction_for_comms(True)
         return model
 
