@@ -1,17 +1,15 @@
 """Rule try_rate: a candidate learning rate on training rows that are held out."""
 
-from tuning_dynamics.study.execution import execution_of
 from tuning_dynamics.study.stub import logged
 from tuning_dynamics.tune.rates import try_from_spec
 
-# Processes that share a model read this file too, for its imports.
-if __name__ == "__main__":
+if __name__ == "__main__":  # processes that share a model import this file too
     with logged(snakemake.log):
         try_from_spec(
             snakemake.params.key,
             snakemake.params.spec,
             code=snakemake.params.code,
-            execution=execution_of(snakemake.config),
+            config=snakemake.config,
             inputs=snakemake.input,
             output=snakemake.output[0],
         )

@@ -75,7 +75,7 @@ class Sharing:
         for module in shared:
             # Sums, not means: the loss is already a share of the whole minibatch's mean.
             module.set_gradient_divide_factor(1.0)
-            # By adding alone, as gloo can do no more; a factor of 1 costs nothing more by NCCL.
+            # By adding alone, as gloo can do no more; the factor of 1 costs next to nothing.
             module.set_force_sum_reduction_for_comms(True)
         return model
 
@@ -213,7 +213,8 @@ def _rank(
     arguments: tuple[Any, ...],
 ) -> None:
     """One process's work; what it prints is told by the first alone."""
-    threading.Thread(target=end_with, args=(os.getppid(),), daemon=True).start()
+    starter = os.getppid()
+    threading.Thread(target=end_with, args=(starter,), daemon=True).start()
     device = _device(choice, rank, count)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
@@ -223,8 +224,15 @@ def _rank(
         timeout=PATIENCE,
     )
     ranks = Sharing(rank, init_device_mesh(device.type, (count,)))
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere if rank else sys.stdout):
-        work(ranks, device, *arguments)
+    try:
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            redirect_stdout(nowhere if rank else sys.stdout),
+        ):
+            work(ranks, device, *arguments)
+    finally:
+        if os.getppid() != starter:
+            os._exit(1)  # the pool's process would wait for its next task for ever
     # Not after an error: with work under way it may wait for the others.
     dist.destroy_process_group()
 

@@ -181,7 +181,9 @@ class Allocation:
         """Bytes of host memory: weights as files, and as tensors in each process, and on a CPU
         what GPUs would hold, with room to spare."""
         weights = BYTES * self._known.size(family).parameters
-        held = weights + processes * (PROCESS + weights)
+        # Of several processes the first gathers what it saves: weights and two moments.
+        tensors = max(processes, 3) if processes > 1 else 1
+        held = processes * PROCESS + (1 + tensors) * weights
         return held + (0 if self.gpu else SAFETY * processes * working)
 
     # --- jobs that read data -----------------------------------------------------------------

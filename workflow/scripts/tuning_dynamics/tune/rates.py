@@ -14,7 +14,7 @@ from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks, on_ranks
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.execution import Execution
+from tuning_dynamics.study.execution import Execution, execution_of
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.paths import scratch
@@ -139,9 +139,10 @@ def mean_loss(
 
 
 def try_from_spec(
-    key: str, spec: str, *, code: str, execution: Execution, inputs: Any, output: str
+    key: str, spec: str, *, code: str, config: dict[str, Any], inputs: Any, output: str
 ) -> None:
-    """`try_rate` from a job's spec (recipe, uses, seed, heldout), inputs and output."""
+    """`try_rate` from a job's spec (recipe, uses, seed, heldout), its study's config, inputs and
+    output."""
     parsed = json.loads(spec)
     try_rate(
         Recipe.model_validate(parsed["recipe"]),
@@ -150,7 +151,7 @@ def try_from_spec(
         seed=parsed["seed"],
         heldout=parsed["heldout"],
         code=code,
-        execution=execution,
+        execution=execution_of(config),
         checkpoint=Path(inputs.checkpoint),
         output=Path(output),
     )

@@ -13,7 +13,7 @@ from tuning_dynamics.checkpoints.manifest import unchanged_weights, weight_diges
 from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.ranks import Ranks, on_ranks
-from tuning_dynamics.study.execution import Execution
+from tuning_dynamics.study.execution import Execution, execution_of
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.paths import scratch
@@ -114,11 +114,11 @@ def tune_from_spec(
     spec: str,
     *,
     code: str,
-    execution: Execution,
+    config: dict[str, Any],
     inputs: Any,
     outputs: dict[str, str],
 ) -> None:
-    """`tune_variant` from a job's spec (recipe, uses, seed), inputs and outputs.
+    """`tune_variant` from a job's spec (recipe, uses, seed), its study's config, inputs, outputs.
 
     `inputs.tokens` are the encoded sets in the order of the spec's `sets`; `inputs.rates` the
     chosen learning rate, where the recipe selects one.
@@ -133,7 +133,7 @@ def tune_from_spec(
         key=key,
         seed=parsed["seed"],
         code=code,
-        execution=execution,
+        execution=execution_of(config),
         files=Files(
             checkpoint=Path(inputs.checkpoint),
             weights=Path(outputs["weights"]),
