@@ -43,12 +43,10 @@ class Kept:
         values[:, :, self.filled : end] = value
         return keys[:, :, :end], values[:, :, :end]
 
-    def select(self, rows: torch.Tensor) -> "Kept":
-        """The same for some rows only."""
-        layers = {
-            layer: (keys[rows], values[rows]) for layer, (keys, values) in self.layers.items()
-        }
-        return Kept(self.room, self.filled, layers)
+    def keep(self, rows: torch.Tensor) -> None:
+        """Leave all other rows out; layer by layer, so that no two copies of all lie in memory."""
+        for layer, (keys, values) in self.layers.items():
+            self.layers[layer] = (keys[rows], values[rows])
 
 
 @dataclass(frozen=True)
@@ -104,15 +102,7 @@ def _attention(
     if rows.kept is not None:
         key, value = rows.kept.add(module, key, value)
     if rows.shared is None:
-        found = scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=rows.mask,
-            is_causal=rows.mask is None and rows.width > 1,
-            scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
-        )
+        found = _kernel(query, key, value, rows.mask, scaling)
     else:
         shared_key, shared_value = rows.shared.layers[module]
         # One token per row: reading shared keys once for all rows is what counts. Many: the
@@ -120,6 +110,31 @@ def _attention(
         attend = _parted if rows.width == 1 else _joined
         found = attend(rows, query, key, value, shared_key, shared_value, scaling)
     return rows.gather(found), None
+
+
+def _kernel(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+) -> torch.Tensor:
+    """torch's own attention, causal where there is no mask.
+
+    Where several heads share a key's, GPUs have no fast kernel that takes a mask: their one
+    query each goes as several of one head, and their many queries have the keys repeated.
+    """
+    rows, heads, width, size = query.shape
+    groups = heads // key.shape[1]
+    if width == 1:
+        query = query.reshape(rows, key.shape[1], groups, size)
+    elif groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    causal = mask is None and width > 1
+    found = scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, is_causal=causal, scale=scaling
+    )
+    return found.reshape(rows, heads, width, size)
 
 
 def _joined(
@@ -139,9 +154,7 @@ def _joined(
         mask = query.new_ones(rows.width, key.shape[2], dtype=torch.bool).tril(start)
     else:
         mask = pad(rows.mask, (start, 0), value=True)
-    return scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
-    )
+    return _kernel(query, key, value, mask, scaling)
 
 
 def _parted(

@@ -134,6 +134,7 @@ def reads_rows(model: Any, device: torch.device) -> bool:
     try:
         with attending(model, ROWS), torch.inference_mode():
             Reader(model, device, [0])
-    except NotImplementedError:
+    except (NotImplementedError, TypeError):
+        # TypeError: a model that does not pass on what its attention is told.
         return False
     return True
