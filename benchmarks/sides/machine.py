@@ -3,7 +3,7 @@
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -67,6 +67,12 @@ class Taken:
 
     wall: float
     cpu: float
+
+
+def summed(parts: Iterable[Taken]) -> Taken:
+    """What several runs took together."""
+    found = list(parts)
+    return Taken(sum(part.wall for part in found), sum(part.cpu for part in found))
 
 
 def timed(device: torch.device, do: Callable[[], T]) -> tuple[T, Taken]:

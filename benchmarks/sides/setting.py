@@ -4,10 +4,12 @@ Sets come from a folder of real data, frozen as a study freezes them, or are mad
 world's words with the lengths of real sets, so that a fresh clone needs nothing else.
 """
 
+import copy
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from tokenizers import Tokenizer
@@ -117,10 +119,20 @@ def build_model(size: dict[str, int], encoder: Encoder, device: torch.device, se
         return OlmoForCausalLM(config).eval()
 
 
-def real_encoder(data: Path) -> Encoder:
-    """OLMo's tokenizer in a folder of real data."""
-    tokenizer = Tokenizer.from_file(str(data / "tok_olmo_v1_5" / "tokenizer.json"))
+def encoder_of(tokenizer_json: Path) -> Encoder:
+    """The encoder of a tokenizer's file, as OLMo's: nothing at a text's beginning."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_json))
     return Encoder(tokenizer, (), tokenizer.token_to_id(END_OF_TEXT))
+
+
+def hugging_face(encoder: Encoder) -> Any:
+    """The tokenizer as Hugging Face's libraries take it; end-of-text pads."""
+    from transformers import PreTrainedTokenizerFast
+
+    name = encoder.tokenizer.id_to_token(encoder.eos)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=encoder.tokenizer, eos_token=name, pad_token=name
+    )
 
 
 #: Datasets of the catalogue by what they stand for here, and how their answers are chosen.
@@ -179,10 +191,7 @@ _PAIR = "### Input_1: {a}\n### Input_2: {b}\n### Paraphrase Classification:"
 _QUESTION = "Question: {question}\nAnswer:"
 MADE = {
     "pairs": Made(
-        "classification", "token_prob", _PAIR, {"a": (15, 28), "b": (15, 28)}, labels=_YES_NO
-    ),
-    "long_pairs": Made(
-        "generation", "greedy", "### Input: {text}\n### Summary:", {"text": (250, 480)}, (15, 25)
+        "classification", "token_prob", _PAIR, {"a": (10, 19), "b": (10, 19)}, labels=_YES_NO
     ),
     "questions": Made(
         "generation",
@@ -221,15 +230,14 @@ class World:
 
     def __init__(self, seed: int = 0) -> None:
         documents = corpus(WorldSpec(seed=seed, documents=2000))
-        tokenizer = train_tokenizer(documents, 4096)
-        self.encoder = Encoder(tokenizer, (), tokenizer.token_to_id(END_OF_TEXT))
+        self.tokenizer = train_tokenizer(documents, 4096)
         self.words = " ".join(documents).split()
 
     def made_set(self, name: str, folder: Path, train: int, evaluation: int) -> TaskSet:
-        """A made-up set (see MADE) with so many items; 8 demonstrations besides."""
+        """A made-up set (see MADE) with so many items; 24 demonstrations besides."""
         made = MADE[name]
         rng = random.Random(name)
-        counts = {"train": train, "evaluation": evaluation, "demonstration": 8}
+        counts = {"train": train, "evaluation": evaluation, "demonstration": 24}
         items = [
             self._item(made, f"{split}{number}", split, rng)
             for split, count in counts.items()
@@ -256,26 +264,51 @@ class World:
 
 @dataclass(frozen=True)
 class Setting:
-    """One run's model, tokenizer, device and sets by what they stand for."""
+    """A process' model, tokenizer and device."""
 
     model: Any
     encoder: Encoder
     device: torch.device
-    sets: dict[str, TaskSet]
 
-    def loaded(self, model: Any = None) -> LoadedModel:
-        """The model (or another) as the engine evaluates it."""
-        return LoadedModel(model or self.model, self.encoder, CONTEXT, self.device)
+    def loaded(self, weights: Path | None = None) -> LoadedModel:
+        """The model, with other weights where a file of them is given, ready to evaluate."""
+        model = self.model
+        if weights is not None:
+            model = copy.deepcopy(model)
+            model.load_state_dict(torch.load(weights, weights_only=True))
+        return LoadedModel(model, self.encoder, CONTEXT, self.device)
 
 
-def make_setting(size: dict[str, int], data: Path | None, folder: Path) -> Setting:
-    """The setting of a CPU's run: real sets where there is a folder of them, else made-up ones."""
-    if data is None:
-        world = World()
-        encoder = world.encoder
-        sets = {name: world.made_set(name, folder, 1000, 400) for name in REAL}
-    else:
-        encoder = real_encoder(data)
-        sets = {name: real_set(name, data, folder) for name in REAL}
-    device = torch.device("cpu")
-    return Setting(build_model(size, encoder, device), encoder, device, sets)
+@dataclass(frozen=True)
+class Given:
+    """What every process is given: a model's size, a tokenizer's file, the device."""
+
+    size: dict[str, int]
+    tokenizer: Path
+    device: Literal["cpu", "cuda"]
+
+    def setting(self) -> Setting:
+        """The setting that this describes: in every process the same weights."""
+        encoder, device = encoder_of(self.tokenizer), torch.device(self.device)
+        return Setting(build_model(self.size, encoder, device), encoder, device)
+
+    def outline(self) -> Setting:
+        """The same without weights: enough to encode prompts and to count work."""
+        encoder, nowhere = encoder_of(self.tokenizer), torch.device("meta")
+        return Setting(build_model(self.size, encoder, nowhere), encoder, torch.device("cpu"))
+
+
+def real_sets(data: Path, folder: Path) -> tuple[Path, dict[str, TaskSet]]:
+    """(OLMo's tokenizer, the sets) in a folder of real data."""
+    sets = {name: real_set(name, data, folder) for name in REAL}
+    return data / "tok_olmo_v1_5" / "tokenizer.json", sets
+
+
+def made_sets(
+    folder: Path, names: Sequence[str] = tuple(REAL), evaluation: int = 400
+) -> tuple[Path, dict[str, TaskSet]]:
+    """(a tokenizer, the sets), made up."""
+    world = World()
+    path = folder / "tokenizer.json"
+    world.tokenizer.save(str(path))
+    return path, {name: world.made_set(name, folder, 1000, evaluation) for name in names}

@@ -3,19 +3,18 @@
 import contextlib
 import copy
 import io
-import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from sides.machine import Rates, Taken, compared, interleaved, timed
-from sides.setting import Setting
-from sides.work import shape_of, tuning
-from tuning_dynamics.data.encode import Encoder
+from sides.setting import Setting, hugging_face
+from sides.side import Side
+from sides.work import Shape, tuning
 from tuning_dynamics.engine.loop import Batch, Schedule, Settings, Training
 from tuning_dynamics.tune.examples import Example
 from tuning_dynamics.tune.order import EpochBatches
@@ -24,38 +23,24 @@ BATCH, RATE, SEED = 8, 1e-4, 0
 OURS = "this engine"
 
 
-@dataclass(frozen=True)
-class Task:
-    """Steps of tuning: the model to start from, and each step's minibatch."""
-
-    model: Any
-    encoder: Encoder
-    device: torch.device
-    batches: list[Batch]
-
-    @property
-    def rows(self) -> list[tuple[int, int]]:
-        """(tokens, targets) of each example."""
-        pairs = [row for batch in self.batches for row in zip(batch.ids, batch.targets)]
-        return [(len(ids), sum(target >= 0 for target in wanted)) for ids, wanted in pairs]
-
-
-def task_of(setting: Setting, examples: Sequence[Example], steps: int) -> Task:
+def minibatches(examples: Sequence[Example], steps: int) -> list[Batch]:
     """The first steps of an epoch over examples, in the order that a study takes."""
     epochs = EpochBatches(examples, BATCH, SEED)
-    batches = [epochs.batch(step) for step in range(steps)]
-    return Task(setting.model, setting.encoder, setting.device, batches)
+    return [epochs.batch(step) for step in range(steps)]
 
 
-#: A way to tune: (task, losses wanted) -> (what it took, each step's loss or none).
-Way = Callable[[Task, bool], tuple[Taken, list[float]]]
+def rows_of(batches: Sequence[Batch]) -> list[tuple[int, int]]:
+    """(tokens, targets) of each example."""
+    pairs = [zip(batch.ids, batch.targets, strict=True) for batch in batches]
+    return [(len(ids), sum(t >= 0 for t in wanted)) for rows in pairs for ids, wanted in rows]
 
 
-def by_engine(task: Task, _losses: bool = False) -> tuple[Taken, list[float]]:
-    """By `engine.loop`, with deterministic algorithms as in a job."""
-    steps = len(task.batches)
+def by_engine(
+    setting: Setting, batches: Sequence[Batch], rate: float = RATE, kept: Path | None = None
+) -> tuple[Taken, list[float]]:
+    """(what it takes, each step's loss) by `engine.loop`; `kept` is where the weights go."""
     settings = Settings(
-        schedule=Schedule(RATE, steps, 0.0, "linear"),
+        schedule=Schedule(rate, len(batches), 0.0, "linear"),
         weight_decay=0.0,
         clip_norm=1.0,
         betas=(0.9, 0.999),
@@ -63,24 +48,24 @@ def by_engine(task: Task, _losses: bool = False) -> tuple[Taken, list[float]]:
         micro_batch=BATCH,
         save_seconds=1e9,
     )
-    model = copy.deepcopy(task.model)
-    torch.use_deterministic_algorithms(True)
-    training = Training(model, settings, task.device, what="benchmark", file="benchmarks")
+    model = copy.deepcopy(setting.model)
+    training = Training(model, settings, setting.device, what="benchmark", file="benchmarks")
     with contextlib.redirect_stdout(io.StringIO()):
         _, taken = timed(
-            task.device, lambda: training.run(task.batches.__getitem__, steps, None)
+            setting.device, lambda: training.run(batches.__getitem__, len(batches), None)
         )
-    torch.use_deterministic_algorithms(False)
-    return taken, list(training.progress.losses)
+    if kept is not None:
+        torch.save(model.state_dict(), kept)
+    return taken, training.progress.losses
 
 
-def _whole(task: Task) -> list[dict[str, list[int]]]:
+def _whole(batches: Sequence[Batch]) -> list[dict[str, list[int]]]:
     """The examples as Hugging Face's trainers take them: labels are not shifted."""
-    found = []
-    for batch in task.batches:
-        for ids, targets in zip(batch.ids, batch.targets, strict=True):
-            found.append({"input_ids": [*ids, targets[-1]], "labels": [-100, *targets]})
-    return found
+    return [
+        {"input_ids": [*ids, targets[-1]], "labels": [-100, *targets]}
+        for batch in batches
+        for ids, targets in zip(batch.ids, batch.targets, strict=True)
+    ]
 
 
 #: What all trainers share: the optimiser and schedule of `by_engine`, minibatches in order.
@@ -100,73 +85,101 @@ _SAME: dict[str, Any] = {
 }
 
 
-def _train(task: Task, make: Callable[[Any, str], Any], losses: bool) -> tuple[Taken, list[float]]:
-    """What a trainer's `train` takes, its own set-up left out."""
+def _train(
+    setting: Setting, make: Callable[[Any, str], Any], steps: int
+) -> tuple[Taken, list[float]]:
+    """What a trainer's `train` takes, its own set-up left out, and the losses it logged."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        trainer = make(copy.deepcopy(task.model), folder)
-        _, taken = timed(task.device, trainer.train)
-    found = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-    if trainer.state.global_step != len(task.batches):
-        raise AssertionError(f"{trainer.state.global_step} steps, {len(task.batches)} were asked")
-    return taken, found if losses else []
+        trainer = make(copy.deepcopy(setting.model), folder)
+        _, taken = timed(setting.device, trainer.train)
+    if trainer.state.global_step != steps:
+        raise AssertionError(f"{trainer.state.global_step} steps, {steps} were asked for")
+    return taken, [row["loss"] for row in trainer.state.log_history if "loss" in row]
 
 
 def by_trl(
-    task: Task, losses: bool = False, **changes: Any
+    setting: Setting, batches: Sequence[Batch], changes: dict[str, Any]
 ) -> tuple[Taken, list[float]]:
     """By TRL's SFTTrainer; `changes` are of its settings."""
     from datasets import Dataset
-    from transformers import PreTrainedTokenizerFast
     from trl import SFTConfig, SFTTrainer
 
     def make(model: Any, folder: str) -> Any:
-        name = task.encoder.tokenizer.id_to_token(task.encoder.eos)
-        tokenizer = PreTrainedTokenizerFast(
-            tokenizer_object=task.encoder.tokenizer, eos_token=name, pad_token=name
-        )
         return SFTTrainer(
             model=model,
-            args=SFTConfig(folder, **{**_SAME, **_logging(losses), **changes}),
-            train_dataset=Dataset.from_list(_whole(task)),
-            processing_class=tokenizer,
+            args=SFTConfig(folder, **{**_SAME, **changes}),
+            train_dataset=Dataset.from_list(_whole(batches)),
+            processing_class=hugging_face(setting.encoder),
         )
 
-    return _train(task, make, losses)
+    return _train(setting, make, len(batches))
 
 
-def _logging(losses: bool) -> dict[str, Any]:
-    return {"logging_steps": 1} if losses else {"logging_strategy": "no"}
-
-
-def by_trainer(task: Task, losses: bool = False) -> tuple[Taken, list[float]]:
-    """By transformers' Trainer with its collator for padded labels, in fp32."""
-    from transformers import DataCollatorForSeq2Seq, PreTrainedTokenizerFast
-    from transformers import Trainer, TrainingArguments
+def by_trainer(
+    setting: Setting, batches: Sequence[Batch], changes: dict[str, Any]
+) -> tuple[Taken, list[float]]:
+    """By transformers' Trainer with its collator for padded labels."""
+    from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
     def make(model: Any, folder: str) -> Any:
-        name = task.encoder.tokenizer.id_to_token(task.encoder.eos)
-        tokenizer = PreTrainedTokenizerFast(
-            tokenizer_object=task.encoder.tokenizer, eos_token=name, pad_token=name
-        )
         return Trainer(
             model=model,
-            args=TrainingArguments(folder, **{**_SAME, **_logging(losses)}),
-            train_dataset=_whole(task),
-            data_collator=DataCollatorForSeq2Seq(tokenizer),
+            args=TrainingArguments(folder, **{**_SAME, **changes}),
+            train_dataset=_whole(batches),
+            data_collator=DataCollatorForSeq2Seq(hugging_face(setting.encoder)),
         )
 
-    return _train(task, make, losses)
+    return _train(setting, make, len(batches))
 
 
-#: TRL as it comes, but for the dtype; with what speeds it up here and changes nothing.
-DEFAULT = {"bf16": False, "logging_steps": 10, "logging_strategy": "steps"}
-PLAIN = {"bf16": False, "gradient_checkpointing": False}
-FLAT = {**PLAIN, "padding_free": True, "max_length": None}
-
-WAYS: dict[str, Way] = {
-    OURS: by_engine,
-    "TRL, padding-free": partial(by_trl, **FLAT),
-    "TRL, padded": partial(by_trl, **PLAIN),
-    "TRL, its default": partial(by_trl, **DEFAULT),
-    "transformers' Trainer": by_trainer,
+QUIET = {"logging_strategy": "no"}
+EACH_STEP = {"logging_strategy": "steps", "logging_steps": 1}
+#: TRL with what speeds it up and changes nothing: no padding, no layer computed twice.
+FLAT = {"gradient_checkpointing": False, "padding_free": True, "max_length": None, **QUIET}
+PADDED = {"gradient_checkpointing": False, **QUIET}
+#: By whom, and its settings; TRL's default logs every tenth step.
+OTHERS: dict[str, tuple[Callable[..., tuple[Taken, list[float]]], dict[str, Any]]] = {
+    "TRL, padding-free": (by_trl, FLAT),
+    "TRL, padded": (by_trl, PADDED),
+    "TRL, its default": (by_trl, {}),
+    "transformers' Trainer": (by_trainer, QUIET),
 }
+
+
+def compare(
+    ours: Side, theirs: Side, shape: Shape, batches: list[Batch], rounds: int, rates: Rates
+) -> dict[str, Any]:
+    """All ways on the same steps, in fp32: TRL's own choice, bf16, refuses a CPU.
+
+    AssertionError where a loss differs by more than 1e-4 of it: then they do not do the same.
+    """
+    precise = {"bf16": False}
+    _, losses = ours.call(by_engine, batches)
+    largest = 0.0
+    for name, (way, changes) in OTHERS.items():
+        _, found = theirs.call(way, batches, {**changes, **EACH_STEP, **precise})
+        pairs = zip(found, losses, strict=True)
+        largest = max(largest, *(abs(their - our) / our for their, our in pairs))
+        if largest > 1e-4:
+            raise AssertionError(f"{name}: losses {found}, ours {losses}")
+    ways = {OURS: lambda: ours.call(by_engine, batches)[0]} | {
+        name: partial(_taken, theirs, way, batches, {**changes, **precise})
+        for name, (way, changes) in OTHERS.items()
+    }
+    limit = rates.limit(*tuning(shape, rows_of(batches), len(batches)))
+    return {
+        "what": f"tuning, {len(batches)} steps of {BATCH} examples",
+        "amount": len(batches) * BATCH,
+        "unit": "examples",
+        "checks": {
+            "tokens": sum(tokens for tokens, _ in rows_of(batches)),
+            "largest_relative_difference_of_losses": largest,
+        },
+        "limit": limit,
+        "ways": compared(interleaved(ways, rounds), OURS, limit["seconds"]),
+    }
+
+
+def _taken(side: Side, way: Callable[..., Any], *asked: Any) -> Taken:
+    taken: Taken = side.call(way, *asked)[0]
+    return taken

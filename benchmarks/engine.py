@@ -1,0 +1,177 @@
+"""The engine beside what a user would pick instead, on this machine's CPU.
+
+    python benchmarks/engine.py [--data FOLDER] [--threads 2] [--quick] [--out FILE.json]
+
+Tuning beside TRL's SFTTrainer and transformers' Trainer, scoring beside lm-evaluation-harness,
+generation beside transformers' generate: the same model (a small OLMo of 59M random weights),
+items, dtype (fp32), minibatches and threads, the ways taking turns, medians of at least 5 rounds;
+and how the engine's time grows. FOLDER holds real sets (`para_paws_yang2024/`, `qg_tweetqa/`, …);
+without it, sets are made up with the lengths of those. `--quick` tries everything on a tiny model.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+
+import torch  # noqa: E402
+from sides import generation, growth, scoring, table, tuning  # noqa: E402
+from sides.machine import Rates, described, measure_rates  # noqa: E402
+from sides.setting import (  # noqa: E402
+    MINIATURE,
+    SMALL,
+    Given,
+    Setting,
+    TaskSet,
+    made_sets,
+    real_sets,
+)
+from sides.side import Side  # noqa: E402
+from sides.work import shape_of  # noqa: E402
+
+CHOICES = ("arc_easy", "arc_challenge", "openbookqa", "hellaswag", "boolq")
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much is measured.
+
+    Rounds of comparisons and of growth; steps of tuning; items with shots, items of each set of
+    multiple choice, and the harness's batch; answers and their longest; steps that tune the model
+    which summarises; the smallest number of items where time grows.
+    """
+
+    rounds: int
+    growth_rounds: int
+    steps: int
+    pairs: int
+    choices: int
+    harness_batch: int
+    answers: int
+    longest: int
+    tuned_steps: int
+    first: int
+
+
+FULL = Amounts(5, 3, 3, 64, 16, 16, 32, 32, 60, 16)
+QUICK = Amounts(1, 1, 1, 8, 4, 4, 4, 6, 2, 4)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all measurements share; `setting` is without weights, the sides have their own."""
+
+    ours: Side
+    theirs: Side
+    setting: Setting
+    sets: dict[str, TaskSet]
+    amounts: Amounts
+    rates: Rates
+    folder: Path
+
+    def prompts(self, name: str, count: int, shots: int, longest: int) -> list[list[int]]:
+        """The first prompts of a set, as token ids."""
+        found = self.sets[name].prompts(self.setting.loaded(), count, shots, longest)
+        return [prompt.ids for prompt in found]
+
+
+def comparisons(run: Run) -> Iterator[Any]:
+    """The engine beside the others: tuning, scoring, generation."""
+    ask, both = run.amounts, (run.ours, run.theirs)
+    examples = run.sets["pairs"].examples(run.setting.encoder, 800)
+    batches, shape = tuning.minibatches(examples, ask.steps), shape_of(run.setting.model)
+    yield tuning.compare(*both, shape, batches, ask.rounds, run.rates)
+    few_shot = [scoring.Part(run.sets["pairs"], ask.pairs, 4)]
+    choices = [scoring.Part(run.sets[name], ask.choices, 0) for name in CHOICES]
+    for parts in (few_shot, choices):
+        batch, rounds = ask.harness_batch, ask.rounds
+        yield scoring.compare(*both, run.setting, parts, batch, rounds, run.rates)
+    prompts = run.prompts("questions", ask.answers, 4, ask.longest)
+    asked = generation.Asked(prompts, ask.longest, ask.answers)
+    what = "questions, 4 shots, untuned"
+    yield generation.compare(*both, run.setting, what, asked, ask.rounds, run.rates)
+    prompts = run.prompts("summaries", ask.answers, 0, 2 * ask.longest)
+    asked = generation.Asked(prompts, 2 * ask.longest, ask.answers, tuned(run))
+    what = "summaries, 0 shots, tuned"
+    yield generation.compare(*both, run.setting, what, asked, ask.rounds, run.rates)
+
+
+def tuned(run: Run) -> Path:
+    """Weights after some steps on summaries of short texts, so that answers end as in life."""
+    examples = run.sets["summaries"].examples(run.setting.encoder, 800, 64)
+    kept = run.folder / "tuned.pt"
+    run.ours.call(
+        tuning.by_engine, tuning.minibatches(examples, run.amounts.tuned_steps), 1e-3, kept
+    )
+    return kept
+
+
+def grown(run: Run) -> Iterator[Any]:
+    """How the engine's time grows."""
+    first, rounds = run.amounts.first, run.amounts.growth_rounds
+    yield growth.tuning_by_length(run.ours, 3 * first, rounds)
+    yield growth.scoring_by_items(run.ours, run.sets["pairs"], first, rounds)
+    yield growth.scoring_by_shots(run.ours, run.sets["pairs"], 2 * first, rounds)
+    prompts = run.prompts("questions", 5 * first, 0, 16)
+    yield growth.generation_by_items(run.ours, prompts, 16, 2 * first, rounds)
+
+
+def told(found: Iterator[Any], began: float) -> list[Any]:
+    """All results; says when each is there."""
+    results = []
+    for result in found:
+        results.append(result)
+        print(f"{time.monotonic() - began:6.0f} s  {result['what']}", flush=True)
+    return results
+
+
+def measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """All results, with the machine's description."""
+    began = time.monotonic()
+    amounts, size = (QUICK, MINIATURE) if asked.quick else (FULL, SMALL)
+    tokenizer, sets = real_sets(asked.data, folder) if asked.data else made_sets(folder)
+    given = Given(size, tokenizer, "cpu")
+    torch.set_num_threads(asked.threads)
+    rates, setting = measure_rates(torch.device("cpu"), torch.float32), given.outline()
+    print(f"{time.monotonic() - began:6.0f} s  sets, rates", flush=True)
+    with (
+        Side(given, asked.threads, ours=True) as ours,
+        Side(given, asked.threads, ours=False) as theirs,
+    ):
+        run = Run(ours, theirs, setting, sets, amounts, rates, folder)
+        return {
+            **described(setting.device),
+            "sets": "real" if asked.data else "made up",
+            "parameters": shape_of(setting.model).weights,
+            "rates": asdict(rates),
+            "comparisons": told(comparisons(run), began),
+            "growth": told(grown(run), began),
+        }
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="a folder of real sets")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="a tiny model, one round each")
+    parser.add_argument("--out", type=Path, help="where the results go, as JSON")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = measured(asked, Path(folder))
+    print(table.comparisons(results), table.growth(results), sep="\n\n")
+    if asked.out:
+        text = json.dumps(results, indent=1, ensure_ascii=False)
+        asked.out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Generating from the same prompts by the engine and by transformers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sides.machine import Rates, Taken, compared, interleaved, timed
+from sides.setting import Setting
+from sides.side import Side
+from sides.work import generating, shape_of
+from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.evaluate.generate import generate
+from tuning_dynamics.evaluate.model import LoadedModel
+
+OURS = "this engine"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Prompts (token ids), the longest answer in tokens, rows at a time, and a file of weights
+    where they are not the setting's own."""
+
+    prompts: list[list[int]]
+    longest: int
+    batch: int
+    weights: Path | None = None
+
+
+#: What generation took, and the answers.
+Answered = tuple[Taken, list[str]]
+
+
+def by_engine(setting: Setting, asked: Asked) -> Answered:
+    """By the engine, `batch` rows at a time or a few more."""
+    model = setting.loaded(asked.weights)
+    longest = max(map(len, asked.prompts)) + asked.longest + model.head_tokens
+    answers, taken = timed(
+        setting.device,
+        lambda: generate(model, asked.prompts, asked.longest, asked.batch * longest),
+    )
+    return taken, answers
+
+
+def by_transformers(setting: Setting, asked: Asked) -> Answered:
+    """By `model.generate`: prompts sorted by length, padded on the left, `batch` rows at a time;
+    an answer ends at end-of-text or a line break."""
+    model = setting.loaded(asked.weights)
+    ends, prompts = ending_tokens(setting.encoder), asked.prompts
+
+    def answer() -> list[str]:
+        order = sorted(range(len(prompts)), key=lambda place: -len(prompts[place]))
+        found = [""] * len(prompts)
+        for start in range(0, len(order), asked.batch):
+            rows = order[start : start + asked.batch]
+            texts = _generated(model, [prompts[row] for row in rows], asked.longest, ends)
+            for row, text in zip(rows, texts, strict=True):
+                found[row] = text
+        return found
+
+    answers, taken = timed(setting.device, answer)
+    return taken, answers
+
+
+def ending_tokens(encoder: Encoder) -> list[int]:
+    """The tokens at which an answer of one line ends."""
+    size = encoder.tokenizer.get_vocab_size()
+    breaks = [token for token in range(size) if "\n" in encoder.decode([token])]
+    return [encoder.eos, *breaks]
+
+
+def _generated(
+    model: LoadedModel, prompts: list[list[int]], longest: int, ends: list[int]
+) -> list[str]:
+    width, eos = max(map(len, prompts)), model.encoder.eos
+    ids = torch.tensor([[eos] * (width - len(row)) + row for row in prompts], device=model.device)
+    mask = torch.tensor(
+        [[0] * (width - len(row)) + [1] * len(row) for row in prompts], device=model.device
+    )
+    with torch.inference_mode():
+        output: Any = model.model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=longest,
+            do_sample=False,
+            eos_token_id=ends,
+            pad_token_id=eos,
+        )
+    new: list[list[int]] = output[:, width:].tolist()
+    return [model.encoder.decode(row).split("\n")[0].strip() for row in new]
+
+
+def compare(
+    ours: Side,
+    theirs: Side,
+    setting: Setting,
+    what: str,
+    asked: Asked,
+    rounds: int,
+    rates: Rates,
+) -> dict[str, Any]:
+    """Answers to the same prompts by both ways; those that differ are counted."""
+    said: dict[str, list[str]] = {}
+
+    def our() -> Taken:
+        taken, said["ours"] = ours.call(by_engine, asked)
+        return taken
+
+    def their() -> Taken:
+        taken, said["theirs"] = theirs.call(by_transformers, asked)
+        return taken
+
+    found = interleaved({OURS: our, "model.generate": their}, rounds)
+    lengths = answer_lengths(setting.encoder, said["ours"], asked.longest)
+    flops, moved = generating(shape_of(setting.model), asked.prompts, lengths, asked.batch)
+    limit = rates.limit(flops, moved)
+    pairs = zip(said["ours"], said["theirs"], strict=True)
+    return {
+        "what": f"generation, {what}: {len(asked.prompts)} items, at most {asked.longest} tokens",
+        "amount": len(asked.prompts),
+        "unit": "items",
+        "checks": {
+            "answers_that_differ": sum(a != b for a, b in pairs),
+            "mean_answer_tokens": sum(lengths) / len(lengths),
+            "mean_prompt_tokens": sum(map(len, asked.prompts)) / len(asked.prompts),
+        },
+        "limit": limit,
+        "ways": compared(found, OURS, limit["seconds"]),
+    }
+
+
+def answer_lengths(encoder: Encoder, answers: Sequence[str], longest: int) -> list[int]:
+    """Tokens of each answer, the one that ends it included."""
+    return [min(longest, len(encoder.ids(text)) + 1) for text in answers]
