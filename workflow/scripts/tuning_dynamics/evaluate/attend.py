@@ -53,14 +53,16 @@ class Kept:
 class Rows:
     """How the tokens of one pass lie in rows, and what they see.
 
-    `places` (tokens,) is each token's place in the `count` x `width` rows, None where they fill
-    them; `mask` (rows or 1, 1, width, columns) is true where a token sees a column of the rows
+    `sources` (count x width,) is the token at each place of the rows, any token where there is
+    none, and `places` (tokens,) each token's place; both None where tokens fill the rows. `mask`
+    (rows or 1, 1, width, columns) is true where a token sees a column of the rows
     themselves, None where it sees all before it. `shared` is what all rows begin with, `kept`
     where the rows' own keys and values are kept.
     """
 
     count: int
     width: int
+    sources: torch.Tensor | None = None
     places: torch.Tensor | None = None
     mask: torch.Tensor | None = None
     shared: Kept | None = None
@@ -68,13 +70,10 @@ class Rows:
 
     def spread(self, states: torch.Tensor) -> torch.Tensor:
         """(1, heads, tokens, size) to (rows, heads, width, size)."""
-        heads, _, size = states.shape[1:]
         flat = states[0].transpose(0, 1)
-        if self.places is not None:
-            padded = flat.new_zeros(self.count * self.width, heads, size)
-            padded[self.places] = flat
-            flat = padded
-        return flat.reshape(self.count, self.width, heads, size).transpose(1, 2)
+        if self.sources is not None:
+            flat = flat[self.sources]
+        return flat.reshape(self.count, self.width, *flat.shape[1:]).transpose(1, 2)
 
     def gather(self, states: torch.Tensor) -> torch.Tensor:
         """(rows, heads, width, size) to (1, tokens, heads, size)."""
