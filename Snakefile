@@ -39,7 +39,7 @@ if not sides.asked:
     budget_at_end(workflow, jobs)
 
     onstart:
-        start(workflow, jobs, ask.gpu)
+        start(workflow, jobs, ask.tuning_gpus)
 
     onsuccess:
         finish(jobs)

@@ -196,7 +196,7 @@ class serving:  # noqa: N801
         address = folder / "served" / variant / "server.json"
         address.parent.mkdir(parents=True, exist_ok=True)
         stub, log = str(SCRIPTS / "evaluate_serve.py"), str(folder / f"{variant}.log")
-        settings = ["cpu", "8192", "x", variant, manifest, str(address), "0", log]
+        settings = ["cpu", "8192", "float32", "x", variant, manifest, str(address), "0", log]
         self.process = subprocess.Popen(
             [sys.executable, stub, *settings], cwd=folder, env=environment
         )

@@ -1,19 +1,21 @@
 """Scores and texts that must not depend on how they are computed."""
 
 import random
+from functools import partial
 
 import pytest
 import torch
 from rouge_score.rouge_scorer import RougeScorer
-from tiny import ARCHITECTURES, SENTENCES, loaded, pair, request
+from tiny import ARCHITECTURES, SENTENCES, loaded, pair, request, save_checkpoint
 from transformers import MistralConfig, MistralForCausalLM
 
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import rouge_l
+from tuning_dynamics.evaluate.model import load_for_evaluation
 from tuning_dynamics.evaluate.prompts import make_prompts
-from tuning_dynamics.evaluate.score import Scored, log_likelihoods, option_scores
+from tuning_dynamics.evaluate.score import ROW_ANSWERS, Scored, log_likelihoods, option_scores
 
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
@@ -65,17 +67,19 @@ def test_the_families_architectures_are_read_end_to_end(architecture):
 
 @each_architecture
 @pytest.mark.parametrize("shots", [0, 2])
-def test_padded_prefixed_and_batched_scores_are_those_of_whole_texts(architecture, shots, tmp_path):
+@pytest.mark.parametrize("prediction", ["constrained", "token_prob"])
+def test_scores_are_those_of_whole_texts_however_batched(architecture, shots, prediction, tmp_path):
     model = loaded(architecture)
-    asked, prompts = prompts_of(model, tmp_path, shots)
-    eos = model.encoder.eos
-    expected = [
-        [
-            whole_text_score(model, Scored(prompt.ids, [*whole[len(prompt.ids) :], eos]))
-            for whole in prompt.wholes
-        ]
-        for prompt in prompts
-    ]
+    labels = ("entailment", "neutral", "contradiction")
+    if prediction == "token_prob":
+        labels = ("entailment", "neutral")
+    asked, prompts = prompts_of(model, tmp_path, shots, labels=labels, prediction=prediction)
+    end = [model.encoder.eos]
+    expected = []
+    for prompt in prompts:
+        answers = [whole[len(prompt.ids) :] for whole in prompt.wholes]
+        read = [answer[:1] if prediction == "token_prob" else answer + end for answer in answers]
+        expected.append([whole_text_score(model, Scored(prompt.ids, one)) for one in read])
     assert len({len(prompt.ids) for prompt in prompts}) > 3
     for budget in (1, 150, 8192):
         found = option_scores(model, asked, prompts, budget)
@@ -122,6 +126,38 @@ def test_one_token_prompts_and_answers_score_as_whole_texts(architecture):
     asked = [Scored([5], [7]), Scored([5, 6, 7], [8]), Scored([9], [1, 2, 3]), Scored([5], [4, 4])]
     found = log_likelihoods(model, asked, 8192)
     assert found == pytest.approx([whole_text_score(model, one) for one in asked], abs=1e-5)
+
+
+@each_architecture
+def test_more_answers_to_one_prompt_than_a_row_takes_score_as_whole_texts(architecture):
+    model = loaded(architecture)
+    prompt = model.encoder.prompt(SENTENCES[0])
+    asked = [Scored(prompt, [5 + k % 90, 7, 5 + k % 7]) for k in range(ROW_ANSWERS // 3 + 9)]
+    found = log_likelihoods(model, asked, 8192)
+    few = [*range(0, len(asked), 30), len(asked) - 1]
+    expected = [whole_text_score(model, asked[index]) for index in few]
+    assert [found[index] for index in few] == pytest.approx(expected, abs=1e-5)
+
+
+@each_architecture
+def test_bfloat16_scores_are_near_those_of_float32(architecture, tmp_path):
+    manifest = save_checkpoint(tmp_path / "model", architecture)
+    cpu = torch.device("cpu")
+    full, half = (load_for_evaluation(manifest, cpu, dtype) for dtype in ("float32", "bfloat16"))
+    assert {weight.dtype for weight in half.model.base_model.parameters()} == {torch.bfloat16}
+    # Angles of positions beyond 256 are not whole numbers in bfloat16.
+    assert {buffer.dtype for buffer in half.model.buffers()} == {torch.float32}
+    asked = [
+        Scored(full.encoder.prompt(text), full.encoder.ids(answer))
+        for text in SENTENCES
+        for answer in (" yes", " in Redhill near the river")
+    ]
+    expected, found = (log_likelihoods(model, asked, 8192) for model in (full, half))
+    assert found != expected
+    for one, near, score in zip(asked, found, expected, strict=True):
+        assert abs(near - score) <= 0.05 * len(one.answer)
+    # In bfloat16 alone, many of these would be the same.
+    assert len(set(found)) == len(found)
 
 
 @each_architecture
@@ -187,6 +223,12 @@ def test_a_sliding_window_sees_no_padding():
     ]
     found = log_likelihoods(model, asked, 8192)
     assert found == pytest.approx([whole_text_score(model, one) for one in asked], abs=1e-4)
+
+
+def test_a_term_that_attention_here_does_not_have_is_left_to_transformers():
+    model = loaded()
+    model.model.forward = partial(model.model.forward, softcap=30.0)
+    assert not model.reads_rows
 
 
 def test_rouge_l_is_that_of_rouge_score():

@@ -9,6 +9,7 @@ import torch
 from tiny import save_checkpoint, tiny_model
 
 from tuning_dynamics.checkpoints.load import load_model
+from tuning_dynamics.checkpoints.manifest import unchanged_weights
 from tuning_dynamics.checkpoints.verify import verify
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json
@@ -82,3 +83,29 @@ def test_pickles_become_safetensors_beside_the_manifest(tmp_path: Path) -> None:
     assert manifest["tokens"] == 14
     assert load_model(Path(manifest["folder"]), None, CPU) is not None
     assert (tmp_path / "out" / "safetensors" / "tokenizer.json").is_file()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_one_value_that_is_not_finite_is_refused(tmp_path: Path, value: float) -> None:
+    model = tiny_model()
+    model.model.layers[1].mlp.up_proj.weight.data[3, 4] = value
+    model.save_pretrained(tmp_path)
+    with pytest.raises(StudyError, match=r"not finite[^$]*layers.1.mlp.up_proj"):
+        load_model(tmp_path, None, CPU)
+
+
+def test_large_values_are_no_fault(tmp_path: Path) -> None:
+    model = tiny_model()
+    model.model.layers[1].mlp.up_proj.weight.data[:] = torch.finfo(torch.float32).max
+    model.save_pretrained(tmp_path)
+    load_model(tmp_path, None, CPU)
+
+
+def test_weights_that_are_gone_are_told_as_such(tmp_path: Path) -> None:
+    manifest = save_checkpoint(tmp_path / "x")
+    (tmp_path / "x" / "model.safetensors").unlink()
+    with (
+        pytest.raises(StudyError, match="deleted, or changed since"),
+        unchanged_weights(manifest) as weights,
+    ):
+        load_model(weights.folder, weights.adapter, CPU)

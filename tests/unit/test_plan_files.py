@@ -31,9 +31,9 @@ def _no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def graph(*tasks: tuple[float, bool, set[int]]) -> list[Task]:
-    """Tasks of (seconds, on a GPU, those before)."""
-    made = [Task(seconds, gpu, set(before)) for seconds, gpu, before in tasks]
+def graph(*tasks: tuple[float, int, set[int]]) -> list[Task]:
+    """Tasks of (seconds, on so many GPUs, those before)."""
+    made = [Task(seconds, gpus, set(before)) for seconds, gpus, before in tasks]
     for place, task in enumerate(made):
         for earlier in task.before:
             made[earlier].after.add(place)
@@ -41,22 +41,28 @@ def graph(*tasks: tuple[float, bool, set[int]]) -> list[Task]:
 
 
 def test_independent_tasks_share_the_gpus() -> None:
-    tasks = graph(*[(10.0, True, set())] * 6)
+    tasks = graph(*[(10.0, 1, set())] * 6)
     assert [wall_seconds(tasks, gpus) for gpus in (1, 2, 4, 6, 32)] == [60, 30, 20, 10, 10]
 
 
 def test_a_chain_gains_nothing_and_the_longest_goes_first() -> None:
-    chain = graph((10, True, set()), (10, True, {0}), (10, True, {1}))
+    chain = graph((10, 1, set()), (10, 1, {0}), (10, 1, {1}))
     assert wall_seconds(chain, 8) == 30
     # The task that 20 seconds wait for starts before the two that nothing waits for.
-    tasks = graph((10, True, set()), (10, True, set()), (10, True, set()), (20, True, {2}))
+    tasks = graph((10, 1, set()), (10, 1, set()), (10, 1, set()), (20, 1, {2}))
     assert wall_seconds(tasks, 2) == 30
 
 
+def test_a_task_of_several_gpus_waits_for_all_of_them() -> None:
+    # The one of 10 seconds goes first, and both of the others wait for its two GPUs.
+    tasks = graph((10, 2, set()), (6, 1, set()), (6, 1, set()))
+    assert [wall_seconds(tasks, gpus) for gpus in (2, 3, 4)] == [16, 12, 10]
+
+
 def test_tasks_without_a_gpu_wait_for_none() -> None:
-    tasks = graph((10, True, set()), (5, False, set()), (5, False, {1}), (10, True, {2}))
+    tasks = graph((10, 1, set()), (5, 0, set()), (5, 0, {1}), (10, 1, {2}))
     assert wall_seconds(tasks, 1) == 20
-    assert wall_seconds(graph((5, False, set()), (5, False, set())), 1) == 5
+    assert wall_seconds(graph((5, 0, set()), (5, 0, set())), 1) == 5
 
 
 def test_a_variant_is_one_task_on_one_gpu() -> None:

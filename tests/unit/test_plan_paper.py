@@ -10,7 +10,7 @@ from priced import ROOT
 
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.devices import Device, Range, device_of, total
-from tuning_dynamics.plan.equations import Step, step_seconds
+from tuning_dynamics.plan.equations import Step, step_seconds, training_flops
 from tuning_dynamics.plan.price import LIKELY, Job, Prices
 from tuning_dynamics.plan.tell import hours
 from tuning_dynamics.plan.whole import all_jobs
@@ -22,6 +22,8 @@ from tuning_dynamics.study.paths import parse_variant
 
 SETS = {"xsum": "XSum", "socialiqa": "SocialIQA", "mnli": "MNLI", "paws": "PAWS"}
 ROLES = {"id": "in-domain evaluation", "ood": "out-of-domain evaluation", "cross": "cross-task"}
+
+STUDIES = ("olmo_1b", "olmo_1b_release")
 
 #: A step of instruction tuning: 8 dialogues of 870 tokens through OLMo-1B.
 OLMO = Size(parameters=1.177e9, layers=16, hidden_size=2048, vocab_size=50304, context=2048)
@@ -109,7 +111,7 @@ def test_the_hours_by_share_of_the_peak_are_those_of_the_cost_model(
         monkeypatch.setattr("tuning_dynamics.plan.price.CASES", (told, told, told))
         spans = planned("olmo_1b_release", "h200", "bfloat16")
         step = step_seconds(OLMO, DIALOGUES, H200, told)
-        used = 6 * OLMO.parameters * DIALOGUES.rows * DIALOGUES.length / step / H200.bf16
+        used = training_flops(OLMO, DIALOGUES) / step / H200.bf16
         tuning, whole = spans["instruction tuning: training"].mid, spans["all"].mid
         assert rows[share] == (
             f"{step:.3f} s",
@@ -117,3 +119,19 @@ def test_the_hours_by_share_of_the_peak_are_those_of_the_cost_model(
             f"{tuning:.0f}",
             f"{whole:.0f}",
         )
+
+
+def test_the_readme_has_the_hours_that_the_studies_state() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \|.*\| (\S+ \(\S+\) [AH]\d+) \|$",
+        (ROOT / "README.md").read_text(encoding="utf-8"),
+        re.M,
+    )
+    assert len(rows) == 5
+    for name, told in rows:
+        text = (ROOT / f"config/studies/{name}.yaml").read_text(encoding="utf-8")
+        plain = told.replace("\N{EN DASH}", "-")
+        assert f" {plain} hours, " in text
+    both = [hours(planned(name, "h200", "bfloat16")["all"]).split()[0] for name in STUDIES]
+    told = "has those of an H200 in bf16: {} hours for `olmo_1b`, {} for `olmo_1b_release`"
+    assert told.format(*both) in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -78,6 +78,55 @@ def test_methods_of_multiple_choice_share_a_pass(tmp_path: Path) -> None:
     assert second < third < first
 
 
+def test_formats_share_the_pass_over_options_without_their_questions(tmp_path: Path) -> None:
+    methods = {"multiple_choice": ["likelihood_pmi"]}
+    block = {**BASE, "eval_sets": ["choices"], "predictions": methods, "shots": [0, 1]}
+    resolved = study(tmp_path, block)
+    first, second = (price(resolved, nth=nth).seconds.mid for nth in range(2))
+    alone = cell(tmp_path, "choices", predictions={"multiple_choice": ["likelihood"]}, shots=[1])
+    assert second == pytest.approx(alone)
+    assert second < first
+
+
+def test_evaluation_in_bf16_takes_less_time_and_memory(tmp_path: Path) -> None:
+    single = price(study(tmp_path, evaluate={"dtype": "float32"}))
+    half = price(study(tmp_path, evaluate={"dtype": "bfloat16"}))
+    assert half.seconds.mid < single.seconds.mid
+    assert half.memory < single.memory
+    # The head of 50,000 x 2,048 stays in fp32.
+    assert half.least > 2 * 1e9 + 2 * 50_000 * 2048
+
+
+def test_a_batch_is_in_the_memory_that_evaluation_needs(tmp_path: Path) -> None:
+    large = {"datasets/texts": dataset("summary", answer_tokens=30, evaluation=100_000)}
+    block = {**BASE, "eval_sets": ["texts"]}
+    memory = {
+        tokens: price(study(tmp_path, block, files=large, execution=execution)).memory
+        for tokens, execution in (
+            (None, {}),
+            (8192, {"batch_tokens": 8192}),
+            (16384, {"batch_tokens": 16384}),
+        )
+    }
+    each = 4 * 2048 * (2 * 16 + 24)
+    assert 4e9 + 0.9 * 8192 * each < memory[8192] < 4e9 + 8192 * each
+    assert memory[8192] < memory[16384] < memory[None] < 80e9
+    # A cell of few items needs no more than they are.
+    few = {"datasets/texts": dataset("summary", answer_tokens=30, evaluation=50)}
+    assert price(study(tmp_path, block, files=few)).memory < memory[None]
+
+
+def test_the_hours_of_gpus_that_share_a_model_add_up(tmp_path: Path) -> None:
+    one = study(tmp_path, TUNED)
+    two = study(tmp_path, TUNED, execution={"gpus_per_model": 2})
+    alone, shared = price(one, "tune"), price(two, "tune")
+    assert (alone.gpus, shared.gpus, price(two).gpus) == (1, 2, 1)
+    assert shared.spent.mid == 2 * shared.seconds.mid > alone.spent.mid
+    assert shared.least < alone.least
+    hours = {part.name: part.hours.mid for part in budget_for(two).stages}
+    assert hours["tune"] == pytest.approx(shared.spent.mid / 3600)
+
+
 def test_items_are_capped_by_the_study(tmp_path: Path) -> None:
     whole = Known(study(tmp_path))
     assert whole.evaluated_items("pairs") == 500
@@ -158,9 +207,16 @@ def test_candidate_rates_are_runs_on_the_rows_that_are_not_held_out(tmp_path: Pa
 
 def test_counts_of_encoded_rows_win(tmp_path: Path) -> None:
     resolved = study(tmp_path, TUNED)
-    assert Known(resolved).train_tokens("pairs", "big", "default") == 101
-    write("data/pairs/tokens/big/default.json", {"examples": 10, "tokens": 333})
-    assert Known(resolved).train_tokens("pairs", "big", "default") == 33.3
+    known = Known(resolved)
+    assert known.train_tokens("pairs", "big", "default") == 101
+    # An answer and its end; all of a dialogue.
+    assert known.counted_tokens("pairs", "big", "default") == 2
+    talk = Known(study(tmp_path, {**TUNED, "train_sets": ["talk"]}))
+    assert talk.counted_tokens("talk", "big", "tulu") == 100
+    counts = {"examples": 10, "tokens": 333, "target_tokens": 25}
+    write("data/pairs/tokens/big/default.json", counts)
+    assert known.train_tokens("pairs", "big", "default") == 33.3
+    assert known.counted_tokens("pairs", "big", "default") == 2.5
 
 
 def test_rows_of_a_mix_are_relative_to_the_target(tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ on a fixed text. A tuned variant's manifest is the same with the recipe, and an 
 only that was trained.
 """
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,21 +32,34 @@ class Weights:
     adapter: Path | None
 
 
-def find_weights(manifest_path: str | Path) -> Weights:
-    """The weights of a manifest; StudyError where they are gone or changed since."""
+def weights_of(manifest_path: str | Path) -> Weights:
+    """The weights of a manifest; they are not looked at (see `unchanged_weights`)."""
     manifest = read_json(manifest_path)
-    weights = Weights(
-        Path(manifest["folder"]), Path(manifest["adapter"]) if manifest.get("adapter") else None
-    )
+    adapter = manifest.get("adapter")
+    return Weights(Path(manifest["folder"]), Path(adapter) if adapter else None)
+
+
+@contextmanager
+def unchanged_weights(manifest_path: str | Path) -> Iterator[Weights]:
+    """The weights of a manifest, for the block to load; their digests are taken beside it.
+
+    StudyError at the block's end, however it ends, where the weights are gone or changed since.
+    """
+    weights, told = weights_of(manifest_path), read_json(manifest_path)["digests"]
     changed = weights.adapter or weights.folder
-    if weight_digests(changed) != manifest["digests"]:
-        raise StudyError(
-            "the weights are not those of the manifest (deleted, or changed since)",
-            file=changed,
-            value=manifest_path,
-            fix=f"make them again: snakemake --force {manifest_path}",
-        )
-    return weights
+    # A thread: hashing leaves Python to others, and reads the files ahead of their loading.
+    with ThreadPoolExecutor(1) as beside:
+        digests = beside.submit(weight_digests, changed)
+        try:
+            yield weights
+        finally:
+            if digests.result() != told:
+                raise StudyError(
+                    "the weights are not those of the manifest (deleted, or changed since)",
+                    file=changed,
+                    value=manifest_path,
+                    fix=f"make them again: snakemake --force {manifest_path}",
+                ) from None
 
 
 def text_loss(

@@ -71,8 +71,8 @@ def peak_memory_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def utilisation(device: torch.device, parameters: int, tokens_per_second: float) -> float | None:
-    """Model FLOPs utilisation of training, 6 FLOPs per parameter and token (Kaplan et al.
-    2020; Chowdhery et al. 2022), None where the device's peak is not known."""
+def utilisation(device: torch.device, flops: float, seconds: float) -> float | None:
+    """Model FLOPs utilisation (Chowdhery et al. 2022, arXiv 2204.02311): what a model needs of the
+    FLOPs that the device could have done meanwhile; None where its peak is not known."""
     peak = PEAK_FLOPS.get(device_name(device))
-    return None if peak is None else 6 * parameters * tokens_per_second / peak
+    return None if peak is None else flops / (seconds * peak)

@@ -16,7 +16,9 @@ from typing import Any
 import torch
 
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
+from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
+from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import whole_file
 
@@ -84,11 +86,15 @@ class Settings:
 
 @dataclass
 class Progress:
-    """Where a run stands; what its metrics are made of."""
+    """Where a run stands; what its metrics are made of.
+
+    `pairs` are those of tokens of which one attends to the other.
+    """
 
     step: int = 0
     tokens: int = 0
     target_tokens: int = 0
+    pairs: int = 0
     seconds: float = 0.0
     resumed_from: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
@@ -101,7 +107,8 @@ class Interrupted(SystemExit):
 class Training:
     """A run over steps [first, last) of a model's trainable parameters.
 
-    `what` names it in logs and errors, `file` is the config that sets its learning rate.
+    `what` names it in logs and errors, `file` is the config that sets its learning rate. The
+    model is ready for `ranks`, the processes that share it.
     """
 
     def __init__(
@@ -112,12 +119,14 @@ class Training:
         *,
         what: str,
         file: str,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.model, self.settings, self.device = model, settings, device
-        self.what, self.file = what, file
+        self.what, self.file, self.ranks = what, file, ranks
         self.waiting: list[torch.Tensor] = []
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.start = [p.detach().clone() for p in self.parameters] if settings.l2_to_start else []
+        pulled = self.parameters if settings.l2_to_start else []
+        self.start = [ranks.held(p).detach().clone() for p in pulled]
         # Decay is for matrices; gains and biases keep their scale (as in GPT-2's training).
         groups: list[dict[str, Any]] = [
             {"params": [p for p in self.parameters if p.ndim >= 2]},
@@ -133,12 +142,14 @@ class Training:
         self.progress = Progress()
 
     def state(self) -> dict[str, Any]:
-        """Trainable weights, optimiser and progress: all that the rest of the run depends on."""
+        """Trainable weights, optimiser and progress: all that the rest of the run depends on.
+
+        Whole where `ranks` lead, whatever they share."""
         self._read_losses()
         named = {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad}
         return {
-            "weights": named,
-            "optimiser": self.optimiser.state_dict(),
+            "weights": self.ranks.gathered(named),
+            "optimiser": self.ranks.gathered(self.optimiser.state_dict()),
             "progress": vars(self.progress),
         }
 
@@ -147,8 +158,8 @@ class Training:
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
                 if parameter.requires_grad:
-                    parameter.copy_(state["weights"][name])
-        self.optimiser.load_state_dict(state["optimiser"])
+                    self.ranks.put(state["weights"][name], parameter)
+        self.ranks.load(self.optimiser, state["optimiser"])
         self.progress = Progress(**state["progress"])
 
     def run(self, batch_of: Callable[[int], Batch], last: int, scratch: "Scratch | None") -> None:
@@ -160,7 +171,7 @@ class Training:
         self.model.train()
         started = time.monotonic()
         before = self.progress.seconds
-        saving = _Saving(scratch, self.settings.save_seconds)
+        saving = _Saving(scratch if self.ranks.leads else None, self.settings.save_seconds)
         with _Signals() as signals, laid_flat(self.model) as flat:
             while self.progress.step < last:
                 self._step(batch_of(self.progress.step), flat=flat)
@@ -169,13 +180,15 @@ class Training:
                 self.progress.seconds = before + time.monotonic() - started
                 if self._tells(last):
                     self._tell(last)
-                if signals.received or saving.due():
+                ending, due = self.ranks.largest(signals.received, saving.due())
+                if ending or due:
                     saving.save(self.state())
-                if signals.received:
-                    raise Interrupted(128 + signals.received)
+                if ending:
+                    self.ranks.wait()
+                    raise Interrupted(128 + int(ending))
 
     def _step(self, batch: Batch, *, flat: bool) -> None:
-        progress, settings = self.progress, self.settings
+        progress, settings, ranks = self.progress, self.settings, self.ranks
         # Dropout of a step depends on the seed and the step alone.
         torch.manual_seed(settings.seed * 1_000_003 + progress.step)
         rate = settings.schedule.rate(progress.step)
@@ -183,31 +196,37 @@ class Training:
             group["lr"] = rate
         counted = sum(target != IGNORED for row in batch.targets for target in row)
         loss = torch.zeros((), device=self.device)
-        for start in range(0, len(batch.ids), settings.micro_batch):
-            part = slice(start, start + settings.micro_batch)
-            loss += self._backward(batch.ids[part], batch.targets[part], counted, flat=flat)
+        # Texts that are not laid flat are read one at a time in any case.
+        micro_batch = settings.micro_batch if flat else 1
+        for rows in ranks.passes([len(row) for row in batch.ids], micro_batch):
+            ids, targets = [batch.ids[row] for row in rows], [batch.targets[row] for row in rows]
+            loss += self._backward(ids, targets, counted, flat=flat)
         if self.start:
             loss += self._pull_to_start()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
-        self.waiting.append(torch.stack([loss, norm]))
+        self.waiting.append(torch.stack([loss, ranks.whole(norm)]))
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         progress.step += 1
         progress.tokens += sum(map(len, batch.ids))
         progress.target_tokens += counted
+        progress.pairs += sum(pairs_in(len(row)) for row in batch.ids)
 
     def _backward(
-        self, ids: list[list[int]], targets: list[list[int]], counted: int, *, flat: bool
+        self, ids: list[list[int]], targets: list[list[int]], counted: float, *, flat: bool
     ) -> torch.Tensor:
         """Add the gradient of a micro-batch's share of the mean loss; returns that share."""
         if all(target == IGNORED for row in targets for target in row):
-            return torch.zeros((), device=self.device)
+            if self.ranks.count == 1:
+                return torch.zeros((), device=self.device)
+            (ids, targets), counted = IDLE, math.inf
         share = summed_loss(self.model, ids, targets, self.device, flat=flat) / counted
         share.backward()
         return share.detach()
 
     def _pull_to_start(self) -> torch.Tensor:
-        pairs = zip(self.parameters, self.start, strict=True)
+        held = map(self.ranks.held, self.parameters)
+        pairs = zip(held, self.start, strict=True)
         distance = torch.stack([(now - then).square().sum() for now, then in pairs]).sum()
         penalty = self.settings.l2_to_start * distance
         penalty.backward()
@@ -218,9 +237,10 @@ class Training:
         if not self.waiting:
             return
         first = self.progress.step - len(self.waiting)
-        read = torch.stack(self.waiting).tolist()
+        read = torch.stack(self.waiting, dim=1)
         self.waiting = []
-        for step, (loss, norm) in enumerate(read, start=first):
+        losses, norms = self.ranks.summed(read[0]).tolist(), read[1].tolist()
+        for step, (loss, norm) in enumerate(zip(losses, norms, strict=True), start=first):
             if not math.isfinite(loss) or not math.isfinite(norm):
                 raise StudyError(
                     f"{self.what}: the loss or its gradient is not finite at step {step}",
@@ -248,24 +268,33 @@ class Training:
         """The run's row of cost.csv, and its loss curve."""
         progress = self.progress
         speed = progress.tokens / progress.seconds if progress.seconds else None
-        parameters = sum(p.numel() for p in self.model.parameters())
         return {
             "stage": stage,
             "job": job,
             "planned_seconds": None,
             "seconds": progress.seconds,
             "gpu": device_name(self.device),
-            "peak_memory_mb": peak_memory_mb(self.device),
+            "devices": self.ranks.count,
+            "peak_memory_mb": self.ranks.largest(peak_memory_mb(self.device))[0],
             "tokens": progress.tokens,
             "target_tokens": progress.target_tokens,
             "tokens_per_second": speed,
-            "mfu": None if speed is None else utilisation(self.device, parameters, speed),
-            "parameters": parameters,
+            "mfu": self._utilisation(),
+            "parameters": sum(p.numel() for p in self.model.parameters()),
             "trainable": sum(p.numel() for p in self.parameters),
             "steps": progress.step,
             "resumed_from": progress.resumed_from,
             "losses": progress.losses,
         }
+
+    def _utilisation(self) -> float | None:
+        """Model FLOPs utilisation of the run, None where it cannot be told."""
+        progress = self.progress
+        read = Read(progress.tokens, progress.target_tokens, progress.pairs)
+        flops = training_flops(self.model, read)
+        if flops is None or not progress.seconds:
+            return None
+        return utilisation(self.device, flops / self.ranks.count, progress.seconds)
 
 
 class _Signals:
@@ -299,12 +328,15 @@ class Scratch:
         with whole_file(self.path) as temporary:
             save({"identity": self.identity, **state}, temporary)
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The saved state, None where there is none of this identity."""
+    def load(self, device: torch.device, *, mapped: bool = False) -> dict[str, Any] | None:
+        """The saved state, None where there is none of this identity; with `mapped`, of its
+        tensors only what is used is read."""
         if not self.path.is_file():
             return None
         # Our own file, but weights-only all the same: nothing in it needs code.
-        state: dict[str, Any] = torch.load(self.path, map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(
+            self.path, map_location=device, weights_only=True, mmap=mapped
+        )
         if state.pop("identity") != self.identity:
             return None
         return state
@@ -344,7 +376,8 @@ def save(state: dict[str, Any], path: Path) -> None:
 
 def resume(training: Training, scratch: Scratch) -> None:
     """Continue a training from its saved state, where there is one."""
-    state = scratch.load(training.device)
+    shared = training.ranks.count > 1
+    state = scratch.load(torch.device("cpu") if shared else training.device, mapped=shared)
     if state is not None:
         training.restore(state)
         training.progress.resumed_from.append(training.progress.step)

@@ -16,7 +16,7 @@ from transformers import AttentionInterface
 ROWS = "tuning_dynamics_rows"
 
 #: Arguments that models pass and that change nothing here.
-_WITHOUT_EFFECT = {"position_ids", "use_cache", "dropout", "is_causal", "output_attentions"}
+_WITHOUT_EFFECT = {"position_ids", "use_cache", "dropout", "output_attentions"}
 
 
 @dataclass

@@ -83,11 +83,11 @@ def load_for_evaluation(
     In bfloat16 the head stays in fp32: of 50,000 logits, bfloat16 leaves many the same.
     """
     from tuning_dynamics.checkpoints.load import load_model
-    from tuning_dynamics.checkpoints.manifest import find_weights
+    from tuning_dynamics.checkpoints.manifest import unchanged_weights
 
-    weights = find_weights(manifest)
     precision = {"float32": torch.float32, "bfloat16": torch.bfloat16}[dtype]
-    model: Any = load_model(weights.folder, weights.adapter, device, dtype=precision)
+    with unchanged_weights(manifest) as weights:
+        model: Any = load_model(weights.folder, weights.adapter, device, dtype=precision)
     if dtype == "bfloat16":
         model.set_output_embeddings(FullPrecisionHead(model.get_output_embeddings()))
     context = model.config.to_dict().get("max_position_embeddings")

@@ -10,6 +10,9 @@ from tuning_dynamics.data.prompts import completion, few_shot, render
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
 
+#: Items whose texts are encoded together, on all cores; more at once only take memory.
+TOGETHER = 1024
+
 
 @dataclass(frozen=True)
 class Prompt:
@@ -45,7 +48,11 @@ def make_prompts(
     """
     shown = read_demonstrations(request, items)
     fitting = _Fitting(request, encoder, context, shown)
-    return [fitting.prompt(item) for item in items]
+    return [
+        prompt
+        for start in range(0, len(items), TOGETHER)
+        for prompt in fitting.prompts(items[start : start + TOGETHER])
+    ]
 
 
 def read_demonstrations(request: CellRequest, items: list[Item]) -> list[tuple[str, str]]:
@@ -92,21 +99,25 @@ def _content(item: Item) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class _Fitting:
-    """Makes an item's prompt and, where the policy allows it, shortens it until it fits."""
+    """Makes items' prompts and, where the policy allows it, shortens them until they fit."""
 
     request: CellRequest
     encoder: Encoder
     context: int
     shown: list[tuple[str, str]]
 
-    def prompt(self, item: Item) -> Prompt:
-        prompt = self._encode(item, item.fields, self.shown)
+    def prompts(self, items: list[Item]) -> list[Prompt]:
+        """The items' prompts, in their order."""
+        whole = self._encode([(item, item.fields) for item in items], self.shown)
+        return [self._fitted(prompt) for prompt in whole]
+
+    def _fitted(self, prompt: Prompt) -> Prompt:
         length = self._length(prompt)
         if length <= self.context:
             return prompt
         if self.request.truncation == "refuse":
-            raise self._too_long(item, length, "nothing may be left out")
-        return replace(self._shortened(item), truncated=True)
+            raise self._too_long(prompt.item, length, "nothing may be left out")
+        return replace(self._shortened(prompt.item), truncated=True)
 
     def _shortened(self, item: Item) -> Prompt:
         prompt = self._without_demonstrations(item, item.fields)
@@ -119,32 +130,57 @@ class _Fitting:
     def _without_demonstrations(self, item: Item, fields: dict[str, str]) -> Prompt:
         """The prompt without the fewest first demonstrations for it to fit, or without any."""
         for left_out in range(len(self.shown)):
-            prompt = self._encode(item, fields, self.shown[left_out + 1 :])
+            prompt = self._encode_one(item, fields, self.shown[left_out + 1 :])
             if self._length(prompt) <= self.context:
                 return prompt
-        return self._encode(item, fields, [])
+        return self._encode_one(item, fields, [])
 
     def _cut(self, item: Item) -> Prompt:
         """The prompt without demonstrations, the end of the item's longest field cut."""
 
         def excess(fields: dict[str, str]) -> int:
-            return self._length(self._encode(item, fields, [])) - self.context
+            return self._length(self._encode_one(item, fields, [])) - self.context
 
         fields = cut_longest(item.fields, self.request.template, self.encoder, excess)
         if fields is None:
-            length = self._length(self._encode(item, item.fields, []))
+            length = self._length(self._encode_one(item, item.fields, []))
             raise self._too_long(item, length, "even without its longest field")
-        return self._encode(item, fields, [])
+        return self._encode_one(item, fields, [])
 
-    def _encode(self, item: Item, fields: dict[str, str], shown: list[tuple[str, str]]) -> Prompt:
-        text = few_shot(shown, render(self.request.template, fields))
-        wholes = [
-            self.encoder.prompt(text + completion(answer))
-            for answer in candidates(self.request, item)
-        ]
+    def _encode_one(
+        self, item: Item, fields: dict[str, str], shown: list[tuple[str, str]]
+    ) -> Prompt:
+        (prompt,) = self._encode([(item, fields)], shown)
+        return prompt
+
+    def _encode(
+        self, items: list[tuple[Item, dict[str, str]]], shown: list[tuple[str, str]]
+    ) -> list[Prompt]:
+        """The prompts of items with these fields, encoded together."""
+        template, beginning = self.request.template, self.encoder.beginning
+        texts = [few_shot(shown, render(template, fields)) for _, fields in items]
+        answers = [candidates(self.request, item) for item, _ in items]
         # As in lm-evaluation-harness, white space at the end of a prompt (there is some in sets
         # that are shown verbatim) belongs to what follows.
-        return Prompt(item, text, self.encoder.prompt(text.rstrip()), wholes, truncated=False)
+        encoded = iter(
+            self.encoder.all_ids(
+                [
+                    one
+                    for text, options in zip(texts, answers, strict=True)
+                    for one in (text.rstrip(), *(text + completion(o) for o in options))
+                ]
+            )
+        )
+        return [
+            Prompt(
+                item,
+                text,
+                [*beginning, *next(encoded)],
+                [[*beginning, *next(encoded)] for _ in options],
+                truncated=False,
+            )
+            for (item, _), text, options in zip(items, texts, answers, strict=True)
+        ]
 
     def _length(self, prompt: Prompt) -> int:
         """Tokens of the prompt and its longest answer."""

@@ -18,6 +18,10 @@ from tuning_dynamics.evaluate.read import Reader, Text
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
 
+#: Most tokens of answers that follow one prompt in a row. Attention of a row grows with its
+#: square, and all options of a set may follow one and the same prompt.
+ROW_ANSWERS = 512
+
 T = TypeVar("T")
 U = TypeVar("U")
 
@@ -147,7 +151,7 @@ def _no_boundary(request: CellRequest, prompt: Prompt) -> StudyError:
 def log_likelihoods(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list[float]:
     """Log-likelihood in nats of each answer after its prompt, in the order asked.
 
-    What all prompts share is read once, and each distinct prompt once with all its answers.
+    What all prompts share is read once, and each distinct prompt once with its answers.
     StudyError for logits that are not a number.
     """
     scored = _by_rows if model.reads_rows else _by_whole_texts
@@ -159,14 +163,11 @@ def log_likelihoods(model: LoadedModel, asked: list[Scored], batch_tokens: int) 
 
 @torch.inference_mode()
 def _by_rows(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list[float]:
-    by_prompt: dict[tuple[int, ...], list[int]] = {}
-    for index, one in enumerate(asked):
-        by_prompt.setdefault(tuple(one.prompt), []).append(index)
-    prefix = shared_prefix([list(prompt) for prompt in by_prompt])
-    groups = list(by_prompt.values())
+    prefix = shared_prefix([one.prompt for one in asked])
+    groups = _rows_of(asked)
     texts = [
-        Text(list(prompt[len(prefix) :]), [asked[index].answer[:-1] for index in group])
-        for prompt, group in by_prompt.items()
+        Text(asked[group[0]].prompt[len(prefix) :], [asked[index].answer[:-1] for index in group])
+        for group in groups
     ]
     sizes = [text.length + model.head_tokens * _places(text) for text in texts]
     found = [0.0] * len(asked)
@@ -179,6 +180,20 @@ def _by_rows(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list
                 found[index] += score
     model.tokens += reader.tokens
     return found
+
+
+def _rows_of(asked: list[Scored]) -> list[list[int]]:
+    """Indices of what is read as one row: answers to one prompt, of some tokens at most."""
+    rows: list[list[int]] = []
+    last: dict[tuple[int, ...], tuple[list[int], int]] = {}
+    for index, one in enumerate(asked):
+        row, length = last.get(tuple(one.prompt), ([], 0))
+        if not row or length + len(one.answer) > ROW_ANSWERS:
+            row, length = [], 0
+            rows.append(row)
+        row.append(index)
+        last[tuple(one.prompt)] = (row, length + len(one.answer))
+    return rows
 
 
 def _places(text: Text) -> int:

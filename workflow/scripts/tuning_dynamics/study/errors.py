@@ -1,8 +1,10 @@
 """The one error that people see: what is wrong, where, and what to do."""
 
 import difflib
+import functools
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 
 class StudyError(Exception):
@@ -22,6 +24,13 @@ class StudyError(Exception):
     ) -> None:
         self.what, self.file, self.key, self.value, self.fix = what, file, key, value, fix
         super().__init__(self._text())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it goes from a process to another."""
+        again = functools.partial(
+            StudyError, file=self.file, key=self.key, value=self.value, fix=self.fix
+        )
+        return again, (self.what,)
 
     def _text(self) -> str:
         lines = [self.what]

@@ -98,8 +98,8 @@ class EvaluateSettings(Strict):
     text_tokens: PositiveInt = 60
     """Most new tokens for generation."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the layers compute in; bfloat16 is many times faster on a GPU, and scores move by
-    about a hundredth. The head and its log-probabilities are float32 either way."""
+    """What the layers compute in; bfloat16 is many times faster on a GPU, and log-probabilities
+    move by about a hundredth of a nat a token. The head is float32 either way."""
 
 
 class TuneSettings(Strict):

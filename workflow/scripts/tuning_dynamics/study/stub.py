@@ -63,13 +63,14 @@ def _follow_driver() -> None:
     driver = int(os.environ.get(DRIVER, "0"))
     # One that can't be seen from here (a container may hide it) can't be followed.
     if driver and _runs(driver):
-        threading.Thread(target=_end_with, args=(driver,), daemon=True).start()
+        threading.Thread(target=end_with, args=(driver,), daemon=True).start()
 
 
-def _end_with(driver: int) -> None:
-    while _runs(driver):
+def end_with(starter: int) -> None:
+    """Send this process SIGTERM when another one is gone."""
+    while _runs(starter):
         time.sleep(1)
-    print("the Snakemake that started this job is gone; ending", flush=True)
+    print("the process that started this one is gone; ending", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import find_weights
+from tuning_dynamics.checkpoints.manifest import unchanged_weights, weights_of
 from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
-from tuning_dynamics.engine.hardware import prepare_device
+from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks, on_ranks
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import read_json, write_json
@@ -29,6 +29,7 @@ from tuning_dynamics.tune.stages import (
     merged,
     paths_in,
     prepare,
+    require_shareable,
     require_tokenizer,
     totals,
     train,
@@ -58,34 +59,51 @@ def try_rate(
     finished = Finished(folder, canonical(identity), [output])
     if finished.recall():
         return
-    device = prepare_device(execution.device)
-    start = find_weights(checkpoint)
-    require_tokenizer(sets, start.folder)
-    model: Any = load_model(start.folder, start.adapter, device)
-    run = Run(key, seed, execution, device, folder, identity)
+    require_shareable(recipe, execution)
+    require_tokenizer(sets, weights_of(checkpoint).folder)
+    run = Run(key, seed, execution, folder, identity)
+    on_ranks(execution, _try, recipe, sets, run, heldout, checkpoint, output)
+    finished.keep()
+    for number in range(len(recipe.stages)):
+        shutil.rmtree(folder / str(number), ignore_errors=True)
+
+
+def _try(
+    ranks: Ranks,
+    device: torch.device,
+    recipe: Recipe,
+    sets: TrainSets,
+    run: Run,
+    heldout: float,
+    checkpoint: Path,
+    output: Path,
+) -> None:
+    """Train and measure, in each of the processes that share the model; the first writes."""
+    with unchanged_weights(checkpoint) as start:
+        model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
     metrics: list[dict[str, Any]] = []
     rest: Examples | None = None
     for number, stage in enumerate(recipe.stages):
         if number:
             model = merged(model, recipe.stages[number - 1])
-        examples, rest = _parted(stage, sets, heldout, seed)
-        model = with_trainable(model, stage, seed)
-        training, kept = prepare(model, stage, number, examples, run)
+        examples, rest = _parted(stage, sets, heldout, run.seed)
+        model = ranks.ready(with_trainable(model, stage, run.seed))
+        training, kept = prepare(model, stage, number, examples, run, ranks, device)
         try:
-            train(training, stage, examples, kept, seed)
+            train(training, stage, examples, kept, run.seed)
         except StudyError as error:
             # The loop raises one for a loss that is not finite, and for nothing else.
             print(f"{error.what}: this rate counts as infinitely bad", flush=True)
             rest = None
-        metrics.append(training.metrics("rate", key))
+        metrics.append(training.metrics("rate", run.key))
         if rest is None:
             break
-    loss = None if rest is None else mean_loss(model, rest, execution.micro_batch, device)
+    loss = (
+        None if rest is None else mean_loss(model, rest, run.execution.micro_batch, device, ranks)
+    )
     rate = recipe.stages[-1].optim.rate(run.train_set)
-    write_json(output, totals(key, "rate", metrics, {"rate": rate, "loss": loss}))
-    finished.keep()
-    for number in range(len(recipe.stages)):
-        shutil.rmtree(folder / str(number), ignore_errors=True)
+    if ranks.leads:
+        write_json(output, totals(run.key, "rate", metrics, {"rate": rate, "loss": loss}))
 
 
 def _parted(stage: Stage, sets: TrainSets, heldout: float, seed: int) -> tuple[Examples, Examples]:
@@ -96,17 +114,27 @@ def _parted(stage: Stage, sets: TrainSets, heldout: float, seed: int) -> tuple[E
 
 
 def mean_loss(
-    model: Any, examples: Examples, micro_batch: int, device: torch.device
+    model: Any,
+    examples: Examples,
+    micro_batch: int,
+    device: torch.device,
+    ranks: Ranks = ALONE,
 ) -> float | None:
     """Mean cross-entropy in nats per token that the loss counts, None where it is not finite."""
     total, counted = 0.0, 0
+    lengths = [len(examples[k].ids) for k in range(len(examples))]
     model.eval()
     with torch.inference_mode(), laid_flat(model) as flat:
-        for start in range(0, len(examples), micro_batch):
-            rows = [examples[k] for k in range(start, min(start + micro_batch, len(examples)))]
+        for places in ranks.passes(lengths, micro_batch if flat else 1):
+            rows = [examples[k] for k in places]
             ids, targets = [row.ids for row in rows], [row.targets for row in rows]
-            total += float(summed_loss(model, ids, targets, device, flat=flat))
-            counted += sum(target != IGNORED for row in targets for target in row)
+            wanted = sum(target != IGNORED for row in targets for target in row)
+            if wanted:
+                total += float(summed_loss(model, ids, targets, device, flat=flat))
+                counted += wanted
+            elif ranks.count > 1:
+                summed_loss(model, *IDLE, device, flat=flat)
+    total, counted = ranks.summed(torch.tensor([total, counted], dtype=torch.float64)).tolist()
     return total / counted if math.isfinite(total) else None
 
 

@@ -10,6 +10,7 @@ import torch
 from tuning_dynamics.data.encode import tokenizer_digest
 from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.loop import Schedule, Scratch, Settings, Training, resume
+from tuning_dynamics.engine.ranks import Ranks
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import file_digest, read_json
@@ -43,7 +44,6 @@ class Run:
     key: str
     seed: int
     execution: Execution
-    device: torch.device
     scratch: Path
     identity: dict[str, Any]
 
@@ -109,7 +109,13 @@ def with_adapter(model: Any, lora: Lora, seed: int) -> Any:
 
 
 def prepare(
-    model: Any, stage: Stage, number: int, examples: Examples, run: Run
+    model: Any,
+    stage: Stage,
+    number: int,
+    examples: Examples,
+    run: Run,
+    ranks: Ranks,
+    device: torch.device,
 ) -> tuple[Training, Scratch]:
     """A stage's training, continued from its saved state where there is one, and that state's
     place."""
@@ -127,7 +133,9 @@ def prepare(
     )
     recipe = f"recipes/{run.key.split('/')[2]}.yaml"
     kept = Scratch(run.scratch / str(number), canonical({**run.identity, "stage": number}))
-    training = Training(model, settings, run.device, what=f"{run.key} {stage.id}", file=recipe)
+    training = Training(
+        model, settings, device, what=f"{run.key} {stage.id}", file=recipe, ranks=ranks
+    )
     resume(training, kept)
     return training, kept
 
@@ -138,7 +146,21 @@ def train(training: Training, stage: Stage, examples: Examples, kept: Scratch, s
     total = steps_in(len(examples), optim.batch_size, optim.epochs)
     training.run(EpochBatches(examples, optim.batch_size, seed).batch, total, kept)
     # Kept until the whole job is done: a later stage that is killed starts from here.
-    kept.save(training.state())
+    state = training.state()
+    if training.ranks.leads:
+        kept.save(state)
+
+
+def require_shareable(recipe: Recipe, execution: Execution) -> None:
+    """StudyError where GPUs are to share a recipe that merges an adapter into the weights."""
+    adapters = [stage.id for stage in recipe.stages if isinstance(stage.train, LoraTrain)]
+    if execution.gpus_per_model > 1 and adapters and len(recipe.stages) > 1:
+        raise StudyError(
+            f"the adapter of stage {adapters[0]!r} would be merged into weights that GPUs share",
+            key="execution.gpus_per_model",
+            value=execution.gpus_per_model,
+            fix="set it to 1, or give the recipe one stage, or no adapters",
+        )
 
 
 def merged(model: Any, stage: Stage) -> Any:
@@ -159,6 +181,7 @@ def totals(
         "planned_seconds": None,
         "seconds": seconds,
         "gpu": stages[0]["gpu"],
+        "devices": stages[0]["devices"],
         "peak_memory_mb": max(part["peak_memory_mb"] for part in stages),
         "tokens": tokens,
         "tokens_per_second": tokens / seconds if seconds else None,

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import find_weights, weight_digests
+from tuning_dynamics.checkpoints.manifest import unchanged_weights, weight_digests, weights_of
 from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.finished import Finished
-from tuning_dynamics.engine.hardware import prepare_device
+from tuning_dynamics.engine.ranks import Ranks, on_ranks
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.identity import canonical
@@ -26,6 +28,7 @@ from tuning_dynamics.tune.stages import (
     merged,
     paths_in,
     prepare,
+    require_shareable,
     require_tokenizer,
     totals,
     train,
@@ -75,27 +78,35 @@ def tune_variant(
     finished = Finished(files.scratch, canonical(identity), files.outputs)
     if finished.recall():
         return
-    device = prepare_device(execution.device)
-    start = find_weights(files.checkpoint)
-    require_tokenizer(sets, start.folder)
-    model: Any = load_model(start.folder, start.adapter, device)
-    run = Run(key, seed, execution, device, files.scratch, identity)
-    metrics = []
-    for number, stage in enumerate(recipe.stages):
-        stored = {name: StoredExamples(StoredTokens(path)) for name, path in sets.of(stage).items()}
-        examples = mix(stored, stage.data.mix, seed)
-        model = with_trainable(model, stage, seed)
-        training, kept = prepare(model, stage, number, examples, run)
-        train(training, stage, examples, kept, seed)
-        counts = {"recipe_stage": stage.id, "examples": len(examples)}
-        metrics.append({**training.metrics("tune", key), **counts})
-        if number < len(recipe.stages) - 1:
-            model = merged(model, stage)
-    _write(model, recipe, start.folder, files, key)
-    write_json(files.metrics, totals(key, "tune", metrics, {}))
+    require_shareable(recipe, execution)
+    require_tokenizer(sets, weights_of(files.checkpoint).folder)
+    run = Run(key, seed, execution, files.scratch, identity)
+    on_ranks(execution, _tune, recipe, sets, run, files)
     finished.keep()
     for number in range(len(recipe.stages)):
         shutil.rmtree(files.scratch / str(number), ignore_errors=True)
+
+
+def _tune(
+    ranks: Ranks, device: torch.device, recipe: Recipe, sets: TrainSets, run: Run, files: Files
+) -> None:
+    """Tune, in each of the processes that share the model; the first writes."""
+    with unchanged_weights(files.checkpoint) as start:
+        model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
+    metrics = []
+    for number, stage in enumerate(recipe.stages):
+        stored = {name: StoredExamples(StoredTokens(path)) for name, path in sets.of(stage).items()}
+        examples = mix(stored, stage.data.mix, run.seed)
+        model = ranks.ready(with_trainable(model, stage, run.seed))
+        training, kept = prepare(model, stage, number, examples, run, ranks, device)
+        train(training, stage, examples, kept, run.seed)
+        counts = {"recipe_stage": stage.id, "examples": len(examples)}
+        metrics.append({**training.metrics("tune", run.key), **counts})
+        model = model if _only_adapter(recipe) else merged(model, stage)
+    weights = ranks.weights(model)
+    if ranks.leads:
+        _write(model, weights, recipe, start.folder, files, run.key)
+        write_json(files.metrics, totals(run.key, "tune", metrics, {}))
 
 
 def tune_from_spec(
@@ -133,13 +144,18 @@ def tune_from_spec(
     )
 
 
-def _write(model: Any, recipe: Recipe, base: Path, files: Files, key: str) -> None:
+def _only_adapter(recipe: Recipe) -> bool:
+    """Whether a recipe leaves the checkpoint's own weights as they are."""
+    return len(recipe.stages) == 1 and isinstance(recipe.stages[0].train, LoraTrain)
+
+
+def _write(
+    model: Any, weights: dict[str, torch.Tensor], recipe: Recipe, base: Path, files: Files, key: str
+) -> None:
     """Save an adapter where only that was trained, else the whole model with its tokenizer."""
-    only_adapter = len(recipe.stages) == 1 and isinstance(recipe.stages[0].train, LoraTrain)
-    if not only_adapter:
-        model = merged(model, recipe.stages[-1])
+    only_adapter = _only_adapter(recipe)
     files.weights.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(files.weights))
+    model.save_pretrained(str(files.weights), state_dict=weights)
     if not only_adapter:
         for name in TOKENIZER_FILES:
             if (base / name).is_file():
