@@ -106,7 +106,7 @@ def comparisons(run: Run) -> Iterator[Any]:
 
 def tuned(run: Run) -> Path:
     """Weights after some steps on summaries of short texts, so that answers end as in life."""
-    examples = run.sets["summaries"].examples(run.setting.encoder, 800, 64)
+    examples = run.sets["summaries"].examples(run.setting.encoder, 800, 112)
     kept = run.folder / "tuned.pt"
     run.ours.call(
         tuning.by_engine, tuning.minibatches(examples, run.amounts.tuned_steps), 1e-3, kept

@@ -74,7 +74,7 @@ def test_pickles_become_safetensors_beside_the_manifest(tmp_path: Path) -> None:
         canonical(spec),
         7,
         downloaded=str(tmp_path / "download.json"),
-        config={"execution": {"device": "cpu"}},
+        config={},
         manifest=str(tmp_path / "out" / "manifest.json"),
     )
     manifest = read_json(tmp_path / "out" / "manifest.json")

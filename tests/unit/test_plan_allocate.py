@@ -141,6 +141,7 @@ def test_a_download_takes_its_bytes_and_a_large_split_its_rows(tmp_path: Path) -
     )
     for rule, wildcards in (
         ("download", {"family": "big", "step": "20"}),
+        ("verify", {"family": "big", "step": "20"}),
         ("freeze", {"dataset": "pairs"}),
     ):
         assert minutes(big, rule, **wildcards) > minutes(small, rule, **wildcards)

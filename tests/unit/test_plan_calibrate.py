@@ -76,10 +76,10 @@ def test_start_and_factor_are_found_and_another_study_is_planned_right(tmp_path:
     resolved = small(tmp_path)
     run(resolved, start=30, factor=2.5)
     calibration = made(resolved)
-    for kind in ("tune", "evaluate", "verify"):
+    for kind in ("tune", "evaluate"):
         fit = calibration.fits[kind]
         assert (fit.start, fit.factor) == pytest.approx((30, 2.5), rel=0.01)
-    assert calibration.rules["freeze"].seconds == 3
+    assert calibration.rules["freeze"].seconds == calibration.rules["verify"].seconds == 3
     second = small(tmp_path, *BLOCKS, data={"train_items": 300, "evaluation_items": 100})
     actual = run(second, start=30, factor=2.5)
     uncalibrated = total(second, basis(second))
@@ -91,7 +91,7 @@ def test_few_jobs_leave_much_room(tmp_path: Path) -> None:
     resolved = small(tmp_path)
     run(resolved, start=30, factor=2.5)
     calibration = made(resolved)
-    one, three = calibration.fits["verify"], calibration.fits["tune"]
+    one, three = calibration.rules["verify"], calibration.fits["tune"]
     assert (one.low, one.high) == pytest.approx((0.5, 2), rel=0.01)
     assert one.low < three.low < 1 < three.high < one.high
 

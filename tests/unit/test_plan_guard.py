@@ -35,7 +35,7 @@ def test_a_run_that_costs_more_says_what_is_dear_and_what_to_do(tmp_path: Path) 
     told = str(error)
     assert "planned: " in told
     assert "A100 80GB GPU-hours" in told
-    assert told.index(" tune ") < told.index(" verify ")
+    assert told.index(" tune ") < told.index(" evaluate ")
     assert "--config max_gpu_hours=1)" in told
     assert told.count("\n") < 15
 

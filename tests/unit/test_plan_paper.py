@@ -34,7 +34,7 @@ H200: Device = parse(Device, read_yaml(ROOT / "config/devices/h200.yaml"), "h200
 def line(jobs: Jobs, job: Job) -> str:
     """The line of docs/cost.md that a job is in."""
     if "variant" not in job.wildcards or job.rule == "serve":
-        return "loading and checking"
+        return "loading models"
     train_set = parse_variant(job.wildcards["variant"]).train_set
     name = "instruction tuning" if train_set == "tulu_v2" else SETS.get(train_set, "untuned")
     if job.rule == "tune":

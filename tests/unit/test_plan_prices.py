@@ -74,7 +74,7 @@ def test_methods_of_multiple_choice_share_a_pass(tmp_path: Path) -> None:
     methods = {"multiple_choice": ["likelihood", "likelihood_per_char", "likelihood_pmi"]}
     resolved = study(tmp_path, {**BASE, "eval_sets": ["choices"], "predictions": methods})
     first, second, third = (price(resolved, nth=nth).seconds.mid for nth in range(3))
-    assert second == 0.5  # what 500 items take beside the model
+    assert second == pytest.approx(0.35)  # what 500 items take beside the model
     assert second < third < first
 
 

@@ -120,8 +120,8 @@ def test_a_studys_rows_have_what_was_planned(
         ("data", "pairs"),
     }
     planned = table["planned_seconds"]
-    assert planned["tune", variant] > planned["serve", variant] > planned["verify", "verify/big/20"]
-    assert np.isnan(planned["data", "pairs"])
+    assert planned["tune", variant] > planned["serve", variant] > 0
+    assert np.isnan(planned[["verify", "data"]]).all()
     counts = results / "data/pairs/manifest.json"
     counts.parent.mkdir(parents=True)
     counts.write_text(json.dumps({"items": {"train": 100, "evaluation": 50}}))

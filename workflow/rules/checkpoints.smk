@@ -148,7 +148,6 @@ rule verify:
     conda:
         "../../envs/train.yaml"
     resources:
-        gpu=ask.gpu,
         runtime=ask.runtime("verify"),
         mem_mb=ask.memory("verify"),
     params:

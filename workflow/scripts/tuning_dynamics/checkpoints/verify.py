@@ -9,7 +9,6 @@ from tuning_dynamics.checkpoints.manifest import text_loss, weight_digests
 from tuning_dynamics.data.encode import load_encoder
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.execution import Execution, execution_of
 from tuning_dynamics.study.families import HubFamily, LocalFamily, PretrainFamily, family_of
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import fill_root
@@ -30,9 +29,9 @@ def verify(
 ) -> None:
     """Load a checkpoint, refuse what would silently be another model, write its manifest.
 
-    `downloaded` is the record of a hub family's download, `config` the study's. The weights
-    stay where they are; pickled ones are written as safetensors beside the manifest. StudyError
-    as `load_model`.
+    It is loaded on the CPU, so that its loss on the text depends on no GPU. `downloaded` is the
+    record of a hub family's download, `config` the study's. The weights stay where they are;
+    pickled ones are written as safetensors beside the manifest. StudyError as `load_model`.
     """
     family = family_of(spec, step)
     assert not isinstance(family, PretrainFamily), name
@@ -45,7 +44,7 @@ def verify(
         folder = Path(origin["folder"])
         _require_folder(folder, str(downloaded))
         record |= {"source": "hub", **{key: origin[key] for key in ("repo", "revision", "commit")}}
-    _load_and_write(record, folder, family, execution_of(config), Path(manifest))
+    _load_and_write(record, folder, family, Path(manifest))
 
 
 def _local_folder(name: str, family: LocalFamily, step: int, data_root: str | None) -> Path:
@@ -76,10 +75,10 @@ def _load_and_write(
     record: dict[str, Any],
     folder: Path,
     family: LocalFamily | HubFamily,
-    execution: Execution,
     manifest: Path,
 ) -> None:
-    device = prepare_device(execution.device)
+    # A few hundred tokens: a GPU would be held for the start of the job alone.
+    device = prepare_device("cpu")
     pickled = isinstance(family, HubFamily) and family.pickles
     model: Any = load_model(folder, None, device, pickled=pickled)
     if not list(folder.glob("*.safetensors")):

@@ -42,6 +42,9 @@ DOWNLOAD, HASH = 10e6, 0.3e9
 #: Tokens per second that a tokenizer trains on, counts or encodes in one thread; slow ones.
 TOKENIZE = 1e5
 
+#: Tokens that a checkpoint's loss is taken on, at most, and FLOP/s of a slow core.
+VERIFIED, CORE = 512, 10e9
+
 #: Bytes in memory of a token of text: four letters, and Python's objects around its row.
 TEXT_BYTES = 40
 
@@ -139,6 +142,7 @@ class Allocation:
             "serve": self._serve,
             "corpus": self._corpus,
             "download": self._download,
+            "verify": self._verify,
             "freeze": self._freeze,
             "check": self._check,
             "encode": self._encode,
@@ -151,7 +155,7 @@ class Allocation:
     # --- jobs that compute a model -----------------------------------------------------------
 
     def _model(self, job: Job) -> Need:
-        """Pre-training, verifying, and tuning, of candidates too."""
+        """Pre-training and tuning, of candidates too."""
         price = self._prices.of(job)
         if price.unknown:
             return UNKNOWN
@@ -198,6 +202,13 @@ class Allocation:
         size = self._known.download_bytes(family, step)
         size = BYTES * self._known.size(family).parameters if size is None else size
         return Need(size / DOWNLOAD + size / HASH, PROCESS)
+
+    def _verify(self, job: Job) -> Need:
+        """Weights are read twice, and a short text goes through them on one core."""
+        family = job.wildcards["family"]
+        weights = self._known.size(family).parameters
+        reading = 2 * BYTES * weights / HASH
+        return Need(reading + 2 * weights * VERIFIED / CORE, self._host(family, 0))
 
     def _freeze(self, job: Job) -> Need:
         """A whole split is read, and screened, whatever the study takes of it."""

@@ -80,7 +80,7 @@ class Calibration(Strict):
     software: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     """Versions."""
     fits: dict[str, Fit]
-    """By kind: pretrain, verify, tune, evaluate."""
+    """By kind: pretrain, tune, evaluate."""
     rules: dict[str, Mean]
     """By rule, of those that no equation prices."""
 

@@ -40,7 +40,8 @@ from tuning_dynamics.study.paths import parse_variant, variant_key
 from tuning_dynamics.study.rates import selecting
 from tuning_dynamics.study.recipes import LoraTrain, RateSelection, Stage
 
-#: The stage that each rule is told under; rules that are not listed compute no model.
+#: The stage that each rule is told under; rules that are not listed compute no model. Checkpoints
+#: are verified on a core.
 STAGES = {
     "revisions": "download",
     "tokenizer": "download",
@@ -57,7 +58,6 @@ STAGES = {
 #: The kind that a calibration has each rule under which the equations price.
 KINDS = {
     "pretrain": "pretrain",
-    "verify": "verify",
     "try_rate": "tune",
     "tune": "tune",
     "serve": "evaluate",
@@ -165,7 +165,6 @@ class Prices:
         self._cells: dict[tuple[object, ...], tuple[Range, float, float]] = {}
         self._priced: dict[str, Callable[[Job], Price]] = {
             "pretrain": self._pretrain,
-            "verify": self._verify,
             "try_rate": self._try_rate,
             "tune": self._tune,
             "serve": self._serve,
@@ -222,13 +221,6 @@ class Prices:
 
         memory = tuning_memory(size, each, length)
         return Price(job, _range(seconds), memory=memory, least=memory)
-
-    def _verify(self, job: Job) -> Price:
-        size = self.known.size(job.wildcards["family"])
-        # Loaded once, and read once more for the digests of its files.
-        seconds = _range(lambda a: load_seconds(size, a) + BYTES * size.parameters / a.read)
-        weights = BYTES * size.parameters
-        return Price(job, seconds, memory=weights, least=weights)
 
     # --- tune --------------------------------------------------------------------------------
 
