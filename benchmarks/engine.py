@@ -167,7 +167,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = measured(asked, Path(folder))
-    print(table.comparisons(results), table.growth(results), sep="\n\n")
+    print(*(make(results) for make in table.TABLES.values()), sep="\n\n")
     if asked.out:
         text = json.dumps(results, indent=1, ensure_ascii=False)
         asked.out.write_text(text + "\n", encoding="utf-8")
