@@ -37,6 +37,8 @@ from sides.setting import (  # noqa: E402
 from sides.side import Side  # noqa: E402
 from sides.work import shape_of  # noqa: E402
 
+from tuning_dynamics.tune.examples import IGNORED, Example  # noqa: E402
+
 CHOICES = ("arc_easy", "arc_challenge", "openbookqa", "hellaswag", "boolq")
 
 
@@ -45,8 +47,8 @@ class Amounts:
     """How much is measured.
 
     Rounds of comparisons and of growth; steps of tuning; items with shots, items of each set of
-    multiple choice, and the harness's batch; answers and their longest; steps that tune the model
-    which summarises; the smallest number of items where time grows.
+    multiple choice, and the harness's batch; answers and their longest; summaries learnt by
+    heart, in how many steps; the smallest number of items where time grows.
     """
 
     rounds: int
@@ -57,12 +59,13 @@ class Amounts:
     harness_batch: int
     answers: int
     longest: int
+    learnt: int
     tuned_steps: int
     first: int
 
 
-FULL = Amounts(5, 3, 3, 64, 16, 16, 32, 32, 60, 16)
-QUICK = Amounts(1, 1, 1, 8, 4, 4, 4, 6, 2, 4)
+FULL = Amounts(5, 3, 3, 64, 16, 16, 32, 32, 24, 48, 16)
+QUICK = Amounts(1, 1, 1, 8, 4, 4, 4, 6, 8, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -98,20 +101,26 @@ def comparisons(run: Run) -> Iterator[Any]:
     asked = generation.Asked(prompts, ask.longest, ask.answers)
     what = "questions, 4 shots, untuned"
     yield generation.compare(*both, run.setting, what, asked, ask.rounds, run.rates)
-    prompts = run.prompts("summaries", ask.answers, 0, 2 * ask.longest)
-    asked = generation.Asked(prompts, 2 * ask.longest, ask.answers, tuned(run))
+    prompts, weights = tuned(run)
+    asked = generation.Asked(prompts, 2 * ask.longest, len(prompts), weights)
     what = "summaries, 0 shots, tuned"
     yield generation.compare(*both, run.setting, what, asked, ask.rounds, run.rates)
 
 
-def tuned(run: Run) -> Path:
-    """Weights after some steps on summaries of short texts, so that answers end as in life."""
-    examples = run.sets["summaries"].examples(run.setting.encoder, 800, 112)
+def tuned(run: Run) -> tuple[list[list[int]], Path]:
+    """Prompts for summaries, cut short, and weights that learnt their answers by heart: so answers
+    end at lengths as in life, which random weights do not."""
+    examples = run.sets["summaries"].examples(run.setting.encoder, run.amounts.learnt, 112)
+    batches = tuning.minibatches(examples, run.amounts.tuned_steps)
     kept = run.folder / "tuned.pt"
-    run.ours.call(
-        tuning.by_engine, tuning.minibatches(examples, run.amounts.tuned_steps), 1e-3, kept
-    )
-    return kept
+    run.ours.call(tuning.by_engine, batches, 1e-3, kept)
+    return [prompt_of(one) for one in examples], kept
+
+
+def prompt_of(example: Example) -> list[int]:
+    """The tokens of an example before its answer."""
+    first = next(place for place, target in enumerate(example.targets) if target != IGNORED)
+    return example.ids[: first + 1]
 
 
 def grown(run: Run) -> Iterator[Any]:

@@ -1,6 +1,5 @@
 """Generating from the same prompts by the engine and by transformers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,8 @@ class Asked:
     weights: Path | None = None
 
 
-#: What generation took, and the answers.
-Answered = tuple[Taken, list[str]]
+#: What generation took, the answers, and where they are known the tokens of each.
+Answered = tuple[Taken, list[str], list[int]]
 
 
 def by_engine(setting: Setting, asked: Asked) -> Answered:
@@ -41,7 +40,7 @@ def by_engine(setting: Setting, asked: Asked) -> Answered:
         setting.device,
         lambda: generate(model, asked.prompts, asked.longest, asked.batch * longest),
     )
-    return taken, answers
+    return taken, answers, []
 
 
 def by_transformers(setting: Setting, asked: Asked) -> Answered:
@@ -50,18 +49,18 @@ def by_transformers(setting: Setting, asked: Asked) -> Answered:
     model = setting.loaded(asked.weights)
     ends, prompts = ending_tokens(setting.encoder), asked.prompts
 
-    def answer() -> list[str]:
+    def answer() -> list[tuple[str, int]]:
         order = sorted(range(len(prompts)), key=lambda place: -len(prompts[place]))
-        found = [""] * len(prompts)
+        found = [("", 0)] * len(prompts)
         for start in range(0, len(order), asked.batch):
             rows = order[start : start + asked.batch]
-            texts = _generated(model, [prompts[row] for row in rows], asked.longest, ends)
-            for row, text in zip(rows, texts, strict=True):
-                found[row] = text
+            told = _generated(model, [prompts[row] for row in rows], asked.longest, ends)
+            for row, one in zip(rows, told, strict=True):
+                found[row] = one
         return found
 
     answers, taken = timed(setting.device, answer)
-    return taken, answers
+    return taken, [text for text, _ in answers], [length for _, length in answers]
 
 
 def ending_tokens(encoder: Encoder) -> list[int]:
@@ -73,7 +72,8 @@ def ending_tokens(encoder: Encoder) -> list[int]:
 
 def _generated(
     model: LoadedModel, prompts: list[list[int]], longest: int, ends: list[int]
-) -> list[str]:
+) -> list[tuple[str, int]]:
+    """(text, tokens, the one that ends it included) of each row."""
     width, eos = max(map(len, prompts)), model.encoder.eos
     ids = torch.tensor([[eos] * (width - len(row)) + row for row in prompts], device=model.device)
     mask = torch.tensor(
@@ -89,7 +89,10 @@ def _generated(
             pad_token_id=eos,
         )
     new: list[list[int]] = output[:, width:].tolist()
-    return [model.encoder.decode(row).split("\n")[0].strip() for row in new]
+    ending = set(ends)
+    lengths = [next((n for n, t in enumerate(row, 1) if t in ending), len(row)) for row in new]
+    texts = [model.encoder.decode(row).split("\n")[0].strip() for row in new]
+    return list(zip(texts, lengths, strict=True))
 
 
 def compare(
@@ -103,17 +106,17 @@ def compare(
 ) -> dict[str, Any]:
     """Answers to the same prompts by both ways; those that differ are counted."""
     said: dict[str, list[str]] = {}
+    lengths: list[int] = []
 
     def our() -> Taken:
-        taken, said["ours"] = ours.call(by_engine, asked)
+        taken, said["ours"], _ = ours.call(by_engine, asked)
         return taken
 
     def their() -> Taken:
-        taken, said["theirs"] = theirs.call(by_transformers, asked)
+        taken, said["theirs"], lengths[:] = theirs.call(by_transformers, asked)
         return taken
 
     found = interleaved({OURS: our, "model.generate": their}, rounds)
-    lengths = answer_lengths(setting.encoder, said["ours"], asked.longest)
     flops, moved = generating(shape_of(setting.model), asked.prompts, lengths, asked.batch)
     limit = rates.limit(flops, moved)
     pairs = zip(said["ours"], said["theirs"], strict=True)
@@ -123,14 +126,11 @@ def compare(
         "unit": "items",
         "checks": {
             "answers_that_differ": sum(a != b for a, b in pairs),
+            "shortest_answer": min(lengths),
             "mean_answer_tokens": sum(lengths) / len(lengths),
+            "longest_answer": max(lengths),
             "mean_prompt_tokens": sum(map(len, asked.prompts)) / len(asked.prompts),
         },
         "limit": limit,
         "ways": compared(found, OURS, limit["seconds"]),
     }
-
-
-def answer_lengths(encoder: Encoder, answers: Sequence[str], longest: int) -> list[int]:
-    """Tokens of each answer, the one that ends it included."""
-    return [min(longest, len(encoder.ids(text)) + 1) for text in answers]
