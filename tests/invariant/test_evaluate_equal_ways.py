@@ -7,10 +7,19 @@ import pytest
 import torch
 from rouge_score.rouge_scorer import RougeScorer
 from tiny import ARCHITECTURES, SENTENCES, loaded, pair, request, save_checkpoint
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import (
+    DeepseekV3Config,
+    DeepseekV3ForCausalLM,
+    DiffLlamaConfig,
+    DiffLlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item, write_items
+from tuning_dynamics.evaluate import read
+from tuning_dynamics.evaluate.attend import Rows
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import rouge_l
 from tuning_dynamics.evaluate.model import load_for_evaluation
@@ -229,6 +238,92 @@ def test_a_term_that_attention_here_does_not_have_is_left_to_transformers():
     model = loaded()
     model.model.forward = partial(model.model.forward, softcap=30.0)
     assert not model.reads_rows
+
+
+def small_sizes(model):
+    """A config's sizes for the tokenizer of `model`."""
+    return {
+        "vocab_size": model.model.config.vocab_size,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "initializer_range": 0.2,
+        "max_position_embeddings": 256,
+        "pad_token_id": None,
+    }
+
+
+def scores_as_whole_texts(model):
+    """Assert that log-likelihoods and generated texts are those of the plain way."""
+    ids = [model.encoder.prompt(text) for text in SENTENCES]
+    asked = [
+        Scored(prompt, model.encoder.ids(answer))
+        for prompt in ids
+        for answer in (" yes", " in Redhill near the river")
+    ]
+    found = log_likelihoods(model, asked, 8192)
+    assert found == pytest.approx([whole_text_score(model, one) for one in asked], abs=1e-4)
+    assert generate(model, ids, 6, 8192) == [plain_decoding(model, prompt, 6) for prompt in ids]
+
+
+def test_attention_called_twice_in_a_layer_is_left_to_transformers(capsys):
+    model = loaded()
+    torch.manual_seed(0)
+    config = DiffLlamaConfig(**small_sizes(model), num_key_value_heads=2)
+    model.model = DiffLlamaForCausalLM(config).eval()
+    assert not model.reads_rows
+    assert capsys.readouterr().out == "DiffLlamaForCausalLM: texts are read whole\n"
+    scores_as_whole_texts(model)
+
+
+def test_values_of_another_width_than_keys_are_read_end_to_end():
+    model = loaded()
+    torch.manual_seed(0)
+    config = DeepseekV3Config(
+        **small_sizes(model),
+        num_key_value_heads=4,
+        q_lora_rank=16,
+        kv_lora_rank=16,
+        qk_rope_head_dim=8,
+        qk_nope_head_dim=8,
+        v_head_dim=12,
+        first_k_dense_replace=2,
+    )
+    model.model = DeepseekV3ForCausalLM(config).eval()
+    assert model.reads_rows
+    scores_as_whole_texts(model)
+
+
+@each_architecture
+@pytest.mark.parametrize("where", ["mask", "sources", "shared"])
+def test_rows_that_are_read_wrongly_are_refused(architecture, where, monkeypatch):
+    """Each text sees the texts that it must not, stands elsewhere, or lacks its beginning."""
+    model = loaded(architecture)
+    spoilt = {"mask": lambda seen: seen | True, "sources": lambda tokens: tokens.flip(0)}
+
+    def wrong(self, *values, **named):
+        make(self, *values, **named)
+        if where == "shared" and self.kept is None:
+            object.__setattr__(self, "shared", None)
+        elif where != "shared" and getattr(self, where) is not None:
+            object.__setattr__(self, where, spoilt[where](getattr(self, where)))
+
+    make = Rows.__init__
+    monkeypatch.setattr(Rows, "__init__", wrong)
+    assert not model.reads_rows
+
+
+def test_answers_of_one_token_need_no_mask_of_branches(monkeypatch):
+    model = loaded()
+    assert model.reads_rows
+    made = []
+    monkeypatch.setattr(read, "_branch_mask", made.append)
+    ids = [model.encoder.prompt(text) for text in SENTENCES]
+    asked = [Scored(prompt, [token]) for prompt in ids for token in (5, 9)]
+    found = log_likelihoods(model, asked, 8192)
+    assert found == pytest.approx([whole_text_score(model, one) for one in asked], abs=1e-5)
+    assert not made
 
 
 def test_rouge_l_is_that_of_rouge_score():
