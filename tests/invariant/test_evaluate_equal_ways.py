@@ -1,6 +1,7 @@
 """Scores and texts that must not depend on how they are computed."""
 
 import random
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -20,6 +21,7 @@ from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.evaluate import read
 from tuning_dynamics.evaluate.attend import Rows
+from tuning_dynamics.evaluate.cell import predict
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import rouge_l
 from tuning_dynamics.evaluate.model import load_for_evaluation
@@ -42,6 +44,35 @@ def prompts_of(model, tmp_path, shots, **changes):
     )
     items = [pair(number) for number in range(9)]
     return asked, make_prompts(asked, items, model.encoder, model.context)
+
+
+@pytest.mark.parametrize("prediction", ["constrained", "free"])
+def test_a_prompt_that_lost_demonstrations_does_not_have_the_others_read_whole(
+    prediction, tmp_path
+):
+    model = loaded()
+    changes = {"labels": ("entailment", "neutral"), "prediction": prediction}
+    asked, prompts = prompts_of(model, tmp_path, 2, **changes)
+    _, bare = prompts_of(model, tmp_path, 0, **changes)
+
+    def read_for(some):
+        before = model.tokens
+        return predict(model, asked, some, 8192), model.tokens - before
+
+    expected, without = read_for(prompts)
+    place = len(prompts) // 2
+    cut = replace(bare[place], truncated=True)
+    found, together = read_for([*prompts[:place], cut, *prompts[place:]])
+    (alone,), beside = read_for([cut])
+    assert together == without + beside
+    assert [answer.prediction for answer in found[:place] + found[place + 1 :]] == [
+        answer.prediction for answer in expected
+    ]
+    assert found[place].prediction == alone.prediction
+    assert found[place].option_scores == pytest.approx(alone.option_scores, abs=1e-5)
+    # With it among the others, each prompt's demonstrations are read anew.
+    _, spoilt = read_for([*prompts[:place], bare[place], *prompts[place:]])
+    assert spoilt > 1.5 * together
 
 
 @torch.inference_mode()

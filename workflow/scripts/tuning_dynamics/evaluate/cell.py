@@ -11,7 +11,7 @@ from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import accuracy, match_label, refuse_alike, rouge_l
 from tuning_dynamics.evaluate.model import LoadedModel
-from tuning_dynamics.evaluate.prompts import Prompt, candidates, make_prompts
+from tuning_dynamics.evaluate.prompts import Prompt, candidates, cut_apart, make_prompts
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.evaluate.score import option_scores
 from tuning_dynamics.study.errors import StudyError
@@ -83,8 +83,12 @@ def predict(
         ]
     if request.prediction == "free":
         refuse_alike(request.words, request.eval_set)
-    ids = [prompt.ids for prompt in prompts]
-    texts = generate(model, ids, request.max_new_tokens, batch_tokens)
+
+    def continued(some: list[Prompt]) -> list[str]:
+        ids = [prompt.ids for prompt in some]
+        return generate(model, ids, request.max_new_tokens, batch_tokens)
+
+    texts = cut_apart(prompts, continued)
     if request.prediction == "free":
         texts = [request.label_of(match_label(text, request.words)) for text in texts]
     return [Answer(text, []) for text in texts]
