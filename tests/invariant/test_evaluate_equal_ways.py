@@ -25,6 +25,7 @@ from tuning_dynamics.evaluate.cell import predict
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import rouge_l
 from tuning_dynamics.evaluate.model import load_for_evaluation
+from tuning_dynamics.evaluate.plain import whole_continuations
 from tuning_dynamics.evaluate.prompts import make_prompts
 from tuning_dynamics.evaluate.score import ROW_ANSWERS, Scored, log_likelihoods, option_scores
 
@@ -222,6 +223,34 @@ def test_rows_that_end_early_leave_the_others_as_they_are(architecture):
     model.encoder = type(model.encoder)(model.encoder.tokenizer, (), said)
     expected = [plain_decoding(model, prompt, 10) for prompt in ids]
     assert generate(model, ids, 10, 8192) == expected
+
+
+@each_architecture
+def test_a_row_that_ended_may_become_no_number(architecture):
+    """One row of nine ends and stays; fed its end, its logits are no number from then on."""
+    model = loaded(architecture, seed=5)
+    assert model.reads_rows
+    one, *others = (model.encoder.prompt(SENTENCES[k]) for k in (0, 1, 3, 4, 5))
+    ids = [one, *others, *others]
+    said = {}
+    for rows, tokens in whole_continuations(model, ids, 8, 8192):
+        said.update(zip(rows, tokens.tolist(), strict=True))
+    end = next(token for token in said[0] if not any(token in said[row] for row in range(1, 9)))
+    model.encoder = type(model.encoder)(model.encoder.tokenizer, (), end)
+    expected = [plain_decoding(model, prompt, 8) for prompt in ids]
+    fed, ended = [], set()
+
+    def spoil(_module, _values, named, output):
+        tokens = named["input_ids"][0].tolist()
+        fed.extend(tokens)
+        if output.logits.shape[1] == len(tokens) == len(ids):
+            ended.update(row for row, token in enumerate(tokens) if token == end)
+            output.logits[0, list(ended)] = float("nan")
+
+    model.model.register_forward_hook(spoil, with_kwargs=True)
+    assert generate(model, ids, 8, 8192) == expected
+    assert len(ended) == 1
+    assert 0 in fed
 
 
 @each_architecture
