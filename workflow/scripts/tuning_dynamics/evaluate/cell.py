@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.evaluate.generate import generate
@@ -50,7 +51,8 @@ def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int | 
 
     `batch_tokens` bounds a batch (none: what the device holds) and changes no result beyond
     rounding. StudyError for an empty set, for a model loaded in another dtype, and as
-    `make_prompts` and `option_scores` raise.
+    `make_prompts` and `option_scores` raise; torch.OutOfMemoryError where batches of half the
+    size do not fit either.
     """
     if request.dtype != model.dtype:
         raise StudyError(
@@ -61,9 +63,22 @@ def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int | 
         )
     items = _read_evaluated(request)
     prompts = make_prompts(request, items, model.encoder, model.context)
-    answers = predict(model, request, prompts, batch_tokens or model.batch_tokens)
+    answers = _predict_in_memory(model, request, prompts, batch_tokens or model.batch_tokens)
     _write(request, prompts, answers)
     return len(items)
+
+
+def _predict_in_memory(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[Answer]:
+    """`predict`, with batches of half the size where the first ones do not fit."""
+    try:
+        return predict(model, request, prompts, batch_tokens)
+    except torch.OutOfMemoryError:
+        print(f"{request.out}: out of memory, again with half of {batch_tokens} tokens", flush=True)
+    # Out here the error no longer holds the tensors that did not fit.
+    torch.cuda.empty_cache()
+    return predict(model, request, prompts, batch_tokens // 2)
 
 
 def predict(

@@ -76,6 +76,8 @@ class LoadedModel:
         """Tokens of a batch for which the device has memory beside the weights."""
         if self.device.type == "cpu":
             return CPU_TOKENS
+        # What loading the weights left behind counts as free.
+        torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info(self.device)
         return tokens_that_fit(free, self.token_bytes)
 
