@@ -20,7 +20,7 @@ from transformers import (
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.evaluate import read
-from tuning_dynamics.evaluate.attend import Rows
+from tuning_dynamics.evaluate.attend import Rows, _products
 from tuning_dynamics.evaluate.cell import predict
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import rouge_l
@@ -199,6 +199,46 @@ def test_bfloat16_scores_are_near_those_of_float32(architecture, tmp_path):
         assert abs(near - score) <= 0.05 * len(one.answer)
     # In bfloat16 alone, many of these would be the same.
     assert len(set(found)) == len(found)
+
+
+class Listing(Encoder):
+    """Decodes to the numbers of tokens."""
+
+    def decode(self, ids):
+        return " ".join(map(str, ids))
+
+
+@each_architecture
+@torch.inference_mode()
+def test_bfloat16_decoding_takes_tokens_that_are_the_likeliest_in_float32_but_for_rounding(
+    architecture, tmp_path
+):
+    manifest = save_checkpoint(tmp_path / "model", architecture)
+    cpu = torch.device("cpu")
+    full, half = (load_for_evaluation(manifest, cpu, dtype) for dtype in ("float32", "bfloat16"))
+    assert half.reads_rows
+    half.encoder = Listing(half.encoder.tokenizer, (), half.encoder.eos)
+    shared = full.encoder.prompt(SENTENCES[0])
+    prompts = [[*shared, *full.encoder.prompt(text)] for text in SENTENCES]
+    for prompt, said in zip(prompts, generate(half, prompts, 8, 8192), strict=True):
+        answer = [int(token) for token in said.split()]
+        assert answer
+        for end, token in enumerate(answer):
+            logits = full.model(torch.tensor([prompt + answer[:end]])).logits[0, -1]
+            # Each of the two logits within 0.05, as for scores.
+            assert logits.max() - logits[token] <= 0.1
+
+
+def test_scores_of_attention_are_not_rounded_to_bfloat16():
+    torch.manual_seed(0)
+    query, key = (4 * torch.randn(3, many, 64) for many in (5, 40))
+    query, key = query.bfloat16(), key.bfloat16()
+    expected = query.double() @ key.double().transpose(1, 2)
+    found = _products(query, key)
+    assert found.dtype == torch.float32
+    assert (found - expected).norm() <= 1e-4 * expected.norm()
+    # bfloat16 keeps 8 bits.
+    assert (found.bfloat16() - expected).norm() >= 1e-3 * expected.norm()
 
 
 @each_architecture
