@@ -14,12 +14,11 @@ from transformers import OlmoConfig, OlmoForCausalLM
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.loop import SAVING_SHARE
 from tuning_dynamics.evaluate.generate import generate
-from tuning_dynamics.evaluate.model import HEAD_BYTES, LoadedModel
+from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.score import Scored, log_likelihoods
 from tuning_dynamics.plan.devices import CASES, Assumed, Device
 from tuning_dynamics.plan.equations import (
     ACTIVATION_BYTES,
-    LOGIT_BYTES,
     NO_WORK,
     SAVED_APART,
     Dtype,
@@ -36,6 +35,7 @@ from tuning_dynamics.plan.equations import (
     pass_seconds,
     reading,
     reading_seconds,
+    row_tokens,
     step_seconds,
     token_bytes,
     training_flops,
@@ -274,7 +274,13 @@ def test_a_batch_holds_what_the_server_has_it_hold() -> None:
     model = loaded()
     assert model.head_tokens == head_tokens(SMALL, "float32")
     assert model.token_bytes == token_bytes(SMALL, "float32")
-    assert HEAD_BYTES == LOGIT_BYTES
+    for before in (0, 100, 1000):
+        assert model.row_tokens(before) == row_tokens(SMALL, "float32", before)
+    # Keys and values of a layer, as a share of all that a token takes.
+    assert (
+        1000 * 2 * 64 * 4 // model.token_bytes
+        == row_tokens(SMALL, "float32", 1000) - model.head_tokens
+    )
 
 
 def test_attention_has_the_pairs_that_are_counted() -> None:

@@ -25,6 +25,7 @@ from tuning_dynamics.plan.equations import (
     load_seconds,
     reading,
     reading_seconds,
+    row_tokens,
     step_seconds,
     token_bytes,
     training_seconds,
@@ -358,7 +359,9 @@ class Prices:
                 work += reading(items * options, before + own, rest, rest)
             if cell.prediction == "likelihood_pmi" and not shared.alone:
                 work += reading(items * options, 1, rest, answer)
-        text = own + new + branches + (1 + branches) * head_tokens(size, self._dtype)
+        text = own + new + branches * (1 + head_tokens(size, self._dtype))
+        # As generation fills its batches: without the copy of what is shared.
+        text += row_tokens(size, self._dtype, 0 if new else before)
         return _Asked(size, items, work, before, own, new, text, self._batch(size))
 
     def _prompt_tokens(self, cell: Cell, size: Size) -> tuple[float, float]:
