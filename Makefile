@@ -5,13 +5,15 @@
 #   make slurm-test   run a study on a one-machine SLURM cluster that it starts and stops
 # or what it installs there, where it is missing:
 #   make browser-test   look at the report in headless Chromium
+# and one measures:
+#   make bench   the engine beside other libraries; DATA=FOLDER on real sets (docs/performance.md)
 # They need Python >= 3.11, git and make, and nothing else.
 
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: demo test slurm-test browser-test lint clean-env
+.PHONY: demo test bench slurm-test browser-test lint clean-env
 
 demo: .venv/run.ready
 	@$(SNAKEMAKE) --quiet rules reason host
@@ -23,6 +25,13 @@ demo: .venv/run.ready
 test: .venv/test.ready lint
 	@# Two workers for two cores; each file's tests stay in one of them, with what they share.
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+bench: .venv/bench.ready
+	$(BIN)/python benchmarks/engine.py $(if $(DATA),--data $(DATA)) \
+	  --out benchmarks/results/engine$(if $(DATA),,_made_up).json
+	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
+	  $(BIN)/python benchmarks/gpu.py --out benchmarks/results/gpu.json; \
+	else echo "No GPU: benchmarks/gpu.py is left out."; fi
 
 slurm-test: .venv/test.ready
 	@tests/slurm/install.sh
@@ -52,6 +61,10 @@ lint: .venv/test.ready
 
 .venv/test.ready: requirements-dev.txt .venv/run.ready
 	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+.venv/bench.ready: requirements-bench.txt .venv/test.ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-bench.txt
 	@touch $@
 
 clean-env:

@@ -106,7 +106,7 @@ def comparisons(run: Run) -> Iterator[Any]:
 
 def tuned(run: Run) -> Path:
     """Weights after some steps on summaries of short texts, so that answers end as in life."""
-    examples = run.sets["summaries"].examples(run.setting.encoder, 800, 64)
+    examples = run.sets["summaries"].examples(run.setting.encoder, 800, 112)
     kept = run.folder / "tuned.pt"
     run.ours.call(
         tuning.by_engine, tuning.minibatches(examples, run.amounts.tuned_steps), 1e-3, kept
@@ -167,7 +167,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = measured(asked, Path(folder))
-    print(table.comparisons(results), table.growth(results), sep="\n\n")
+    print(*(make(results) for make in table.TABLES.values()), sep="\n\n")
     if asked.out:
         text = json.dumps(results, indent=1, ensure_ascii=False)
         asked.out.write_text(text + "\n", encoding="utf-8")

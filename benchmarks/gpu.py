@@ -12,7 +12,9 @@ GPU is nobody else's.
 """
 
 import argparse
+import contextlib
 import copy
+import io
 import json
 import random
 import sys
@@ -49,8 +51,9 @@ from tuning_dynamics.tune.examples import IGNORED, Example  # noqa: E402
 @dataclass(frozen=True)
 class Amounts:
     """What is measured of each: steps of short, long and packed texts after `warm` others,
-    prompts scored, prompts answered, and what the others do of these. `whole` are the sizes that
-    the times are scaled to: examples x epochs, prompts scored, prompts answered."""
+    prompts scored, prompts answered, and what the others do of these. `lengths` are the least and
+    most tokens of a long text, `row` those of a packed one. `whole` are the sizes that the times
+    are scaled to: examples x epochs, prompts scored, prompts answered."""
 
     warm: int
     short: int
@@ -60,13 +63,14 @@ class Amounts:
     scored: int
     answered: int
     answer: int
+    lengths: tuple[int, int]
     row: int
     others: float
     whole: tuple[int, int, int]
 
 
-FULL = Amounts(20, 200, 80, 6, 32, 8000, 2048, 60, 2048, 0.1, (18_000, 8000, 11_000))
-SMALL = Amounts(1, 2, 1, 1, 2, 16, 8, 6, 128, 0.5, (48, 16, 24))
+FULL = Amounts(20, 200, 80, 6, 32, 8000, 2048, 60, (300, 700), 2048, 0.1, (18_000, 8000, 11_000))
+SMALL = Amounts(1, 2, 1, 1, 2, 16, 8, 6, (50, 110), 128, 0.5, (48, 16, 24))
 
 #: Seconds that a whole job may take on an H200.
 BARS = {"tuning, short": 90, "tuning, long": 240, "scoring": 30, "generation": 180}
@@ -119,9 +123,10 @@ def tune(setting: Setting, examples: list[Example], warm: int, steps: int, batch
     model = copy.deepcopy(setting.model)
     training = Training(model, settings, setting.device, what="benchmark", file="benchmarks")
     batches = tuning.EpochBatches(examples, batch, 0)
-    if warm:
+    with contextlib.redirect_stdout(io.StringIO()):
         training.run(batches.batch, warm, None)
-    return timed(setting.device, lambda: training.run(batches.batch, warm + steps, None))[1]
+        last = warm + steps
+        return timed(setting.device, lambda: training.run(batches.batch, last, None))[1]
 
 
 def tune_by_trl(
@@ -254,14 +259,11 @@ def work_of(setting: Setting, sets: dict[str, Any], ask: Amounts, rates: Rates) 
     """The rows and prompts; `setting` needs no weights."""
     shape = shape_of(setting.model)
     half = replace(shape, bytes_each=2)
-    short, long = made_examples(6000, 50, 100, 2), made_examples(6000, 300, 700, 25)
+    short, long = made_examples(6000, 50, 100, 2), made_examples(6000, *ask.lengths, 25)
     packed = made_examples(2 * ask.packed_batch, ask.row, ask.row, ask.row)
     parts = [scoring.Part(sets["pairs"], ask.scored, 4)]
     rng = random.Random(1)
-    count = max(ask.answered, 8)
-    lengths = [rng.randint(300, 700) for _ in range(count)]
-    if ask.row < 2048:
-        lengths = [length // 8 for length in lengths]
+    lengths = [rng.randint(*ask.lengths) for _ in range(ask.answered)]
     prompts = [[rng.randrange(4000) for _ in range(length)] for length in lengths]
     model = setting.loaded()
     scored = sum(scoring.needed(half, part, part.prompts(model)) for part in parts)

@@ -62,12 +62,7 @@ class Side:
     def __enter__(self) -> "Side":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.shutdown()
 
     def call(

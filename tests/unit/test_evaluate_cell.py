@@ -57,12 +57,18 @@ def test_records_have_the_contract_s_columns_sorted_by_item(model, items, tmp_pa
         assert row["score"] == float(row["prediction"] == row["gold"][0])
 
 
+def test_a_model_in_another_dtype_is_refused(model, items, tmp_path):
+    with pytest.raises(StudyError, match="loaded in float32"):
+        evaluate(model, items, tmp_path, dtype="bfloat16")
+
+
 def test_the_request_is_kept_in_the_file(model, items, tmp_path):
     evaluate(model, items, tmp_path)
     metadata = pq.read_schema(tmp_path / "out" / "cell.parquet").metadata
     kept = json.loads(metadata[REQUEST_KEY.encode()])
     assert kept["template"].startswith("### Input_1")
-    assert "out" not in kept
+    # Records of float32 are those from before there was another dtype.
+    assert not {"out", "dtype"} & set(kept)
 
 
 def test_two_runs_write_the_same_bytes(model, items, tmp_path):
@@ -214,6 +220,7 @@ def test_an_empty_set_and_an_unanswerable_item_are_refused(model, tmp_path):
         ({"labels": [["yes"], ["yes", "no"]]}, "one word for two"),
         ({"labels": ["yes", "no"]}, "no lists of words"),
         ({"shots": -1}, "out of range"),
+        ({"dtype": "float16"}, "unknown dtype"),
         ({"colour": "red"}, "not a request"),
     ],
 )

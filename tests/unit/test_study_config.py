@@ -132,6 +132,13 @@ def test_identity_leaves_defaults_and_execution_out() -> None:
         Jobs(smoke(execution={"batch_tokens": number}), "x").cell_spec(cell) for number in (64, 99)
     )
     assert one == other
+    # Cells of studies that do not set a dtype are what they were before there was one.
+    assert "dtype" not in json.loads(one)
+    half = {**read_yaml(SMOKE).get("evaluate", {}), "dtype": "bfloat16"}
+    assert json.loads(Jobs(smoke(evaluate=half), "x").cell_spec(cell)) == {
+        **json.loads(one),
+        "dtype": "bfloat16",
+    }
 
 
 def test_another_format_changes_no_other_cells_spec() -> None:

@@ -27,9 +27,9 @@ rule try_rate:
         train_set=jobs.datasets,
         rate="[0-9][0-9.e+-]*",
     priority: 10
-    threads: ask.tuning_processes
     conda:
         "../../envs/train.yaml"
+    threads: ask.tuning_processes
     resources:
         gpu=ask.tuning_gpus,
         nodes=1,  # or SLURM may take a job's GPUs from several
@@ -84,9 +84,9 @@ rule tune:
     wildcard_constraints:
         variant=jobs.tuned,
     priority: 10
-    threads: ask.tuning_processes
     conda:
         "../../envs/train.yaml"
+    threads: ask.tuning_processes
     resources:
         gpu=ask.tuning_gpus,
         nodes=1,  # or SLURM may take a job's GPUs from several

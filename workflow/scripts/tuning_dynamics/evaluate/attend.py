@@ -43,26 +43,26 @@ class Kept:
         values[:, :, self.filled : end] = value
         return keys[:, :, :end], values[:, :, :end]
 
-    def select(self, rows: torch.Tensor) -> "Kept":
-        """The same for some rows only."""
-        layers = {
-            layer: (keys[rows], values[rows]) for layer, (keys, values) in self.layers.items()
-        }
-        return Kept(self.room, self.filled, layers)
+    def keep(self, rows: torch.Tensor) -> None:
+        """Leave all other rows out; layer by layer, so that no two copies of all lie in memory."""
+        for layer, (keys, values) in self.layers.items():
+            self.layers[layer] = (keys[rows], values[rows])
 
 
 @dataclass(frozen=True)
 class Rows:
     """How the tokens of one pass lie in rows, and what they see.
 
-    `places` (tokens,) is each token's place in the `count` x `width` rows, None where they fill
-    them; `mask` (rows or 1, 1, width, columns) is true where a token sees a column of the rows
+    `sources` (count x width,) is the token at each place of the rows, any token where there is
+    none, and `places` (tokens,) each token's place; both None where tokens fill the rows. `mask`
+    (rows or 1, 1, width, columns) is true where a token sees a column of the rows
     themselves, None where it sees all before it. `shared` is what all rows begin with, `kept`
     where the rows' own keys and values are kept.
     """
 
     count: int
     width: int
+    sources: torch.Tensor | None = None
     places: torch.Tensor | None = None
     mask: torch.Tensor | None = None
     shared: Kept | None = None
@@ -70,13 +70,10 @@ class Rows:
 
     def spread(self, states: torch.Tensor) -> torch.Tensor:
         """(1, heads, tokens, size) to (rows, heads, width, size)."""
-        heads, _, size = states.shape[1:]
         flat = states[0].transpose(0, 1)
-        if self.places is not None:
-            padded = flat.new_zeros(self.count * self.width, heads, size)
-            padded[self.places] = flat
-            flat = padded
-        return flat.reshape(self.count, self.width, heads, size).transpose(1, 2)
+        if self.sources is not None:
+            flat = flat[self.sources]
+        return flat.reshape(self.count, self.width, *flat.shape[1:]).transpose(1, 2)
 
     def gather(self, states: torch.Tensor) -> torch.Tensor:
         """(rows, heads, width, size) to (1, tokens, heads, size)."""
@@ -104,15 +101,7 @@ def _attention(
     if rows.kept is not None:
         key, value = rows.kept.add(module, key, value)
     if rows.shared is None:
-        found = scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=rows.mask,
-            is_causal=rows.mask is None and rows.width > 1,
-            scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
-        )
+        found = _kernel(query, key, value, rows.mask, scaling)
     else:
         shared_key, shared_value = rows.shared.layers[module]
         # One token per row: reading shared keys once for all rows is what counts. Many: the
@@ -120,6 +109,31 @@ def _attention(
         attend = _parted if rows.width == 1 else _joined
         found = attend(rows, query, key, value, shared_key, shared_value, scaling)
     return rows.gather(found), None
+
+
+def _kernel(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    scaling: float | None,
+) -> torch.Tensor:
+    """torch's own attention, causal where there is no mask.
+
+    Where several heads share a key's, GPUs have no fast kernel that takes a mask: their one
+    query each goes as several of one head, and their many queries have the keys repeated.
+    """
+    rows, heads, width, size = query.shape
+    groups = heads // key.shape[1]
+    if width == 1:
+        query = query.reshape(rows, key.shape[1], groups, size)
+    elif groups > 1:
+        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    causal = mask is None and width > 1
+    found = scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, is_causal=causal, scale=scaling
+    )
+    return found.reshape(rows, heads, width, size)
 
 
 def _joined(
@@ -139,9 +153,7 @@ def _joined(
         mask = query.new_ones(rows.width, key.shape[2], dtype=torch.bool).tril(start)
     else:
         mask = pad(rows.mask, (start, 0), value=True)
-    return scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, scale=scaling, enable_gqa=query.shape[1] != key.shape[1]
-    )
+    return _kernel(query, key, value, mask, scaling)
 
 
 def _parted(

@@ -11,7 +11,8 @@ from tuning_dynamics.evaluate.plain import likeliest, whole_continuations
 from tuning_dynamics.evaluate.read import Reader, Text
 
 #: Rows that ended leave a batch once they are this share of it: the others' keys and values are
-#: copied then.
+#: copied then. Measured on a CPU, 32 rows, a tenth of which ends at each step: 4.1 s, against 4.4 s
+#: where they leave at once and 6.0 s where they never do.
 LEAVING = 0.125
 
 
@@ -106,7 +107,7 @@ class _Batch:
         index = torch.tensor(places, device=self.mask.device)
         self.owners = [self.owners[place] for place in places]
         self.positions, self.mask = self.positions[index], self.mask[index]
-        self.kept = self.kept.select(index)
+        self.kept.keep(index)
 
 
 @dataclass

@@ -64,6 +64,13 @@ class LoadedModel:
         """Tokens that weigh as much as one position that the head is applied to."""
         return int(HEAD_BYTES * self.model.config.vocab_size / self.token_bytes) + 1
 
+    def row_tokens(self, prefix: int) -> int:
+        """Tokens that weigh as much as what a row takes beside its own: the head at its end, and
+        a copy of the keys and values of a shared prefix, in one layer at a time."""
+        config = self.model.config
+        copied = 2 * prefix * config.hidden_size * self.model.dtype.itemsize
+        return self.head_tokens + int(copied / self.token_bytes)
+
     @cached_property
     def batch_tokens(self) -> int:
         """Tokens of a batch for which the device has memory beside the weights."""

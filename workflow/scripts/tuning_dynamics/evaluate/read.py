@@ -58,17 +58,21 @@ class Reader:
     def read(self, texts: list[Text], kept: Kept | None = None) -> torch.Tensor:
         """fp32 logits (wanted, vocabulary): of each text in turn after its `tokens`, and after
         each token of each branch. Keys and values are written to `kept`, if given."""
-        lengths = [text.length for text in texts]
-        width = max(lengths)
-        places, mask = None, None
-        filled = torch.arange(width) < torch.tensor(lengths)[:, None]
-        if min(lengths) < width:
+        lengths = torch.tensor([text.length for text in texts])
+        width = int(lengths.max())
+        columns = torch.arange(width)
+        filled = columns < lengths[:, None]
+        sources, places, mask = None, None, None
+        if not filled.all():
+            first = lengths.cumsum(0) - lengths
+            ends = torch.minimum(columns, lengths[:, None] - 1)
+            sources = (first[:, None] + ends).flatten().to(self.device)
             places = filled.flatten().nonzero()[:, 0].to(self.device)
         if any(text.branches for text in texts):
             parts = torch.full(filled.shape, -1)
             parts[filled] = torch.tensor([part for text in texts for part in text.parts])
             mask = _branch_mask(parts.to(self.device))
-        rows = Rows(len(texts), width, places, mask, self.shared, kept)
+        rows = Rows(len(texts), width, sources, places, mask, self.shared, kept)
         ids = [token for text in texts for token in text.ids]
         positions = [place for text in texts for place in text.positions(self.start)]
         return self._pass(ids, positions, rows, _wanted(texts))
@@ -134,6 +138,7 @@ def reads_rows(model: Any, device: torch.device) -> bool:
     try:
         with attending(model, ROWS), torch.inference_mode():
             Reader(model, device, [0])
-    except NotImplementedError:
+    except (NotImplementedError, TypeError):
+        # TypeError: a model that does not pass on what its attention is told.
         return False
     return True

@@ -169,11 +169,13 @@ def _by_rows(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list
         Text(asked[group[0]].prompt[len(prefix) :], [asked[index].answer[:-1] for index in group])
         for group in groups
     ]
-    sizes = [text.length + model.head_tokens * _places(text) for text in texts]
+    # The head at a row's end is in `row_tokens`.
+    sizes = [text.length + model.head_tokens * (_places(text) - 1) for text in texts]
+    extra = model.row_tokens(len(prefix))
     found = [0.0] * len(asked)
     with attending(model.model, ROWS):
         reader = Reader(model.model, model.device, prefix)
-        for rows in batches(sizes, 0, batch_tokens):
+        for rows in batches(sizes, extra, batch_tokens):
             logits = reader.read([texts[row] for row in rows])
             wanted = list(_wanted([(groups[row], texts[row]) for row in rows], asked))
             for index, score in _chosen(logits, wanted):

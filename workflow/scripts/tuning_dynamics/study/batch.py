@@ -7,8 +7,9 @@ CPU_TOKENS = 8192
 #: inside kernels, fragments.
 SHARE = 0.5
 
-#: A batch of more tokens gains no speed, and one of fewer could not hold a text.
-MOST, LEAST = 1 << 20, 2048
+#: A batch of more tokens has an inner layer of over 2^31 values, where kernels' indices may end
+#: (14,336 wide in a model of 8B weights), and gains no speed. One of fewer could not hold a text.
+MOST, LEAST = 1 << 17, 2048
 
 
 def bytes_per_token(layers: int, hidden_size: int, value_bytes: int) -> float:
