@@ -155,11 +155,11 @@ def test_gpus_share_texts_and_weights_and_wait_for_each_other() -> None:
 
 
 def test_saved_states_cost_time_but_a_small_part_of_a_run() -> None:
-    plain = training_seconds(1000, 0.1, OLMO.parameters, 1e9, MID)
+    plain = training_seconds(1000, 0.1, OLMO.parameters, 1e9, MID, 1)
     assert plain == pytest.approx(100 + 12 * 1.177)
     # Writing 0.12 GB takes 0.12 s: one every 30 s; 14 GB every 14.1 x 50 s, not every 30.
-    assert training_seconds(1000, 0.1, 1e7, 30, MID) == pytest.approx(100 + 4 * 0.12)
-    long = training_seconds(100_000, 0.1, OLMO.parameters, 30, MID)
+    assert training_seconds(1000, 0.1, 1e7, 30, MID, 0) == pytest.approx(100 + 3 * 0.12)
+    long = training_seconds(100_000, 0.1, OLMO.parameters, 30, MID, 1)
     assert long == pytest.approx(10_000 + 15 * 12 * 1.177)
     assert SAVED_APART == SAVING_SHARE
 
@@ -227,7 +227,7 @@ def test_a_step_has_the_products_that_are_counted() -> None:
     texts = [list(range(2, 42))] * 8
     targets = [[IGNORED] * 35 + text[-5:] for text in texts]
     model = small()
-    with FlopCounterMode(display=False) as count, laid_flat(model) as flat:
+    with laid_flat(model) as flat, FlopCounterMode(display=False) as count:
         summed_loss(model, texts, targets, torch.device("cpu"), flat=flat).backward()
     once = reading(8, 0, 40, 5)
     unseen = layer_flops(SMALL, replace(once, seen=0)) + head_flops(SMALL, once)

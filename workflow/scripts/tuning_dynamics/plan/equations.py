@@ -143,13 +143,14 @@ def step_seconds(size: Size, step: Step, device: Device, assumed: Assumed) -> fl
 
 
 def training_seconds(
-    steps: int, one_step: float, trained: float, save_seconds: float, assumed: Assumed
+    steps: int, one_step: float, trained: float, save_seconds: float, assumed: Assumed, final: int
 ) -> float:
     """Seconds of a run with its resumable states: weights and two moments, 12 B per trained
-    weight, at the end and every `save_seconds`, or more rarely where saving takes long."""
+    weight, `final` of them at the end, and one every `save_seconds`, or more rarely where saving
+    takes long."""
     seconds = steps * one_step
     save = 3 * BYTES * trained / assumed.write
-    states = 1 + math.floor(seconds / max(save_seconds, SAVED_APART * save))
+    states = final + math.floor(seconds / max(save_seconds, SAVED_APART * save))
     return seconds + states * save
 
 

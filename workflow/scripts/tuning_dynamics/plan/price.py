@@ -217,7 +217,7 @@ class Prices:
 
         def seconds(assumed: Assumed) -> float:
             one = step_seconds(size, each, self.device, assumed)
-            whole = training_seconds(step - before, one, size.parameters, save, assumed)
+            whole = training_seconds(step - before, one, size.parameters, save, assumed, 1)
             return assumed.start + whole
 
         memory = tuning_memory(size, each, length)
@@ -248,7 +248,9 @@ class Prices:
     ) -> Price:
         """The price of training through stages, on a share of their rows."""
         size = self.known.size(family)
-        runs = [self._run(stage, family, train_set, size, share) for stage in stages]
+        each = [self._run(stage, family, train_set, size, share) for stage in stages]
+        # The last one's state is not kept: what it made is written next.
+        runs = [replace(run, final=1) for run in each[:-1]] + each[-1:]
         seconds = sum(
             (_range(run.seconds) for run in runs),
             start=_range(lambda assumed: load_seconds(size, assumed)),
@@ -391,7 +393,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class _Run:
-    """A stage's training: its steps, and the longest text that one may have."""
+    """A stage's training: its steps, the longest text that one may have, states kept at its end."""
 
     size: Size
     device: Device
@@ -399,10 +401,12 @@ class _Run:
     steps: int
     step: Step
     longest: float
+    final: int = 0
 
     def seconds(self, assumed: Assumed) -> float:
         one = step_seconds(self.size, self.step, self.device, assumed)
-        return training_seconds(self.steps, one, self.step.trained, self.save_seconds, assumed)
+        trained, save = self.step.trained, self.save_seconds
+        return training_seconds(self.steps, one, trained, save, assumed, self.final)
 
     def memory(self, longest: bool) -> float:
         """Bytes with texts of the longest, or of mean length."""
