@@ -20,7 +20,7 @@ from transformers import (
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.evaluate import read
-from tuning_dynamics.evaluate.attend import Rows, _products
+from tuning_dynamics.evaluate.attend import Rows
 from tuning_dynamics.evaluate.cell import predict
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import rouge_l
@@ -227,18 +227,6 @@ def test_bfloat16_decoding_takes_tokens_that_are_the_likeliest_in_float32_but_fo
             logits = full.model(torch.tensor([prompt + answer[:end]])).logits[0, -1]
             # Each of the two logits within 0.05, as for scores.
             assert logits.max() - logits[token] <= 0.1
-
-
-def test_scores_of_attention_are_not_rounded_to_bfloat16():
-    torch.manual_seed(0)
-    query, key = (4 * torch.randn(3, many, 64) for many in (5, 40))
-    query, key = query.bfloat16(), key.bfloat16()
-    expected = query.double() @ key.double().transpose(1, 2)
-    found = _products(query, key)
-    assert found.dtype == torch.float32
-    assert (found - expected).norm() <= 1e-4 * expected.norm()
-    # bfloat16 keeps 8 bits.
-    assert (found.bfloat16() - expected).norm() >= 1e-3 * expected.norm()
 
 
 @each_architecture

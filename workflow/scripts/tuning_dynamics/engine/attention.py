@@ -10,11 +10,13 @@ from transformers import PreTrainedModel
 
 def attends_to_all(model: torch.nn.Module) -> bool:
     """Whether every layer of a transformers model attends to all that came before, by a function
-    that can be replaced: not so where layers see a window or keep a running state."""
+    that can be replaced: not so where layers see a window or keep a running state, or where the
+    longest text of a pass decides by what angles all are turned."""
     core = _core(model)
     kinds = set(_told(core, "layer_types") or ["full_attention"])
     windowed = kinds != {"full_attention"} or bool(_told(core, "sliding_window"))
-    return core._supports_attention_backend and not windowed
+    turned = (_told(core, "rope_parameters") or {}).get("rope_type") in ("dynamic", "longrope")
+    return core._supports_attention_backend and not windowed and not turned
 
 
 def _told(core: PreTrainedModel, name: str) -> Any:

@@ -173,30 +173,18 @@ def _parted(
     key_heads, start = shared_key.shape[1:3]
     # Queries of the heads that share a key's, (rows, key heads, group, size).
     grouped = query.reshape(count, key_heads, heads // key_heads, size)
-    own = _products(grouped.flatten(0, 1), key.flatten(0, 1)).unflatten(0, (count, -1))
+    own = grouped @ key.transpose(2, 3)
     if rows.mask is not None:
         own = own.masked_fill(~rows.mask, -torch.inf)
     together = grouped.transpose(0, 1).flatten(1, 2)
-    shared = _products(together, shared_key[0]).unflatten(1, (count, -1)).transpose(0, 1)
-    scores = torch.cat([shared, own], -1) * (size**-0.5 if scaling is None else scaling)
+    shared = (together @ shared_key[0].transpose(1, 2)).unflatten(1, (count, -1)).transpose(0, 1)
+    # In bfloat16 products are rounded once, as in transformers' own eager attention.
+    scores = torch.cat([shared, own], -1).float() * (size**-0.5 if scaling is None else scaling)
     weights = scores.softmax(-1).to(query.dtype)
     part = weights[..., :start].transpose(0, 1).flatten(1, 2) @ shared_value[0]
     part = part.unflatten(1, (count, -1)).transpose(0, 1)
     found: torch.Tensor = part + weights[..., start:] @ value
     return found.reshape(count, heads, 1, value.shape[3])
-
-
-def _products(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-    """fp32 products (heads, queries, keys) of queries and keys (heads, each, size).
-
-    Of bfloat16 the rounded product and what rounding took from it: sums are in fp32 inside a
-    kernel, and reading the keys twice takes less than a copy of them in fp32.
-    """
-    found = query @ key.transpose(1, 2)
-    if found.dtype == torch.float32:
-        return found
-    rest = torch.baddbmm(found, query, key.transpose(1, 2), beta=-1)
-    return found.float() + rest.float()
 
 
 AttentionInterface.register(ROWS, _attention)
