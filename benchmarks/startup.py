@@ -113,15 +113,17 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def running(word: str) -> int | None:
-    """The process of this user whose command line has `word`."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+def running(stub: str, folder: Path) -> int | None:
+    """The process that runs a stub for the Snakemake in a folder."""
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            words = path.read_bytes().split(b"\0")
+            words = (path / "cmdline").read_text().split("\0")
+            here = (path / "cwd").readlink() == folder
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # it has ended since, or is somebody else's
-        if any(part.endswith(word.encode()) for part in words[1:]):
-            return int(path.parent.name)
+        # Not the shell around it, whose command has the name too.
+        if here and len(words) > 1 and words[1].endswith(stub):
+            return int(path.name)
     return None
 
 
@@ -150,7 +152,7 @@ def trainer(kind: str) -> Measured:
         log = folder / "logs" / f"{variant}.txt"
         log.unlink(missing_ok=True)
         process = snakemake(folder, f"results/s/{variant}/manifest.json", environment)
-        job = wait(lambda: running("tune_variant.py"), process)
+        job = wait(lambda: running("tune_variant.py", folder), process)
         wait(lambda: log.is_file() and "step 1 of 1" in log.read_text(), process)
         seconds = cpu_seconds(job)
         if process.wait():

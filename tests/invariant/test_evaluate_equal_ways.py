@@ -1,19 +1,31 @@
 """Scores and texts that must not depend on how they are computed."""
 
 import random
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 from rouge_score.rouge_scorer import RougeScorer
 from tiny import ARCHITECTURES, SENTENCES, loaded, pair, request, save_checkpoint
-from transformers import MistralConfig, MistralForCausalLM
+from transformers import (
+    DeepseekV3Config,
+    DeepseekV3ForCausalLM,
+    DiffLlamaConfig,
+    DiffLlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item, write_items
+from tuning_dynamics.evaluate import read
+from tuning_dynamics.evaluate.attend import Rows
+from tuning_dynamics.evaluate.cell import predict
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import rouge_l
 from tuning_dynamics.evaluate.model import load_for_evaluation
+from tuning_dynamics.evaluate.plain import whole_continuations
 from tuning_dynamics.evaluate.prompts import make_prompts
 from tuning_dynamics.evaluate.score import ROW_ANSWERS, Scored, log_likelihoods, option_scores
 
@@ -33,6 +45,35 @@ def prompts_of(model, tmp_path, shots, **changes):
     )
     items = [pair(number) for number in range(9)]
     return asked, make_prompts(asked, items, model.encoder, model.context)
+
+
+@pytest.mark.parametrize("prediction", ["constrained", "free"])
+def test_a_prompt_that_lost_demonstrations_does_not_have_the_others_read_whole(
+    prediction, tmp_path
+):
+    model = loaded()
+    changes = {"labels": ("entailment", "neutral"), "prediction": prediction}
+    asked, prompts = prompts_of(model, tmp_path, 2, **changes)
+    _, bare = prompts_of(model, tmp_path, 0, **changes)
+
+    def read_for(some):
+        before = model.tokens
+        return predict(model, asked, some, 8192), model.tokens - before
+
+    expected, without = read_for(prompts)
+    place = len(prompts) // 2
+    cut = replace(bare[place], truncated=True)
+    found, together = read_for([*prompts[:place], cut, *prompts[place:]])
+    (alone,), beside = read_for([cut])
+    assert together == without + beside
+    assert [answer.prediction for answer in found[:place] + found[place + 1 :]] == [
+        answer.prediction for answer in expected
+    ]
+    assert found[place].prediction == alone.prediction
+    assert found[place].option_scores == pytest.approx(alone.option_scores, abs=1e-5)
+    # With it among the others, each prompt's demonstrations are read anew.
+    _, spoilt = read_for([*prompts[:place], bare[place], *prompts[place:]])
+    assert spoilt > 1.5 * together
 
 
 @torch.inference_mode()
@@ -160,6 +201,34 @@ def test_bfloat16_scores_are_near_those_of_float32(architecture, tmp_path):
     assert len(set(found)) == len(found)
 
 
+class Listing(Encoder):
+    """Decodes to the numbers of tokens."""
+
+    def decode(self, ids):
+        return " ".join(map(str, ids))
+
+
+@each_architecture
+@torch.inference_mode()
+def test_bfloat16_decoding_takes_tokens_that_are_the_likeliest_in_float32_but_for_rounding(
+    architecture, tmp_path
+):
+    manifest = save_checkpoint(tmp_path / "model", architecture)
+    cpu = torch.device("cpu")
+    full, half = (load_for_evaluation(manifest, cpu, dtype) for dtype in ("float32", "bfloat16"))
+    assert half.reads_rows
+    half.encoder = Listing(half.encoder.tokenizer, (), half.encoder.eos)
+    shared = full.encoder.prompt(SENTENCES[0])
+    prompts = [[*shared, *full.encoder.prompt(text)] for text in SENTENCES]
+    for prompt, said in zip(prompts, generate(half, prompts, 8, 8192), strict=True):
+        answer = [int(token) for token in said.split()]
+        assert answer
+        for end, token in enumerate(answer):
+            logits = full.model(torch.tensor([prompt + answer[:end]])).logits[0, -1]
+            # Each of the two logits within 0.05, as for scores.
+            assert logits.max() - logits[token] <= 0.1
+
+
 @each_architecture
 @pytest.mark.parametrize("shots", [0, 2])
 def test_batched_greedy_decoding_is_one_by_one_decoding(architecture, shots, tmp_path):
@@ -182,6 +251,34 @@ def test_rows_that_end_early_leave_the_others_as_they_are(architecture):
     model.encoder = type(model.encoder)(model.encoder.tokenizer, (), said)
     expected = [plain_decoding(model, prompt, 10) for prompt in ids]
     assert generate(model, ids, 10, 8192) == expected
+
+
+@each_architecture
+def test_a_row_that_ended_may_become_no_number(architecture):
+    """One row of nine ends and stays; fed its end, its logits are no number from then on."""
+    model = loaded(architecture, seed=5)
+    assert model.reads_rows
+    one, *others = (model.encoder.prompt(SENTENCES[k]) for k in (0, 1, 3, 4, 5))
+    ids = [one, *others, *others]
+    said = {}
+    for rows, tokens in whole_continuations(model, ids, 8, 8192):
+        said.update(zip(rows, tokens.tolist(), strict=True))
+    end = next(token for token in said[0] if not any(token in said[row] for row in range(1, 9)))
+    model.encoder = type(model.encoder)(model.encoder.tokenizer, (), end)
+    expected = [plain_decoding(model, prompt, 8) for prompt in ids]
+    fed, ended = [], set()
+
+    def spoil(_module, _values, named, output):
+        tokens = named["input_ids"][0].tolist()
+        fed.extend(tokens)
+        if output.logits.shape[1] == len(tokens) == len(ids):
+            ended.update(row for row, token in enumerate(tokens) if token == end)
+            output.logits[0, list(ended)] = float("nan")
+
+    model.model.register_forward_hook(spoil, with_kwargs=True)
+    assert generate(model, ids, 8, 8192) == expected
+    assert len(ended) == 1
+    assert 0 in fed
 
 
 @each_architecture
@@ -229,6 +326,92 @@ def test_a_term_that_attention_here_does_not_have_is_left_to_transformers():
     model = loaded()
     model.model.forward = partial(model.model.forward, softcap=30.0)
     assert not model.reads_rows
+
+
+def small_sizes(model):
+    """A config's sizes for the tokenizer of `model`."""
+    return {
+        "vocab_size": model.model.config.vocab_size,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "initializer_range": 0.2,
+        "max_position_embeddings": 256,
+        "pad_token_id": None,
+    }
+
+
+def scores_as_whole_texts(model):
+    """Assert that log-likelihoods and generated texts are those of the plain way."""
+    ids = [model.encoder.prompt(text) for text in SENTENCES]
+    asked = [
+        Scored(prompt, model.encoder.ids(answer))
+        for prompt in ids
+        for answer in (" yes", " in Redhill near the river")
+    ]
+    found = log_likelihoods(model, asked, 8192)
+    assert found == pytest.approx([whole_text_score(model, one) for one in asked], abs=1e-4)
+    assert generate(model, ids, 6, 8192) == [plain_decoding(model, prompt, 6) for prompt in ids]
+
+
+def test_attention_called_twice_in_a_layer_is_left_to_transformers(capsys):
+    model = loaded()
+    torch.manual_seed(0)
+    config = DiffLlamaConfig(**small_sizes(model), num_key_value_heads=2)
+    model.model = DiffLlamaForCausalLM(config).eval()
+    assert not model.reads_rows
+    assert capsys.readouterr().out == "DiffLlamaForCausalLM: texts are read whole\n"
+    scores_as_whole_texts(model)
+
+
+def test_values_of_another_width_than_keys_are_read_end_to_end():
+    model = loaded()
+    torch.manual_seed(0)
+    config = DeepseekV3Config(
+        **small_sizes(model),
+        num_key_value_heads=4,
+        q_lora_rank=16,
+        kv_lora_rank=16,
+        qk_rope_head_dim=8,
+        qk_nope_head_dim=8,
+        v_head_dim=12,
+        first_k_dense_replace=2,
+    )
+    model.model = DeepseekV3ForCausalLM(config).eval()
+    assert model.reads_rows
+    scores_as_whole_texts(model)
+
+
+@each_architecture
+@pytest.mark.parametrize("where", ["mask", "sources", "shared"])
+def test_rows_that_are_read_wrongly_are_refused(architecture, where, monkeypatch):
+    """Each text sees the texts that it must not, stands elsewhere, or lacks its beginning."""
+    model = loaded(architecture)
+    spoilt = {"mask": lambda seen: seen | True, "sources": lambda tokens: tokens.flip(0)}
+
+    def wrong(self, *values, **named):
+        make(self, *values, **named)
+        if where == "shared" and self.kept is None:
+            object.__setattr__(self, "shared", None)
+        elif where != "shared" and getattr(self, where) is not None:
+            object.__setattr__(self, where, spoilt[where](getattr(self, where)))
+
+    make = Rows.__init__
+    monkeypatch.setattr(Rows, "__init__", wrong)
+    assert not model.reads_rows
+
+
+def test_answers_of_one_token_need_no_mask_of_branches(monkeypatch):
+    model = loaded()
+    assert model.reads_rows
+    made = []
+    monkeypatch.setattr(read, "_branch_mask", made.append)
+    ids = [model.encoder.prompt(text) for text in SENTENCES]
+    asked = [Scored(prompt, [token]) for prompt in ids for token in (5, 9)]
+    found = log_likelihoods(model, asked, 8192)
+    assert found == pytest.approx([whole_text_score(model, one) for one in asked], abs=1e-5)
+    assert not made
 
 
 def test_rouge_l_is_that_of_rouge_score():

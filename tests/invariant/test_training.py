@@ -9,6 +9,8 @@ import pytest
 import torch
 from tiny import ARCHITECTURES, WINDOWED, tiny_model
 from torch.nn.utils.rnn import pad_sequence
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.loop import (
@@ -158,6 +160,27 @@ def test_a_text_sees_no_other_text(model: torch.nn.Module) -> None:
         unseen = [[IGNORED] * len(other.ids)]
         beside = summed_loss(model, [other.ids, one.ids], [*unseen, one.targets], cpu, flat=flat)
     assert float(beside.detach()) == pytest.approx(float(alone.detach()), rel=1e-6)
+
+
+@pytest.mark.parametrize("error", [TypeError, None])
+def test_a_model_that_mixes_texts_reads_them_one_at_a_time(
+    model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch, error: type[Exception] | None
+) -> None:
+    """One whose layers take no further arguments, or whose attention is not the one it is given."""
+
+    def mixing(*states: torch.Tensor, text_lengths: list[int], **rest: object) -> object:
+        del text_lengths
+        if error is not None:
+            raise error("unexpected argument")
+        return sdpa_attention_forward(*states, **rest)
+
+    expected = copy.deepcopy(model)
+    losses = trained(expected, settings()).progress.losses
+    name = "tuning_dynamics_text_by_text"
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._global_mapping, name, mixing)
+    with laid_flat(model) as flat:
+        assert not flat
+    assert trained(model, settings()).progress.losses == pytest.approx(losses, rel=1e-5)
 
 
 def test_attention_is_the_models_own_again_after_a_run(model: torch.nn.Module) -> None:

@@ -12,7 +12,8 @@ from tokenizers.trainers import BpeTrainer
 
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item, write_items
-from tuning_dynamics.evaluate.cell import REQUEST_KEY, evaluate_cell
+from tuning_dynamics.evaluate import cell
+from tuning_dynamics.evaluate.cell import REQUEST_KEY, evaluate_cell, predict
 from tuning_dynamics.evaluate.model import LoadedModel, batches, shared_prefix
 from tuning_dynamics.evaluate.request import parse_request
 from tuning_dynamics.study.errors import StudyError
@@ -178,6 +179,29 @@ def test_logits_that_are_no_number_end_the_cell(items, tmp_path, prediction):
     with pytest.raises(StudyError, match="not a number"):
         evaluate(model, items, tmp_path, prediction=prediction)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_cell_that_does_not_fit_is_tried_once_with_half_the_batch(
+    model, items, tmp_path, monkeypatch, capsys, failures
+):
+    budgets = []
+
+    def short_of_memory(model, request, prompts, batch_tokens):
+        budgets.append(batch_tokens)
+        if len(budgets) <= failures:
+            raise torch.OutOfMemoryError
+        return predict(model, request, prompts, batch_tokens)
+
+    expected = evaluate(model, items, tmp_path)
+    monkeypatch.setattr(cell, "predict", short_of_memory)
+    if failures == 1:
+        assert evaluate(model, items, tmp_path) == expected
+    else:
+        with pytest.raises(torch.OutOfMemoryError):
+            evaluate(model, items, tmp_path)
+    assert budgets == [8192, 4096]
+    assert "out of memory, again with half of 8192 tokens" in capsys.readouterr().out
 
 
 def test_generation_is_scored_against_all_references(model, tmp_path):

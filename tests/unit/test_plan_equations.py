@@ -14,12 +14,11 @@ from transformers import OlmoConfig, OlmoForCausalLM
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.loop import SAVING_SHARE
 from tuning_dynamics.evaluate.generate import generate
-from tuning_dynamics.evaluate.model import HEAD_BYTES, LoadedModel
+from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.score import Scored, log_likelihoods
 from tuning_dynamics.plan.devices import CASES, Assumed, Device
 from tuning_dynamics.plan.equations import (
     ACTIVATION_BYTES,
-    LOGIT_BYTES,
     NO_WORK,
     SAVED_APART,
     Dtype,
@@ -36,6 +35,7 @@ from tuning_dynamics.plan.equations import (
     pass_seconds,
     reading,
     reading_seconds,
+    row_tokens,
     step_seconds,
     token_bytes,
     training_flops,
@@ -155,11 +155,11 @@ def test_gpus_share_texts_and_weights_and_wait_for_each_other() -> None:
 
 
 def test_saved_states_cost_time_but_a_small_part_of_a_run() -> None:
-    plain = training_seconds(1000, 0.1, OLMO.parameters, 1e9, MID)
+    plain = training_seconds(1000, 0.1, OLMO.parameters, 1e9, MID, 1)
     assert plain == pytest.approx(100 + 12 * 1.177)
     # Writing 0.12 GB takes 0.12 s: one every 30 s; 14 GB every 14.1 x 50 s, not every 30.
-    assert training_seconds(1000, 0.1, 1e7, 30, MID) == pytest.approx(100 + 4 * 0.12)
-    long = training_seconds(100_000, 0.1, OLMO.parameters, 30, MID)
+    assert training_seconds(1000, 0.1, 1e7, 30, MID, 0) == pytest.approx(100 + 3 * 0.12)
+    long = training_seconds(100_000, 0.1, OLMO.parameters, 30, MID, 1)
     assert long == pytest.approx(10_000 + 15 * 12 * 1.177)
     assert SAVED_APART == SAVING_SHARE
 
@@ -227,7 +227,7 @@ def test_a_step_has_the_products_that_are_counted() -> None:
     texts = [list(range(2, 42))] * 8
     targets = [[IGNORED] * 35 + text[-5:] for text in texts]
     model = small()
-    with FlopCounterMode(display=False) as count, laid_flat(model) as flat:
+    with laid_flat(model) as flat, FlopCounterMode(display=False) as count:
         summed_loss(model, texts, targets, torch.device("cpu"), flat=flat).backward()
     once = reading(8, 0, 40, 5)
     unseen = layer_flops(SMALL, replace(once, seen=0)) + head_flops(SMALL, once)
@@ -274,7 +274,13 @@ def test_a_batch_holds_what_the_server_has_it_hold() -> None:
     model = loaded()
     assert model.head_tokens == head_tokens(SMALL, "float32")
     assert model.token_bytes == token_bytes(SMALL, "float32")
-    assert HEAD_BYTES == LOGIT_BYTES
+    for before in (0, 100, 1000):
+        assert model.row_tokens(before) == row_tokens(SMALL, "float32", before)
+    # Keys and values of a layer, as a share of all that a token takes.
+    assert (
+        1000 * 2 * 64 * 4 // model.token_bytes
+        == row_tokens(SMALL, "float32", 1000) - model.head_tokens
+    )
 
 
 def test_attention_has_the_pairs_that_are_counted() -> None:

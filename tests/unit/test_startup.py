@@ -20,7 +20,6 @@ UNUSED = {"peft", "datasets", "sklearn", "matplotlib", "seaborn", "docutils", "s
 
 TRAINER = """
 import sys, types
-from tuning_dynamics.study.execution import execution_of
 from tuning_dynamics.study.stub import logged
 from tuning_dynamics.tune.variant import tune_from_spec
 inputs = types.SimpleNamespace(checkpoint="checkpoint/manifest.json", tokens="tokens", rates=[])
@@ -30,7 +29,7 @@ with logged("log"):
         "tiny/1/full/nli/seed0",
         sys.argv[1],
         code="x",
-        execution=execution_of({"execution": {"device": "cpu"}}),
+        config={"execution": {"device": "cpu"}},
         inputs=inputs,
         outputs=outputs,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -9,12 +10,19 @@ from transformers import PreTrainedModel
 
 def attends_to_all(model: torch.nn.Module) -> bool:
     """Whether every layer of a transformers model attends to all that came before, by a function
-    that can be replaced: not so where layers see a window or keep a running state."""
+    that can be replaced: not so where layers see a window or keep a running state, or where the
+    longest text of a pass decides by what angles all are turned."""
     core = _core(model)
-    config = core.config.to_dict()
-    kinds = set(config.get("layer_types") or ["full_attention"])
-    windowed = kinds != {"full_attention"} or bool(config.get("sliding_window"))
-    return core._supports_attention_backend and not windowed
+    kinds = set(_told(core, "layer_types") or ["full_attention"])
+    windowed = kinds != {"full_attention"} or bool(_told(core, "sliding_window"))
+    turned = (_told(core, "rope_parameters") or {}).get("rope_type") in ("dynamic", "longrope")
+    return core._supports_attention_backend and not windowed and not turned
+
+
+def _told(core: PreTrainedModel, name: str) -> Any:
+    """What a model's config says under transformers' name or its own for the same; None for
+    nothing."""
+    return core.config.to_dict().get(core.config.attribute_map.get(name, name))
 
 
 @contextmanager

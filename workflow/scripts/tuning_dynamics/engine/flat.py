@@ -48,46 +48,77 @@ AttentionInterface.register(_ATTENTION, _text_by_text)
 def laid_flat(model: torch.nn.Module) -> Iterator[bool]:
     """Have a model attend text by text while this is open; whether it can.
 
-    A model that can't (see `attends_to_all`) reads one text at a time.
+    It can where its layers attend to all that came before (see `attends_to_all`), and where two
+    short texts end to end give what each gives alone. Else it reads one text at a time.
     """
-    if attends_to_all(model):
+    if attends_to_all(model) and _reads_apart(model):
         with attending(model, _ATTENTION):
             yield True
     else:
+        print(f"{type(model).__name__}: texts are read one at a time", flush=True)
         yield False
 
 
+@torch.no_grad()
+def _reads_apart(model: torch.nn.Module) -> bool:
+    device, training = next(model.parameters()).device, model.training
+    texts = [[0, 1, 2], [3, 4]]
+    model.eval()
+    try:
+        alone = [_logits(model, [text], [len(text) - 1], device, flat=False) for text in texts]
+        expected = torch.cat(alone)
+        with attending(model, _ATTENTION):
+            found = _logits(model, texts, [2, 4], device, flat=True)
+    except (TypeError, ValueError, RuntimeError):
+        # Attention that is given more than it takes, or a mask of the model's own making.
+        return False
+    finally:
+        model.train(training)
+    return bool((found - expected).norm() < 1e-3 * expected.norm())
+
+
 def summed_loss(
-    model: Any, ids: list[list[int]], targets: list[list[int]], device: torch.device, *, flat: bool
+    model: torch.nn.Module,
+    ids: list[list[int]],
+    targets: list[list[int]],
+    device: torch.device,
+    *,
+    flat: bool,
 ) -> torch.Tensor:
     """Summed cross-entropy in nats of the counted targets: a scalar that can be differentiated.
 
     `ids[i]` are the tokens of text i; `targets[i][t]` is what its position t must predict, or
-    IGNORED. `flat` is what `laid_flat` says of the model. On a GPU the products are in bf16, the
-    loss in fp32. At least one target must be counted.
+    IGNORED. `flat` is what `laid_flat` says of the model; without it there may be one text only.
+    On a GPU the products are in bf16, the loss in fp32. At least one target must be counted.
     """
-    if not flat and len(ids) > 1:
-        alone = [
-            summed_loss(model, [ids[text]], [targets[text]], device, flat=False)
-            for text in range(len(ids))
-            if any(target != IGNORED for target in targets[text])
-        ]
-        return torch.stack(alone).sum()
+    wanted = [target for text in targets for target in text]
+    counted = [place for place, target in enumerate(wanted) if target != IGNORED]
+    with torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext():
+        logits = _logits(model, ids, counted, device, flat=flat)
+    chosen = _on(device, torch.tensor([wanted[place] for place in counted]))
+    return torch.nn.functional.cross_entropy(logits.float(), chosen, reduction="sum")
+
+
+def _logits(
+    model: torch.nn.Module,
+    ids: list[list[int]],
+    places: list[int],
+    device: torch.device,
+    *,
+    flat: bool,
+) -> torch.Tensor:
+    """Logits (places, vocabulary) at some places of texts end to end."""
     lengths = [len(text) for text in ids]
-    wanted = torch.tensor([target for text in targets for target in text])
-    counted = (wanted != IGNORED).nonzero()[:, 0]
-    on_gpu = device.type == "cuda"
-    with torch.autocast("cuda", torch.bfloat16) if on_gpu else nullcontext():
-        logits = model(
-            input_ids=_on(device, torch.tensor([[token for text in ids for token in text]])),
-            position_ids=_on(device, torch.cat([torch.arange(n) for n in lengths])[None]),
-            logits_to_keep=_on(device, counted),
-            use_cache=False,
-            **({"text_lengths": lengths} if flat else {}),
-        ).logits
-    return torch.nn.functional.cross_entropy(
-        logits[0].float(), _on(device, wanted[counted]), reduction="sum"
-    )
+    if not flat and len(lengths) > 1:
+        raise ValueError("a model that does not read texts apart is given several")
+    logits: torch.Tensor = model(
+        input_ids=_on(device, torch.tensor([[token for text in ids for token in text]])),
+        position_ids=_on(device, torch.cat([torch.arange(n) for n in lengths])[None]),
+        logits_to_keep=_on(device, torch.tensor(places)),
+        use_cache=False,
+        **({"text_lengths": lengths} if flat else {}),
+    ).logits
+    return logits[0]
 
 
 def _on(device: torch.device, values: torch.Tensor) -> torch.Tensor:

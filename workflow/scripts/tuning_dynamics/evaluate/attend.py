@@ -21,7 +21,8 @@ _WITHOUT_EFFECT = {"position_ids", "use_cache", "dropout", "output_attentions"}
 
 @dataclass
 class Kept:
-    """Keys and values of each attention layer, (rows, key heads, room, head size), in place.
+    """Keys and values of each attention layer, (rows, key heads, room, head size), in place; the
+    heads of values may have another size than those of keys.
 
     `filled` columns of them are written.
     """
@@ -36,8 +37,10 @@ class Kept:
         """Write a pass' columns after those filled; all keys and values up to these."""
         end = self.filled + key.shape[2]
         if layer not in self.layers:
-            shape = (*key.shape[:2], self.room, key.shape[3])
-            self.layers[layer] = (key.new_empty(shape), value.new_empty(shape))
+            self.layers[layer] = (
+                key.new_empty(*key.shape[:2], self.room, key.shape[3]),
+                value.new_empty(*value.shape[:2], self.room, value.shape[3]),
+            )
         keys, values = self.layers[layer]
         keys[:, :, self.filled : end] = key
         values[:, :, self.filled : end] = value
@@ -133,7 +136,7 @@ def _kernel(
     found = scaled_dot_product_attention(
         query, key, value, attn_mask=mask, is_causal=causal, scale=scaling
     )
-    return found.reshape(rows, heads, width, size)
+    return found.reshape(rows, heads, width, value.shape[3])
 
 
 def _joined(
@@ -170,17 +173,18 @@ def _parted(
     key_heads, start = shared_key.shape[1:3]
     # Queries of the heads that share a key's, (rows, key heads, group, size).
     grouped = query.reshape(count, key_heads, heads // key_heads, size)
-    grouped = grouped * (size**-0.5 if scaling is None else scaling)
     own = grouped @ key.transpose(2, 3)
     if rows.mask is not None:
         own = own.masked_fill(~rows.mask, -torch.inf)
     together = grouped.transpose(0, 1).flatten(1, 2)
     shared = (together @ shared_key[0].transpose(1, 2)).unflatten(1, (count, -1)).transpose(0, 1)
-    weights = torch.cat([shared, own], -1).softmax(-1, dtype=torch.float32).to(query.dtype)
+    # In bfloat16 products are rounded once, as in transformers' own eager attention.
+    scores = torch.cat([shared, own], -1).float() * (size**-0.5 if scaling is None else scaling)
+    weights = scores.softmax(-1).to(query.dtype)
     part = weights[..., :start].transpose(0, 1).flatten(1, 2) @ shared_value[0]
     part = part.unflatten(1, (count, -1)).transpose(0, 1)
     found: torch.Tensor = part + weights[..., start:] @ value
-    return found.reshape(query.shape)
+    return found.reshape(count, heads, 1, value.shape[3])
 
 
 AttentionInterface.register(ROWS, _attention)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.metrics import accuracy, match_label, refuse_alike, rouge_l
 from tuning_dynamics.evaluate.model import LoadedModel
-from tuning_dynamics.evaluate.prompts import Prompt, candidates, make_prompts
+from tuning_dynamics.evaluate.prompts import Prompt, candidates, cut_apart, make_prompts
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.evaluate.score import option_scores
 from tuning_dynamics.study.errors import StudyError
@@ -50,7 +51,8 @@ def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int | 
 
     `batch_tokens` bounds a batch (none: what the device holds) and changes no result beyond
     rounding. StudyError for an empty set, for a model loaded in another dtype, and as
-    `make_prompts` and `option_scores` raise.
+    `make_prompts` and `option_scores` raise; torch.OutOfMemoryError where batches of half the
+    size do not fit either.
     """
     if request.dtype != model.dtype:
         raise StudyError(
@@ -61,9 +63,22 @@ def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int | 
         )
     items = _read_evaluated(request)
     prompts = make_prompts(request, items, model.encoder, model.context)
-    answers = predict(model, request, prompts, batch_tokens or model.batch_tokens)
+    answers = _predict_in_memory(model, request, prompts, batch_tokens or model.batch_tokens)
     _write(request, prompts, answers)
     return len(items)
+
+
+def _predict_in_memory(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[Answer]:
+    """`predict`, with batches of half the size where the first ones do not fit."""
+    try:
+        return predict(model, request, prompts, batch_tokens)
+    except torch.OutOfMemoryError:
+        print(f"{request.out}: out of memory, again with half of {batch_tokens} tokens", flush=True)
+    # Out here the error no longer holds the tensors that did not fit.
+    torch.cuda.empty_cache()
+    return predict(model, request, prompts, batch_tokens // 2)
 
 
 def predict(
@@ -83,8 +98,12 @@ def predict(
         ]
     if request.prediction == "free":
         refuse_alike(request.words, request.eval_set)
-    ids = [prompt.ids for prompt in prompts]
-    texts = generate(model, ids, request.max_new_tokens, batch_tokens)
+
+    def continued(some: list[Prompt]) -> list[str]:
+        ids = [prompt.ids for prompt in some]
+        return generate(model, ids, request.max_new_tokens, batch_tokens)
+
+    texts = cut_apart(prompts, continued)
     if request.prediction == "free":
         texts = [request.label_of(match_label(text, request.words)) for text in texts]
     return [Answer(text, []) for text in texts]

@@ -76,7 +76,8 @@ def _decode(reader: Reader, texts: list[Text], new: int, ends: "_Ends") -> list[
         if len(going) <= (1 - LEAVING) * len(said):
             batch.keep(going)
             tokens, going = tokens[going], list(range(len(going)))
-        tokens = likeliest(batch.step(tokens))
+        # A row that ended goes on until it leaves, even where its logits are no number (-1).
+        tokens = likeliest(batch.step(tokens.clamp(min=0)))
     return [ends.cut(answer) for answer in answers]
 
 

@@ -10,12 +10,14 @@ import torch
 
 from tuning_dynamics.data.encode import Encoder, load_encoder
 from tuning_dynamics.evaluate.read import reads_rows
-from tuning_dynamics.study.batch import CPU_TOKENS, bytes_per_token, tokens_that_fit
+from tuning_dynamics.study.batch import (
+    CPU_TOKENS,
+    bytes_per_token,
+    head_tokens,
+    row_tokens,
+    tokens_that_fit,
+)
 from tuning_dynamics.study.errors import StudyError
-
-#: Bytes per word of the vocabulary of one position that the head is applied to: its output, in
-#: fp32 too, and what normalising it takes.
-HEAD_BYTES = 12
 
 
 @dataclass
@@ -62,20 +64,21 @@ class LoadedModel:
     @property
     def head_tokens(self) -> int:
         """Tokens that weigh as much as one position that the head is applied to."""
-        return int(HEAD_BYTES * self.model.config.vocab_size / self.token_bytes) + 1
+        return head_tokens(self.model.config.vocab_size, self.token_bytes)
 
     def row_tokens(self, prefix: int) -> int:
-        """Tokens that weigh as much as what a row takes beside its own: the head at its end, and
-        a copy of the keys and values of a shared prefix, in one layer at a time."""
+        """Tokens that weigh as much as what a row takes beside its own, after a shared prefix of
+        so many."""
         config = self.model.config
-        copied = 2 * prefix * config.hidden_size * self.model.dtype.itemsize
-        return self.head_tokens + int(copied / self.token_bytes)
+        return row_tokens(prefix, config.vocab_size, config.num_hidden_layers, self.token_bytes)
 
     @cached_property
     def batch_tokens(self) -> int:
         """Tokens of a batch for which the device has memory beside the weights."""
         if self.device.type == "cpu":
             return CPU_TOKENS
+        # What loading the weights left behind counts as free.
+        torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info(self.device)
         return tokens_that_fit(free, self.token_bytes)
 

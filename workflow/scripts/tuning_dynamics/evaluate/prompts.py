@@ -1,7 +1,10 @@
 """A cell's prompts as token ids that fit the model's context."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.fit import cut_longest
@@ -12,6 +15,8 @@ from tuning_dynamics.study.errors import StudyError
 
 #: Items whose texts are encoded together, on all cores; more at once only take memory.
 TOGETHER = 1024
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,20 @@ class Prompt:
     ids: list[int]
     wholes: list[list[int]]
     truncated: bool
+
+
+def cut_apart(prompts: list[Prompt], compute: Callable[[list[Prompt]], list[T]]) -> list[T]:
+    """`compute` of the whole prompts and of the truncated ones apart, in the prompts' order.
+
+    One that lost demonstrations begins otherwise than all others: with it among them, they would
+    share next to nothing that is read once.
+    """
+    order = sorted(range(len(prompts)), key=lambda place: prompts[place].truncated)
+    groups = groupby(order, key=lambda place: prompts[place].truncated)
+    found: dict[int, T] = {}
+    for places in (list(group) for _, group in groups):
+        found.update(zip(places, compute([prompts[place] for place in places]), strict=True))
+    return [found[place] for place in range(len(prompts))]
 
 
 def candidates(request: CellRequest, item: Item) -> list[str]:

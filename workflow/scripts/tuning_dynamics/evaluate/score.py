@@ -13,7 +13,7 @@ from tuning_dynamics.engine.attention import attending
 from tuning_dynamics.evaluate.attend import ROWS
 from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
 from tuning_dynamics.evaluate.plain import whole_logits
-from tuning_dynamics.evaluate.prompts import Prompt
+from tuning_dynamics.evaluate.prompts import Prompt, cut_apart
 from tuning_dynamics.evaluate.read import Reader, Text
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
@@ -102,9 +102,12 @@ def _unconditional(
 def _log_likelihoods(
     model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[list[float]]:
-    answers = [_answers(model, request, prompt) for prompt in prompts]
-    found = iter(log_likelihoods(model, [one for row in answers for one in row], batch_tokens))
-    return [[next(found) for _ in row] for row in answers]
+    def scores(some: list[Prompt]) -> list[list[float]]:
+        answers = [_answers(model, request, prompt) for prompt in some]
+        found = iter(log_likelihoods(model, [one for row in answers for one in row], batch_tokens))
+        return [[next(found) for _ in row] for row in answers]
+
+    return cut_apart(prompts, scores)
 
 
 def _answers(model: LoadedModel, request: CellRequest, prompt: Prompt) -> list[Scored]:

@@ -3,6 +3,7 @@
 The parts that need torch are imported once clients can connect and signals are handled.
 """
 
+import gc
 import json
 import os
 import shutil
@@ -102,10 +103,15 @@ def _load(
     dtype: Literal["float32", "bfloat16"],
     began: float,
 ) -> "tuple[LoadedModel, _Cost]":
+    # Libraries make 600,000 objects that stay. Looking through them for garbage, again and again
+    # while they are made, took a fifth of a server's start.
+    gc.disable()
     from tuning_dynamics.engine.hardware import prepare_device
     from tuning_dynamics.evaluate.model import load_for_evaluation
 
     model = load_for_evaluation(manifest, prepare_device(device), dtype)
+    gc.freeze()
+    gc.enable()
     cost = _Cost(address_file.with_name("serve.json"), variant, model, began)
     cost.loaded()
     print(f"{variant}: loaded in {cost.load_seconds:.1f} s", flush=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tuning_dynamics.plan.devices import Assumed, Device
-from tuning_dynamics.study.batch import bytes_per_token
+from tuning_dynamics.study import batch
+from tuning_dynamics.study.batch import LOGIT_BYTES, bytes_per_token
 from tuning_dynamics.study.families import Size
 
 #: Weights are fp32 in memory and in the files that jobs write.
@@ -19,10 +20,6 @@ Dtype = Literal["float32", "bfloat16"]
 
 #: Bytes of such a number.
 WIDTHS: dict[Dtype, int] = {"float32": 4, "bfloat16": 2}
-
-#: Bytes of a logit: itself in fp32, its softmax or the logarithm of that, and a gradient or a copy.
-#: As `evaluate/model.py` has it.
-LOGIT_BYTES = 12
 
 #: Passes over the model's weights in an optimiser step, in bytes per trained weight: AdamW reads
 #: weight, gradient and two moments and writes all but the gradient (28), the gradient's norm
@@ -146,13 +143,14 @@ def step_seconds(size: Size, step: Step, device: Device, assumed: Assumed) -> fl
 
 
 def training_seconds(
-    steps: int, one_step: float, trained: float, save_seconds: float, assumed: Assumed
+    steps: int, one_step: float, trained: float, save_seconds: float, assumed: Assumed, final: int
 ) -> float:
     """Seconds of a run with its resumable states: weights and two moments, 12 B per trained
-    weight, at the end and every `save_seconds`, or more rarely where saving takes long."""
+    weight, `final` of them at the end, and one every `save_seconds`, or more rarely where saving
+    takes long."""
     seconds = steps * one_step
     save = 3 * BYTES * trained / assumed.write
-    states = 1 + math.floor(seconds / max(save_seconds, SAVED_APART * save))
+    states = final + math.floor(seconds / max(save_seconds, SAVED_APART * save))
     return seconds + states * save
 
 
@@ -223,7 +221,12 @@ def token_bytes(size: Size, dtype: Dtype) -> float:
 
 def head_tokens(size: Size, dtype: Dtype) -> int:
     """Tokens of a batch that weigh as much as the logits after one of them."""
-    return int(LOGIT_BYTES * size.vocab_size / token_bytes(size, dtype)) + 1
+    return batch.head_tokens(size.vocab_size, token_bytes(size, dtype))
+
+
+def row_tokens(size: Size, dtype: Dtype, before: float) -> int:
+    """Tokens that a text weighs beside its own after `before` that all share."""
+    return batch.row_tokens(before, size.vocab_size, size.layers, token_bytes(size, dtype))
 
 
 def load_seconds(size: Size, assumed: Assumed) -> float:

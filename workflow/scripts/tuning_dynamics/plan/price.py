@@ -25,6 +25,7 @@ from tuning_dynamics.plan.equations import (
     load_seconds,
     reading,
     reading_seconds,
+    row_tokens,
     step_seconds,
     token_bytes,
     training_seconds,
@@ -216,7 +217,7 @@ class Prices:
 
         def seconds(assumed: Assumed) -> float:
             one = step_seconds(size, each, self.device, assumed)
-            whole = training_seconds(step - before, one, size.parameters, save, assumed)
+            whole = training_seconds(step - before, one, size.parameters, save, assumed, 1)
             return assumed.start + whole
 
         memory = tuning_memory(size, each, length)
@@ -247,7 +248,9 @@ class Prices:
     ) -> Price:
         """The price of training through stages, on a share of their rows."""
         size = self.known.size(family)
-        runs = [self._run(stage, family, train_set, size, share) for stage in stages]
+        each = [self._run(stage, family, train_set, size, share) for stage in stages]
+        # The last one's state is not kept: what it made is written next.
+        runs = [replace(run, final=1) for run in each[:-1]] + each[-1:]
         seconds = sum(
             (_range(run.seconds) for run in runs),
             start=_range(lambda assumed: load_seconds(size, assumed)),
@@ -358,7 +361,9 @@ class Prices:
                 work += reading(items * options, before + own, rest, rest)
             if cell.prediction == "likelihood_pmi" and not shared.alone:
                 work += reading(items * options, 1, rest, answer)
-        text = own + new + branches + (1 + branches) * head_tokens(size, self._dtype)
+        text = own + new + branches * (1 + head_tokens(size, self._dtype))
+        # As generation fills its batches: without the copy of what is shared.
+        text += row_tokens(size, self._dtype, 0 if new else before)
         return _Asked(size, items, work, before, own, new, text, self._batch(size))
 
     def _prompt_tokens(self, cell: Cell, size: Size) -> tuple[float, float]:
@@ -388,7 +393,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class _Run:
-    """A stage's training: its steps, and the longest text that one may have."""
+    """A stage's training: its steps, the longest text that one may have, states kept at its end."""
 
     size: Size
     device: Device
@@ -396,10 +401,12 @@ class _Run:
     steps: int
     step: Step
     longest: float
+    final: int = 0
 
     def seconds(self, assumed: Assumed) -> float:
         one = step_seconds(self.size, self.step, self.device, assumed)
-        return training_seconds(self.steps, one, self.step.trained, self.save_seconds, assumed)
+        trained, save = self.step.trained, self.save_seconds
+        return training_seconds(self.steps, one, trained, save, assumed, self.final)
 
     def memory(self, longest: bool) -> float:
         """Bytes with texts of the longest, or of mean length."""

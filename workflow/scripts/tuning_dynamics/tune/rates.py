@@ -88,9 +88,10 @@ def _try(
             model = merged(model, recipe.stages[number - 1])
         examples, rest = _parted(stage, sets, heldout, run.seed)
         model = ranks.ready(with_trainable(model, stage, run.seed))
+        last = number == len(recipe.stages) - 1
         training, kept = prepare(model, stage, number, examples, run, ranks, device)
         try:
-            train(training, stage, examples, kept, run.seed)
+            train(training, stage, examples, kept, run.seed, last=last)
         except StudyError as error:
             # The loop raises one for a loss that is not finite, and for nothing else.
             print(f"{error.what}: this rate counts as infinitely bad", flush=True)
@@ -121,7 +122,7 @@ def mean_loss(
     ranks: Ranks = ALONE,
 ) -> float | None:
     """Mean cross-entropy in nats per token that the loss counts, None where it is not finite."""
-    total, counted = 0.0, 0
+    total, counted = torch.zeros((), dtype=torch.float64, device=device), 0
     lengths = [len(examples[k].ids) for k in range(len(examples))]
     model.eval()
     with torch.inference_mode(), laid_flat(model) as flat:
@@ -130,12 +131,13 @@ def mean_loss(
             ids, targets = [row.ids for row in rows], [row.targets for row in rows]
             wanted = sum(target != IGNORED for row in targets for target in row)
             if wanted:
-                total += float(summed_loss(model, ids, targets, device, flat=flat))
+                total += summed_loss(model, ids, targets, device, flat=flat)
                 counted += wanted
             elif ranks.count > 1:
                 summed_loss(model, *IDLE, device, flat=flat)
-    total, counted = ranks.summed(torch.tensor([total, counted], dtype=torch.float64)).tolist()
-    return total / counted if math.isfinite(total) else None
+    both = torch.tensor([float(total), counted], dtype=torch.float64)
+    whole, places = ranks.summed(both).tolist()
+    return whole / places if math.isfinite(whole) else None
 
 
 def try_from_spec(

@@ -140,15 +140,21 @@ def prepare(
     return training, kept
 
 
-def train(training: Training, stage: Stage, examples: Examples, kept: Scratch, seed: int) -> None:
-    """Train a stage to its end; StudyError where the loss is not finite."""
+def train(
+    training: Training, stage: Stage, examples: Examples, kept: Scratch, seed: int, *, last: bool
+) -> None:
+    """Train a stage to its end; StudyError where the loss is not finite.
+
+    Its state is kept until the whole job is done, so that a later stage that is killed starts
+    from there; that of the last stage is not, as what it made is written next.
+    """
     optim = stage.optim
     total = steps_in(len(examples), optim.batch_size, optim.epochs)
     training.run(EpochBatches(examples, optim.batch_size, seed).batch, total, kept)
-    # Kept until the whole job is done: a later stage that is killed starts from here.
-    state = training.state()
-    if training.ranks.leads:
-        kept.save(state)
+    if not last:
+        state = training.state()
+        if training.ranks.leads:
+            kept.save(state)
 
 
 def require_shareable(recipe: Recipe, execution: Execution) -> None:

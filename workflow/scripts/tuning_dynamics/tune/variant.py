@@ -98,8 +98,9 @@ def _tune(
         stored = {name: StoredExamples(StoredTokens(path)) for name, path in sets.of(stage).items()}
         examples = mix(stored, stage.data.mix, run.seed)
         model = ranks.ready(with_trainable(model, stage, run.seed))
+        last = number == len(recipe.stages) - 1
         training, kept = prepare(model, stage, number, examples, run, ranks, device)
-        train(training, stage, examples, kept, run.seed)
+        train(training, stage, examples, kept, run.seed, last=last)
         counts = {"recipe_stage": stage.id, "examples": len(examples)}
         metrics.append({**training.metrics("tune", run.key), **counts})
         model = model if _only_adapter(recipe) else merged(model, stage)
