@@ -51,7 +51,8 @@ from tuning_dynamics.tune.examples import IGNORED, Example  # noqa: E402
 @dataclass(frozen=True)
 class Amounts:
     """What is measured of each: steps of short, long and packed texts after `warm` others,
-    prompts scored, prompts answered, and what the others do of these. `lengths` are the least and
+    prompts scored, prompts answered; the share of scoring that the others do, their batch, the
+    steps of a short and a long run of TRL. `lengths` are the least and
     most tokens of a long text, `row` those of a packed one. `whole` are the sizes that the times
     are scaled to: examples x epochs, prompts scored, prompts answered."""
 
@@ -66,11 +67,15 @@ class Amounts:
     lengths: tuple[int, int]
     row: int
     others: float
+    batch: int
+    trl_steps: tuple[int, int]
     whole: tuple[int, int, int]
 
 
-FULL = Amounts(20, 200, 80, 6, 32, 8000, 2048, 60, (300, 700), 2048, 0.1, (18_000, 8000, 11_000))
-SMALL = Amounts(1, 2, 1, 1, 2, 16, 8, 6, (50, 110), 128, 0.5, (48, 16, 24))
+FULL = Amounts(
+    20, 200, 80, 6, 32, 8000, 2048, 60, (300, 700), 2048, 0.1, 128, (10, 60), (18_000, 8000, 11_000)
+)
+SMALL = Amounts(1, 2, 1, 1, 2, 16, 8, 6, (50, 110), 128, 0.5, 4, (1, 2), (48, 16, 24))
 
 #: Seconds that a whole job may take on an H200.
 BARS = {"tuning, short": 90, "tuning, long": 240, "scoring": 30, "generation": 180}
@@ -130,17 +135,24 @@ def tune(setting: Setting, examples: list[Example], warm: int, steps: int, batch
 
 
 def tune_by_trl(
-    setting: Setting, examples: list[Example], warm: int, steps: int, changes: dict[str, Any]
+    setting: Setting, examples: list[Example], steps: tuple[int, int], changes: dict[str, Any]
 ) -> Taken:
-    """The same by TRL."""
-    batches = tuning.minibatches(examples, warm + steps)
-    tuning.by_trl(setting, batches[:warm], changes)
-    return tuning.by_trl(setting, batches[warm:], changes)[0]
+    """The same by TRL: a long run less a short one, so that its set-up does not count."""
+    if changes.get("padding_free"):
+        setting = replace(setting, model=copy.deepcopy(setting.model))
+        setting.model.set_attn_implementation("flash_attention_2")
+    short, long = (
+        tuning.by_trl(setting, tuning.minibatches(examples, count), changes)[0] for count in steps
+    )
+    return Taken(long.wall - short.wall, long.cpu - short.cpu)
 
 
 def in_half(setting: Setting, *, head_too: bool = False) -> Setting:
-    """The setting with the model in bf16 as a study evaluates it: the head stays in fp32."""
-    model = copy.deepcopy(setting.model).to(torch.bfloat16)
+    """The setting with the weights in bf16 as a study evaluates it: the head stays in fp32, and so
+    do the angles of rotation."""
+    model = copy.deepcopy(setting.model)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16)
     if not head_too:
         model.set_output_embeddings(FullPrecisionHead(model.get_output_embeddings()))
     return replace(setting, model=model)
@@ -153,10 +165,16 @@ def score(setting: Setting, parts: list[scoring.Part]) -> Taken:
     return scoring.by_engine(half, parts)[0]
 
 
-def score_by_harness(setting: Setting, parts: list[scoring.Part]) -> Taken:
-    """Scoring by lm-evaluation-harness; its search for a batch size is in the time."""
-    on_gpu = setting.device.type == "cuda"
-    return scoring.by_harness(in_half(setting, head_too=True), parts, "auto" if on_gpu else 4)[0]
+def batch_by_harness(setting: Setting, part: scoring.Part) -> tuple[Taken, int]:
+    """lm-evaluation-harness' own search for a batch size."""
+    return scoring.batch_by_harness(in_half(setting, head_too=True), part)
+
+
+def score_by_harness(setting: Setting, parts: list[scoring.Part], batch: int) -> Taken:
+    """Scoring by lm-evaluation-harness."""
+    half = in_half(setting, head_too=True)
+    scoring.by_harness(half, [replace(part, items=8) for part in parts], batch)
+    return scoring.by_harness(half, parts, batch)[0]
 
 
 def answer(setting: Setting, prompts: list[list[int]], longest: int) -> Taken:
@@ -170,10 +188,13 @@ def answer(setting: Setting, prompts: list[list[int]], longest: int) -> Taken:
     )[1]
 
 
-def answer_by_transformers(setting: Setting, prompts: list[list[int]], longest: int) -> Taken:
-    """Generation by transformers, 128 rows at a time."""
-    asked = generation.Asked(prompts, longest, 128)
-    return generation.by_transformers(in_half(setting, head_too=True), asked)[0]
+def answer_by_transformers(
+    setting: Setting, prompts: list[list[int]], longest: int, batch: int
+) -> Taken:
+    """Generation by transformers, in full batches, after one that is not counted."""
+    half = in_half(setting, head_too=True)
+    generation.by_transformers(half, generation.Asked(prompts[:batch], longest, batch))
+    return generation.by_transformers(half, generation.Asked(prompts, longest, batch))[0]
 
 
 def answer_by_vllm(setting: Setting, prompts: list[list[int]], longest: int) -> Taken:
@@ -328,31 +349,46 @@ def tell_utilisation(run: Run, side: Side, work: Work, seconds: float) -> None:
 
 def other_runs(run: Run, side: Side, work: Work, ask: Amounts, device: str) -> None:
     """What is installed of the others, on a smaller share of each."""
-    limits = work.limits
-    precise = {"bf16": device == "cuda"}
-    ways = {"TRL, no checkpointing": {**tuning.PADDED, **precise}, "TRL, its default": precise}
-    jobs = {"tuning, short": (work.short, ask.short), "tuning, long": (work.long, ask.long)}
-    for what, (examples, all_steps) in jobs.items() if _installed("trl", "datasets") else ():
-        steps = max(1, int(all_steps * ask.others))
-        for by, changes in ways.items():
-            scale = ask.whole[0] / (8 * steps)
-            asked = (examples, 1, steps, changes)
-            measure = lambda a=asked: side.call(tune_by_trl, *a)  # noqa: E731
-            run.add(what, by, side, scale, limits[what], measure, needs=30)
+    if _installed("trl", "datasets"):
+        trl_runs(run, side, work, ask, {"bf16": device == "cuda"})
     if _installed("lm_eval"):
-        items = int(ask.scored * ask.others)
-        parts = [replace(part, items=items) for part in work.parts]
-        measure = lambda: side.call(score_by_harness, parts)  # noqa: E731
-        scale = ask.whole[1] / items
-        run.add("scoring", "lm-evaluation-harness", side, scale, limits["scoring"], measure, 60)
-    prompts = work.prompts[: max(4, int(len(work.prompts) * ask.others))]
+        harness_runs(run, side, work, ask, device)
+    limit, name = work.limits["generation"], "model.generate"
+    prompts = work.prompts[: 2 * ask.batch]
     scale = ask.whole[2] / len(prompts)
-    measure = lambda: side.call(answer_by_transformers, prompts, ask.answer)  # noqa: E731
-    run.add("generation", "model.generate", side, scale, limits["generation"], measure, 30)
+    asked = (prompts, ask.answer, ask.batch)
+    measure = lambda: side.call(answer_by_transformers, *asked)  # noqa: E731
+    run.add("generation", f"{name}, batch {ask.batch}", side, scale, limit, measure, 30)
     if device == "cuda" and _installed("vllm"):
         scale = ask.whole[2] / len(work.prompts)
         measure = lambda: side.call(answer_by_vllm, work.prompts, ask.answer)  # noqa: E731
-        run.add("generation", "vLLM", side, scale, limits["generation"], measure, 120)
+        run.add("generation", "vLLM", side, scale, limit, measure, 120)
+
+
+def trl_runs(run: Run, side: Side, work: Work, ask: Amounts, dtype: dict[str, bool]) -> None:
+    """TRL as it comes, without checkpointing, and without padding where it can."""
+    ways = {"TRL, padded": tuning.PADDED, "TRL, its default": {}}
+    if find_spec("flash_attn") is not None:
+        ways = {"TRL, padding-free": tuning.FLAT, **ways}
+    counted = ask.trl_steps[1] - ask.trl_steps[0]
+    for what, examples in {"tuning, short": work.short, "tuning, long": work.long}.items():
+        for by, changes in ways.items():
+            asked = (examples, ask.trl_steps, {**changes, **dtype})
+            measure = lambda asked=asked: side.call(tune_by_trl, *asked)  # noqa: E731
+            scale = ask.whole[0] / (8 * counted)
+            run.add(what, by, side, scale, work.limits[what], measure, 30)
+
+
+def harness_runs(run: Run, side: Side, work: Work, ask: Amounts, device: str) -> None:
+    """lm-evaluation-harness with the batch size that it finds, and the finding itself apart."""
+    items, batch, limit = int(ask.scored * ask.others), ask.batch, work.limits["scoring"]
+    parts = [replace(part, items=items) for part in work.parts]
+    if device == "cuda":
+        taken, batch = side.call(batch_by_harness, parts[0])
+        print(f"lm-evaluation-harness found a batch of {batch} in {taken.wall:.1f} s", flush=True)
+    name, scale = f"lm-evaluation-harness, batch {batch}", ask.whole[1] / items
+    measure = lambda: side.call(score_by_harness, parts, batch)  # noqa: E731
+    run.add("scoring", name, side, scale, limit, measure, 60)
 
 
 def _installed(*names: str) -> bool:

@@ -51,32 +51,47 @@ def by_engine(setting: Setting, parts: Sequence[Part]) -> Scored:
     return taken, predictions
 
 
-def by_harness(setting: Setting, parts: Sequence[Part], batch: int | str) -> Scored:
-    """From texts to log-likelihoods by lm-evaluation-harness, and the likeliest candidates;
-    `batch` is its batch_size."""
-    from lm_eval.api.instance import Instance
+def harness(setting: Setting, batch: int | str) -> Any:
+    """lm-evaluation-harness around the model; `batch` is its batch_size."""
     from lm_eval.models.huggingface import HFLM
 
-    model, found = setting.loaded(), []
     with contextlib.redirect_stdout(io.StringIO()):
-        lm = HFLM(
+        return HFLM(
             pretrained=setting.model,
             tokenizer=hugging_face(setting.encoder),
             batch_size=batch,
             max_length=CONTEXT,
         )
-        for part in parts:
-            request = part.taken.request(part.shots)
-            rows = [
-                (prompt.text, candidates(request, prompt.item)) for prompt in part.prompts(model)
-            ]
-            asked = [(text, completion(answer)) for text, answers in rows for answer in answers]
-            instances = [Instance("loglikelihood", {}, pair, 0) for pair in asked]
-            scores, taken = timed(
-                setting.device, partial(lm.loglikelihood, instances, disable_tqdm=True)
-            )
-            found.append((taken, _likeliest(rows, [score for score, _ in scores])))
+
+
+def by_harness(setting: Setting, parts: Sequence[Part], batch: int) -> Scored:
+    """From texts to log-likelihoods by lm-evaluation-harness, and the likeliest candidates."""
+    lm, model, found = harness(setting, batch), setting.loaded(), []
+    for part in parts:
+        request = part.taken.request(part.shots)
+        rows = [(p.text, candidates(request, p.item)) for p in part.prompts(model)]
+        asked = [(text, completion(answer)) for text, answers in rows for answer in answers]
+        scores, taken = timed(setting.device, partial(_log_likelihoods, lm, asked))
+        found.append((taken, _likeliest(rows, scores)))
     return summed(taken for taken, _ in found), [one for _, said in found for one in said]
+
+
+def batch_by_harness(setting: Setting, part: Part) -> tuple[Taken, int]:
+    """(what it takes, the batch size found) when the harness looks for one itself."""
+    lm, prompts = harness(setting, "auto"), part.prompts(setting.loaded())
+    longest = max(prompts, key=lambda prompt: len(prompt.ids))
+    answer = candidates(part.taken.request(part.shots), longest.item)[0]
+    asked = [(longest.text, completion(answer))]
+    _, taken = timed(setting.device, partial(_log_likelihoods, lm, asked))
+    return taken, int(lm.batch_sizes[0])
+
+
+def _log_likelihoods(lm: Any, asked: list[tuple[str, str]]) -> list[float]:
+    from lm_eval.api.instance import Instance
+
+    instances = [Instance("loglikelihood", {}, pair, 0) for pair in asked]
+    with contextlib.redirect_stdout(io.StringIO()):
+        return [score for score, _ in lm.loglikelihood(instances, disable_tqdm=True)]
 
 
 def _likeliest(rows: list[tuple[str, list[str]]], scores: list[float]) -> list[str]:

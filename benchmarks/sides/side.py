@@ -50,11 +50,7 @@ class Side:
 
     def __init__(self, given: Given, threads: int, *, ours: bool) -> None:
         # Nothing outside is looked for, and no line of progress is written.
-        os.environ |= {
-            "HF_HUB_OFFLINE": "1",
-            "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-            "TOKENIZERS_PARALLELISM": "false",
-        }
+        os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
         self.process = ProcessPoolExecutor(
             1, get_context("spawn"), initializer=_begin, initargs=(given, threads, ours)
         )
