@@ -64,7 +64,7 @@ class Amounts:
     first: int
 
 
-FULL = Amounts(5, 3, 3, 64, 16, 16, 32, 32, 24, 48, 16)
+FULL = Amounts(5, 3, 3, 64, 16, 16, 32, 32, 24, 30, 16)
 QUICK = Amounts(1, 1, 1, 8, 4, 4, 4, 6, 8, 2, 4)
 
 

@@ -276,7 +276,11 @@ class Setting:
         if weights is not None:
             model = copy.deepcopy(model)
             model.load_state_dict(torch.load(weights, weights_only=True))
-        return LoadedModel(model, self.encoder, CONTEXT, self.device)
+        loaded = LoadedModel(model, self.encoder, CONTEXT, self.device)
+        # Looked into once for a model, when a server first needs it: not part of a cell's time.
+        if self.model.device.type != "meta":
+            assert loaded.reads_rows
+        return loaded
 
 
 @dataclass(frozen=True)
