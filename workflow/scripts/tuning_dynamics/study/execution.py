@@ -22,7 +22,8 @@ class Execution(Strict):
     gradients and moments are split over them, and each takes a share of a minibatch's examples.
     Where the device is cpu, so many processes."""
     save_seconds: PositiveFloat = 120
-    """Seconds between resumable states of a training run."""
+    """Least seconds between resumable states of a training run: more where saving one takes more
+    than a fiftieth of that."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: a GPU where there is one."""
     plan_for: Annotated[Name, Planning] = "a100"
