@@ -1,6 +1,6 @@
 """Encode a train set once for all that is tuned on it: checkpoints, seeds and recipes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,17 +29,21 @@ def encode_set(
     dialogue: str | None,
     max_length: int,
     frozen: str,
-    checkpoint: str,
+    manifest: Sequence[str],
+    files: Sequence[str],
     tokens: str,
     counts: str,
+    config: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a set's training rows as token ids (`tokens`), and how many there are (`counts`).
 
     With `template`, a row is a prompt and its completion; else a dialogue in the layout named
-    `dialogue` (tulu or chat_template). Examples have at most `max_length` tokens, and no more
+    `dialogue` (tulu or chat_template). The tokenizer lies in the folder that `manifest` names, or
+    in that of `files`; `config` is what was planned of its config. Examples have at most `max_length` tokens, and no more
     than the context of the checkpoint's model. StudyError where nothing is left to learn.
     """
-    folder = Path(read_json(checkpoint)["folder"])
+    del config  # an identity: it is read from the folder
+    folder = Path(read_json(manifest[0])["folder"]) if manifest else Path(files[0]).parent
     longest = min(max_length, context_of(folder))
     encode = _encoding(folder, template, dialogue, longest)
     counted = Counts(name, longest)

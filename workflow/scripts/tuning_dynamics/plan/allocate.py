@@ -139,12 +139,11 @@ class Allocation:
 
     def _computed(self, job: Job) -> Need:
         own: dict[str, Callable[[Job], Need]] = {
-            "serve": self._serve,
+            "evaluate": self._serve,
             "corpus": self._corpus,
             "download": self._download,
             "verify": self._verify,
             "freeze": self._freeze,
-            "check": self._check,
             "encode": self._encode,
         }
         try:
@@ -165,7 +164,7 @@ class Allocation:
         """A server's job lasts as long as all cells of its variant."""
         variant = parse_variant(job.wildcards["variant"])
         cells = [self._prices.of(cell_job(cell)) for cell in self._cells.get(variant, [])]
-        prices = [self._prices.of(job), *cells]
+        prices = [self._prices.of(Job("serve", job.wildcards)), *cells]
         if any(price.unknown for price in prices):
             return UNKNOWN
         seconds = sum(price.seconds.high for price in prices)

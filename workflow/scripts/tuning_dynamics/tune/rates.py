@@ -10,13 +10,11 @@ import torch
 
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import unchanged_weights, weights_of
-from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks, on_ranks
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution, execution_of
 from tuning_dynamics.study.files import read_json, write_json
-from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import rate_name
 from tuning_dynamics.study.recipes import Recipe, Stage
@@ -56,14 +54,10 @@ def try_rate(
     """
     identity = {**identity_of(recipe, sets, checkpoint, seed, code), "heldout": heldout}
     folder = scratch(output) / output.stem
-    finished = Finished(folder, canonical(identity), [output])
-    if finished.recall():
-        return
     require_shareable(recipe, execution)
     require_tokenizer(sets, weights_of(checkpoint).folder)
     run = Run(key, seed, execution, folder, identity)
     on_ranks(execution, _try, recipe, sets, run, heldout, checkpoint, output)
-    finished.keep()
     for number in range(len(recipe.stages)):
         shutil.rmtree(folder / str(number), ignore_errors=True)
 

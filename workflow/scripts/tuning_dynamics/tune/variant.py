@@ -9,13 +9,12 @@ from typing import Any
 import torch
 
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import unchanged_weights, weight_digests, weights_of
+from tuning_dynamics.checkpoints.manifest import model_digests, unchanged_weights, weights_of
 from tuning_dynamics.data.tokens import StoredTokens
-from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.ranks import Ranks, on_ranks
 from tuning_dynamics.study.execution import Execution, execution_of
 from tuning_dynamics.study.files import read_json, write_json
-from tuning_dynamics.study.identity import canonical
+from tuning_dynamics.study.model_files import TOKENIZER_FILES
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import with_rate
 from tuning_dynamics.study.recipes import LoraTrain, Recipe
@@ -35,15 +34,6 @@ from tuning_dynamics.tune.stages import (
     with_trainable,
 )
 
-#: What a tuned model's folder has of its checkpoint's, so that it can be used by itself.
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
-)
-
-
 @dataclass(frozen=True)
 class Files:
     """Where a tuning job reads and writes."""
@@ -53,11 +43,6 @@ class Files:
     manifest: Path
     metrics: Path
     scratch: Path
-
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """What the job writes."""
-        return self.weights, self.manifest, self.metrics
 
 
 def tune_variant(
@@ -75,14 +60,10 @@ def tune_variant(
     `code` is the digest of the code, so that a half-done state of other code is not resumed.
     """
     identity = identity_of(recipe, sets, files.checkpoint, seed, code)
-    finished = Finished(files.scratch, canonical(identity), files.outputs)
-    if finished.recall():
-        return
     require_shareable(recipe, execution)
     require_tokenizer(sets, weights_of(files.checkpoint).folder)
     run = Run(key, seed, execution, files.scratch, identity)
     on_ranks(execution, _tune, recipe, sets, run, files)
-    finished.keep()
     for number in range(len(recipe.stages)):
         shutil.rmtree(files.scratch / str(number), ignore_errors=True)
 
@@ -150,6 +131,12 @@ def _only_adapter(recipe: Recipe) -> bool:
     return len(recipe.stages) == 1 and isinstance(recipe.stages[0].train, LoraTrain)
 
 
+def _sort_targets(config: Path) -> None:
+    """Have an adapter's config list its targets in order: peft writes a set's own."""
+    described = read_json(config)
+    write_json(config, {**described, "target_modules": sorted(described["target_modules"])})
+
+
 def _write(
     model: Any, weights: dict[str, torch.Tensor], recipe: Recipe, base: Path, files: Files, key: str
 ) -> None:
@@ -157,7 +144,10 @@ def _write(
     only_adapter = _only_adapter(recipe)
     files.weights.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(str(files.weights), state_dict=weights)
-    if not only_adapter:
+    if only_adapter:
+        _sort_targets(files.weights / "adapter_config.json")
+    else:
+        # So that the model can be used by itself.
         for name in TOKENIZER_FILES:
             if (base / name).is_file():
                 shutil.copyfile(base / name, files.weights / name)
@@ -172,6 +162,7 @@ def _write(
             "variant": key,
             "folder": str(base if only_adapter else files.weights),
             "adapter": str(files.weights) if only_adapter else None,
-            "digests": weight_digests(files.weights),
+            "digests": model_digests(files.weights),
+            **({"base": checkpoint["digests"]} if only_adapter else {}),
         },
     )
