@@ -147,7 +147,7 @@ def keep_outputs(workflow: Any) -> None:
     are read: what is there is judged, kept or replaced by the job itself."""
     for rule in workflow.rules:
         for output in rule.output:
-            output.flags["update"] = True
+            output.set_flags({**output.flags, "update": True})
 
 
 def planned_jobs(workflow: Any) -> Iterator[tuple[Any, bool, list[Any]]]:
