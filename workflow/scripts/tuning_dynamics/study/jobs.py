@@ -513,6 +513,11 @@ class Jobs:
 
     # --- evaluate ----------------------------------------------------------------------------
 
+    def due_cells(self, key: str) -> list[Cell]:
+        """The cells of a variant that a run would make: all of them."""
+        variant = self.variant(key)
+        return [Cell(variant, *setting) for setting in self.grid.settings[variant]]
+
     def cell_inputs(self, cell: Cell, ancient: Callable[[str], Any]) -> dict[str, Any]:
         """The files that a cell's numbers come from, and the check of its set.
 
