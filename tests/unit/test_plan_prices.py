@@ -322,6 +322,35 @@ def test_kept_weights_take_disk(tmp_path: Path) -> None:
     assert sizes["all"] - sizes["none"] == pytest.approx(2 * 4e9)
 
 
+def test_states_of_all_stages_lie_on_disk_while_the_last_trains(tmp_path: Path) -> None:
+    stages = FILES["recipes/once"]["stages"]
+    second = {"recipes/once": {"stages": [*stages, {**stages[0], "id": "again"}]}}
+    one = budget_for(study(tmp_path, TUNED)).disk
+    two = budget_for(study(tmp_path, TUNED, files=second)).disk
+    assert (one.tuned, one.states) == ((4e9,), (24e9,))
+    assert (two.tuned, two.states) == ((4e9,), (36e9,))
+
+
+def test_a_dropped_models_cell_takes_the_disk_of_its_training(tmp_path: Path) -> None:
+    # The weights of one deleted cell are tuned anew, and go again.
+    resolved = study(tmp_path, {**TUNED, "seeds": [0, 1, 2]}, keep_weights="none")
+    jobs = [job for job in all_jobs(resolved, expand(resolved, "f")) if "variant" in job.wildcards]
+    one = [job for job in jobs if job.wildcards["variant"].endswith("seed1")]
+    left = budget_for(resolved, one)
+    assert [(stage.name, stage.jobs) for stage in left.stages] == [("tune", 1), ("evaluate", 1)]
+    assert left.disk.peak(1) == left.disk.peak(4) == 4e9 + 24e9
+
+
+def test_segments_of_pre_training_share_a_state() -> None:
+    block = {**BASE, "family": "mini", "checkpoints": "all", "eval_sets": ["nli_people"]}
+    resolved = load_study({"study": "s", "blocks": [block]}, ROOT, "s")
+    disk = budget_for(resolved).disk
+    segments = len(resolved.families["mini"].steps())
+    weights = 4 * Known(resolved).size("mini").parameters
+    assert disk.pretrained == segments * 4 * weights
+    assert disk.states == (6 * weights,)
+
+
 def test_a_model_too_large_for_the_device_is_told(tmp_path: Path) -> None:
     large = {**FAMILY, "size": {**FAMILY["size"], "parameters": 8e9}}
     resolved = study(tmp_path, TUNED, files={"families/big": large})
