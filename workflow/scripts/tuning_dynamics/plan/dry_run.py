@@ -60,12 +60,12 @@ def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> No
     if ONLY_COUNT in os.environ:
         sys.stdout.write(f"{LEFT}{count_left(workflow)}\n")
         return
-    plan = planned(workflow)
+    plan = planned(workflow, jobs)
     budget = budget_of(jobs.resolved, jobs.grid, plan.jobs, basis)
     walls = wall_times(plan, budget.priced)
     if FOLDER in os.environ:
-        write_files(Path(os.environ[FOLDER]), budget, walls, jobs)
+        write_files(Path(os.environ[FOLDER]), budget, walls, jobs, plan.again)
     if plan.jobs:
-        told = [tell(budget, jobs.resolved, jobs.grid, walls)]
+        told = [tell(budget, jobs.resolved, jobs.grid, walls, plan.again)]
         told += told_refusal(refused(budget, jobs.resolved.study))
         sys.stdout.write("\n".join(told) + "\n")

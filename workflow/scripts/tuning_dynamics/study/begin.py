@@ -154,7 +154,8 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
     """
     with _told():
         refuse_unrecorded(jobs.current, jobs.paths.root)
-        guard(workflow, jobs)
+        for line in guard(workflow, jobs):
+            print(line.strip(), flush=True)
         lock(jobs.paths.root)
         run = None
         if workflow.non_local_exec:

@@ -1,6 +1,5 @@
 """What is current: each job's record beside what it would be made from now, and why it is not."""
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,7 +40,33 @@ class Current:
         self.reasons: dict[str, Reason | None] = {}
         self.due: dict[str, list[Unit]] = {}
         self.records: dict[str, Record] = {}
-        self.versions: dict[str, list[str]] = defaultdict(list)
+        self.asked: set[str] = set()
+        self.remade: set[str] | None = None
+        self.forced: set[str] = set()
+
+    def ask(self, view: JobView) -> Reason | None:
+        """`reason`, for Snakemake, which asks of no job that waits for one that runs."""
+        self.asked.add(view.name)
+        return self.reason(view)
+
+    def planned(self, outputs: Iterable[str], forced: set[str]) -> None:
+        """Take what a run would make, and the names of the jobs that are forced."""
+        self.remade, self.forced = set(outputs), forced
+
+    def why(self, name: str) -> str:
+        """Why a planned job's finished results are made again; "" where only as others are."""
+        if name in self.forced:
+            return "it is forced"
+        reason = self.reasons.get(name)
+        if reason is not None:
+            return reason.text
+        gone = [unit.name for unit in self.due.get(name, ())]
+        return f"{gone[0]} is gone" if gone and self.finished(name) else ""
+
+    def finished(self, name: str) -> bool:
+        """Whether a job's record says that it made something."""
+        record = self.records.get(name)
+        return record is not None and bool(record.units)
 
     def reason(self, view: JobView) -> Reason | None:
         """Why the job's outputs are not current; None where they are, or are not there."""
@@ -73,6 +98,22 @@ class Current:
         record = self.records.get(view.name, Record())
         texts = ((unit, self.unit_reason(unit, record.units.get(unit.name))) for unit in self.due[view.name])
         return [(unit, text or "") for unit, text in texts if unit.settings]
+
+    def due_outputs(self, view: JobView) -> set[str]:
+        """The first outputs of the units of an evaluation that a run would make.
+
+        Of one that Snakemake did not ask about, as jobs before it run, these are all until the
+        plan is known (`planned`).
+        """
+        units = view.units(self.digest)
+        if self.remade is None and view.name not in self.asked:
+            return {unit.name for unit in units}
+        if view.name in self.forced:
+            return {unit.name for unit in units}
+        self.reason(view)
+        due = {unit.name for unit in self.due[view.name]}
+        remade = self.remade or set()
+        return due | {unit.name for unit in units if not remade.isdisjoint(unit.paths)}
 
     def accept(self, view: JobView) -> None:
         """Take what is there for what would be made now, and record that it was accepted."""

@@ -551,6 +551,13 @@ class Jobs:
             found.setdefault(self.grid.settings[variant], []).append(variant)
         return {_evaluation_name(settings): own for settings, own in found.items()}
 
+    def due_cells(self, key: str) -> list[Cell]:
+        """The cells of a variant that a run would make: those that are not current."""
+        variant = self.variant(key)
+        due = self.current.due_outputs(self.evaluation(variant))
+        cells = [Cell(variant, *setting) for setting in self.grid.settings[variant]]
+        return [cell for cell in cells if self.paths.cell(cell) in due]
+
     def settings_of(self, rule: str) -> tuple[Setting, ...]:
         """What a rule of `evaluations` evaluates."""
         return self.grid.settings[self.evaluations[rule][0]]

@@ -46,6 +46,11 @@ class Unit:
         """What tells a job's units apart."""
         return next(iter(self.outputs))
 
+    @property
+    def paths(self) -> set[str]:
+        """The files that the unit is made from."""
+        return {found.path for files in self.inputs.values() for found in files}
+
     def planned(self) -> str:
         """Digest of what is known of a unit before its inputs are there."""
         return digest_of([list(self.outputs), self.settings, self.code])

@@ -122,7 +122,7 @@ def reason_of(job: Any) -> Reason | None:
     """Why a planned job's outputs are not current."""
     if Records.current is None or not recorded(job):
         return None
-    return Records.current.reason(view_of_planned(job))
+    return Records.current.ask(view_of_planned(job))
 
 
 async def _no_time(job: Any) -> None:

@@ -27,6 +27,11 @@ def stage_rule(rule: str) -> str:
     return EVALUATE if rule.startswith(f"{EVALUATE}_") else rule
 
 
+def job_name(rule: str, wildcards: tuple[str, ...]) -> str:
+    """A job's name: its rule and the values of its wildcards."""
+    return "/".join((stage_rule(rule), *(wildcards or ("all",))))
+
+
 @dataclass(frozen=True)
 class JobView:
     """What identity takes of a job: its stub, its params, its files by name.
@@ -44,8 +49,8 @@ class JobView:
 
     @property
     def name(self) -> str:
-        """The job's name: its rule and the values of its wildcards."""
-        return "/".join((stage_rule(self.rule), *(self.wildcards or ("all",))))
+        """The job's name."""
+        return job_name(self.rule, self.wildcards)
 
     def units(self, digest: Digest) -> list[Unit]:
         """The job's units with what they depend on; an input that is not there has digest ""."""
