@@ -18,7 +18,7 @@ rule merged_config:
     conda:
         "../../envs/stats.yaml"
     params:
-        text=lambda wildcards: jobs.merged_config(),
+        spec=lambda wildcards: jobs.merged_config(),
     script:
         "../scripts/stats_config.py"
 

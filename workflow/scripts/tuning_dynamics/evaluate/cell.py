@@ -51,8 +51,8 @@ def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int | 
     """Evaluate a cell and write its records; returns how many items it has.
 
     `batch_tokens` bounds a batch (none: what the device holds) and changes no result beyond
-    rounding. StudyError for an empty set, and as `make_prompts` and `option_scores` raise; torch.OutOfMemoryError where batches of half the
-    size do not fit either.
+    rounding. StudyError for an empty set, and as `make_prompts` and `option_scores` raise;
+    torch.OutOfMemoryError where batches of half the size do not fit either.
     """
     items = _read_evaluated(request)
     prompts = make_prompts(request, items, model.encoder, model.context)

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def due_cells(job: Any) -> list[Due]:
     entries = json.loads(job.view.params["cells"])
     data = dict(zip(job.view.outputs, entries, strict=False))
     return [
-        (_request(unit.name, data[unit.name]), lambda unit=unit: job.made(unit))
+        (_request(unit.name, data[unit.name]), partial(job.made, unit))
         for unit in job.due
         if unit.name in data
     ]

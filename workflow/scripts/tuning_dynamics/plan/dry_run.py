@@ -17,7 +17,6 @@ from tuning_dynamics.plan.wall import wall_times
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 
-
 #: The environment variable that has a dry run print LEFT and the number of its jobs alone.
 ONLY_COUNT = "TUNING_DYNAMICS_ONLY_COUNT"
 LEFT = "Jobs left: "

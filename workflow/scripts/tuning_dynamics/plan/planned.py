@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuning_dynamics.plan.price import Job
-from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.current import Current
+from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.units import EVALUATE, job_name, stage_rule
+
 
 @dataclass(frozen=True)
 class Planned:

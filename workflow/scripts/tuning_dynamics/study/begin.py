@@ -216,8 +216,11 @@ def look_again(root: str) -> None:
     _let_go()
     command = same_command()
     planned = subprocess.run(
-        [*command, "--dry-run", "--quiet", "all"], env={**environment, ONLY_COUNT: "1"},
-        capture_output=True, text=True, check=False,
+        [*command, "--dry-run", "--quiet", "all"],
+        env={**environment, ONLY_COUNT: "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if planned.returncode:
         raise SystemExit(f"\nThe study can't be planned again.\n{planned.stdout}{planned.stderr}")

@@ -14,7 +14,6 @@ from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, read_record, write_record
 from tuning_dynamics.study.units import JobView, known_parts
 
-
 #: Definitions that are named where code changed.
 NAMED = 3
 
@@ -65,8 +64,12 @@ class Current:
 
     def finished(self, name: str) -> bool:
         """Whether a job's record says that it made something."""
-        record = self.records.get(name)
-        return record is not None and bool(record.units)
+        if name not in self.records:
+            try:
+                self.records[name] = read_record(self.paths.record(name)) or Record()
+            except StudyError:
+                self.records[name] = Record()
+        return bool(self.records[name].units)
 
     def reason(self, view: JobView) -> Reason | None:
         """Why the job's outputs are not current; None where they are, or are not there."""
@@ -96,7 +99,10 @@ class Current:
         """The units of an evaluation that are missing or not current, each with the reason."""
         self.reason(view)
         record = self.records.get(view.name, Record())
-        texts = ((unit, self.unit_reason(unit, record.units.get(unit.name))) for unit in self.due[view.name])
+        texts = (
+            (unit, self.unit_reason(unit, record.units.get(unit.name)))
+            for unit in self.due[view.name]
+        )
         return [(unit, text or "") for unit, text in texts if unit.settings]
 
     def due_outputs(self, view: JobView) -> set[str]:
@@ -135,9 +141,8 @@ class Current:
         unit.date = datetime.now(UTC).isoformat(timespec="seconds")
         if before is not None:
             unit.versions, unit.run = before.versions, before.run
-            if (before.planned(), before.inputs) == (unit.planned(), unit.inputs):
-                if before.outputs == unit.outputs:
-                    return
+            if (before.identity(), before.outputs) == (unit.identity(), unit.outputs):
+                return
         record.units[unit.name] = unit
         record.accepted.append(
             {
@@ -186,7 +191,8 @@ class Current:
         if set(made.outputs) != set(now.outputs):
             return "it has other outputs"
         if made.settings != now.settings:
-            return "; ".join(setting_words(made.settings, now.settings))
+            words = setting_words(made.settings, now.settings)
+            return "; ".join(word.removeprefix("spec.") for word in words)
         return self._code_words(made.code, now.code) or _input_words(made, now)
 
     def _code_words(self, before: str, now: str) -> str | None:
@@ -236,7 +242,9 @@ def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
         names = [*before, *(name for name in now if name not in before)]
         pairs = [(name, before.get(name), now.get(name)) for name in names]
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        pairs = [(place, old, new) for place, (old, new) in enumerate(zip(before, now, strict=True))]
+        pairs = [
+            (place, old, new) for place, (old, new) in enumerate(zip(before, now, strict=True))
+        ]
     else:
         return [] if before == now else [f"{key} {_short(before)} -> {_short(now)}"]
     inner = ((f"{key}.{name}" if key else str(name), old, new) for name, old, new in pairs)

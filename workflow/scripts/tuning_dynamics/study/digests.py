@@ -44,7 +44,9 @@ class Digests:
     def keep(self) -> None:
         """Leave what is known for later processes."""
         if self.kept is not None:
-            write_json(self.kept, {path: [*stat, text] for path, (stat, text) in self._seen.items()})
+            write_json(
+                self.kept, {path: [*stat, text] for path, (stat, text) in self._seen.items()}
+            )
 
 
 def _read(path: Path) -> dict[str, tuple[Stat, str]]:

@@ -22,9 +22,8 @@ from tuning_dynamics.study.files import file_digest, read_json, write_json
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, read_record, write_record
 from tuning_dynamics.study.stub import logged
-from tuning_dynamics.study.units import JobView, parse_cells
+from tuning_dynamics.study.units import JobView, parse_cells, unread
 from tuning_dynamics.study.versions import installed
-
 
 #: The environment variable that tells the processes of a run its id.
 RUN = "TUNING_DYNAMICS_RUN"
@@ -78,7 +77,7 @@ class Job:
         """Take what is due out of the record and away from its place, so that nothing uses it."""
         for unit in self.due:
             self.record.units.pop(unit.name, None)
-        wanted = {unit.name for unit in self.view.units(lambda path: "")}
+        wanted = {unit.name for unit in self.view.units(unread)}
         for name in set(self.record.units) - wanted:
             del self.record.units[name]
         write_record(self.path, self.record)

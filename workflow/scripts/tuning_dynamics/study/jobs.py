@@ -5,6 +5,7 @@ JSON of exactly what can change the job's result, and becomes the job's `params`
 """
 
 import glob
+import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +35,6 @@ from tuning_dynamics.study.grid import (
     role,
 )
 from tuning_dynamics.study.identity import ROOT, SCRIPTS, canonical, files_digest
-from tuning_dynamics.study.load import dump_merged
 from tuning_dynamics.study.model_files import config_for_text, model_files, tokenizer_files
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.parts import (
@@ -265,7 +265,8 @@ class Jobs:
 
     def encode_spec(self, family: str, dataset: str, layout: str) -> str:
         """What a train set's token ids depend on besides items and tokenizer: the template of a
-        format, or a layout of dialogues; and the end of a text. StudyError for a format that the set does not have."""
+        format, or a layout of dialogues; and the end of a text. StudyError for a format that the
+        set does not have."""
         instruction = self.resolved.kind(dataset) == "instruction"
         formats = self.resolved.formats(dataset)
         if not instruction and layout not in formats:
@@ -579,7 +580,7 @@ class Jobs:
         """A function of wildcards: what each cell of a rule of `evaluations` depends on, the same
         for all variants."""
         text = self._cells_param(rule)
-        return lambda wildcards: text
+        return lambda _: text
 
     def _cells_param(self, rule: str) -> str:
         return cells_param([self._cell_entry(setting) for setting in self.settings_of(rule)])
@@ -664,8 +665,8 @@ class Jobs:
         return self.statistics_spec(*drawing, "transfer", "groups", "group_recipes", "group_roles")
 
     def merged_config(self) -> str:
-        """The merged config as YAML."""
-        return dump_merged(self.resolved)
+        """The merged config as JSON, keys in their order."""
+        return json.dumps(self.resolved.model_dump(mode="json"))
 
     def cell_files(self) -> list[str]:
         """The records of every cell."""

@@ -14,6 +14,7 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.grid import Grid, Variant
 from tuning_dynamics.study.sides import KEYS
 
+
 @dataclass(frozen=True)
 class Part:
     """One run of a study in `parts`: the cells of part `number`, or the tables (None)."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import UnavailableError
 from tuning_dynamics.study.grid import Cell, Checkpoint, Variant
 
 #: Folders of a study that are not families, so that no family may carry these names.
@@ -211,7 +211,7 @@ def scratch(output: str | Path) -> Path:
 def fill_root(path: str, data_root: str | None, file: str) -> str:
     """`path` with {data_root} replaced; StudyError where the study gives none."""
     if "{data_root}" in path and data_root is None:
-        raise StudyError(
+        raise UnavailableError(
             "the file lies under {data_root}, which the study does not give",
             file=file,
             key="data_root",

@@ -55,7 +55,6 @@ class Unit:
         """Digest of what is known of a unit before its inputs are there."""
         return digest_of([list(self.outputs), self.settings, self.code])
 
-
     def identity(self) -> str:
         """Digest of all that the unit depends on."""
         inputs = {name: [found.digest for found in files] for name, files in self.inputs.items()}

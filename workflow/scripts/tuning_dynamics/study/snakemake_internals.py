@@ -73,14 +73,14 @@ class Records(FilePersistence):
     def metadata(self, target: Any) -> MetadataRecord | None:
         """The rule and the time of an output, for `snakemake --report`."""
         job = next((job for job in self.dag.jobs if target in job.output), None)
-        made = None if job is None or self.current is None else self.current.made_at(
-            view_of_planned(job).name
+        made = (
+            None
+            if job is None or self.current is None
+            else self.current.made_at(view_of_planned(job).name)
         )
         if job is None or made is None:
             return None
-        return MetadataRecord(
-            rule=job.rule.name, job_hash=hash(job), starttime=made, endtime=made
-        )
+        return MetadataRecord(rule=job.rule.name, job_hash=hash(job), starttime=made, endtime=made)
 
     def started(self, job: Any, external_jobid: str | None = None) -> None:
         """Nothing: the job itself writes its record."""

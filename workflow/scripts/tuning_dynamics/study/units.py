@@ -84,14 +84,15 @@ class JobView:
 
     def planned(self) -> str:
         """Digest of what is known of the job before its inputs are there."""
-        return digest_of([unit.planned() for unit in self.units(_unread)])
+        return digest_of([unit.planned() for unit in self.units(unread)])
 
 
 #: The data that a cell is made of, by the names of its entry.
 DATA = ("items", "demonstrations")
 
 
-def _unread(path: str) -> str:
+def unread(path: str) -> str:
+    """The digest of an input that is not there yet."""
     del path
     return ""
 

@@ -12,11 +12,12 @@ from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import model_digests, unchanged_weights, weights_of
 from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.ranks import Ranks, on_ranks
+from tuning_dynamics.study.errors import RefusedError
 from tuning_dynamics.study.execution import Execution, execution_of
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.model_files import TOKENIZER_FILES
 from tuning_dynamics.study.paths import scratch
-from tuning_dynamics.study.rates import with_rate
+from tuning_dynamics.study.rates import chosen_rate, with_rate
 from tuning_dynamics.study.recipes import LoraTrain, Recipe
 from tuning_dynamics.tune.examples import StoredExamples
 from tuning_dynamics.tune.order import mix
@@ -25,6 +26,7 @@ from tuning_dynamics.tune.stages import (
     TrainSets,
     identity_of,
     merged,
+    nothing_taken,
     paths_in,
     prepare,
     require_shareable,
@@ -33,6 +35,7 @@ from tuning_dynamics.tune.stages import (
     train,
     with_trainable,
 )
+
 
 @dataclass(frozen=True)
 class Files:
@@ -106,24 +109,41 @@ def tune_from_spec(
     chosen learning rate, where the recipe selects one.
     """
     parsed = json.loads(spec)
-    recipe = Recipe.model_validate(parsed["recipe"])
-    for path in paths_in(inputs.rates):
-        recipe = with_rate(recipe, read_json(path)["rate"])
-    tune_variant(
-        recipe,
-        TrainSets(paths_in(inputs.tokens), parsed["uses"]),
-        key=key,
-        seed=parsed["seed"],
-        code=code,
-        execution=execution_of(config),
-        files=Files(
-            checkpoint=Path(inputs.checkpoint),
-            weights=Path(outputs["weights"]),
-            manifest=Path(outputs["manifest"]),
-            metrics=Path(outputs["metrics"]),
-            scratch=scratch(outputs["manifest"]),
-        ),
+    files = Files(
+        checkpoint=Path(inputs.checkpoint),
+        weights=Path(outputs["weights"]),
+        manifest=Path(outputs["manifest"]),
+        metrics=Path(outputs["metrics"]),
+        scratch=scratch(outputs["manifest"]),
     )
+    try:
+        recipe = Recipe.model_validate(parsed["recipe"])
+        for path in paths_in(inputs.rates):
+            recipe = with_rate(recipe, chosen_rate(path))
+        tune_variant(
+            recipe,
+            TrainSets(paths_in(inputs.tokens), parsed["uses"]),
+            key=key,
+            seed=parsed["seed"],
+            code=code,
+            execution=execution_of(config),
+            files=files,
+        )
+    except RefusedError as refused:
+        print(f"refused\n{refused}", flush=True)
+        _write_refused(files, key, str(refused))
+
+
+def _write_refused(files: Files, key: str, reason: str) -> None:
+    """Write what says that a variant's train set was refused, and why; it has no weights."""
+    files.weights.mkdir(parents=True, exist_ok=True)
+    checkpoint = read_json(files.checkpoint)
+    told = {name: checkpoint[name] for name in ("family", "step", "tokens")}
+    write_json(
+        files.manifest,
+        {**told, "source": "tune", "variant": key, "refused": reason, "digests": {}},
+    )
+    write_json(files.metrics, nothing_taken(key, "tune"))
 
 
 def _only_adapter(recipe: Recipe) -> bool:
