@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from tuning_dynamics.engine.finished import Finished
-from tuning_dynamics.study.disk import out_of_space
+from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import scratch
@@ -197,7 +197,7 @@ def _reply(
         print(error, flush=True)
         return {"error": str(error)}
     except Exception as error:  # told to the client, with the traceback in the log
-        full = out_of_space(error, kept.folder)
+        full = system_error(error, kept.folder)
         if full is not None:
             return {"error": str(full)}
         traceback.print_exc()

@@ -15,7 +15,7 @@ from typing import Any
 
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
-from tuning_dynamics.study.disk import out_of_space
+from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.identity import code_digest, recall, remember
@@ -83,16 +83,14 @@ def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Have a StudyError, or a full disk, end the process with its text alone."""
+    """Have a StudyError, or an error of the system, end the process with its text alone."""
     try:
         yield
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
     except OSError as error:
-        full = out_of_space(error, Path("results"))
-        if full is None:
-            raise
-        raise SystemExit(f"\nThe study cannot begin.\n{full}\n") from None
+        found = system_error(error, Path("results"))
+        raise SystemExit(f"\nThe study cannot begin.\n{found}\n") from None
 
 
 class Shown:

@@ -14,7 +14,7 @@ from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.ranks import Ranks, on_ranks
 from tuning_dynamics.study.execution import Execution, execution_of
-from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.files import read_json, whole_folder, write_json
 from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import with_rate
@@ -155,12 +155,11 @@ def _write(
 ) -> None:
     """Save an adapter where only that was trained, else the whole model with its tokenizer."""
     only_adapter = _only_adapter(recipe)
-    files.weights.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(files.weights), state_dict=weights)
-    if not only_adapter:
-        for name in TOKENIZER_FILES:
+    with whole_folder(files.weights) as folder:
+        model.save_pretrained(str(folder), state_dict=weights)
+        for name in () if only_adapter else TOKENIZER_FILES:
             if (base / name).is_file():
-                shutil.copyfile(base / name, files.weights / name)
+                shutil.copyfile(base / name, folder / name)
     checkpoint = read_json(files.checkpoint)
     write_json(
         files.manifest,
