@@ -20,6 +20,7 @@ from tuning_dynamics.engine.loop import (
     Training,
     resume,
     save,
+    saved_state,
 )
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
@@ -30,7 +31,7 @@ from tuning_dynamics.study.families import (
     Pretraining,
     family_of,
 )
-from tuning_dynamics.study.files import file_digest, read_json, whole_file, write_json
+from tuning_dynamics.study.files import file_digest, read_json, whole_file, whole_folder, write_json
 from tuning_dynamics.study.paths import scratch
 
 
@@ -66,7 +67,7 @@ def pretrain_segment(
         file=f"families/{name}.yaml",
     )
     for previous in inputs["previous"]:
-        training.restore(torch.load(previous, map_location=device, weights_only=True))
+        training.restore(saved_state(Path(previous), device))
         # What this segment costs is counted from here.
         training.progress = Progress(step=training.progress.step)
     kept = Scratch(folder, identity)
@@ -185,17 +186,15 @@ class PackedBatches:
         return found
 
 
-def _write_checkpoint(model: Any, tokenizer: Path, folder: Path) -> None:
+def _write_checkpoint(model: Any, tokenizer: Path, target: Path) -> None:
     """A Hugging Face folder: weights, config, and the tokenizer any library can load."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(folder))
-    shutil.copyfile(tokenizer, folder / "tokenizer.json")
-    write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "eos_token": END_OF_TEXT,
-            "pad_token": END_OF_TEXT,
-            "model_max_length": model.config.max_position_embeddings,
-        },
-    )
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": END_OF_TEXT,
+        "pad_token": END_OF_TEXT,
+        "model_max_length": model.config.max_position_embeddings,
+    }
+    with whole_folder(target) as folder:
+        model.save_pretrained(str(folder))
+        shutil.copyfile(tokenizer, folder / "tokenizer.json")
+        write_json(folder / "tokenizer_config.json", settings)

@@ -15,9 +15,10 @@ from tuning_dynamics.plan.dry_run import LEFT, ONLY_COUNT
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.current import NAMED, Current, unrecorded
-from tuning_dynamics.study.disk import out_of_space
+from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.figures import StudyFigure
+from tuning_dynamics.study.files import sweep
 from tuning_dynamics.study.identity import recall, remember
 from tuning_dynamics.study.job import RUN, Planned, write_plan
 from tuning_dynamics.study.jobs import Jobs
@@ -95,16 +96,14 @@ def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Have a StudyError, or a full disk, end the process with its text alone."""
+    """Have a StudyError, or an error of the system, end the process with its text alone."""
     try:
         yield
     except StudyError as error:
         raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
     except OSError as error:
-        full = out_of_space(error, Path("results"))
-        if full is None:
-            raise
-        raise SystemExit(f"\nThe study cannot begin.\n{full}\n") from None
+        found = system_error(error, Path("results"))
+        raise SystemExit(f"\nThe study cannot begin.\n{found}\n") from None
 
 
 class Shown:
@@ -164,6 +163,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         end_orphans(Path(jobs.paths.root, SLURM_RUN), run)
         if run is not None:
             watch(workflow.scheduler._executor, run)
+        sweep(jobs.paths.root)
         remember(KNOWN_CODE)
         jobs.current.keep()
         write_plan(jobs.paths.planned, os.environ[RUN], planned_of(workflow))

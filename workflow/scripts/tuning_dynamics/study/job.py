@@ -6,7 +6,6 @@ not those that were planned, and inputs are not what the jobs before it made.
 
 import importlib
 import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from tuning_dynamics.study.code import reached_modules, spec_words
 from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import file_digest, read_json, write_json
+from tuning_dynamics.study.files import file_digest, read_json, remove, write_json
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, read_record, write_record
 from tuning_dynamics.study.stub import logged
@@ -226,12 +225,3 @@ def _folder_as_made(folder: Path, unit: Unit) -> bool:
 def _output_digest(path: str) -> str:
     """An output's digest; "" for a folder, which a manifest describes."""
     return "" if Path(path).is_dir() else file_digest(path)
-
-
-def remove(path: str | Path) -> None:
-    """Remove a file or a folder, if it is there."""
-    path = Path(path)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.ranks import Ranks, on_ranks
 from tuning_dynamics.study.errors import RefusedError
 from tuning_dynamics.study.execution import Execution, execution_of
-from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.files import read_json, whole_folder, write_json
 from tuning_dynamics.study.model_files import TOKENIZER_FILES
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import chosen_rate, with_rate
@@ -162,15 +162,14 @@ def _write(
 ) -> None:
     """Save an adapter where only that was trained, else the whole model with its tokenizer."""
     only_adapter = _only_adapter(recipe)
-    files.weights.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(files.weights), state_dict=weights)
-    if only_adapter:
-        _sort_targets(files.weights / "adapter_config.json")
-    else:
-        # So that the model can be used by itself.
-        for name in TOKENIZER_FILES:
+    with whole_folder(files.weights) as folder:
+        model.save_pretrained(str(folder), state_dict=weights)
+        if only_adapter:
+            _sort_targets(folder / "adapter_config.json")
+        # The tokenizer, so that a whole model can be used by itself.
+        for name in () if only_adapter else TOKENIZER_FILES:
             if (base / name).is_file():
-                shutil.copyfile(base / name, files.weights / name)
+                shutil.copyfile(base / name, folder / name)
     checkpoint = read_json(files.checkpoint)
     write_json(
         files.manifest,
