@@ -43,7 +43,7 @@ class NotCurrent(ParamsChange):  # type: ignore[misc]
     """Why outputs are not current; Snakemake prints it behind words on params."""
 
     def __str__(self) -> str:
-        return next(iter(self.only_new))
+        return str(next(iter(self.only_new)))
 
 
 class Records(FilePersistence):  # type: ignore[misc]
