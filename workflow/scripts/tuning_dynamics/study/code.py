@@ -48,7 +48,7 @@ def code_digest(stub: str, words: frozenset[str] | None = None) -> str:
 
 
 def reached_modules(stub: str, words: frozenset[str] | None = None) -> list[str]:
-    """Names of the project's modules that a stub may import, lazily too."""
+    """Names of the project's modules that a stub may import, lazily too; not the stub's own."""
     return own_code().modules(stub, words)
 
 
