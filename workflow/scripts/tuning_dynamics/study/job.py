@@ -122,7 +122,9 @@ def _started(snakemake: Any) -> Job:
     job = Job(view, paths.record(view.name), plan["run"], versions, record)
     current = Current(paths)
     units = view.units(digests)
-    job.due = [unit for unit in units if not _current(unit, job, planned, current)]
+    stale = {unit.name for unit in units if not _current(unit, job, planned, current)}
+    # What an evaluation took is written again with any of its cells.
+    job.due = [unit for unit in units if unit.name in stale or (stale and not unit.settings)]
     if job.due:
         # What is imported now is what was planned, and no file of it is read again.
         _import_all(view)
