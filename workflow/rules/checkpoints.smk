@@ -69,7 +69,7 @@ rule pretrain:
 
 
 rule revisions:
-    """List a hub family's revisions, and the digests of their weight files."""
+    """List a hub family's revisions, and the digests of their weight files, for who asks for it."""
     output:
         paths.revisions("{family}"),
     log:
@@ -90,9 +90,6 @@ rule revisions:
 
 rule download:
     """Fetch what is needed of one revision, and compare it with the hub's digests."""
-    input:
-        # ancient: a step that joins the study has the list made anew, and no other step fetched.
-        listing=ancient(paths.revisions("{family}")),
     output:
         paths.checkpoint_file("{family}", "{step}", "download.json"),
     log:
@@ -106,6 +103,8 @@ rule download:
         "../../envs/data.yaml"
     params:
         spec=lambda wildcards: jobs.checkpoint_spec(wildcards.family, int(wildcards.step)),
+        # It takes `output`, so that Snakemake makes nothing again when it changes.
+        others=lambda wildcards, output: jobs.wanted_steps(wildcards.family),
         code=code("checkpoints_download.py"),
     script:
         "../scripts/checkpoints_download.py"
@@ -113,8 +112,6 @@ rule download:
 
 rule tokenizer:
     """Fetch the tokenizer of a hub family's final revision, which prepares data for them all."""
-    input:
-        listing=ancient(paths.revisions("{family}")),
     output:
         paths.tokenizer("{family}"),
     log:
@@ -127,7 +124,7 @@ rule tokenizer:
     conda:
         "../../envs/data.yaml"
     params:
-        repo=lambda wildcards: jobs.resolved.families[wildcards.family].repo or "",
+        spec=lambda wildcards: jobs.tokenizer_spec(wildcards.family),
         code=code("checkpoints_tokenizer.py"),
     script:
         "../scripts/checkpoints_tokenizer.py"

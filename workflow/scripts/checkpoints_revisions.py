@@ -1,7 +1,10 @@
 """Rule revisions: what the hub has of a family."""
 
+from tuning_dynamics.checkpoints.listing import shared_listing
 from tuning_dynamics.checkpoints.revisions import list_family
 from tuning_dynamics.study.stub import logged
 
 with logged(snakemake.log):
-    list_family(snakemake.wildcards.family, snakemake.params.spec, snakemake.output[0])
+    family, output = snakemake.wildcards.family, snakemake.output[0]
+    listing = shared_listing(output, family)
+    list_family(family, snakemake.params.spec, listing=listing, output=output)

@@ -17,7 +17,6 @@ WITHOUT = frozenset({"cell", "all", "cost", "report"})
 STAGES = {
     "corpus": "pretrain",
     "pretrain": "pretrain",
-    "revisions": "download",
     "tokenizer": "download",
     "download": "download",
     "verify": "verify",

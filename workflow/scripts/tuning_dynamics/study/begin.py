@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
@@ -24,7 +25,7 @@ from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.parts import parse_part, settings
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.sides import Sides, check_sides, sides_of
-from tuning_dynamics.study.stub import DRIVER
+from tuning_dynamics.study.stub import DRIVER, RUN
 from tuning_dynamics.study.watch import watch
 
 #: The stubs whose code a cell's records depend on.
@@ -54,6 +55,8 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides, Callable[
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.environ[DRIVER] = str(os.getpid())
+    if workflow.is_main_process:
+        os.environ[RUN] = uuid4().hex
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _told():
         take_turns(workflow)
