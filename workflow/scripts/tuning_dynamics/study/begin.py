@@ -20,7 +20,7 @@ from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.files import sweep
-from tuning_dynamics.study.job import RUN, Planned, write_plan
+from tuning_dynamics.study.job import Planned, write_plan
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.parts import parse_part, settings
@@ -34,7 +34,7 @@ from tuning_dynamics.study.snakemake_internals import (
     same_command,
     view_of_planned,
 )
-from tuning_dynamics.study.stub import DRIVER
+from tuning_dynamics.study.stub import DRIVER, RUN
 from tuning_dynamics.study.watch import watch
 
 #: What digests of code are made from, for the processes of single jobs.
@@ -76,6 +76,7 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.environ[DRIVER] = str(os.getpid())
+    if workflow.is_main_process:
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _told():
         take_turns(workflow)

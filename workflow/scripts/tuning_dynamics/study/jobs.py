@@ -333,20 +333,37 @@ class Jobs:
 
     def checkpoint_spec(self, family: str, step: int) -> str:
         """What a downloaded or local checkpoint depends on: not which others there are."""
-        description = self.resolved.families[family]
         elsewhere = {"checkpoints", "available", "equal_weights", "size", "members"}
-        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
-        if "repositories" in spec:
-            spec["repositories"] = {str(step): spec["repositories"][str(step)]}
-        return canonical({**spec, "source": description.source})
+        return canonical(self._taken(family, elsewhere, only=step))
+
+    def wanted_steps(self, family: str) -> str:
+        """What a hub checkpoint is compared with: the steps that the study takes, and those known
+        to be equal. It stops a download and changes none."""
+        described = self.resolved.families[family].model_dump(
+            mode="json", exclude_defaults=True, include={"equal_weights", "repositories"}
+        )
+        return canonical({**described, "checkpoints": {"steps": self.grid.steps(family)}})
+
+    def tokenizer_spec(self, family: str) -> str:
+        """What the tokenizer of a hub family depends on: where its last revision is."""
+        others = {"checkpoints", "available", "equal_weights", "pickles", "tokens_before"}
+        description = self.resolved.families[family]
+        assert isinstance(description, HubFamily), family
+        last = max(description.repositories, default=None)
+        return canonical(self._taken(family, {*others, "size", "members"}, only=last))
 
     def revisions_spec(self, family: str) -> str:
         """What is looked up of a hub family: its naming and the steps that the study takes."""
+        taken = self._taken(family, {"available", "size", "members", "tokens_before"})
+        return canonical({**taken, "checkpoints": {"steps": self.grid.steps(family)}})
+
+    def _taken(self, family: str, without: set[str], only: int | None = None) -> dict[str, Any]:
+        """A family's settings without some; of several repositories `only` that of a step."""
         description = self.resolved.families[family]
-        elsewhere = {"available", "size", "members", "tokens_before"}
-        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
-        steps = self.grid.steps(family)
-        return canonical({**spec, "source": "hub", "checkpoints": {"steps": steps}})
+        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=without)
+        if "repositories" in spec and only is not None:
+            spec["repositories"] = {str(only): spec["repositories"][str(only)]}
+        return {**spec, "source": description.source}
 
     def downloaded(self, family: str, step: str) -> list[str]:
         """The record of a hub checkpoint's download; none for a local one."""
