@@ -62,9 +62,7 @@ rule scores:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.statistics_spec(
-            "resamples", "level", "seed", "interval", "test_families"
-        ),
+        spec=lambda wildcards: jobs.scores_spec(),
         code=code("stats_scores.py"),
     script:
         "../scripts/stats_scores.py"

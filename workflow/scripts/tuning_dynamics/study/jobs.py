@@ -590,8 +590,8 @@ class Jobs:
         study = self.resolved.study
         return canonical({**study.published.model_dump(), "level": study.statistics.level})
 
-    def statistics_spec(self, *names: str) -> str:
-        """The named settings of `statistics`: `recipe` and `alpha` are main_recipe and
+    def statistics_spec(self, *names: str, **more: bool) -> str:
+        """The named settings of `statistics`, and `more`: `recipe` and `alpha` are main_recipe and
         learned_alpha."""
         settings = self.resolved.study.statistics
         known = {
@@ -599,7 +599,14 @@ class Jobs:
             "recipe": settings.main_recipe,
             "alpha": settings.learned_alpha,
         }
-        return canonical({name: known[name] for name in names})
+        return canonical({**{name: known[name] for name in names}, **more})
+
+    def scores_spec(self) -> str:
+        """What the tables of cells depend on, besides the cells."""
+        # Left out at its default, as `canonical` does for settings.
+        partial = {"partial": True} if self.resolved.study.partial else {}
+        drawing = ("resamples", "level", "seed", "interval")
+        return self.statistics_spec(*drawing, "test_families", **partial)
 
     def summaries_spec(self) -> str:
         """The settings of `statistics` that the summaries and findings depend on."""
