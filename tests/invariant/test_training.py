@@ -21,6 +21,7 @@ from tuning_dynamics.engine.loop import (
     Settings,
     Training,
     resume,
+    save,
 )
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.recipes import Lora
@@ -215,6 +216,26 @@ def test_a_state_of_another_identity_is_not_resumed(model: torch.nn.Module, tmp_
     Scratch(tmp_path, "one").save(training.state())
     assert Scratch(tmp_path, "other").load(torch.device("cpu")) is None
     assert Scratch(tmp_path, "one").load(torch.device("cpu")) is not None
+
+
+@pytest.mark.parametrize("kind", ["flipped", "truncated", "text", "archive"])
+def test_a_damaged_state_means_to_begin_at_the_start(
+    kind: str, model: torch.nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scratch = Scratch(tmp_path, "one")
+    scratch.save(trained(model, settings(), stop=2).state())
+    content = scratch.path.read_bytes()
+    if kind == "archive":
+        save({"identity": "one"}, scratch.path)
+    else:
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        damaged = {"flipped": flipped, "truncated": content[:middle], "text": b"state"}
+        scratch.path.write_bytes(damaged[kind])
+    rest = Training(model, settings(), torch.device("cpu"), what="test", file="x")
+    resume(rest, scratch)
+    assert rest.progress.step == 0
+    assert "a saved state is damaged" in capsys.readouterr().out
 
 
 def test_only_targets_are_counted(model: torch.nn.Module) -> None:

@@ -148,6 +148,8 @@ def test_without_partial_every_set_is_named_with_two_ways_on(cells: list[Cell]) 
         assert one["eval_set"] in told
     assert "nli_places" not in told
     assert "item 3 has no right answer to choose" in told
+    # Of a single reason all of what was said.
+    assert "file: items.parquet" in told
     assert "mend the data" in told
     assert "--config partial=true" in told
 
@@ -161,6 +163,7 @@ def test_many_reasons_stay_on_a_screen(tmp_path: Path) -> None:
     lines = str(error.value).splitlines()
     assert len(lines) <= 14
     assert lines[1] == "  3 cells of set0, set1, set2: reason 2"
+    assert lines[8].startswith("  1 cell of set")
     assert lines[9].endswith("15 other reasons")
     assert all(any(f"set{k}" in line for line in lines) for k in range(25))
 

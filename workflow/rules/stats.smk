@@ -18,7 +18,7 @@ rule merged_config:
     conda:
         "../../envs/stats.yaml"
     params:
-        text=lambda wildcards: jobs.merged_config(),
+        spec=lambda wildcards: jobs.merged_config(),
     script:
         "../scripts/stats_config.py"
 
@@ -43,7 +43,6 @@ rule summaries:
         "../../envs/stats.yaml"
     params:
         spec=lambda wildcards: jobs.summaries_spec(),
-        code=code("stats_summaries.py"),
     script:
         "../scripts/stats_summaries.py"
 
@@ -69,7 +68,6 @@ rule findings:
         "../../envs/stats.yaml"
     params:
         spec=lambda wildcards: jobs.summaries_spec(),
-        code=code("stats_findings.py"),
     script:
         "../scripts/stats_findings.py"
 
@@ -90,7 +88,5 @@ rule cost:
         paths.benchmark("cost", "all")
     conda:
         "../../envs/stats.yaml"
-    params:
-        code=code("stats_cost.py"),
     script:
         "../scripts/stats_cost.py"

@@ -1,5 +1,6 @@
 """The pre-training corpus of a family: documents, a tokenizer trained on them, token ids."""
 
+import io
 import random
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,11 @@ def prepare_corpus(
     tokenizer = train_tokenizer([*training, *[tokenizer_text] * 500], vocab_size)
     with whole_file(tokenizer_path) as temporary:
         tokenizer.save(str(temporary))
-    with whole_file(tokens_path) as temporary, temporary.open("wb") as stream:
-        np.save(stream, _encode(tokenizer, training))
+    # Not NumPy to the file: it hides why a file can't be written.
+    ids = io.BytesIO()
+    np.save(ids, _encode(tokenizer, training))
+    with whole_file(tokens_path) as temporary:
+        temporary.write_bytes(ids.getbuffer())
     write_json(heldout_path, documents[:heldout])
 
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuning_dynamics.checkpoints.manifest import text_loss, weight_digests
+from tuning_dynamics.checkpoints.manifest import model_digests, text_loss
 from tuning_dynamics.data.encode import load_encoder
-from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.engine.loop import (
     Batch,
@@ -21,6 +20,7 @@ from tuning_dynamics.engine.loop import (
     Training,
     resume,
     save,
+    saved_state,
 )
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
@@ -31,7 +31,7 @@ from tuning_dynamics.study.families import (
     Pretraining,
     family_of,
 )
-from tuning_dynamics.study.files import file_digest, read_json, whole_file, write_json
+from tuning_dynamics.study.files import file_digest, read_json, whole_file, whole_folder, write_json
 from tuning_dynamics.study.paths import scratch
 
 
@@ -57,9 +57,6 @@ def pretrain_segment(
     before = [file_digest(path) for path in [inputs["tokens"], *inputs["previous"]]]
     identity = "\n".join([code, spec, str(step), *before])
     folder = scratch(outputs["manifest"])
-    finished = Finished(folder, identity, map(Path, outputs.values()))
-    if finished.recall():
-        return
     device = prepare_device(execution.device)
     model = build_model(family.architecture, Path(inputs["tokenizer"]), family.training.seed)
     training = Training(
@@ -70,7 +67,7 @@ def pretrain_segment(
         file=f"families/{name}.yaml",
     )
     for previous in inputs["previous"]:
-        training.restore(torch.load(previous, map_location=device, weights_only=True))
+        training.restore(saved_state(Path(previous), device))
         # What this segment costs is counted from here.
         training.progress = Progress(step=training.progress.step)
     kept = Scratch(folder, identity)
@@ -82,7 +79,6 @@ def pretrain_segment(
         save(training.state(), temporary)
     write_json(outputs["metrics"], training.metrics("pretrain", f"{name}/{step}"))
     _write_manifest(name, family, step, model.eval(), inputs["heldout"], outputs, device)
-    finished.keep()
     kept.remove()
 
 
@@ -105,7 +101,7 @@ def _write_manifest(
             "source": "pretrain",
             "folder": str(folder),
             "adapter": None,
-            "digests": weight_digests(folder),
+            "digests": model_digests(folder),
             "text_loss": text_loss(
                 model,
                 load_encoder(folder),
@@ -190,17 +186,15 @@ class PackedBatches:
         return found
 
 
-def _write_checkpoint(model: Any, tokenizer: Path, folder: Path) -> None:
+def _write_checkpoint(model: Any, tokenizer: Path, target: Path) -> None:
     """A Hugging Face folder: weights, config, and the tokenizer any library can load."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(folder))
-    shutil.copyfile(tokenizer, folder / "tokenizer.json")
-    write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            "eos_token": END_OF_TEXT,
-            "pad_token": END_OF_TEXT,
-            "model_max_length": model.config.max_position_embeddings,
-        },
-    )
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": END_OF_TEXT,
+        "pad_token": END_OF_TEXT,
+        "model_max_length": model.config.max_position_embeddings,
+    }
+    with whole_folder(target) as folder:
+        model.save_pretrained(str(folder))
+        shutil.copyfile(tokenizer, folder / "tokenizer.json")
+        write_json(folder / "tokenizer_config.json", settings)

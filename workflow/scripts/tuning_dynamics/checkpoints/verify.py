@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import text_loss, weight_digests
+from tuning_dynamics.checkpoints.manifest import model_digests, text_loss
 from tuning_dynamics.data.encode import load_encoder
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, LocalFamily, PretrainFamily, family_of
-from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.files import read_json, whole_folder, write_json
 from tuning_dynamics.study.paths import fill_root
 
 #: Every checkpoint that was not pre-trained here records its loss on this text, so that a
@@ -91,7 +91,7 @@ def _load_and_write(
             **record,
             "folder": str(folder.resolve()),
             "adapter": None,
-            "digests": weight_digests(folder),
+            "digests": model_digests(folder),
             "text_loss": text_loss(model, load_encoder(folder), texts, context, device),
         },
     )
@@ -99,9 +99,9 @@ def _load_and_write(
 
 def _converted(model: Any, source: Path, target: Path) -> Path:
     """The model as safetensors in `target`, with its tokenizer: no later job reads pickles."""
-    shutil.rmtree(target, ignore_errors=True)
-    model.save_pretrained(str(target))
-    for path in source.glob("*"):
-        if path.name.startswith(("tokenizer", "special_tokens", "chat_template")):
-            shutil.copyfile(path, target / path.name)
+    with whole_folder(target) as folder:
+        model.save_pretrained(str(folder))
+        for path in source.glob("*"):
+            if path.name.startswith(("tokenizer", "special_tokens", "chat_template")):
+                shutil.copyfile(path, folder / path.name)
     return target

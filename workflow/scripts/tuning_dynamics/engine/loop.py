@@ -6,10 +6,14 @@ run that was killed and resumed ends bit for bit as one that was not.
 
 import math
 import signal
+import struct
 import time
+import zipfile
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from types import FrameType
 from typing import Any
 
@@ -32,6 +36,15 @@ LOSSES_WAITING = 50
 #: Signals on which a run saves its state and ends. SIGURG is how profiles/slurm has SLURM warn of
 #: a time limit: all other processes of a job ignore it, while shells between them die of SIGUSR1.
 ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG)
+
+#: What a state is made of (see `Training.state`).
+PARTS = {"weights", "optimiser", "progress"}
+
+#: What reading a damaged state raises: a bad archive, or what torch says of one.
+_UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, UnpicklingError),
+    *(RuntimeError, ValueError, LookupError, TypeError, AttributeError),
+)
 
 
 @dataclass(frozen=True)
@@ -150,7 +163,7 @@ class Training:
         return {
             "weights": self.ranks.gathered(named),
             "optimiser": self.ranks.gathered(self.optimiser.state_dict()),
-            "progress": vars(self.progress),
+            "progress": asdict(self.progress),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -329,17 +342,16 @@ class Scratch:
             save({"identity": self.identity, **state}, temporary)
 
     def load(self, device: torch.device, *, mapped: bool = False) -> dict[str, Any] | None:
-        """The saved state, None where there is none of this identity; with `mapped`, of its
-        tensors only what is used is read."""
+        """The saved state, None where there is none of this identity or it is damaged; with
+        `mapped`, its tensors stay in the file until they are used."""
         if not self.path.is_file():
             return None
-        # Our own file, but weights-only all the same: nothing in it needs code.
-        state: dict[str, Any] = torch.load(
-            self.path, map_location=device, weights_only=True, mmap=mapped
-        )
-        if state.pop("identity") != self.identity:
+        try:
+            state = saved_state(self.path, device, mapped=mapped)
+        except StudyError as error:
+            print(f"{error.what}: it is not used ({self.path})", flush=True)
             return None
-        return state
+        return state if state.pop("identity", None) == self.identity else None
 
     def remove(self) -> None:
         """Delete the state: the run's outputs are written."""
@@ -374,11 +386,39 @@ def save(state: dict[str, Any], path: Path) -> None:
         torch.save(state, stream)
 
 
+def saved_state(path: Path, device: torch.device, *, mapped: bool = False) -> dict[str, Any]:
+    """The state that `save` wrote, after a look at its checksums; see `Scratch.load`.
+
+    StudyError where the file is damaged, or is something else.
+    """
+    try:
+        # The file is a zip archive, which has a CRC-32 of each part; torch compares none.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"{damaged} is not what was written")
+        # Our own file, but weights-only all the same: nothing in it needs code.
+        state = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
+        if not isinstance(state, dict) or not state.keys() >= PARTS:
+            raise zipfile.BadZipFile("it holds something else")
+    except torch.OutOfMemoryError:
+        raise  # the device's fault, not the file's
+    except _UNREADABLE as error:
+        raise StudyError(
+            f"a saved state is damaged ({' '.join(str(error).split())})",
+            file=path,
+            fix="delete it and run the same command again",
+        ) from None
+    return state
+
+
 def resume(training: Training, scratch: Scratch) -> None:
     """Continue a training from its saved state, where there is one."""
     shared = training.ranks.count > 1
     state = scratch.load(torch.device("cpu") if shared else training.device, mapped=shared)
-    if state is not None:
+    # All processes or none: on a failing disk some may have read it.
+    missing = training.ranks.largest(state is None)[0]
+    if state is not None and not missing:
         training.restore(state)
         training.progress.resumed_from.append(training.progress.step)
         print(f"{training.what}: resumed from step {training.progress.step}", flush=True)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.kinds import Kinds
 
 #: From a prediction and the right answers, of which there is at least one, to a score in [0, 1].
 Metric = Callable[[str, Sequence[str]], float]
@@ -33,7 +34,7 @@ def rouge_l(prediction: str, gold: Sequence[str]) -> float:
 
 
 #: The metrics that a cell may be scored by.
-METRICS: dict[str, Metric] = {"accuracy": accuracy, "rouge_l": rouge_l}
+METRICS: Kinds[str, Metric] = {"accuracy": accuracy, "rouge_l": rouge_l}
 
 
 def item_scores(

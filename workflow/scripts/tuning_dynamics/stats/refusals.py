@@ -15,17 +15,15 @@ NAMED = 8
 
 
 def refused_cells(cells: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `cells` that were refused, with the column `reason`: the first line of why.
+    """The rows of `cells` that were refused, with the columns `text`, why, and `reason`, its first
+    line.
 
     `cells` has the `path` of each one's records; StudyError as of `refusal`.
     """
-    reasons = pd.Series([refusal(Path(path)) for path in cells["path"]], cells.index, dtype="str")
-    refused = cells.assign(reason=reasons)[reasons.notna()]
-    return refused.assign(reason=refused["reason"].map(_first_line))
-
-
-def _first_line(reason: str) -> str:
-    return shorten(next(iter(reason.splitlines()), "no reason is told"), 200)
+    texts = pd.Series([refusal(Path(path)) for path in cells["path"]], cells.index, dtype="str")
+    refused = cells.assign(text=texts)[texts.notna()]
+    first_lines = [shorten(text.partition("\n")[0], 200) for text in refused["text"]]
+    return refused.assign(reason=pd.Series(first_lines, refused.index, dtype="str"))
 
 
 def are_refused(unpaired: pd.DataFrame) -> pd.Series:
@@ -40,7 +38,10 @@ def leave_out(refused: pd.DataFrame, cells: int, *, partial: bool) -> None:
     """
     if refused.empty:
         return
-    words = "\n".join([f"{len(refused):,} of {cells:,} cells were refused", *told(refused)])
+    lines = [f"{len(refused):,} of {cells:,} cells were refused:", *told(refused)]
+    if refused["reason"].nunique() == 1:
+        lines += [f"  {line}" for line in refused["text"].iloc[0].splitlines()[1:]]
+    words = "\n".join(lines)
     if partial and len(refused) < cells:
         print(f"Left out, as the study is partial: {words}")
         return

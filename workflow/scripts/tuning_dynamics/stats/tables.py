@@ -6,8 +6,7 @@ the last bits in which two linear algebra libraries differ, so that equal runs g
 """
 
 import math
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pandas as pd
 from tuning_dynamics.stats.latex import latex_table
 from tuning_dynamics.study import score_columns
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import whole_file
 
 SIGNIFICANT_DIGITS = 9
 
@@ -304,17 +304,14 @@ def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
     """
     name = _table_name(csv_path)
     rounded = _rounded(typed(frame, name))
-    csv_path.parent.mkdir(parents=True, exist_ok=True)
-    parquet_path = csv_path.with_suffix(".parquet")
-    _replace(parquet_path, lambda temp: rounded.to_parquet(temp, index=False))
-    printed = latex_table(rounded, name)
-    _replace(csv_path.with_suffix(".tex"), lambda temp: temp.write_text(printed, "utf-8"))
-    _replace(
-        csv_path,
-        lambda temp: rounded.to_csv(
-            temp, index=False, lineterminator="\n", float_format=f"%.{SIGNIFICANT_DIGITS}g"
-        ),
-    )
+    with whole_file(csv_path.with_suffix(".parquet")) as temporary:
+        rounded.to_parquet(temporary, index=False)
+    with whole_file(csv_path.with_suffix(".tex")) as temporary:
+        temporary.write_text(latex_table(rounded, name), encoding="utf-8")
+    with whole_file(csv_path) as temporary:
+        rounded.to_csv(
+            temporary, index=False, lineterminator="\n", float_format=f"%.{SIGNIFICANT_DIGITS}g"
+        )
 
 
 def read_table(csv_path: Path) -> pd.DataFrame:
@@ -398,12 +395,3 @@ def _round_number(value: float) -> float:
         return np.nan if math.isnan(value) else value
     # Adding zero turns -0.0 into 0.0, which would otherwise print differently.
     return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,32 +1,114 @@
 """Files written whole or not at all, read with errors for people, and their digests."""
 
+import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
+
+#: Names of what is being written, and of what a killed process leaves of it.
+_PART = re.compile(r"\..+\.\d+\.part")
+
+#: What file systems answer that can't sync a folder.
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
 
-    A reader never sees half a file, whatever kills the writer.
+    A reader never sees half a file, whatever kills the writer, and neither does one who comes
+    after a power failure.
+    """
+    with _part_of(Path(path)) as temporary:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; rename it to `path` when the block ends well.
+
+    A folder that is there is replaced: `path` is one of the two, whole, or for a moment nothing.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with _part_of(path) as temporary:
+        # A process of the same number may have been killed here: numbers recur in containers.
+        remove(temporary)
+        temporary.mkdir()
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        for written in (*temporary.rglob("*"), temporary):
+            _sync(written)
+        # Out of the way first: a rename replaces no folder that holds files.
+        former = _part(path, "former")
+        remove(former)
+        if path.exists():
+            path.replace(former)
         temporary.replace(path)
+        remove(former)
+
+
+@contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    """The temporary path of what becomes `path` in the block; nothing stays there of a failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _part(path)
+    with ExitStack() as failure:
+        failure.callback(remove, temporary)
+        try:
+            yield temporary
+        except Exception as error:
+            error.add_note(f"while writing {path}")
+            raise
+        failure.pop_all()
+    _sync(path.parent)
+
+
+def _part(path: Path, *words: str) -> Path:
+    return path.with_name(".".join(["", path.name, *words, str(os.getpid()), "part"]))
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if not (error.errno in _NO_SYNC and path.is_dir()):
+            raise
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(opened)
+
+
+def remove(path: str | Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    path = Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sweep(folder: str | Path) -> list[Path]:
+    """Remove what killed processes left half-written below a folder; returns what was removed.
+
+    The caller makes sure that nothing writes there.
+    """
+    removed = []
+    for place, folders, files in os.walk(folder):
+        for name in filter(_PART.fullmatch, (*folders, *files)):
+            removed.append(Path(place, name))
+            remove(removed[-1])
+        folders[:] = [name for name in folders if not _PART.fullmatch(name)]
+    return removed
 
 
 def write_json(path: str | Path, value: Any) -> None:

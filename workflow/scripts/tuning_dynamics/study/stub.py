@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.disk import out_of_space
+from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.errors import StudyError
 
 #: The environment variable that tells a job the process id of the Snakemake that started it.
@@ -21,29 +21,48 @@ DRIVER = "TUNING_DYNAMICS_DRIVER"
 def logged(log: Any) -> Iterator[None]:
     """Send everything the block prints to the job's log, and end the job with its Snakemake.
 
-    A StudyError ends the job with its text alone, and so does a full disk; anything else keeps
-    its traceback.
+    A StudyError ends the job with its text alone, and so does an error of the system, such as a
+    full disk; anything else keeps its traceback.
     """
     terminal = os.dup(2)
-    # The file descriptors themselves, so that compiled libraries' messages are caught too.
-    target = os.open(str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
-    os.dup2(target, 1)
-    os.dup2(target, 2)
     try:
+        _send_to(log)
         _tell_job()
         _follow_driver()
         yield
     except StudyError as error:
-        print(error, file=sys.stderr, flush=True)
+        _say(error, terminal)
         raise SystemExit(1) from None
     except Exception as error:
-        full = out_of_space(error, Path(str(log)).parent)
-        if full is None:
+        found = system_error(error, Path(str(log)).parent)
+        if found is None:
             raise
-        # The log lies on that disk and may have no room for this; SLURM's log may lie there too.
-        with suppress(OSError):
-            os.write(terminal, f"{full}\n".encode())
+        _say(found, terminal)
         raise SystemExit(1) from None
+
+
+def _send_to(log: Any) -> None:
+    """Have what this process prints go to a file.
+
+    The file descriptors themselves, so that compiled libraries' messages are caught too.
+    """
+    target = os.open(str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+
+
+def _say(error: StudyError, terminal: int) -> None:
+    """Write an error into the log, or to the terminal where the log takes nothing.
+
+    The log may lie on the disk that is full or broken, and so may SLURM's.
+    """
+    text = f"{error}\n".encode()
+    with suppress(OSError):
+        sys.stdout.flush()
+    for stream in (2, terminal):
+        with suppress(OSError):
+            if os.write(stream, text) == len(text):
+                return
 
 
 def _tell_job() -> None:

@@ -8,6 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from tuning_dynamics.study.figures import STYLE_FILE
+from tuning_dynamics.study.files import whole_file
 
 STYLE = mpl.rc_params_from_file(STYLE_FILE, use_default_template=False)
 
@@ -36,11 +37,12 @@ def style() -> Iterator[None]:
 
 
 def save(figure: Figure, svg_path: Path) -> None:
-    """Write the figure as SVG, and as PDF and PNG beside it; no date or version in any."""
-    svg_path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the figure as SVG, and as PDF and PNG beside it, each whole or not at all; no date or
+    version in any."""
     with style():
         for name, metadata in _FORMATS.items():
-            figure.savefig(svg_path.with_suffix(f".{name}"), format=name, metadata=metadata)
+            with whole_file(svg_path.with_suffix(f".{name}")) as temporary:
+                figure.savefig(temporary, format=name, metadata=metadata)
 
 
 def colours(names: Sequence[str]) -> dict[str, tuple[str, str]]:
