@@ -33,17 +33,3 @@ def files_digest(*paths: Path) -> str:
     for path in sorted(path for path in inside if path.is_file()):
         digest.update(f"{path.relative_to(ROOT)}\n{file_digest(path)}\n".encode())
     return digest.hexdigest()[:16]
-
-
-def recall(path: Path) -> None:
-    """See `code.recall`."""
-    from tuning_dynamics.study import code
-
-    code.recall(path)
-
-
-def remember(path: Path) -> None:
-    """See `code.remember`."""
-    from tuning_dynamics.study import code
-
-    code.remember(path)
