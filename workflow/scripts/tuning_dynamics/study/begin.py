@@ -76,7 +76,6 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.environ[DRIVER] = str(os.getpid())
-    if workflow.is_main_process:
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _told():
         take_turns(workflow)

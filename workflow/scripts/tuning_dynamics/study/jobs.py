@@ -872,11 +872,11 @@ def pattern_of(variants: Iterable[Variant]) -> str:
     for (family, tail), own in steps.items():
         tails[family, frozenset(own)].add(tail)
     families: dict[tuple[frozenset[str], frozenset[str]], set[str]] = defaultdict(set)
-    for (family, own), ends in tails.items():
-        families[own, frozenset(ends)].add(family)
+    for (family, points), ends in tails.items():
+        families[points, frozenset(ends)].add(family)
     products = [
-        "/".join((either(names), either(own), either(ends)))
-        for (own, ends), names in families.items()
+        "/".join((either(names), either(points), either(ends)))
+        for (points, ends), names in families.items()
     ]
     return f"(?:{'|'.join(sorted(products))})"
 
