@@ -17,6 +17,7 @@ from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.code import recall, remember
 from tuning_dynamics.study.current import unrecorded, unrecorded_error
 from tuning_dynamics.study.disk import system_error
+from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.files import sweep
@@ -181,7 +182,9 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         sweep(jobs.paths.root)
         remember(KNOWN_CODE)
         jobs.current.keep()
-        write_plan(jobs.paths.planned, os.environ[RUN], planned_of(workflow))
+        planned = planned_of(workflow)
+        versions = {name: asked_for(name) for name in {job.environment for job in planned.values()}}
+        write_plan(jobs.paths.planned, os.environ[RUN], planned, versions)
 
 
 def _refuse(workflow: Any, jobs: Jobs) -> None:

@@ -43,9 +43,13 @@ class Planned:
     sources: list[str]
 
 
-def write_plan(path: str, run: str, jobs: dict[str, Planned]) -> None:
-    """Tell the jobs of a run what was planned."""
-    write_json(path, {"run": run, "jobs": {name: vars(planned) for name, planned in jobs.items()}})
+def write_plan(
+    path: str, run: str, jobs: dict[str, Planned], versions: dict[str, dict[str, str]]
+) -> None:
+    """Tell the jobs of a run what was planned; `versions` are those that each environment asks
+    for, so that a job need not read its file."""
+    told = {name: vars(planned) for name, planned in jobs.items()}
+    write_json(path, {"run": run, "versions": versions, "jobs": told})
 
 
 @dataclass
@@ -118,7 +122,7 @@ def _started(snakemake: Any) -> Job:
     except StudyError as error:
         print(f"{error}\nIt is done again.", flush=True)
         record = Record()
-    versions = installed(planned.environment)
+    versions = installed(plan["versions"][planned.environment], planned.environment)
     job = Job(view, paths.record(view.name), plan["run"], versions, record)
     current = Current(paths)
     units = view.units(digests)
