@@ -121,10 +121,6 @@ class Paths:
         """Counts, labels and digests of a dataset's frozen items."""
         return f"{self.root}/data/{dataset}/manifest.json"
 
-    def check(self, dataset: str, family: str) -> str:
-        """What a family's tokenizer makes of a dataset."""
-        return f"{self.root}/data/{dataset}/{family}.json"
-
     def tokens(self, dataset: str, family: str, layout: str) -> str:
         """Training rows of a dataset as a family's token ids, in a format or dialogue layout."""
         return f"{self.root}/data/{dataset}/tokens/{family}/{layout}.arrow"
