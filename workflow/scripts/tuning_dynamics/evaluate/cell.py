@@ -1,6 +1,7 @@
 """One cell: items to prompts, prompts to answers, answers to per-item records."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import torch
 
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.evaluate.generate import generate
-from tuning_dynamics.evaluate.metrics import accuracy, match_label, refuse_alike, rouge_l
+from tuning_dynamics.evaluate.labels import match_label, refuse_alike
 from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.prompts import Prompt, candidates, cut_apart, make_prompts
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.evaluate.score import option_scores
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import text_digest, whole_file
+from tuning_dynamics.study.kinds import Kinds
 from tuning_dynamics.study.refused import REFUSED_KEY
 
 #: Key of the parquet's metadata that holds the request.
@@ -30,7 +32,6 @@ _SCHEMA = pa.schema(
         ("truncated", pa.bool_()),
         ("prediction", pa.string()),
         ("gold", pa.list_(pa.string())),
-        ("score", pa.float64()),
         ("option_scores", pa.list_(pa.float64())),
     ]
 )
@@ -89,17 +90,40 @@ def predict(
             _best(request, candidates(request, prompt.item), row)
             for prompt, row in zip(prompts, scored, strict=True)
         ]
-    if request.prediction == "free":
-        refuse_alike(request.words, request.eval_set)
+    return GENERATED[request.prediction](model, request, prompts, batch_tokens)
 
-    def continued(some: list[Prompt]) -> list[str]:
+
+def _continued(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[str]:
+    """What the model generates after each prompt."""
+
+    def texts(some: list[Prompt]) -> list[str]:
         ids = [prompt.ids for prompt in some]
         return generate(model, ids, request.max_new_tokens, batch_tokens)
 
-    texts = cut_apart(prompts, continued)
-    if request.prediction == "free":
-        texts = [request.label_of(match_label(text, request.words)) for text in texts]
-    return [Answer(text, []) for text in texts]
+    return cut_apart(prompts, texts)
+
+
+def _as_generated(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[Answer]:
+    return [Answer(text, []) for text in _continued(model, request, prompts, batch_tokens)]
+
+
+def _as_labels(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[Answer]:
+    refuse_alike(request.words, request.eval_set)
+    texts = _continued(model, request, prompts, batch_tokens)
+    return [Answer(request.label_of(match_label(text, request.words)), []) for text in texts]
+
+
+#: Prediction methods that generate.
+GENERATED: Kinds[str, Callable[[LoadedModel, CellRequest, list[Prompt], int], list[Answer]]] = {
+    "greedy": _as_generated,
+    "free": _as_labels,
+}
 
 
 def _best(request: CellRequest, options: list[str], scores: list[float]) -> Answer:
@@ -136,7 +160,6 @@ def _check_item(item: Item, request: CellRequest) -> None:
 
 
 def _write(request: CellRequest, prompts: list[Prompt], answers: list[Answer]) -> None:
-    metric = rouge_l if request.kind == "generation" else accuracy
     rows = [
         {
             "item": prompt.item.item,
@@ -145,7 +168,6 @@ def _write(request: CellRequest, prompts: list[Prompt], answers: list[Answer]) -
             "truncated": prompt.truncated,
             "prediction": answer.prediction,
             "gold": prompt.item.gold,
-            "score": metric(answer.prediction, prompt.item.gold),
             "option_scores": answer.option_scores,
         }
         for prompt, answer in zip(prompts, answers, strict=True)
