@@ -38,9 +38,6 @@ from tuning_dynamics.study.snakemake_internals import (
 from tuning_dynamics.study.stub import DRIVER, RUN
 from tuning_dynamics.study.watch import watch
 
-#: What digests of code are made from, for the processes of single jobs.
-KNOWN_CODE = Path(".snakemake", "code.json")
-
 #: The environment variable that says that this process looks for what a run has left, and how many
 #: such looks came before it.
 LOOK = "TUNING_DYNAMICS_LOOK"
@@ -82,7 +79,7 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
         take_turns(workflow)
         study = load_study(settings(config), Path(workflow.basedir), file)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
-        recall(KNOWN_CODE)
+        recall()
         current = None
         if workflow.is_main_process and sides.asked:
             check_sides(sides)
@@ -180,7 +177,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         if run is not None:
             watch(workflow.scheduler._executor, run)
         sweep(jobs.paths.root)
-        remember(KNOWN_CODE)
+        remember()
         jobs.current.keep()
         planned = planned_of(workflow)
         versions = {name: asked_for(name) for name in {job.environment for job in planned.values()}}

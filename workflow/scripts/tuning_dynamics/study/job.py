@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.code import reached_modules, spec_words
+from tuning_dynamics.study.code import reached_modules, recall, spec_words
 from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError
@@ -124,6 +124,7 @@ def running(snakemake: Any) -> Iterator[Job]:
 
 
 def _started(snakemake: Any) -> Job:
+    recall()
     paths = Paths(Path(snakemake.log[0]).parts[1])
     plan = read_json(paths.planned)
     view = view_of(snakemake, plan)
