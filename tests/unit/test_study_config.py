@@ -12,7 +12,7 @@ from tuning_dynamics.study.cells import cell_rows
 from tuning_dynamics.study.datasets import Dataset, Task
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import Family
-from tuning_dynamics.study.grid import Variant, expand, role, unpaired_cells
+from tuning_dynamics.study.grid import expand, role, unpaired_cells
 from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import dump_merged, load_merged, load_study, parse, read_yaml
@@ -21,6 +21,7 @@ from tuning_dynamics.study.paths import Paths, parse_variant, scratch, variant_k
 from tuning_dynamics.study.recipes import Recipe
 from tuning_dynamics.study.schemas import MODELS, schema
 from tuning_dynamics.study.score_columns import KEY_COLUMNS
+from tuning_dynamics.study.variants import Variant
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
@@ -166,7 +167,7 @@ HEAVY = ("torch", "transformers", "numpy", "pandas", "pyarrow", "datasets", "tok
     [
         # Snakemake imports some of them itself.
         ("snakemake.api", "tuning_dynamics.study.begin", HEAVY),
-        ("sys", "tuning_dynamics.study.job", (*HEAVY, "yaml", "snakemake")),
+        ("sys", "tuning_dynamics.study.job", (*HEAVY, "pydantic", "yaml", "snakemake")),
         ("sys", "tuning_dynamics.data.world", HEAVY),
     ],
 )

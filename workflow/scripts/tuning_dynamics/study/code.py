@@ -23,7 +23,7 @@ from tuning_dynamics.study.code_reach import Part as Part
 from tuning_dynamics.study.code_reach import Reach, Reached
 from tuning_dynamics.study.code_tree import Tree
 from tuning_dynamics.study.files import file_digest, whole_file
-from tuning_dynamics.study.identity import SCRIPTS
+from tuning_dynamics.study.paths import SCRIPTS
 
 #: What digests of code are made from, for the processes of single jobs.
 KNOWN = Path(".snakemake", "code.json")

@@ -6,7 +6,13 @@ from functools import cache
 from pathlib import Path
 
 from tuning_dynamics.study.errors import UnavailableError
-from tuning_dynamics.study.grid import Cell, Checkpoint, Variant
+from tuning_dynamics.study.variants import Cell, Checkpoint, Variant
+
+#: Folder of the stubs; the package lies in it.
+SCRIPTS = Path(__file__).resolve().parents[2]
+
+#: The repository.
+ROOT = SCRIPTS.parents[1]
 
 #: Folders of a study that are not families, so that no family may carry these names.
 RESERVED = frozenset(
