@@ -17,6 +17,7 @@ from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.code import recall, remember
 from tuning_dynamics.study.current import unrecorded, unrecorded_error
 from tuning_dynamics.study.disk import system_error
+from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.files import sweep
@@ -36,9 +37,6 @@ from tuning_dynamics.study.snakemake_internals import (
 )
 from tuning_dynamics.study.stub import DRIVER, RUN
 from tuning_dynamics.study.watch import watch
-
-#: What digests of code are made from, for the processes of single jobs.
-KNOWN_CODE = Path(".snakemake", "code.json")
 
 #: The environment variable that says that this process looks for what a run has left, and how many
 #: such looks came before it.
@@ -81,7 +79,7 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
         take_turns(workflow)
         study = load_study(settings(config), Path(workflow.basedir), file)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
-        recall(KNOWN_CODE)
+        recall()
         current = None
         if workflow.is_main_process and sides.asked:
             check_sides(sides)
@@ -179,9 +177,11 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         if run is not None:
             watch(workflow.scheduler._executor, run)
         sweep(jobs.paths.root)
-        remember(KNOWN_CODE)
+        remember()
         jobs.current.keep()
-        write_plan(jobs.paths.planned, os.environ[RUN], planned_of(workflow))
+        planned = planned_of(workflow)
+        versions = {name: asked_for(name) for name in {job.environment for job in planned.values()}}
+        write_plan(jobs.paths.planned, os.environ[RUN], planned, versions)
 
 
 def _refuse(workflow: Any, jobs: Jobs) -> None:

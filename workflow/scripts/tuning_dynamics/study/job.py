@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.code import reached_modules, spec_words
+from tuning_dynamics.study.code import reached_modules, recall, spec_words
 from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError
@@ -40,9 +40,13 @@ class Planned:
     sources: list[str]
 
 
-def write_plan(path: str, run: str, jobs: dict[str, Planned]) -> None:
-    """Tell the jobs of a run what was planned."""
-    write_json(path, {"run": run, "jobs": {name: vars(planned) for name, planned in jobs.items()}})
+def write_plan(
+    path: str, run: str, jobs: dict[str, Planned], versions: dict[str, dict[str, str]]
+) -> None:
+    """Tell the jobs of a run what was planned; `versions` are those that each environment asks
+    for, so that a job need not read its file."""
+    told = {name: vars(planned) for name, planned in jobs.items()}
+    write_json(path, {"run": run, "versions": versions, "jobs": told})
 
 
 @dataclass
@@ -120,6 +124,7 @@ def running(snakemake: Any) -> Iterator[Job]:
 
 
 def _started(snakemake: Any) -> Job:
+    recall()
     paths = Paths(Path(snakemake.log[0]).parts[1])
     plan = read_json(paths.planned)
     view = view_of(snakemake, plan)
@@ -131,7 +136,7 @@ def _started(snakemake: Any) -> Job:
     except StudyError as error:
         print(f"{error}\nIt is done again.", flush=True)
         record = Record()
-    versions = installed(planned.environment)
+    versions = installed(plan["versions"][planned.environment], planned.environment)
     job = Job(view, paths.record(view.name), plan["run"], versions, record, forced=planned.forced)
     current = Current(paths)
     units = view.units(digests)
