@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import snakemake.api  # first, or the next can't be imported
 import snakemake.jobs
 import snakemake.workflow
 from snakemake.persistence import NO_PARAMS_CHANGE, MetadataRecord, ParamsChange
