@@ -25,7 +25,6 @@ RECORDS = [
     "truncated",
     "prediction",
     "gold",
-    "score",
     "option_scores",
 ]
 
@@ -55,7 +54,6 @@ def test_records_have_the_contract_s_columns_sorted_by_item(model, items, tmp_pa
     for row in rows:
         best = row["option_scores"].index(max(row["option_scores"]))
         assert row["prediction"] == ("entailment", "neutral", "contradiction")[best]
-        assert row["score"] == float(row["prediction"] == row["gold"][0])
 
 
 def test_a_model_in_another_dtype_is_refused(model, items, tmp_path):
@@ -204,7 +202,7 @@ def test_a_cell_that_does_not_fit_is_tried_once_with_half_the_batch(
     assert "out of memory, again with half of 8192 tokens" in capsys.readouterr().out
 
 
-def test_generation_is_scored_against_all_references(model, tmp_path):
+def test_generation_has_all_references_beside_it(model, tmp_path):
     items = [
         Item("g0", "evaluation", "g0", {"a": "Ada Moss was born."}, ["Redhill", "river"]),
     ]
@@ -221,7 +219,7 @@ def test_generation_is_scored_against_all_references(model, tmp_path):
     )
     assert "\n" not in row["prediction"]
     assert row["option_scores"] == []
-    assert 0 <= row["score"] <= 1
+    assert row["gold"] == ["Redhill", "river"]
 
 
 def test_an_empty_set_and_an_unanswerable_item_are_refused(model, tmp_path):
@@ -301,7 +299,6 @@ def test_a_label_of_several_words_is_said_by_any_of_them(model, tmp_path):
             if row["option_scores"]:
                 best = max(range(3), key=row["option_scores"].__getitem__)
                 assert row["prediction"] == ("entailment", "neutral", "neutral")[best]
-            assert row["score"] == (row["prediction"] == row["gold"][0])
 
 
 def test_likelihoods_without_the_question_are_read_once_for_all_formats(tmp_path):
@@ -355,7 +352,8 @@ def test_prediction_methods_agree_once_a_model_was_taught_the_labels(tmp_path):
     write_items(items, known)
 
     def right(model, method):
-        return sum(row["score"] for row in evaluate(model, items, tmp_path, prediction=method))
+        rows = evaluate(model, items, tmp_path, prediction=method)
+        return sum(row["prediction"] in row["gold"] for row in rows)
 
     taught = _taught(known)
     assert [right(taught, method) for method in ("free", "constrained", "token_prob")] == [6, 6, 6]

@@ -617,7 +617,6 @@ class Jobs:
     def cell_row(self, cell: Cell) -> dict[str, Any]:
         """A cell's key columns of scores.csv, and `path` of its records."""
         variant = cell.variant
-        kind = self.resolved.kind(cell.eval_set)
         return {
             "family": variant.family,
             "checkpoint": str(variant.step),
@@ -628,12 +627,12 @@ class Jobs:
             "seed": variant.seed,
             "eval_set": cell.eval_set,
             "task": self.resolved.datasets[cell.eval_set].task,
-            "kind": kind,
+            "kind": self.resolved.kind(cell.eval_set),
             "role": role(self.resolved, variant, cell.eval_set),
             "format": cell.format,
             "shots": cell.shots,
             "prediction": cell.prediction,
-            "metric": "rouge_l" if kind == "generation" else "accuracy",
+            "metric": self.metric(cell.eval_set),
             "path": self.paths.cell(cell),
         }
 
@@ -648,8 +647,8 @@ class Jobs:
         study = self.resolved.study
         return canonical({**study.published.model_dump(), "level": study.statistics.level})
 
-    def statistics_spec(self, *names: str) -> str:
-        """The named settings of `statistics`: `recipe` and `alpha` are main_recipe and
+    def statistics_spec(self, *names: str, **more: bool) -> str:
+        """The named settings of `statistics`, and `more`: `recipe` and `alpha` are main_recipe and
         learned_alpha."""
         settings = self.resolved.study.statistics
         known = {
@@ -657,7 +656,22 @@ class Jobs:
             "recipe": settings.main_recipe,
             "alpha": settings.learned_alpha,
         }
-        return canonical({name: known[name] for name in names})
+        return canonical({**{name: known[name] for name in names}, **more})
+
+    def scores_spec(self) -> str:
+        """What the tables of cells depend on, besides the cells."""
+        # Left out at its default, as `canonical` does for settings.
+        partial = {"partial": True} if self.resolved.study.partial else {}
+        drawing = ("resamples", "level", "seed", "interval")
+        return self.statistics_spec(*drawing, "test_families", **partial)
+
+    def metric(self, eval_set: str) -> str:
+        """What a set's answers are scored by: a name in `stats/metrics.py`."""
+        return "rouge_l" if self.resolved.kind(eval_set) == "generation" else "accuracy"
+
+    def metrics(self) -> str:
+        """The metrics of all cells, whose code the job `scores` runs."""
+        return canonical(sorted(set(map(self.metric, self.grid.eval_sets))))
 
     def summaries_spec(self) -> str:
         """The settings of `statistics` that the summaries and findings depend on."""
