@@ -1,6 +1,9 @@
 """Scores of answers; a metric that is none, or that gives no fraction, is refused."""
 
+import json
+
 import pytest
+from unit.planted import demo
 
 from tuning_dynamics.stats.metrics import (
     METRICS,
@@ -10,6 +13,7 @@ from tuning_dynamics.stats.metrics import (
     places_of,
     rouge_l,
 )
+from tuning_dynamics.study.code import code_parts, spec_words
 from tuning_dynamics.study.errors import StudyError
 
 
@@ -53,3 +57,13 @@ def test_a_score_outside_0_to_1_is_refused(monkeypatch: pytest.MonkeyPatch, scor
     with pytest.raises(StudyError, match="1 scores outside") as error:
         item_scores("odd", ["a", "b"], [["x"], ["y"]])
     assert "['b', 'y']" in str(error.value)
+
+
+def test_the_metrics_of_a_study_are_among_the_code_that_makes_its_scores() -> None:
+    jobs = demo()
+    used = json.loads(jobs.metrics())
+    assert used == ["accuracy", "rouge_l"]
+    assert {jobs.cell_row(cell)["metric"] for cell in jobs.grid.cells} == set(used)
+    counted = {part.name for part in code_parts("stats_scores.py", spec_words(jobs.metrics()))}
+    assert counted >= {f"METRICS[{name}]" for name in used} | set(used)
+    assert not any("METRICS" in part.name for part in code_parts("evaluate_variant.py"))

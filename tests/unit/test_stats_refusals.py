@@ -1,5 +1,6 @@
 """Cells that were refused: an error, or left out of a partial study and told wherever they lack."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from unit.drawn import drawn
+from unit.planted import ROOT, DemoJobs
 from unit.synthetic import (
     DRAWING,
     Truth,
@@ -25,6 +27,7 @@ from tuning_dynamics.report.findings import FINDINGS, finding_rows
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.summaries import summary_tables
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.load import load_study, read_yaml
 
 Cell = dict[str, Any]
 Tables = dict[str, pd.DataFrame]
@@ -206,3 +209,15 @@ def test_summaries_findings_and_figures_tell_what_is_missing(cells: list[Cell]) 
 def test_a_study_that_lacks_nothing_tells_nothing(whole: Tables) -> None:
     assert whole["unpaired"].empty
     assert refused(whole["unpaired"]) == {}
+
+
+def test_partial_is_a_setting_of_the_scores_alone() -> None:
+    config = read_yaml(ROOT / "config" / "config.yaml")
+    whole, partial = (
+        DemoJobs(load_study({**config, **more}, ROOT, "config.yaml"), "config.yaml")
+        for more in ({}, {"partial": True})
+    )
+    assert json.loads(partial.scores_spec()) == {**json.loads(whole.scores_spec()), "partial": True}
+    assert "partial" not in whole.scores_spec()
+    assert partial.merged_config() == whole.merged_config()
+    assert partial.summaries_spec() == whole.summaries_spec()

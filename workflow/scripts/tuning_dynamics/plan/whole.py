@@ -52,7 +52,7 @@ def _checkpoint_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
             steps = [step for step in description.steps() if step <= max(steps)]
             rules = ["pretrain"]
         elif isinstance(description, HubFamily):
-            jobs += [Job("revisions", {"family": name}), Job("tokenizer", {"family": name})]
+            jobs.append(Job("tokenizer", {"family": name}))
             rules = ["download", "verify"]
         jobs += [Job(rule, {"family": name, "step": str(step)}) for rule in rules for step in steps]
     return jobs

@@ -20,7 +20,7 @@ from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.files import sweep
-from tuning_dynamics.study.job import RUN, Planned, write_plan
+from tuning_dynamics.study.job import Planned, write_plan
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.parts import parse_part, settings
@@ -34,7 +34,7 @@ from tuning_dynamics.study.snakemake_internals import (
     same_command,
     view_of_planned,
 )
-from tuning_dynamics.study.stub import DRIVER
+from tuning_dynamics.study.stub import DRIVER, RUN
 from tuning_dynamics.study.watch import watch
 
 #: What digests of code are made from, for the processes of single jobs.

@@ -24,9 +24,6 @@ from tuning_dynamics.study.stub import logged
 from tuning_dynamics.study.units import JobView, forget_code, parse_cells, unread
 from tuning_dynamics.study.versions import installed
 
-#: The environment variable that tells the processes of a run its id.
-RUN = "TUNING_DYNAMICS_RUN"
-
 
 @dataclass(frozen=True)
 class Planned:
@@ -58,6 +55,14 @@ class Job:
     versions: dict[str, str]
     record: Record
     due: list[Unit] = field(default_factory=list)
+    forced: bool = False
+    before: Record = field(default_factory=Record)
+    formers: dict[str, Any] = field(default_factory=dict)
+
+    def former(self, path: str) -> Any:
+        """What a JSON output held before this job; None where nothing did, it was damaged, or the
+        job is forced."""
+        return self.formers.get(path)
 
     @property
     def code(self) -> str:
@@ -74,6 +79,7 @@ class Job:
 
     def begin(self) -> None:
         """Take what is due out of the record and away from its place, so that nothing uses it."""
+        self.before = Record(dict(self.record.units))
         for unit in self.due:
             self.record.units.pop(unit.name, None)
         wanted = {unit.name for unit in self.view.units(unread)}
@@ -81,9 +87,16 @@ class Job:
             del self.record.units[name]
         write_record(self.path, self.record)
         for unit in self.due:
+            self._keep_former(unit)
             if unit.settings:  # what an evaluation took adds up over its runs
                 for path in unit.outputs:
                     remove(path)
+
+    def _keep_former(self, unit: Unit) -> None:
+        for path in () if self.forced else unit.outputs:
+            digest = self.before.digests.get(path)
+            if path.endswith(".json") and digest and _as_made(path, digest, unit):
+                self.formers[path] = read_json(path)
 
 
 @contextmanager
@@ -119,10 +132,12 @@ def _started(snakemake: Any) -> Job:
         print(f"{error}\nIt is done again.", flush=True)
         record = Record()
     versions = installed(planned.environment)
-    job = Job(view, paths.record(view.name), plan["run"], versions, record)
+    job = Job(view, paths.record(view.name), plan["run"], versions, record, forced=planned.forced)
     current = Current(paths)
     units = view.units(digests)
-    job.due = [unit for unit in units if not _current(unit, job, planned, current)]
+    stale = {unit.name for unit in units if not _current(unit, job, planned, current)}
+    # What an evaluation took is written again with any of its cells.
+    job.due = [unit for unit in units if unit.name in stale or (stale and not unit.settings)]
     if job.due:
         # What is imported now is what was planned, and no file of it is read again.
         _import_all(view)

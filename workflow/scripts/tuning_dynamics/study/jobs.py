@@ -6,7 +6,8 @@ JSON of exactly what can change the job's result, and becomes the job's `params`
 
 import glob
 import json
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -332,20 +333,37 @@ class Jobs:
 
     def checkpoint_spec(self, family: str, step: int) -> str:
         """What a downloaded or local checkpoint depends on: not which others there are."""
-        description = self.resolved.families[family]
         elsewhere = {"checkpoints", "available", "equal_weights", "size", "members"}
-        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
-        if "repositories" in spec:
-            spec["repositories"] = {str(step): spec["repositories"][str(step)]}
-        return canonical({**spec, "source": description.source})
+        return canonical(self._taken(family, elsewhere, only=step))
+
+    def wanted_steps(self, family: str) -> str:
+        """What a hub checkpoint is compared with: the steps that the study takes, and those known
+        to be equal. It stops a download and changes none."""
+        described = self.resolved.families[family].model_dump(
+            mode="json", exclude_defaults=True, include={"equal_weights", "repositories"}
+        )
+        return canonical({**described, "checkpoints": {"steps": self.grid.steps(family)}})
+
+    def tokenizer_spec(self, family: str) -> str:
+        """What the tokenizer of a hub family depends on: where its last revision is."""
+        others = {"checkpoints", "available", "equal_weights", "pickles", "tokens_before"}
+        description = self.resolved.families[family]
+        assert isinstance(description, HubFamily), family
+        last = max(description.repositories, default=None)
+        return canonical(self._taken(family, {*others, "size", "members"}, only=last))
 
     def revisions_spec(self, family: str) -> str:
         """What is looked up of a hub family: its naming and the steps that the study takes."""
+        taken = self._taken(family, {"available", "size", "members", "tokens_before"})
+        return canonical({**taken, "checkpoints": {"steps": self.grid.steps(family)}})
+
+    def _taken(self, family: str, without: set[str], only: int | None = None) -> dict[str, Any]:
+        """A family's settings without some; of several repositories `only` that of a step."""
         description = self.resolved.families[family]
-        elsewhere = {"available", "size", "members", "tokens_before"}
-        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
-        steps = self.grid.steps(family)
-        return canonical({**spec, "source": "hub", "checkpoints": {"steps": steps}})
+        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=without)
+        if "repositories" in spec and only is not None:
+            spec["repositories"] = {str(only): spec["repositories"][str(only)]}
+        return {**spec, "source": description.source}
 
     def downloaded(self, family: str, step: str) -> list[str]:
         """The record of a hub checkpoint's download; none for a local one."""
@@ -569,7 +587,7 @@ class Jobs:
 
     def variants_pattern(self, rule: str) -> str:
         """Pattern of the variants of a rule of `evaluations`."""
-        return either(variant_key(variant) for variant in self.evaluations[rule])
+        return pattern_of(self.evaluations[rule])
 
     def evaluated_items(self, rule: str) -> list[str]:
         """The frozen items that a rule of `evaluations` reads, demonstrations among them."""
@@ -841,6 +859,26 @@ class Jobs:
 def _evaluation_name(settings: tuple[Setting, ...]) -> str:
     """`evaluate_`, the number of cells, and a digest of what they are."""
     return f"evaluate_{len(settings)}_{text_digest(canonical([*map(list, settings)]))[:8]}"
+
+
+def pattern_of(variants: Iterable[Variant]) -> str:
+    """A pattern that matches exactly the keys of variants, written as products of families, steps
+    and recipes: Snakemake reads it once for each output of each job."""
+    steps: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for variant in variants:
+        family, step, tail = variant_key(variant).split("/", 2)
+        steps[family, tail].add(step)
+    tails: dict[tuple[str, frozenset[str]], set[str]] = defaultdict(set)
+    for (family, tail), own in steps.items():
+        tails[family, frozenset(own)].add(tail)
+    families: dict[tuple[frozenset[str], frozenset[str]], set[str]] = defaultdict(set)
+    for (family, points), ends in tails.items():
+        families[points, frozenset(ends)].add(family)
+    products = [
+        "/".join((either(names), either(points), either(ends)))
+        for (points, ends), names in families.items()
+    ]
+    return f"(?:{'|'.join(sorted(products))})"
 
 
 def either(names: Any) -> str:

@@ -16,6 +16,9 @@ from tuning_dynamics.study.errors import StudyError
 #: The environment variable that tells a job the process id of the Snakemake that started it.
 DRIVER = "TUNING_DYNAMICS_DRIVER"
 
+#: The environment variable that tells a job the id of its run.
+RUN = "TUNING_DYNAMICS_RUN"
+
 
 @contextmanager
 def logged(log: Any) -> Iterator[None]:
