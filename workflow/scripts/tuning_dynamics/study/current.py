@@ -18,6 +18,9 @@ from tuning_dynamics.study.units import JobView, known_parts
 #: Definitions that are named where code changed.
 NAMED = 3
 
+#: Stands for a setting that is not given.
+DEFAULT = object()
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -278,7 +281,7 @@ def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
     """`key old -> new` for each setting that two nested mappings or lists do not share."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = [*before, *(name for name in now if name not in before)]
-        pairs = [(name, before.get(name), now.get(name)) for name in names]
+        pairs = [(name, before.get(name, DEFAULT), now.get(name, DEFAULT)) for name in names]
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         pairs = [
             (place, old, new) for place, (old, new) in enumerate(zip(before, now, strict=True))
@@ -290,7 +293,7 @@ def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
 
 
 def _short(value: Any) -> str:
-    return "default" if value is None else shorten(repr(value), 60)
+    return "default" if value is DEFAULT else shorten(repr(value), 60)
 
 
 def unrecorded(reasons: Iterable[tuple[str, Reason | None]]) -> list[str]:
