@@ -13,7 +13,6 @@ from tuning_dynamics.plan.devices import device_of
 from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.grid import expand
 from tuning_dynamics.study.load import load_study, read_yaml
-from tuning_dynamics.study.units import stage_rule
 
 
 def test_a_run_over_its_limit_starts_no_job(fresh: Repository) -> None:
