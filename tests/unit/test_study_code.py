@@ -445,6 +445,8 @@ def test_all_defaults_count_where_fields_are_read_without_their_names(root: Path
     assert changes(root, "pack/models.py", "warmup: float = 0.3", "warmup: float = 0.4")
     path.write_text(text.replace("recipe.steps()", 'getattr(recipe.optim, "lr")'))
     assert not changes(root, "pack/models.py", "warmup: float = 0.4", "warmup: float = 0.5")
+    path.write_text(text.replace("recipe.steps()", "recipe == Recipe(optim=spec)"))
+    assert changes(root, "pack/models.py", "warmup: float = 0.5", "warmup: float = 0.6")
 
 
 def test_a_decorator_that_registers_makes_a_function_part_of_its_module(tmp_path: Path) -> None:
@@ -514,6 +516,7 @@ def test_what_is_told_may_do_something(tmp_path: Path) -> None:
             True,
         ),
         ("from importlib import import_module\nimport_module('pack.all')", True),
+        ("import os\nos.system('pack.all.run')", True),
         (
             "from pack.all import run\nclass A:\n    run = 1\n    def f(self):\n        run()\nA()",
             True,
@@ -531,6 +534,20 @@ def test_names_are_followed(tmp_path: Path, line: str, reached: bool) -> None:
         },
     )
     assert ("run" in {part.name for part in parts(tmp_path)}) == reached
+
+
+def test_what_is_around_a_job_counts_where_others_use_it(root: Path) -> None:
+    assert changes(root, "pack/around.py", "far.remember(log)", "far.remember(1)") == []
+    path = root / "pack/work.py"
+    path.write_text(path.read_text() + "\n\nfrom pack.around import held\n\nheld(LIMIT)\n")
+    assert changes(root, "pack/around.py", "far.remember(1)", "far.remember(2)")
+
+
+def test_files_of_a_folder_that_is_named_count(root: Path) -> None:
+    write(root, {"pack/texts/one.txt": "one", "pack/texts/two.txt": "two"})
+    path = root / "pack/work.py"
+    path.write_text(path.read_text().replace('"words.txt"', '"texts"'))
+    assert changes(root, "pack/texts/two.txt", "two", "three") == ["texts/two.txt: texts/two.txt"]
 
 
 def test_relative_imports_are_followed(tmp_path: Path) -> None:

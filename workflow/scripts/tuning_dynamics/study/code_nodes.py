@@ -390,17 +390,17 @@ class Nodes:
         self.out.append(")")
 
     def _notes_of_call(self, node: ast.Call) -> None:
-        """What a call reads by name: an attribute that is written as a string, or any."""
+        """What a call reads by name: attributes that are written as strings, or any."""
         name = last_name(node.func)
         if self.quiet or name not in _ALL_ATTRIBUTES:
             return
-        place = 1 if name == "getattr" else 0
-        asked = node.args[place] if len(node.args) > place else None
-        if name != "vars" and isinstance(asked, ast.Constant):
-            for part in str(asked.value).split("."):
-                self._attributed(part)
-        else:
+        asked = node.args[1:2] if name == "getattr" else node.args
+        if name == "vars" or not all(isinstance(one, ast.Constant) for one in asked):
             self.attributes.add(ANY)
+        for one in asked:
+            if isinstance(one, ast.Constant):
+                for part in str(one.value).split("."):
+                    self._attributed(part)
 
     def _if(self, node: ast.If) -> None:
         if type_checking(node):
@@ -446,6 +446,9 @@ class Nodes:
         self.out.append(")")
 
     def _compare(self, node: ast.Compare) -> None:
+        sides = (node.left, *node.comparators)
+        if any(isinstance(one, ast.Call) and last_name(one)[:1].isupper() for one in sides):
+            self.attributes.add(ANY)  # all fields of what may be a model
         with self._no_words():
             self._plain(node)
 
