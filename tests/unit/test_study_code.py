@@ -294,6 +294,7 @@ COMPUTED = [
     ("pack/work.py", "import Tool, twice", "import Tool, other as twice", "work.py: work"),
     ("pack/work.py", "raise refused(", "return refused(", "work.py: work"),
     ("pack/work.py", 'require(number, "number")', 'require(number, "count")', "work.py: work"),
+    ("pack/work.py", 'require(number, "number")', "require(number, s)", "work.py: work"),
     ("pack/work.py", 'with_name("words.txt")', 'with_name("other.txt")', "work.py: work"),
     ("pack/words.txt", "some words", "other words", "words.txt"),
     ("pack/errors.py", "if number < 0", "if number < 1", "errors.py: require"),
@@ -536,6 +537,17 @@ def test_names_are_followed(tmp_path: Path, line: str, reached: bool) -> None:
     assert ("run" in {part.name for part in parts(tmp_path)}) == reached
 
 
+def test_a_function_of_the_project_by_the_name_of_one_that_tells_counts(tmp_path: Path) -> None:
+    files = {
+        "make.py": 'from pack.all import warn\n\nwarn("one")\n',
+        "pack/__init__.py": "",
+        "pack/all.py": "def warn(text):\n    return open(text)\n",
+    }
+    write(tmp_path, files)
+    assert changes(tmp_path, "make.py", "one", "two")
+    assert changes(tmp_path, "pack/all.py", "open(text)", "text")
+
+
 def test_what_is_around_a_job_counts_where_others_use_it(root: Path) -> None:
     assert changes(root, "pack/around.py", "far.remember(log)", "far.remember(1)") == []
     path = root / "pack/work.py"
@@ -653,8 +665,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(project: Path) -> Code:
     """The code of the project as it is."""
     code = Code(project, AROUND)
-    for stub in STUBS:
-        code.parts(stub)
+    for path in project.glob("*.py"):
+        code.parts(path.name)
     return code
 
 
@@ -749,6 +761,14 @@ def test_an_edit_makes_anew_what_it_changes(project: Path, whole: Code, name: st
     module, old, new, stubs = EDITS[name]
     with edited(project, **{module: replaced(old, new)}):
         assert changed(project, whole) == stubs
+
+
+def test_an_edited_metric_is_computed_without_a_model(project: Path, whole: Code) -> None:
+    scores = "stats_scores.py"
+    with edited(project, stats__metrics=replaced("text.lower()", "text")):
+        assert changed(project, whole) == set()
+        told = code_changes(whole.parts(scores), later(project, whole).parts(scores))
+        assert told == ["stats/metrics.py: rouge_words"]
 
 
 def config_models(whole: Code) -> dict[str, list[str]]:
