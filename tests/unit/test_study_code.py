@@ -829,6 +829,14 @@ def test_a_new_kind_of_recipe_changes_no_job_of_another(project: Path, whole: Co
         assert changed(project, whole, frozenset({"lora"})) == {TRY, TUNE}
 
 
+def test_a_prediction_method_counts_where_it_is_used(project: Path, whole: Code) -> None:
+    others = spec_words('{"prediction": "token_prob", "truncation": "refuse"}')
+    own = spec_words('{"prediction": "likelihood_per_char", "truncation": "refuse"}')
+    with edited(project, evaluate__score=replaced("s / n for", "s * n for")):
+        assert changed(project, whole, others) == set()
+        assert changed(project, whole, own) == {EVALUATE}
+
+
 def test_a_moved_module_changes_no_code(project: Path, whole: Code) -> None:
     package = project / "tuning_dynamics"
     moved = package / "study" / "cutting.py"
