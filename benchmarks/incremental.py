@@ -1,15 +1,16 @@
 """Whether a study that is edited and run again has the tables that a fresh run has.
 
     python benchmarks/incremental.py --folder FOLDER [--seed 1] [--planned 300] [--real 25]
-        [--jobs 2] [--only TEXT] [--root CHECKOUT] [--parent] [--out FILE]
+        [--jobs 2] [--only TEXT …] [--root CHECKOUT] [--parent] [--out FILE]
 
 A study of tiny models (tests/edited) is finished and edited, singly and in pairs, and what a dry
 run plans is compared with what was written by hand (tests/edited/edits); of some edits the command
 is given once, and tables, figures and cells are compared with those of a fresh run of the same
 files in a new folder. FOLDER keeps what was done, so that the same command goes on where it was
-stopped; FOLDER/output has what each case's commands said. --only tries the cases that have the
-text in their name, --root another checkout, and --parent writes the result beside that of --out,
-as what the commit before had. Ends with exit 1 where anything is wrong.
+stopped; FOLDER/output has what each case's commands said, and FOLDER/fresh the tables of fresh
+runs. --only tries the cases whose names begin with a text, --root those of another checkout, and
+--parent writes the result beside that of --out, as what the commit before had. Ends with exit 1
+where anything is wrong.
 """
 
 import argparse
@@ -40,20 +41,23 @@ OUT = ROOT / "benchmarks" / "results" / "incremental.json"
 
 
 class Record:
-    """What was found, a JSON line per case, in a file that a later run goes on with."""
+    """What was found, a JSON line per case, in a file that a later run goes on with.
+
+    SystemExit where the folder is of another commit: its finished studies would be too.
+    """
 
     def __init__(self, folder: Path, commit: str) -> None:
         self.path, self.commit = folder / "cases.jsonl", commit
         lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.is_file() else []
-        self.rows: dict[str, dict[str, Any]] = {}
-        for row in map(json.loads, lines):
-            if row["commit"] == commit:
-                self.rows[row["case"]] = row
+        self.rows = {row["case"]: row for row in map(json.loads, lines)}
+        others = {row["commit"] for row in self.rows.values()} - {commit}
+        if others:
+            raise SystemExit(f"{folder} is of commit {', '.join(others)}: give another --folder")
 
     def add(self, case: Case, seconds: float, wrong: list[str]) -> None:
         """Note a case that was tried."""
         told = {"case": case.name, "kind": case.kind, "seconds": round(seconds, 1)}
-        row = {"commit": self.commit, **told, "wrong": wrong}
+        row: dict[str, Any] = {"commit": self.commit, **told, "wrong": wrong}
         self.rows[case.name] = row
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(f"{json.dumps(row)}\n")
@@ -110,13 +114,8 @@ def summary(options: argparse.Namespace, wanted: list[Case], record: Record) -> 
 
 def _wrong(rows: list[dict[str, Any]]) -> dict[str, int]:
     """How many cases have each kind of wrong, which is how a line of it begins."""
-    kinds = (line.split(":")[0].split(",")[0] for row in rows for line in sorted(_kinds(row)))
-    found = Counter(kinds)
-    return {"right": sum(not row["wrong"] for row in rows), **dict(sorted(found.items()))}
-
-
-def _kinds(row: dict[str, Any]) -> set[str]:
-    return {line.split(":")[0] for line in row["wrong"]}
+    kinds = Counter(kind for row in rows for kind in {line.split(":")[0] for line in row["wrong"]})
+    return {"right": sum(not row["wrong"] for row in rows), **dict(sorted(kinds.items()))}
 
 
 def commit_of(root: Path) -> str:
@@ -134,7 +133,7 @@ def main() -> int:
     parser.add_argument("--planned", type=int, default=300)
     parser.add_argument("--real", type=int, default=25)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", nargs="+", default=[""])
     parser.add_argument("--root", type=Path, default=ROOT)
     parser.add_argument("--parent", action="store_true")
     parser.add_argument("--out", type=Path, default=OUT)
@@ -142,8 +141,8 @@ def main() -> int:
     options.folder = options.folder.resolve()
     options.folder.mkdir(parents=True, exist_ok=True)
     drawn = cases(options.seed, options.planned, options.real)
-    wanted = [case for case in drawn if options.only in case.name]
-    record = Record(options.folder, commit_of(options.root))
+    wanted = [case for case in drawn if case.name.startswith(tuple(options.only))]
+    record = Record(options.folder, commit_of(options.root.resolve()))
     run(options, wanted, record)
     found = summary(options, wanted, record)
     before = read_json(options.out) if options.out.is_file() else {}

@@ -154,7 +154,7 @@ class World:
             for path in (*self.results.glob("tables/*.csv"), *self.results.glob("figures/*/*.svg"))
             if path.stem != "cost"
         }
-        for path in self.results.glob("**/cells/**/*.parquet"):
+        for path in self.results.glob("*/[0-9]*/**/cells/**/*.parquet"):
             rows = json.dumps(pq.read_table(path).to_pylist(), sort_keys=True, default=str)
             name = str(path.relative_to(self.results))
             found[name] = hashlib.sha256(rows.encode()).hexdigest()
