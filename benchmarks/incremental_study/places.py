@@ -88,7 +88,8 @@ class FreshRuns:
         world.repository.succeed()
         found = world.outcome()
         # The tables stay, for whoever wants to see what differs.
-        shutil.copytree(world.results / "tables", self.folder / f"{digest}_tables")
+        tables = self.folder / f"{digest}_tables"
+        shutil.copytree(world.results / "tables", tables, dirs_exist_ok=True)
         shutil.rmtree(folder)
         return found
 

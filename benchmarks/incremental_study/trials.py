@@ -8,7 +8,7 @@ from pathlib import Path
 from edited.edits import EDITS, Edit
 from edited.expected import STUDY as JOBS
 from edited.expected import wrongly_planned, wrongly_trained
-from edited.world import World, differing, now
+from edited.world import World, differing, now, wait
 from repository import Repository
 
 from incremental_study.cases import Case
@@ -23,7 +23,7 @@ def trial(case: Case, place: Place, fresh: FreshRuns, output: Path) -> list[str]
     said: list[str] = []
     try:
         found = TRIALS[case.kind](case, place, fresh, said)
-    except AssertionError as error:
+    except (AssertionError, subprocess.TimeoutExpired) as error:
         found = [f"failed: {_last_line(str(error))}"]
         said.append(str(error))
     output.write_text("\n\n".join([*said, *found]), encoding="utf-8")
@@ -96,7 +96,7 @@ def _both(first: World, second: World, said: list[str]) -> list[int]:
     outputs = [world.folder / f"{world.results.name}.txt" for world in (first, second)]
     streams = [path.open("w", encoding="utf-8") for path in outputs]
     running = [world.start(s) for world, s in zip((first, second), streams, strict=True)]
-    codes = [process.wait(1800) for process in running]
+    codes = [wait(process) for process in running]
     for stream, path in zip(streams, outputs, strict=True):
         stream.close()
         said.append(path.read_text(encoding="utf-8"))

@@ -123,11 +123,13 @@ class World:
         since, output = now(), self.folder / "output.txt"
         with output.open("w", encoding="utf-8") as stream:
             process = self.start(stream)
-            while not (begun := self.begun(stage, since)) and process.poll() is None:
-                time.sleep(0.05)
-            if begun:
-                edit(self)
-            process.wait(1800)
+            try:
+                while not (begun := self.begun(stage, since)) and process.poll() is None:
+                    time.sleep(0.05)
+                if begun:
+                    edit(self)
+            finally:
+                wait(process)
         text = output.read_text(encoding="utf-8")
         output.unlink()
         assert begun, f"no job of {stage} began:\n{text}"
@@ -169,6 +171,14 @@ def differing(found: dict[str, str], fresh: dict[str, str]) -> list[str]:
     missing = {name for name, digest in fresh.items() if found.get(name) != digest}
     besides = {name for name in found.keys() - fresh.keys() if name.startswith("tables/")}
     return sorted(missing | besides)
+
+
+def wait(process: "subprocess.Popen[str]") -> int:
+    """The exit status of a command. TimeoutExpired, once it is killed, where it does not end."""
+    try:
+        return process.wait(1800)
+    finally:
+        process.kill()
 
 
 def now() -> float:

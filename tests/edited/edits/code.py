@@ -120,7 +120,7 @@ COMPUTING = (
     # Statistics and report.
     _line(
         "bootstrap",
-        *("generator = np.random.default_rng(seed)", "generator = np.random.default_rng(seed + 1)"),
+        *("rng(seed)\n    means = np.empty", "rng(seed + 1)\n    means = np.empty"),
         *SCORED,
     ),
     _line(
