@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from edited.edits import EDITS
+from edited.edits import EDITS, OF_SOURCES, Edit
 from edited.expected import BRIEF, TARGETS, wrongly_planned
 from edited.sources import write_sources
 from edited.world import World, differing, now, restore
@@ -74,6 +74,21 @@ def test_edits_plan_what_they_change_and_no_more(
         edit.do(world)
     planned, _ = world.plan(*TARGETS)
     assert wrongly_planned(planned, edits, BRIEF) == []
+
+
+@pytest.mark.parametrize("place", [0, 1], ids=["first", "second"])
+def test_edits_of_the_benchmark_can_be_done(tmp_path: Path, place: int) -> None:
+    """Edits of one topic exclude each other: the first of each topic, then the second."""
+    by_topic: dict[str, list[Edit]] = {}
+    for edit in OF_SOURCES:
+        by_topic.setdefault(edit.subject, []).append(edit)
+    chosen = [edits[place] for edits in by_topic.values() if place < len(edits)]
+    write_sources(tmp_path)
+    clone(tmp_path / "clone", "own/study.yaml")
+    shutil.move(tmp_path / "own", tmp_path / "clone" / "own")
+    world = World(Repository(tmp_path / "clone", "own/study.yaml"))
+    for edit in chosen:
+        edit.do(world)
 
 
 def test_edits_and_their_undoing_end_in_the_tables_of_a_fresh_run(finished: Finished) -> None:

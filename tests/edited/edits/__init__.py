@@ -6,8 +6,10 @@ from edited.edits.derived import BY_HAND, DELETED, PLACES
 from edited.edits.edit import Edit
 from edited.edits.settings import SETTINGS
 
-ALL = (*SETTINGS, *COMPUTING, *WORDS, *GIVEN, *DELETED, *BY_HAND, *PLACES)
+#: Edits of what a study is made of; the others are of what was made.
+OF_SOURCES = (*SETTINGS, *COMPUTING, *WORDS, *GIVEN)
+ALL = (*OF_SOURCES, *DELETED, *BY_HAND, *PLACES)
 EDITS: dict[str, Edit] = {edit.name: edit for edit in ALL}
 assert len(EDITS) == len(ALL), "two edits have one name"
 
-__all__ = ["ALL", "EDITS", "Edit"]
+__all__ = ["ALL", "EDITS", "OF_SOURCES", "Edit"]
