@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("Snakefile", "workflow", "config", "profiles", "envs", "docs/tables.md"),
-    *("tests/catalogue", "tests/smoke", "tests/hub", "tests/slurm", "slurm"),
+    *("tests/catalogue", "tests/smoke", "tests/hub", "tests/slurm", "slurm", "own"),
 )
 
 
