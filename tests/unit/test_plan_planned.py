@@ -17,12 +17,12 @@ from tuning_dynamics.plan.devices import Range
 from tuning_dynamics.plan.files import write_files
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.plan.planned import Planned, planned
-from tuning_dynamics.study.units import stage_rule
 from tuning_dynamics.plan.price import Job, Price
 from tuning_dynamics.plan.tell import reason_lines, tell
 from tuning_dynamics.study.grid import Cell
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.study.units import stage_rule
 
 VARIANT = "big/20/once/pairs/seed0"
 RATE = "the learning rate of recipe once changed (0.001 -> 0.002)"

@@ -86,7 +86,7 @@ def test_yes_and_no_are_words_and_exponents_are_numbers(tmp_path: Path) -> None:
 def test_the_merged_config_reads_back(tmp_path: Path) -> None:
     resolved = smoke()
     path = tmp_path / "config.yaml"
-    path.write_text(dump_merged(resolved), encoding="utf-8")
+    path.write_text(dump_merged(resolved.model_dump(mode="json")), encoding="utf-8")
     assert load_merged(path) == resolved
     rows = cell_rows(str(path))
     assert len(rows) == len(expand(resolved, "x").cells)
