@@ -5,7 +5,6 @@ import ast
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -254,7 +253,7 @@ def test_a_new_statistic_makes_the_summaries_anew(finished: Repository) -> None:
     append(
         finished,
         f"{PACKAGE}/stats/noise.py",
-        "\n\ndef without_one(rows: pd.DataFrame) -> pd.DataFrame:\n    return rows[rows['n'] > 1]\n",
+        "\n\ndef without_one(rows: pd.DataFrame) -> pd.DataFrame:\n    return rows[rows.n > 1]\n",
     )
     of_package(
         finished,
