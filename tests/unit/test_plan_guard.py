@@ -9,7 +9,6 @@ from priced import FAMILY, FILES, ROOT, TUNED, basis, budget_for, study
 from tuning_dynamics.plan.devices import device_of
 from tuning_dynamics.plan.guard import refused
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.load import dump_merged
 
 
 @pytest.fixture(autouse=True)
