@@ -14,7 +14,7 @@ from tuning_dynamics.plan.dry_run import LEFT, ONLY_COUNT
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.code import recall, remember
-from tuning_dynamics.study.current import unrecorded, unrecorded_error
+from tuning_dynamics.study.current import Current, unrecorded, unrecorded_error
 from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.errors import StudyError
@@ -36,6 +36,7 @@ from tuning_dynamics.study.snakemake_internals import (
     view_of_planned,
 )
 from tuning_dynamics.study.stub import DRIVER, RUN, this_process
+from tuning_dynamics.study.units import planned_digest, unread
 from tuning_dynamics.study.watch import watch
 
 #: The environment variable that says that this process looks for what a run has left, and how many
@@ -177,8 +178,8 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         with without_jobs(jobs.paths.root):
             sweep(jobs.paths.root)
             remember()
-            jobs.current.keep()
-            planned = planned_of(workflow)
+            jobs.current.digests.keep()
+            planned = planned_of(workflow, jobs.current)
             environments = {job.environment for job in planned.values()}
             versions = {name: asked_for(name) for name in environments}
             write_plan(jobs.paths.planned, os.environ[RUN], planned, versions)
@@ -193,15 +194,18 @@ def _refuse(workflow: Any, jobs: Jobs) -> None:
         print(line.strip(), flush=True)
 
 
-def planned_of(workflow: Any) -> dict[str, Planned]:
-    """What a run has planned of each of its jobs, by name."""
-    found = {}
+def planned_of(workflow: Any, current: Current) -> dict[str, Planned]:
+    """What a run has planned of each of its jobs, by name; the parts of their code are kept."""
+    found, codes = {}, set()
     for job, forced, before in planned_jobs(workflow):
         if recorded(job):
             view = view_of_planned(job)
-            environment = environment_of(job)
+            units = view.units(unread)
+            codes |= {unit.code for unit in units}
+            identity, environment = planned_digest(units), environment_of(job)
             sources = [view_of_planned(source).name for source in before if recorded(source)]
-            found[view.name] = Planned(view.stub, view.planned(), environment, forced, sources)
+            found[view.name] = Planned(view.stub, identity, environment, forced, sources)
+    current.keep_code(codes)
     return found
 
 

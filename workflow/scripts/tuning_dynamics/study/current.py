@@ -247,11 +247,6 @@ class Current:
         changed = code_changes(parts, known_parts(now))
         return f"the code changed ({', '.join(changed[:NAMED])})" if changed else None
 
-    def keep(self) -> None:
-        """Leave what later runs need: digests of files, and the parts of the code planned with."""
-        self.digests.keep()
-        self.keep_code(unit.code for units in self.due.values() for unit in units)
-
     def keep_code(self, codes: Iterable[str]) -> None:
         """Keep the parts of the code of each digest, to tell later what changed."""
         for code in set(codes) - {""}:
