@@ -226,15 +226,14 @@ def look_again(root: str) -> None:
     looks = int(os.environ.get(LOOK, 0)) + 1
     environment = {**os.environ, LOOK: str(looks)}
     let_go()
-    command = same_command()
     planned = subprocess.run(
-        [*command, "--dry-run", "--quiet", "all"],
+        same_command("--quiet", "all", "--dry-run"),
         env={**environment, ONLY_COUNT: "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if planned.returncode:
+    if planned.returncode or LEFT not in planned.stdout:
         raise SystemExit(f"\nThe study can't be planned again.\n{planned.stdout}{planned.stderr}")
     left = planned.stdout.rpartition(LEFT)[2].strip()
     if left == "0":
@@ -246,6 +245,6 @@ def look_again(root: str) -> None:
             fix="run the same command again once nothing edits the study's files",
         )
     print(f"\nSomething was edited during the run: {left} jobs are to be done again.\n", flush=True)
-    done = subprocess.run(command, env=environment, check=False)
+    done = subprocess.run(same_command(), env=environment, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)

@@ -39,7 +39,6 @@ class Current:
     def __init__(self, paths: Paths, digests: Digests | None = None) -> None:
         self.paths = paths
         self.digests = digests or Digests()
-        self.made: dict[str, str] = {}
         self.reasons: dict[str, Reason | None] = {}
         self.due: dict[str, list[Unit]] = {}
         self.records: dict[str, Record] = {}
@@ -130,7 +129,6 @@ class Current:
             there = [path for path in view.outputs if Path(path).exists()]
             return Reason(f"nothing says what {there[0]} was made from", True) if there else None
         self.records[view.name] = record
-        self.made |= record.digests
         found = {unit.name: self.unit_reason(unit, record.units.get(unit.name)) for unit in units}
         self.due[view.name] = [unit for unit in units if found[unit.name] is not None]
         told = [text for text in found.values() if text]
@@ -233,7 +231,7 @@ class Current:
             return "it has other outputs"
         if made.settings != now.settings:
             words = setting_words(made.settings, now.settings)
-            return "; ".join(word.removeprefix("spec.") for word in words)
+            return "; ".join(word.removeprefix("spec.") for word in words) or "a setting changed"
         return self._code_words(made.code, now.code) or _input_words(made, now)
 
     def _code_words(self, before: str, now: str) -> str | None:
@@ -254,21 +252,21 @@ class Current:
                 write_json(self.paths.code(code), parts_to_json(known_parts(code)))
 
     def digest(self, path: str) -> str | None:
-        """Digest of what an input says; of one that is gone what its own record says."""
+        """Digest of what an input says; None of one that is gone."""
         found = self.digests.of(path)
-        if found is None:
-            return self.made.get(path)
-        return meaning(path, found)
+        return None if found is None else meaning(path, found)
 
 
 def _input_words(made: Unit, now: Unit) -> str | None:
+    """Which input changed. One that is gone did not: where it is needed it is made again first."""
     for name in sorted({*made.inputs, *now.inputs}):
         before = [found.digest for found in made.inputs.get(name, [])]
         files = now.inputs.get(name, [])
-        if before != [found.digest for found in files]:
-            old = set(before)
-            other = [found.path for found in files if found.digest not in old]
-            return f"{other[0]} changed" if other else f"other files are read ({name})"
+        if len(before) != len(files):
+            return f"other files are read ({name})"
+        for digest, found in zip(before, files, strict=True):
+            if found.digest not in ("", digest):
+                return f"{found.path} changed"
     return None
 
 
