@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.code import code_changes, parts_from_json, parts_to_json
-from tuning_dynamics.study.digests import Digests, meaning
+from tuning_dynamics.study.digests import Digests, meaning, meanings
 from tuning_dynamics.study.errors import StudyError, shorten
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import Paths
@@ -127,7 +127,7 @@ class Current:
             there = [path for path in view.outputs if Path(path).exists()]
             return Reason(f"nothing says what {there[0]} was made from", True) if there else None
         self.records[view.name] = record
-        self.made |= record.digests
+        self.made |= record.meanings
         found = {unit.name: self.unit_reason(unit, record.units.get(unit.name)) for unit in units}
         self.due[view.name] = [unit for unit in units if found[unit.name] is not None]
         told = [text for text in found.values() if text]
@@ -176,6 +176,7 @@ class Current:
 
     def _take(self, unit: Unit, before: Unit | None, record: Record) -> None:
         unit.outputs = {file: self._raw(file) for file in unit.outputs}
+        unit.meanings = meanings(unit.outputs)
         unit.date = datetime.now(UTC).isoformat(timespec="seconds")
         if before is not None:
             unit.versions, unit.run = before.versions, before.run
