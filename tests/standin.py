@@ -1,5 +1,6 @@
 """A job without Snakemake: what its stub sees of it, planned as a run does."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -137,9 +138,9 @@ def started(job: StandIn) -> Iterator[Job]:
 
 
 def make(job: StandIn, *sources: StandIn, text: str = "", run: str = RUN) -> list[str]:
-    """Plan a job and run it: what it writes is its output's name and `text`. What it made."""
+    """Plan a job and run it: what it writes is its output's path and `text`. What it made."""
     plan({job: job.planned(*sources)}, run)
-    return run_planned(job, lambda path: f"{path} {text}")
+    return run_planned(job, lambda path: json.dumps([path, text]))
 
 
 def run_planned(job: StandIn, content: Callable[[str], str]) -> list[str]:

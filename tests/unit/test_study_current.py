@@ -365,7 +365,7 @@ def test_what_is_accepted_is_current_and_said_to_be_accepted() -> None:
     made(first())
     changed = first({**SPEC, "lr": 0.2})
     before = read_record(changed.record).units["results/s/first.txt"]
-    Current(PATHS).accept(changed.view)
+    Current(PATHS).accept(changed.view, {})
     assert reason(changed) is None
     assert reason(first()) == "lr 0.2 -> 0.1"
     after = read_record(changed.record).units["results/s/first.txt"]
@@ -376,6 +376,7 @@ def test_what_is_accepted_is_current_and_said_to_be_accepted() -> None:
         "outputs": "1",
         "before": before.identity(),
         "now": after.identity(),
+        "versions": "",
     }
     assert (after.run, after.versions) == (before.run, before.versions)
 
@@ -383,7 +384,7 @@ def test_what_is_accepted_is_current_and_said_to_be_accepted() -> None:
 def test_what_was_changed_by_hand_can_be_accepted() -> None:
     made(first())
     Path("results/s/first.txt").write_text("mended")
-    Current(PATHS).accept(first().view)
+    Current(PATHS).accept(first().view, {})
     assert reason(first()) is None
     assert len(read_record(first().record).accepted) == 1
 
@@ -392,7 +393,7 @@ def test_what_was_changed_by_hand_can_be_accepted() -> None:
 def test_what_nothing_is_known_of_can_be_accepted(lost: Any) -> None:
     made(first())
     lost(Path(first().record))
-    Current(PATHS).accept(first().view)
+    Current(PATHS).accept(first().view, {})
     assert reason(first()) is None
     assert Current(PATHS).accepted()[0]["before"] == "unknown"
 
@@ -400,8 +401,8 @@ def test_what_nothing_is_known_of_can_be_accepted(lost: Any) -> None:
 def test_what_is_current_or_not_there_is_not_accepted() -> None:
     made(first(), evaluation(0))
     current = Current(PATHS)
-    current.accept(first().view)
-    current.accept(evaluation(0, 2).view)
+    current.accept(first().view, {})
+    current.accept(evaluation(0, 2).view, {})
     assert Current(PATHS).accepted() == []
     assert cell(2) not in read_record(evaluation(0).record).units
     assert seen(first(), evaluation(0, 2)).due_outputs(evaluation(0, 2).view) == {cell(2)}
@@ -411,17 +412,26 @@ def test_what_is_accepted_by_stage_and_day_is_counted() -> None:
     made(first(), evaluation(0, 2))
     Path("in.txt").write_text("other rows")
     current = Current(PATHS)
-    current.accept(first().view)
-    current.accept(evaluation(0, 2).view)
+    current.accept(first().view, {})
+    current.accept(evaluation(0, 2).view, {})
     told = {(entry["stage"], entry["outputs"]) for entry in Current(PATHS).accepted()}
     assert told == {("make", "1"), ("evaluate", "2")}
+
+
+def test_what_is_made_again_is_accepted_no_more() -> None:
+    made(first(), evaluation(0, 2))
+    Path("in.txt").write_text("other rows")
+    Current(PATHS).accept(evaluation(0, 2).view, {})
+    Path(cell(0)).unlink()
+    make(evaluation(0, 2))
+    assert [entry["output"] for entry in read_record(evaluation(0).record).accepted] == [cell(2)]
 
 
 def test_accepted_code_can_be_named_when_it_changes(project: JobCode) -> None:
     made(first())
     project.edit("RATE = 1", "RATE = 2")
     forget_code()
-    Current(PATHS).accept(first().view)
+    Current(PATHS).accept(first().view, {})
     project.edit("RATE = 2", "RATE = 3")
     forget_code()
     assert reason(first()) == "the code changed (work.py: RATE)"
@@ -454,6 +464,19 @@ def test_other_versions_are_told_and_no_reason() -> None:
     assert "--forcerun make" in line
     assert "--touch" in line
     assert told_versions(first(), torch="2.12.0") == []
+
+
+def test_other_versions_can_be_accepted() -> None:
+    made(first())
+    with_versions(first(), torch="2.12.0", peft="0.21.2")
+    asked = {"torch": "2.13.0", "peft": "0.21.2", "scipy": "1.17.1"}
+    Current(PATHS).accept(first().view, asked)
+    assert told_versions(first(), **asked) == []
+    (told,) = Current(PATHS).accepted()
+    assert told["versions"] == "torch 2.12.0 -> 2.13.0"
+    assert told["before"] == told["now"]
+    Current(PATHS).accept(first().view, asked)
+    assert Current(PATHS).accepted() == [told]
 
 
 def test_versions_of_what_runs_anyway_are_not_told() -> None:

@@ -70,7 +70,7 @@ class Current:
 
     def accepted(self) -> list[dict[str, str]]:
         """What was accepted as current by hand: by stage and day, how many outputs, and the
-        identities of the first before and after."""
+        identities of the first before and after, and which other versions."""
         found: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
         for name, record in all_records(self.paths.records):
             for entry in record.accepted:
@@ -82,6 +82,7 @@ class Current:
                 "outputs": str(len(entries)),
                 "before": entries[0]["before"] or "unknown",
                 "now": entries[0]["now"],
+                "versions": ", ".join(sorted({entry["versions"] for entry in entries} - {""})),
             }
             for (stage, date), entries in sorted(found.items())
         ]
@@ -159,38 +160,34 @@ class Current:
         remade = self.remade or set()
         return due | {unit.name for unit in units if not remade.isdisjoint(unit.paths)}
 
-    def accept(self, view: JobView) -> None:
-        """Take what is there for what would be made now, and record that it was accepted."""
+    def accept(self, view: JobView, asked: Mapping[str, str]) -> None:
+        """Take what is there for what would be made now, with the versions that are asked for, and
+        record that it was accepted."""
         path = self.paths.record(view.name)
         try:
             record = read_record(path) or Record()
         except StudyError:
             record = Record()
         for unit in view.units(self.digest):
-            there = all(Path(file).exists() for file in unit.outputs)
-            before = record.units.get(unit.name)
-            if there:
-                self._take(unit, before, record)
+            if all(Path(file).exists() for file in unit.outputs):
+                self._take(unit, record, asked)
         write_record(path, record)
         self.keep_code(unit.code for unit in record.units.values())
 
-    def _take(self, unit: Unit, before: Unit | None, record: Record) -> None:
-        unit.outputs = {file: self._raw(file) for file in unit.outputs}
-        unit.meanings = meanings(unit.outputs)
-        unit.date = datetime.now(UTC).isoformat(timespec="seconds")
-        if before is not None:
-            unit.versions, unit.run = before.versions, before.run
-            if (before.identity(), before.outputs) == (unit.identity(), unit.outputs):
+    def _take(self, now: Unit, record: Record, asked: Mapping[str, str]) -> None:
+        """Take a unit's outputs as they are; nothing to do where its record says so already."""
+        now.outputs = {file: self._raw(file) for file in now.outputs}
+        now.meanings = meanings(now.outputs)
+        now.date = datetime.now(UTC).isoformat(timespec="seconds")
+        made = record.units.get(now.name)
+        if made is not None:
+            now.run = made.run
+            now.versions = {name: asked.get(name, own) for name, own in made.versions.items()}
+            same = (made.outputs, made.versions) == (now.outputs, now.versions)
+            if same and self.changes(made, now) is None:
                 return
-        record.units[unit.name] = unit
-        record.accepted.append(
-            {
-                "output": unit.name,
-                "date": unit.date,
-                "before": before.identity() if before else "",
-                "now": unit.identity(),
-            }
-        )
+        record.units[now.name] = now
+        record.accepted.append(_acceptance(made, now))
 
     def _raw(self, path: str) -> str:
         return "" if Path(path).is_dir() else self.digests.of(path) or ""
@@ -262,6 +259,23 @@ class Current:
         if found is None:
             return self.made.get(path)
         return meaning(path, found)
+
+
+def _acceptance(made: Unit | None, now: Unit) -> dict[str, str]:
+    """What is recorded of a unit that is accepted as current."""
+    versions = made.versions if made else {}
+    others = [
+        f"{name} {own} -> {now.versions[name]}"
+        for name, own in versions.items()
+        if own != now.versions[name]
+    ]
+    return {
+        "output": now.name,
+        "date": now.date,
+        "before": made.identity() if made else "",
+        "now": now.identity(),
+        "versions": ", ".join(others),
+    }
 
 
 def _input_words(made: Unit, now: Unit) -> str | None:

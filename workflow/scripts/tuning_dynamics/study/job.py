@@ -87,6 +87,10 @@ class Job:
         self.before = Record(dict(self.record.units))
         for unit in self.due:
             self.record.units.pop(unit.name, None)
+        again = {unit.name for unit in self.due}
+        self.record.accepted = [
+            entry for entry in self.record.accepted if entry["output"] not in again
+        ]
         wanted = {unit.name for unit in self.view.units(unread)}
         for name in set(self.record.units) - wanted:
             del self.record.units[name]
