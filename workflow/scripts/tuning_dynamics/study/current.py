@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.code import code_changes, parts_from_json, parts_to_json
-from tuning_dynamics.study.digests import Digests, meaning
+from tuning_dynamics.study.digests import Digests, meaning, meanings
 from tuning_dynamics.study.errors import StudyError, shorten
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import Paths
@@ -17,9 +17,6 @@ from tuning_dynamics.study.units import JobView, known_parts
 
 #: Definitions that are named where code changed.
 NAMED = 3
-
-#: Stands for a setting that is not given.
-DEFAULT = object()
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,7 @@ class Current:
     def __init__(self, paths: Paths, digests: Digests | None = None) -> None:
         self.paths = paths
         self.digests = digests or Digests()
+        self.made: dict[str, str] = {}
         self.reasons: dict[str, Reason | None] = {}
         self.due: dict[str, list[Unit]] = {}
         self.records: dict[str, Record] = {}
@@ -72,7 +70,7 @@ class Current:
 
     def accepted(self) -> list[dict[str, str]]:
         """What was accepted as current by hand: by stage and day, how many outputs, and the
-        identities of the first before and after."""
+        identities of the first before and after, and which other versions."""
         found: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
         for name, record in all_records(self.paths.records):
             for entry in record.accepted:
@@ -84,6 +82,7 @@ class Current:
                 "outputs": str(len(entries)),
                 "before": entries[0]["before"] or "unknown",
                 "now": entries[0]["now"],
+                "versions": ", ".join(sorted({entry["versions"] for entry in entries} - {""})),
             }
             for (stage, date), entries in sorted(found.items())
         ]
@@ -129,6 +128,7 @@ class Current:
             there = [path for path in view.outputs if Path(path).exists()]
             return Reason(f"nothing says what {there[0]} was made from", True) if there else None
         self.records[view.name] = record
+        self.made |= record.meanings
         found = {unit.name: self.unit_reason(unit, record.units.get(unit.name)) for unit in units}
         self.due[view.name] = [unit for unit in units if found[unit.name] is not None]
         told = [text for text in found.values() if text]
@@ -160,37 +160,34 @@ class Current:
         remade = self.remade or set()
         return due | {unit.name for unit in units if not remade.isdisjoint(unit.paths)}
 
-    def accept(self, view: JobView) -> None:
-        """Take what is there for what would be made now, and record that it was accepted."""
+    def accept(self, view: JobView, asked: Mapping[str, str]) -> None:
+        """Take what is there for what would be made now, with the versions that are asked for, and
+        record that it was accepted."""
         path = self.paths.record(view.name)
         try:
             record = read_record(path) or Record()
         except StudyError:
             record = Record()
         for unit in view.units(self.digest):
-            there = all(Path(file).exists() for file in unit.outputs)
-            before = record.units.get(unit.name)
-            if there:
-                self._take(unit, before, record)
+            if all(Path(file).exists() for file in unit.outputs):
+                self._take(unit, record, asked)
         write_record(path, record)
         self.keep_code(unit.code for unit in record.units.values())
 
-    def _take(self, unit: Unit, before: Unit | None, record: Record) -> None:
-        unit.outputs = {file: self._raw(file) for file in unit.outputs}
-        unit.date = datetime.now(UTC).isoformat(timespec="seconds")
-        if before is not None:
-            unit.versions, unit.run = before.versions, before.run
-            if (before.identity(), before.outputs) == (unit.identity(), unit.outputs):
+    def _take(self, now: Unit, record: Record, asked: Mapping[str, str]) -> None:
+        """Take a unit's outputs as they are; nothing to do where its record says so already."""
+        now.outputs = {file: self._raw(file) for file in now.outputs}
+        now.meanings = meanings(now.outputs)
+        now.date = datetime.now(UTC).isoformat(timespec="seconds")
+        made = record.units.get(now.name)
+        if made is not None:
+            now.run = made.run
+            now.versions = {name: asked.get(name, own) for name, own in made.versions.items()}
+            same = (made.outputs, made.versions) == (now.outputs, now.versions)
+            if same and self.changes(made, now) is None:
                 return
-        record.units[unit.name] = unit
-        record.accepted.append(
-            {
-                "output": unit.name,
-                "date": unit.date,
-                "before": before.identity() if before else "",
-                "now": unit.identity(),
-            }
-        )
+        record.units[now.name] = now
+        record.accepted.append(_acceptance(made, now))
 
     def _raw(self, path: str) -> str:
         return "" if Path(path).is_dir() else self.digests.of(path) or ""
@@ -231,7 +228,7 @@ class Current:
             return "it has other outputs"
         if made.settings != now.settings:
             words = setting_words(made.settings, now.settings)
-            return "; ".join(word.removeprefix("spec.") for word in words) or "a setting changed"
+            return "; ".join(word.removeprefix("spec.") for word in words)
         return self._code_words(made.code, now.code) or _input_words(made, now)
 
     def _code_words(self, before: str, now: str) -> str | None:
@@ -245,6 +242,11 @@ class Current:
         changed = code_changes(parts, known_parts(now))
         return f"the code changed ({', '.join(changed[:NAMED])})" if changed else None
 
+    def keep(self) -> None:
+        """Leave what later runs need: digests of files, and the parts of the code planned with."""
+        self.digests.keep()
+        self.keep_code(unit.code for units in self.due.values() for unit in units)
+
     def keep_code(self, codes: Iterable[str]) -> None:
         """Keep the parts of the code of each digest, to tell later what changed."""
         for code in set(codes) - {""}:
@@ -252,21 +254,38 @@ class Current:
                 write_json(self.paths.code(code), parts_to_json(known_parts(code)))
 
     def digest(self, path: str) -> str | None:
-        """Digest of what an input says; None of one that is gone."""
+        """Digest of what an input says; of one that is gone what its own record says."""
         found = self.digests.of(path)
-        return None if found is None else meaning(path, found)
+        if found is None:
+            return self.made.get(path)
+        return meaning(path, found)
+
+
+def _acceptance(made: Unit | None, now: Unit) -> dict[str, str]:
+    """What is recorded of a unit that is accepted as current."""
+    versions = made.versions if made else {}
+    others = [
+        f"{name} {own} -> {now.versions[name]}"
+        for name, own in versions.items()
+        if own != now.versions[name]
+    ]
+    return {
+        "output": now.name,
+        "date": now.date,
+        "before": made.identity() if made else "",
+        "now": now.identity(),
+        "versions": ", ".join(others),
+    }
 
 
 def _input_words(made: Unit, now: Unit) -> str | None:
-    """Which input changed. One that is gone did not: where it is needed it is made again first."""
     for name in sorted({*made.inputs, *now.inputs}):
         before = [found.digest for found in made.inputs.get(name, [])]
         files = now.inputs.get(name, [])
-        if len(before) != len(files):
-            return f"other files are read ({name})"
-        for digest, found in zip(before, files, strict=True):
-            if found.digest not in ("", digest):
-                return f"{found.path} changed"
+        if before != [found.digest for found in files]:
+            old = set(before)
+            other = [found.path for found in files if found.digest not in old]
+            return f"{other[0]} changed" if other else f"other files are read ({name})"
     return None
 
 
@@ -274,7 +293,7 @@ def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
     """`key old -> new` for each setting that two nested mappings or lists do not share."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = [*before, *(name for name in now if name not in before)]
-        pairs = [(name, before.get(name, DEFAULT), now.get(name, DEFAULT)) for name in names]
+        pairs = [(name, before.get(name), now.get(name)) for name in names]
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         pairs = [
             (place, old, new) for place, (old, new) in enumerate(zip(before, now, strict=True))
@@ -286,7 +305,7 @@ def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
 
 
 def _short(value: Any) -> str:
-    return "default" if value is DEFAULT else shorten(repr(value), 60)
+    return "default" if value is None else shorten(repr(value), 60)
 
 
 def unrecorded(reasons: Iterable[tuple[str, Reason | None]]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from tuning_dynamics.study.code import reached_modules, recall, spec_words
 from tuning_dynamics.study.current import Current
-from tuning_dynamics.study.digests import Digests, meaning
+from tuning_dynamics.study.digests import Digests, meaning, meanings
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import file_digest, read_json, remove, write_json
 from tuning_dynamics.study.locks import work_on
@@ -79,6 +79,7 @@ class Job:
         """Record that a unit is there."""
         files = {path: _output_digest(path) for path in unit.outputs}
         unit.outputs, unit.versions, unit.run = files, self.versions, self.run
+        unit.meanings = meanings(files)
         unit.date = datetime.now(UTC).isoformat(timespec="seconds")
         self.record.units[unit.name] = unit
         write_record(self.path, self.record)
@@ -88,6 +89,10 @@ class Job:
         self.before = Record(dict(self.record.units))
         for unit in self.due:
             self.record.units.pop(unit.name, None)
+        again = {unit.name for unit in self.due}
+        self.record.accepted = [
+            entry for entry in self.record.accepted if entry["output"] not in again
+        ]
         wanted = {unit.name for unit in self.view.units(unread)}
         for name in set(self.record.units) - wanted:
             del self.record.units[name]

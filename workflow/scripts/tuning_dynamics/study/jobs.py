@@ -779,7 +779,8 @@ class Jobs:
     def page_spec(self) -> str:
         """What the pages depend on besides their inputs and code: templates, captions, what is said
         of the tables' columns, and what was accepted as current by hand."""
-        accepted = self.current.accepted()
+        # Not the pages themselves, which would be other ones for saying so.
+        accepted = [entry for entry in self.current.accepted() if entry["stage"] != "report"]
         return canonical({"shown": files_digest(*PAGE_PARTS), "accepted": accepted})
 
     def figure_path(self, figure: StudyFigure, suffix: str = "svg") -> str:

@@ -98,7 +98,8 @@ class Records(FilePersistence):  # type: ignore[misc]
         """Note what is there, as Snakemake has just given it a new time; accept it if touched."""
         if self.current is not None and recorded(job):
             if self.dag.workflow.touch:
-                self.current.accept(view_of_planned(job))
+                asked = asked_for(environment_of(job))
+                self.current.accept(view_of_planned(job), asked)
             self.current.note(view_of_planned(job))
 
     async def incomplete(self, job: Any) -> list[Any]:
