@@ -20,9 +20,9 @@ from tuning_dynamics.stats.tables import read_table
 from tuning_dynamics.study.cells import cell_rows, seeds, summary
 from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.files import whole_file
-from tuning_dynamics.study.identity import ROOT
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_merged
+from tuning_dynamics.study.paths import ROOT
 
 #: The templates, the look and the script of the pages.
 TEMPLATES = Path(__file__).with_name("page")

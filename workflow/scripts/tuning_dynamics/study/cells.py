@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.grid import Cell, Grid, expand, role
+from tuning_dynamics.study.grid import Grid, expand, role
 from tuning_dynamics.study.load import load_merged
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.published import PublishedTable, read_published
 from tuning_dynamics.study.score_columns import KEY_COLUMNS
 from tuning_dynamics.study.uses import used_splits
+from tuning_dynamics.study.variants import Cell
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What is current: each job's record beside what it would be made from now, and why it is not."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,6 @@ from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, all_records, read_record, write_record
 from tuning_dynamics.study.units import JobView, known_parts
-from tuning_dynamics.study.versions import asked_for
 
 #: Definitions that are named where code changed.
 NAMED = 3
@@ -54,11 +53,10 @@ class Current:
         self.asked.add(view.name)
         return self.reason(view)
 
-    def compare_versions(self, name: str, environment: str) -> None:
-        """Note where current results were made with other versions than an environment has."""
+    def compare_versions(self, name: str, asked: Mapping[str, str]) -> None:
+        """Note where current results were made with other versions than are asked for now."""
         if self.reasons.get(name) is not None or not self.finished(name):
             return
-        asked = asked_for(environment)
         for unit in self.records[name].units.values():
             for package, version in unit.versions.items():
                 if asked.get(package, version) != version:

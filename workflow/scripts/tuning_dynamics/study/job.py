@@ -6,6 +6,7 @@ not those that were planned, and inputs are not what the jobs before it made.
 
 import importlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,14 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.code import reached_modules, spec_words
+from tuning_dynamics.study.code import reached_modules, recall, spec_words
 from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import file_digest, read_json, remove, write_json
+from tuning_dynamics.study.locks import work_on
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, read_record, write_record
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.stub import RUN, logged
 from tuning_dynamics.study.units import JobView, forget_code, parse_cells, unread
 from tuning_dynamics.study.versions import installed
 
@@ -40,9 +42,13 @@ class Planned:
     sources: list[str]
 
 
-def write_plan(path: str, run: str, jobs: dict[str, Planned]) -> None:
-    """Tell the jobs of a run what was planned."""
-    write_json(path, {"run": run, "jobs": {name: vars(planned) for name, planned in jobs.items()}})
+def write_plan(
+    path: str, run: str, jobs: dict[str, Planned], versions: dict[str, dict[str, str]]
+) -> None:
+    """Tell the jobs of a run what was planned; `versions` are those that each environment asks
+    for, so that a job need not read its file."""
+    told = {name: vars(planned) for name, planned in jobs.items()}
+    write_json(path, {"run": run, "versions": versions, "jobs": told})
 
 
 @dataclass
@@ -120,8 +126,11 @@ def running(snakemake: Any) -> Iterator[Job]:
 
 
 def _started(snakemake: Any) -> Job:
+    recall()
     paths = Paths(Path(snakemake.log[0]).parts[1])
+    work_on(paths.root)
     plan = read_json(paths.planned)
+    _require_run(plan["run"])
     view = view_of(snakemake, plan)
     planned = Planned(**plan["jobs"][view.name])
     _require_planned(view, planned)
@@ -131,7 +140,7 @@ def _started(snakemake: Any) -> Job:
     except StudyError as error:
         print(f"{error}\nIt is done again.", flush=True)
         record = Record()
-    versions = installed(planned.environment)
+    versions = installed(plan["versions"][planned.environment], planned.environment)
     job = Job(view, paths.record(view.name), plan["run"], versions, record, forced=planned.forced)
     current = Current(paths)
     units = view.units(digests)
@@ -144,6 +153,16 @@ def _started(snakemake: Any) -> Job:
         forget_code()
         _require_planned(view, planned)
     return job
+
+
+def _require_run(run: str) -> None:
+    if run != os.environ.get(RUN, run):
+        raise StudyError(
+            "another run works on this study, and the one that this job is of is gone",
+            key=RUN,
+            value={"this job's": os.environ[RUN], "now": run},
+            fix="leave it to the other run",
+        )
 
 
 def _require_planned(view: JobView, planned: Planned) -> None:

@@ -26,15 +26,8 @@ from tuning_dynamics.study.figures import (
     grid_pieces,
 )
 from tuning_dynamics.study.files import file_digest, text_digest
-from tuning_dynamics.study.grid import (
-    Cell,
-    Checkpoint,
-    Grid,
-    Setting,
-    Variant,
-    expand,
-)
-from tuning_dynamics.study.identity import ROOT, SCRIPTS, canonical, files_digest
+from tuning_dynamics.study.grid import Grid, expand
+from tuning_dynamics.study.identity import canonical, files_digest
 from tuning_dynamics.study.model_files import config_for_text, model_files, tokenizer_files
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.parts import (
@@ -43,6 +36,8 @@ from tuning_dynamics.study.parts import (
 )
 from tuning_dynamics.study.paths import (
     RESERVED,
+    ROOT,
+    SCRIPTS,
     Paths,
     fill_root,
     parse_variant,
@@ -54,6 +49,7 @@ from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
 from tuning_dynamics.study.score_columns import POOLED
 from tuning_dynamics.study.units import DATA, EVALUATE, JobView, cells_param, parse_cells
 from tuning_dynamics.study.uses import used_splits
+from tuning_dynamics.study.variants import Cell, Checkpoint, Setting, Variant
 
 #: What the pages are made of besides Python: templates and captions, and docs/tables.md.
 PAGE_PARTS = (
