@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.study.begin import Shown, begin, finish, start
+from tuning_dynamics.study.paths import parse_variant
+from tuning_dynamics.study.snakemake_internals import keep_outputs
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -20,19 +22,15 @@ if not workflow.configfiles:
     configfile: "config/config.yaml"
 
 
-jobs, sides, code = begin(config, workflow)
+jobs, sides = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
 
 
 wildcard_constraints:
     dataset=jobs.datasets,
-    eval_set=jobs.datasets,
-    variant=jobs.variants,
     family="[A-Za-z0-9][A-Za-z0-9_-]*",
     format="[A-Za-z0-9][A-Za-z0-9_-]*",
     step="[0-9]+",
-    shots="[0-9]+",
-    prediction="[a-z_]+",
 
 
 if not sides.asked:
@@ -42,7 +40,7 @@ if not sides.asked:
         start(workflow, jobs, ask.tuning_gpus)
 
     onsuccess:
-        finish(jobs)
+        finish(workflow, jobs)
 
 
 # Two studies side by side need no third.
@@ -57,3 +55,7 @@ rule all:
     input:
         lambda wildcards: jobs.wanted(),
     localrule: True
+
+
+# Jobs themselves judge and replace what they made before (study/job.py).
+keep_outputs(workflow)

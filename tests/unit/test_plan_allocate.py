@@ -15,6 +15,7 @@ from tuning_dynamics.plan.allocate import (
 )
 from tuning_dynamics.plan.price import Prices
 from tuning_dynamics.plan.whole import all_jobs
+from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.models import ResolvedStudy
 
@@ -62,15 +63,41 @@ def test_short_jobs_have_the_least(tmp_path: Path) -> None:
     assert minutes(ask, "verify", family="big", step="20") == LEAST_MINUTES
 
 
-def test_a_server_has_the_time_of_all_its_cells(tmp_path: Path) -> None:
+def test_an_evaluation_has_the_time_of_all_its_cells(tmp_path: Path) -> None:
     items = {"datasets/texts": dataset("summary", answer_tokens=30, evaluation=100_000)}
     sets = ["pairs", "texts"]
     alone = asked(study(tmp_path, {**BASE, "eval_sets": sets}, files=items))
     formats = ["default", "io", "instruct"]
     more = asked(study(tmp_path, {**BASE, "eval_sets": sets, "formats": formats}, files=items))
-    one, three = (minutes(ask, "serve", variant="big/20/base") for ask in (alone, more))
+    one, three = (minutes(ask, "evaluate", variant="big/20/base") for ask in (alone, more))
     assert one > LEAST_MINUTES
     assert three == pytest.approx(3 * one, rel=0.05)
+
+
+def test_an_evaluation_has_the_time_and_memory_of_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = {"datasets/texts": dataset("summary", answer_tokens=30, evaluation=100_000)}
+    block = {**BASE, "eval_sets": ["pairs", "texts"]}
+    ask = asked(study(tmp_path, block, files=items, execution={"device": "cpu"}))
+    variant = {"variant": "big/20/base"}
+    pairs, texts = ask.jobs.due_cells("big/20/base")
+    assert (pairs.eval_set, texts.eval_set) == ("pairs", "texts")
+    found = []
+    for due in ([pairs, texts], [texts], [pairs], []):
+        monkeypatch.setattr(ask.jobs, "due_cells", lambda _, due=due: due)
+        found.append((minutes(ask, "evaluate", **variant), megabytes(ask, "evaluate", **variant)))
+    (both, most), (slow, large), (fast, small), (least, bare) = found
+    assert both >= slow > fast >= least == LEAST_MINUTES
+    assert most == large > small > bare
+
+
+def test_the_cells_of_a_variant_are_due_by_default(tmp_path: Path) -> None:
+    jobs = asked(study(tmp_path, *BLOCKS)).jobs
+    due = [cell for variant in (VARIANT, "big/20/base") for cell in jobs.due_cells(variant)]
+    assert set(due) == set(jobs.grid.cells)
+    with pytest.raises(StudyError, match="no such variant"):
+        jobs.due_cells("big/10/base")
 
 
 def test_a_host_holds_the_weights_and_a_cpu_all_that_is_computed(tmp_path: Path) -> None:
@@ -110,17 +137,16 @@ def test_gpus_that_share_a_model_are_asked_for_with_the_memory_of_their_processe
     # 4 GB of weights as file, and for each process 4 GB as tensors and 4 GB of libraries.
     assert megabytes(four, "tune", variant=VARIANT) == 36_000
     # A checkpoint is verified, and a variant evaluated, by one process on one GPU.
-    serve = {"variant": VARIANT}
-    assert megabytes(four, "serve", **serve) == megabytes(one, "serve", **serve)
+    evaluated = {"variant": VARIANT}
+    assert megabytes(four, "evaluate", **evaluated) == megabytes(one, "evaluate", **evaluated)
 
 
 @pytest.mark.parametrize(
     ("rule", "wildcards"),
     [
         ("tune", {"variant": VARIANT}),
-        ("serve", {"variant": VARIANT}),
+        ("evaluate", {"variant": VARIANT}),
         ("freeze", {"dataset": "pairs"}),
-        ("check", {"dataset": "pairs", "family": "big"}),
         ("encode", {"dataset": "pairs", "family": "big", "format": "default"}),
     ],
 )

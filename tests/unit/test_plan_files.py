@@ -68,12 +68,12 @@ def test_tasks_without_a_gpu_wait_for_none() -> None:
 def test_a_variant_is_one_task_on_one_gpu() -> None:
     variant = {"variant": "big/20/once/pairs/seed0"}
     jobs = [Job("verify", {"family": "big", "step": "20"}), Job("tune", variant)]
-    jobs += [Job("serve", variant), *[Job("cell", {**variant, "eval_set": n}) for n in "ab"]]
-    plan = Planned(jobs, [[], [0], [1], [2], [2]])
+    jobs += [Job("evaluate", variant), Job("scores")]
+    plan = Planned(jobs, [[], [0], [1], [2]])
     prices = [Price(job, Range(1, 2, 3)) for job in jobs]
     tasks = tasks_of(plan, prices)
-    assert [(task.seconds, task.before) for task in tasks] == [(2, set()), (8, {0})]
-    assert wall_times(plan, prices) == dict.fromkeys(GPUS, 10.0)
+    assert [(task.seconds, task.before) for task in tasks] == [(2, set()), (4, {0}), (2, {1})]
+    assert wall_times(plan, prices) == dict.fromkeys(GPUS, 8.0)
     assert wall_times(plan, [Price(job) for job in jobs]) == {}
 
 
@@ -114,8 +114,9 @@ def test_wall_time_and_disk_are_told_by_number_of_gpus(tmp_path: Path) -> None:
     walls = [float(row["wall_hours"]) for row in by_gpus]
     disks = [float(row["disk_gb"]) for row in by_gpus]
     assert walls == sorted(walls, reverse=True)
-    # Weights of 4 GB and a state of 12 GB for each variant at work, of which there are six.
-    assert disks[1] - disks[0] == pytest.approx(16)
+    # Weights of 4 GB and two states of 12 GB, the second written before the first is removed, for
+    # each variant at work, of which there are six.
+    assert disks[1] - disks[0] == pytest.approx(28)
     assert disks[4] == disks[5]
 
 

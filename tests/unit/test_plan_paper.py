@@ -11,11 +11,11 @@ from priced import ROOT
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.devices import Device, Range, device_of, total
 from tuning_dynamics.plan.equations import Step, step_seconds, training_flops
-from tuning_dynamics.plan.price import LIKELY, Job, Prices
+from tuning_dynamics.plan.price import LIKELY, Prices
 from tuning_dynamics.plan.tell import hours
 from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.families import Size
-from tuning_dynamics.study.grid import role
+from tuning_dynamics.study.grid import Cell, Variant, role
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study, parse, read_yaml
 from tuning_dynamics.study.paths import parse_variant
@@ -31,15 +31,16 @@ DIALOGUES = Step(8, 870, 870, 8, OLMO.parameters)
 H200: Device = parse(Device, read_yaml(ROOT / "config/devices/h200.yaml"), "h200.yaml")
 
 
-def line(jobs: Jobs, job: Job) -> str:
-    """The line of docs/cost.md that a job is in."""
-    if "variant" not in job.wildcards or job.rule == "serve":
-        return "loading models"
-    train_set = parse_variant(job.wildcards["variant"]).train_set
-    name = "instruction tuning" if train_set == "tulu_v2" else SETS.get(train_set, "untuned")
-    if job.rule == "tune":
-        return f"{name}: training"
-    cell = job.cell()
+def group(variant: Variant) -> str:
+    """How the lines begin that a variant is in."""
+    if variant.train_set == "tulu_v2":
+        return "instruction tuning"
+    return SETS.get(variant.train_set, "untuned")
+
+
+def line(jobs: Jobs, cell: Cell) -> str:
+    """The line of docs/cost.md that a cell is in."""
+    name = group(cell.variant)
     placed = role(jobs.resolved, cell.variant, cell.eval_set)
     if name in ("instruction tuning", "untuned"):
         return f"{name}: {'tasks' if placed != 'bench' else 'benchmarks'}"
@@ -57,10 +58,19 @@ def planned(name: str, device: str, dtype: str) -> dict[str, Range]:
     jobs = Jobs(load_study(config, ROOT, file), str(file))
     basis = Basis(device_of(jobs.resolved.study, ROOT))
     lines: dict[str, list[Range]] = defaultdict(list)
-    for price in Prices(jobs.resolved, all_jobs(jobs.resolved, jobs.grid), basis).each:
-        lines[line(jobs, price.job)].append(price.spent)
+    prices = Prices(jobs.resolved, all_jobs(jobs.resolved, jobs.grid), basis)
+    for job in prices.jobs:
+        if job.rule == "tune":
+            name = group(parse_variant(job.wildcards["variant"]))
+            lines[f"{name}: training"].append(prices.of(job).spent)
+        elif job.rule == "evaluate":
+            lines["loading models"].append(prices.loading(job))
+            for cell, price in zip(job.cells, prices.cell_prices(job), strict=True):
+                lines[line(jobs, cell)].append(price.seconds)
     sums = {label: total(own) / 3600 for label, own in lines.items()}
-    return {**sums, "all": total(sums.values())}
+    whole = total(price.spent for price in prices.each) / 3600
+    assert total(sums.values()).mid == pytest.approx(whole.mid)
+    return {**sums, "all": whole}
 
 
 _CELL = r" ([^|]*?) \|"

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tuning_dynamics.plan.known import (
     built_size,
     local_size,
 )
-from tuning_dynamics.plan.price import Job, Price, Prices
+from tuning_dynamics.plan.price import CellPrice, Job, Price, Prices
 from tuning_dynamics.plan.tell import header, hours, tell, tokens
 from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.errors import StudyError
@@ -33,19 +34,26 @@ from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.models import ResolvedStudy
 
 
-def price(resolved: ResolvedStudy, rule: str = "cell", nth: int = 0) -> Price:
-    """The price of a study's nth job of a rule."""
-    prices = Prices(
-        resolved, all_jobs(resolved, expand(resolved, "study.yaml")), basis(resolved)
-    ).each
-    return [one for one in prices if one.job.rule == rule][nth]
+def prices(resolved: ResolvedStudy) -> Prices:
+    """The prices of a whole study."""
+    jobs = all_jobs(resolved, expand(resolved, "study.yaml"))
+    return Prices(resolved, jobs, basis(resolved))
+
+
+def price(resolved: ResolvedStudy, rule: str = "evaluate") -> Price:
+    """The price of a study's first job of a rule."""
+    return next(one for one in prices(resolved).each if one.job.rule == rule)
+
+
+def cells(resolved: ResolvedStudy) -> list[CellPrice]:
+    """The prices of the cells of a study's first evaluation."""
+    every = prices(resolved)
+    return every.cell_prices(next(job for job in every.jobs if job.rule == "evaluate"))
 
 
 def cell(folder: Path, eval_set: str, **keys: Any) -> float:
     """Likely seconds of an untuned cell."""
-    found = price(study(folder, {**BASE, "eval_sets": [eval_set], **keys}))
-    assert not found.unknown
-    return found.seconds.mid
+    return cells(study(folder, {**BASE, "eval_sets": [eval_set], **keys}))[0].seconds.mid
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +81,7 @@ def test_shared_demonstrations_are_read_once_and_overflowing_ones_each_time(
 def test_methods_of_multiple_choice_share_a_pass(tmp_path: Path) -> None:
     methods = {"multiple_choice": ["likelihood", "likelihood_per_char", "likelihood_pmi"]}
     resolved = study(tmp_path, {**BASE, "eval_sets": ["choices"], "predictions": methods})
-    first, second, third = (price(resolved, nth=nth).seconds.mid for nth in range(3))
+    first, second, third = (cell.seconds.mid for cell in cells(resolved))
     assert second == pytest.approx(0.35)  # what 500 items take beside the model
     assert second < third < first
 
@@ -82,10 +90,36 @@ def test_formats_share_the_pass_over_options_without_their_questions(tmp_path: P
     methods = {"multiple_choice": ["likelihood_pmi"]}
     block = {**BASE, "eval_sets": ["choices"], "predictions": methods, "shots": [0, 1]}
     resolved = study(tmp_path, block)
-    first, second = (price(resolved, nth=nth).seconds.mid for nth in range(2))
+    first, second = (cell.seconds.mid for cell in cells(resolved))
     alone = cell(tmp_path, "choices", predictions={"multiple_choice": ["likelihood"]}, shots=[1])
     assert second == pytest.approx(alone)
     assert second < first
+
+
+def test_an_evaluation_loads_once_and_makes_the_cells_that_it_is_given(tmp_path: Path) -> None:
+    resolved = study(tmp_path, {**BASE, "eval_sets": ["pairs", "texts"]})
+    every = prices(resolved)
+    whole = price(resolved)
+    pairs, texts = every.cell_prices(whole.job)
+    # Imports, and 4 GB of weights read at 1 GB/s.
+    assert whole.seconds.mid == pytest.approx(12 + 4 + pairs.seconds.mid + texts.seconds.mid)
+    assert whole.memory == max(pairs.memory, texts.memory)
+    one = every.of(replace(whole.job, cells=whole.job.cells[:1]))
+    assert one.seconds.mid == pytest.approx(12 + 4 + pairs.seconds.mid)
+    assert one.memory == pairs.memory
+    none = every.of(replace(whole.job, cells=()))
+    assert (none.seconds, none.memory, none.unknown) == (Range(), 0, "")
+    # A price is that of the job, however often it is asked for.
+    assert every.of(whole.job) == whole
+
+
+def test_a_cell_that_is_made_alone_reads_its_options_itself(tmp_path: Path) -> None:
+    methods = {"multiple_choice": ["likelihood", "likelihood_pmi"]}
+    resolved = study(tmp_path, {**BASE, "eval_sets": ["choices"], "predictions": methods})
+    every, job = prices(resolved), price(resolved).job
+    both = every.cell_prices(job)
+    alone = every.cell_prices(replace(job, cells=job.cells[1:]))
+    assert alone[0].seconds.mid > both[1].seconds.mid
 
 
 def test_evaluation_in_bf16_takes_less_time_and_memory(tmp_path: Path) -> None:
@@ -156,15 +190,11 @@ def write(path: str, document: dict[str, Any]) -> None:
 def test_counts_of_frozen_data_win(tmp_path: Path) -> None:
     resolved = study(tmp_path)
     write("data/pairs/manifest.json", {"items": {"train": 77, "evaluation": 33}})
-    write("data/pairs/big.json", {"formats": {"default": {"mean": 55.5}}})
     known = Known(resolved)
     assert known.train_rows("pairs") == 77
     assert known.evaluated_items("pairs") == 33
-    assert known.prompt_tokens("pairs", "big", "default") == 55.5
-    assert known.prompt_tokens("pairs", "big", "io") == 100
     anew = Known(resolved, frozenset({"pairs"}))
     assert anew.evaluated_items("pairs") == 500
-    assert anew.prompt_tokens("pairs", "big", "default") == 100
 
 
 def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
@@ -272,9 +302,9 @@ def test_a_budget_adds_up_and_shrinks_with_its_jobs(tmp_path: Path) -> None:
     budget = budget_for(resolved, jobs)
     counts = {stage.name: stage.jobs for stage in budget.stages}
     other = counts.pop("other")
-    assert counts == {"download": 3, "verify": 1, "tune": 1, "evaluate": 5}
-    # Freeze and check 2 sets, encode 1; the 9 rules of the end, and `all`.
-    assert other == 2 + 2 + 1 + 10
+    assert counts == {"download": 3, "verify": 1, "tune": 1, "evaluate": 2}
+    # Freeze 2 sets, encode 1; the 9 rules of the end, and `all`.
+    assert other == 2 + 1 + 10
     seconds = sum(one.seconds.mid for one in Prices(resolved, jobs, basis(resolved)).each)
     assert budget.whole.hours.mid == pytest.approx(seconds / 3600)
     rest = budget_for(resolved, [job for job in jobs if job.rule != "tune"])
@@ -290,6 +320,35 @@ def test_kept_weights_take_disk(tmp_path: Path) -> None:
         resolved = study(tmp_path, block, keep_weights=keep)
         sizes[keep] = budget_for(resolved).disk.peak(1)
     assert sizes["all"] - sizes["none"] == pytest.approx(2 * 4e9)
+
+
+def test_states_of_all_stages_lie_on_disk_while_the_last_trains(tmp_path: Path) -> None:
+    stages = FILES["recipes/once"]["stages"]
+    second = {"recipes/once": {"stages": [*stages, {**stages[0], "id": "again"}]}}
+    one = budget_for(study(tmp_path, TUNED)).disk
+    two = budget_for(study(tmp_path, TUNED, files=second)).disk
+    assert (one.tuned, one.states) == ((4e9,), (24e9,))
+    assert (two.tuned, two.states) == ((4e9,), (36e9,))
+
+
+def test_a_dropped_models_cell_takes_the_disk_of_its_training(tmp_path: Path) -> None:
+    # The weights of one deleted cell are tuned anew, and go again.
+    resolved = study(tmp_path, {**TUNED, "seeds": [0, 1, 2]}, keep_weights="none")
+    jobs = [job for job in all_jobs(resolved, expand(resolved, "f")) if "variant" in job.wildcards]
+    one = [job for job in jobs if job.wildcards["variant"].endswith("seed1")]
+    left = budget_for(resolved, one)
+    assert [(stage.name, stage.jobs) for stage in left.stages] == [("tune", 1), ("evaluate", 1)]
+    assert left.disk.peak(1) == left.disk.peak(4) == 4e9 + 24e9
+
+
+def test_segments_of_pre_training_share_a_state() -> None:
+    block = {**BASE, "family": "mini", "checkpoints": "all", "eval_sets": ["nli_people"]}
+    resolved = load_study({"study": "s", "blocks": [block]}, ROOT, "s")
+    disk = budget_for(resolved).disk
+    segments = len(resolved.families["mini"].steps())
+    weights = 4 * Known(resolved).size("mini").parameters
+    assert disk.pretrained == segments * 4 * weights
+    assert disk.states == (6 * weights,)
 
 
 def test_a_model_too_large_for_the_device_is_told(tmp_path: Path) -> None:

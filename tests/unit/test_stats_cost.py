@@ -63,7 +63,7 @@ def test_a_job_takes_the_longer_of_both(tmp_path: Path, timed: str, seconds: flo
 
 
 def test_a_job_that_left_nothing_has_no_row(tmp_path: Path) -> None:
-    gone = Measured("serve", "toy/10/base", 1.0, tmp_path / "serve.json", None)
+    gone = Measured("evaluate", "toy/10/base", 1.0, tmp_path / "evaluation.json", None)
     assert len(cost_rows([gone, tuned(tmp_path)])) == 1
 
 
@@ -104,27 +104,28 @@ def test_a_studys_rows_have_what_was_planned(
     monkeypatch.chdir(tmp_path)
     resolved = study(tmp_path, TUNED, {**BASE, "eval_sets": ["pairs"]})
     results, variant = Path("results/priced"), "big/20/once/pairs/seed0"
-    for rule, name in (("tune", variant), ("verify", "big/20"), ("freeze", "pairs")):
+    timed = (("tune", variant), ("evaluate", variant), ("verify", "big/20"), ("freeze", "pairs"))
+    for rule, name in timed:
         path = results / f"benchmarks/{rule}/{name}.tsv"
         path.parent.mkdir(parents=True)
         path.write_text(BENCHMARK)
-    for key, stage, file in ((variant, "tune", "metrics"), (variant, "serve", "serve")):
-        path = results / key / f"{file}.json"
+    for stage, file in (("tune", "metrics"), ("evaluate", "evaluation")):
+        path = results / variant / f"{file}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({**METRICS, "stage": stage, "job": key}))
+        path.write_text(json.dumps({**METRICS, "stage": stage, "job": variant}))
     table = study_cost(resolved.study.model_dump(), ROOT).set_index(["stage", "job"])
     assert set(table.index) == {
         ("tune", variant),
-        ("serve", variant),
+        ("evaluate", variant),
         ("verify", "verify/big/20"),
         ("data", "pairs"),
     }
     planned = table["planned_seconds"]
-    assert planned["tune", variant] > planned["serve", variant] > 0
+    assert planned["tune", variant] > planned["evaluate", variant] > 0
     assert np.isnan(planned[["verify", "data"]]).all()
     counts = results / "data/pairs/manifest.json"
     counts.parent.mkdir(parents=True)
     counts.write_text(json.dumps({"items": {"train": 100, "evaluation": 50}}))
     counted = study_cost(resolved.study.model_dump(), ROOT).set_index(["stage", "job"])
-    for key in (("tune", variant), ("serve", variant)):
+    for key in (("tune", variant), ("evaluate", variant)):
         assert counted["planned_seconds"][key] < planned[key]

@@ -28,7 +28,6 @@ rule corpus:
         mem_mb=ask.memory("corpus"),
     params:
         spec=lambda wildcards: jobs.corpus_spec(wildcards.family),
-        code=code("checkpoints_corpus.py"),
     script:
         "../scripts/checkpoints_corpus.py"
 
@@ -63,7 +62,6 @@ rule pretrain:
         mem_mb=ask.memory("pretrain"),
     params:
         spec=lambda wildcards: jobs.family_spec(wildcards.family),
-        code=code("checkpoints_pretrain.py"),
     script:
         "../scripts/checkpoints_pretrain.py"
 
@@ -83,7 +81,6 @@ rule revisions:
         "../../envs/data.yaml"
     params:
         spec=lambda wildcards: jobs.revisions_spec(wildcards.family),
-        code=code("checkpoints_revisions.py"),
     script:
         "../scripts/checkpoints_revisions.py"
 
@@ -106,7 +103,6 @@ rule download:
         "../../envs/data.yaml"
     params:
         spec=lambda wildcards: jobs.checkpoint_spec(wildcards.family, int(wildcards.step)),
-        code=code("checkpoints_download.py"),
     script:
         "../scripts/checkpoints_download.py"
 
@@ -128,7 +124,6 @@ rule tokenizer:
         "../../envs/data.yaml"
     params:
         repo=lambda wildcards: jobs.resolved.families[wildcards.family].repo or "",
-        code=code("checkpoints_tokenizer.py"),
     script:
         "../scripts/checkpoints_tokenizer.py"
 
@@ -137,6 +132,7 @@ rule verify:
     """Load a checkpoint that exists already, refuse what would be another model."""
     input:
         downloaded=lambda wildcards: jobs.downloaded(wildcards.family, wildcards.step),
+        files=lambda wildcards: jobs.local_files(wildcards.family, int(wildcards.step)),
     output:
         manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
     log:
@@ -152,6 +148,5 @@ rule verify:
         mem_mb=ask.memory("verify"),
     params:
         spec=lambda wildcards: jobs.checkpoint_spec(wildcards.family, int(wildcards.step)),
-        code=code("checkpoints_verify.py"),
     script:
         "../scripts/checkpoints_verify.py"

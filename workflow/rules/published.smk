@@ -11,8 +11,7 @@ PUBLISHED_TABLES = [*paths.cell_tables, "checkpoints", "datasets"]
 rule published_scores:
     """Read published scores, refuse what would count twice, compare tuned with base."""
     input:
-        # By content: its digest is among the params.
-        table=ancient(jobs.published.file),
+        table=jobs.published.file,
     output:
         csv=[shown.table(name) for name in PUBLISHED_TABLES],
         parquet=[paths.parquet(name) for name in PUBLISHED_TABLES],
@@ -24,7 +23,5 @@ rule published_scores:
         "../../envs/stats.yaml"
     params:
         spec=jobs.published_spec(),
-        digest=jobs.published.digest,
-        code=code("stats_published.py"),
     script:
         "../scripts/stats_published.py"

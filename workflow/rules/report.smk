@@ -28,7 +28,6 @@ rule figures:
     params:
         spec=lambda wildcards: jobs.figures_spec(),
         style=jobs.figures_style,
-        code=code("report_figures.py"),
     script:
         "../scripts/report_figures.py"
 
@@ -50,6 +49,5 @@ rule report:
         "../../envs/stats.yaml"
     params:
         spec=lambda wildcards: jobs.page_spec(),
-        code=code("report_page.py"),
     script:
         "../scripts/report_page.py"

@@ -22,7 +22,6 @@ rule checkpoints:
         "../../envs/stats.yaml"
     params:
         spec=lambda wildcards: jobs.curve_spec(),
-        code=code("stats_checkpoints.py"),
     script:
         "../scripts/stats_checkpoints.py"
 
@@ -41,8 +40,6 @@ rule datasets:
         paths.benchmark("datasets", "all")
     conda:
         "../../envs/stats.yaml"
-    params:
-        code=code("stats_datasets.py"),
     script:
         "../scripts/stats_datasets.py"
 
@@ -65,6 +62,5 @@ rule scores:
         spec=lambda wildcards: jobs.statistics_spec(
             "resamples", "level", "seed", "interval", "test_families"
         ),
-        code=code("stats_scores.py"),
     script:
         "../scripts/stats_scores.py"

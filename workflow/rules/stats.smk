@@ -18,7 +18,7 @@ rule merged_config:
     conda:
         "../../envs/stats.yaml"
     params:
-        text=lambda wildcards: jobs.merged_config(),
+        spec=lambda wildcards: jobs.merged_config(),
     script:
         "../scripts/stats_config.py"
 
@@ -42,7 +42,6 @@ rule summaries:
         "../../envs/stats.yaml"
     params:
         spec=lambda wildcards: jobs.summaries_spec(),
-        code=code("stats_summaries.py"),
     script:
         "../scripts/stats_summaries.py"
 
@@ -68,7 +67,6 @@ rule findings:
         "../../envs/stats.yaml"
     params:
         spec=lambda wildcards: jobs.summaries_spec(),
-        code=code("stats_findings.py"),
     script:
         "../scripts/stats_findings.py"
 
@@ -89,7 +87,5 @@ rule cost:
         paths.benchmark("cost", "all")
     conda:
         "../../envs/stats.yaml"
-    params:
-        code=code("stats_cost.py"),
     script:
         "../scripts/stats_cost.py"

@@ -5,7 +5,7 @@ results/{study}/{family}/{step}/{recipe}/{train_set}/seed{seed}/ manifest.json (
 (or a LoRA adapter), metrics.json (tokens, speed, memory, loss curve); for recipes that choose
 their learning rate also results/{study}/{family}/rates/{recipe}/{train_set}/ {rate}.json (loss
 on held-out training rows) and rate.json (the choice). A run that is killed continues from its
-state under scratch/, which no rule declares, so nothing deletes it.
+state under scratch/.
 """
 
 
@@ -40,7 +40,6 @@ rule try_rate:
         spec=lambda wildcards: jobs.trial_spec(
             wildcards.recipe, wildcards.train_set, wildcards.rate
         ),
-        code=code("tune_try_rate.py"),
     script:
         "../scripts/tune_try_rate.py"
 
@@ -48,7 +47,7 @@ rule try_rate:
 rule choose_rate:
     """Take the candidate rate of the lowest loss, for all checkpoints and seeds."""
     input:
-        lambda wildcards: jobs.trials(*wildcards),
+        trials=lambda wildcards: jobs.trials(*wildcards),
     output:
         paths.rate("{family}", "{recipe}", "{train_set}"),
     log:
@@ -61,8 +60,6 @@ rule choose_rate:
     localrule: True
     conda:
         "../../envs/train.yaml"
-    params:
-        code=code("tune_choose_rate.py"),
     script:
         "../scripts/tune_choose_rate.py"
 
@@ -75,7 +72,7 @@ rule tune:
         rates=lambda wildcards: jobs.chosen_rates(jobs.variant(wildcards.variant)),
     output:
         manifest=paths.variant_file("{variant}", "manifest.json"),
-        weights=jobs.kept(directory, temp, paths.variant_file("{variant}", "weights")),
+        weights=jobs.kept(directory(paths.variant_file("{variant}", "weights")), temp),
         metrics=paths.variant_file("{variant}", "metrics.json"),
     log:
         paths.log("tune", "{variant}"),
@@ -83,6 +80,8 @@ rule tune:
         paths.benchmark("tune", "{variant}")
     wildcard_constraints:
         variant=jobs.tuned,
+    group:
+        "variant"  # tuned and evaluated in one allocation
     priority: 10
     conda:
         "../../envs/train.yaml"
@@ -94,6 +93,5 @@ rule tune:
         mem_mb=ask.memory("tune"),
     params:
         spec=lambda wildcards: jobs.tune_spec(jobs.variant(wildcards.variant)),
-        code=code("tune_variant.py"),
     script:
         "../scripts/tune_variant.py"

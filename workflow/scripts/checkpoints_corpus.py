@@ -3,12 +3,13 @@
 import json
 
 from tuning_dynamics.checkpoints.corpus import prepare_corpus
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    prepare_corpus(
-        snakemake.wildcards.family,
-        **json.loads(snakemake.params.spec),
-        files=snakemake.input.get("files", []),
-        **{f"{name}_path": path for name, path in snakemake.output.items()},
-    )
+with running(snakemake) as job:
+    if job.due:
+        prepare_corpus(
+            snakemake.wildcards.family,
+            **json.loads(snakemake.params.spec),
+            files=snakemake.input.get("files", []),
+            **{f"{name}_path": path for name, path in snakemake.output.items()},
+        )

@@ -2,13 +2,15 @@
 
 import json
 
-from tuning_dynamics.data.encode_set import encode_set
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    encode_set(
-        snakemake.wildcards.dataset,
-        **json.loads(snakemake.params.spec),
-        **dict(snakemake.input.items()),
-        **dict(snakemake.output.items()),
-    )
+with running(snakemake) as job:
+    if job.due:
+        from tuning_dynamics.data.encode_set import encode_set
+
+        encode_set(
+            snakemake.wildcards.dataset,
+            **json.loads(snakemake.params.spec),
+            **dict(snakemake.input.items()),
+            **dict(snakemake.output.items()),
+        )

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 from tuning_dynamics.report.figures.draw import draw_figures
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    draw_figures(
-        dict(snakemake.input.items()),
-        folder=Path(snakemake.output.svg[0]).parents[1],
-        **json.loads(snakemake.params.spec),
-        processes=snakemake.threads,
-    )
+with running(snakemake) as job:
+    if job.due:
+        draw_figures(
+            dict(snakemake.input.items()),
+            folder=Path(snakemake.output.svg[0]).parents[1],
+            **json.loads(snakemake.params.spec),
+            processes=snakemake.threads,
+        )

@@ -1,12 +1,13 @@
 """Rule report: findings, figures, tables, what is missing, cost and provenance on pages."""
 
 from tuning_dynamics.report.page import write_report
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    write_report(
-        snakemake.input.config,
-        snakemake.input.tables,
-        report=snakemake.output.report,
-        findings=snakemake.output.findings,
-    )
+with running(snakemake) as job:
+    if job.due:
+        write_report(
+            snakemake.input.config,
+            snakemake.input.tables,
+            report=snakemake.output.report,
+            findings=snakemake.output.findings,
+        )

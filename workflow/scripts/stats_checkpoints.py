@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tuning_dynamics.stats.curve import checkpoint_rows
 from tuning_dynamics.stats.tables import write_table
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    manifests = [Path(path) for path in snakemake.input.manifests]
-    table = checkpoint_rows(manifests, **json.loads(snakemake.params.spec))
-    write_table(table, Path(snakemake.output.csv))
+with running(snakemake) as job:
+    if job.due:
+        manifests = [Path(path) for path in snakemake.input.manifests]
+        table = checkpoint_rows(manifests, **json.loads(snakemake.params.spec))
+        write_table(table, Path(snakemake.output.csv))

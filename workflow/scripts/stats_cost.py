@@ -5,7 +5,8 @@ from pathlib import Path
 from tuning_dynamics.stats.cost import study_cost
 from tuning_dynamics.stats.tables import write_table
 from tuning_dynamics.study.identity import ROOT
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    write_table(study_cost(snakemake.config, ROOT), Path(snakemake.output.csv))
+with running(snakemake) as job:
+    if job.due:
+        write_table(study_cost(snakemake.config, ROOT), Path(snakemake.output.csv))

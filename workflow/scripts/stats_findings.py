@@ -5,8 +5,9 @@ from pathlib import Path
 from tuning_dynamics.report.findings import finding_rows
 from tuning_dynamics.stats.summaries import Asked
 from tuning_dynamics.stats.tables import read_tables, write_table
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    found = finding_rows(read_tables(snakemake.input), Asked.of(snakemake.params.spec))
-    write_table(found, Path(snakemake.output.csv))
+with running(snakemake) as job:
+    if job.due:
+        found = finding_rows(read_tables(snakemake.input), Asked.of(snakemake.params.spec))
+        write_table(found, Path(snakemake.output.csv))

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from tuning_dynamics.stats.published import write_published
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    folder = Path(snakemake.output.csv[0]).parent
-    write_published(snakemake.input.table, folder, **json.loads(snakemake.params.spec))
+with running(snakemake) as job:
+    if job.due:
+        folder = Path(snakemake.output.csv[0]).parent
+        write_published(snakemake.input.table, folder, **json.loads(snakemake.params.spec))

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from tuning_dynamics.stats.summaries import Asked, summary_tables
 from tuning_dynamics.stats.tables import read_tables, write_table
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    found = summary_tables(read_tables(snakemake.input), Asked.of(snakemake.params.spec))
-    for path in snakemake.output.csv:
-        write_table(found[Path(path).stem], Path(path))
+with running(snakemake) as job:
+    if job.due:
+        found = summary_tables(read_tables(snakemake.input), Asked.of(snakemake.params.spec))
+        for path in snakemake.output.csv:
+            write_table(found[Path(path).stem], Path(path))

@@ -1,7 +1,9 @@
 """Rule choose_rate: the candidate learning rate of the lowest held-out loss."""
 
-from tuning_dynamics.study.stub import logged
-from tuning_dynamics.tune.rates import choose_rate
+from tuning_dynamics.study.job import running
 
-with logged(snakemake.log):
-    choose_rate(snakemake.wildcards.recipe, list(snakemake.input), snakemake.output[0])
+with running(snakemake) as job:
+    if job.due:
+        from tuning_dynamics.tune.rates import choose_rate
+
+        choose_rate(snakemake.wildcards.recipe, list(snakemake.input.trials), snakemake.output[0])

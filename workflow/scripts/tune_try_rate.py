@@ -1,15 +1,17 @@
 """Rule try_rate: a candidate learning rate on training rows that are held out."""
 
-from tuning_dynamics.study.stub import logged
-from tuning_dynamics.tune.rates import try_from_spec
+from tuning_dynamics.study.job import running
 
 if __name__ == "__main__":  # processes that share a model import this file too
-    with logged(snakemake.log):
-        try_from_spec(
-            snakemake.params.key,
-            snakemake.params.spec,
-            code=snakemake.params.code,
-            config=snakemake.config,
-            inputs=snakemake.input,
-            output=snakemake.output[0],
-        )
+    with running(snakemake) as job:
+        if job.due:
+            from tuning_dynamics.tune.rates import try_from_spec
+
+            try_from_spec(
+                snakemake.params.key,
+                snakemake.params.spec,
+                code=job.code,
+                config=snakemake.config,
+                inputs=snakemake.input,
+                output=snakemake.output[0],
+            )

@@ -17,11 +17,13 @@ import torch
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import file_digest, read_json
+from tuning_dynamics.study.model_files import model_files
 
 
-def weight_digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each weight file of a folder, by name."""
-    return {path.name: file_digest(path) for path in sorted(folder.glob("*.safetensors"))}
+def model_digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a folder that the model is read from, by name: weights, config,
+    tokenizer, adapter, settings of generation."""
+    return {name: file_digest(folder / name) for name in model_files(folder)}
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,37 @@ def unchanged_weights(manifest_path: str | Path) -> Iterator[Weights]:
 
     StudyError at the block's end, however it ends, where the weights are gone or changed since.
     """
-    weights, told = weights_of(manifest_path), read_json(manifest_path)["digests"]
-    changed = weights.adapter or weights.folder
+    weights, told = weights_of(manifest_path), _told_digests(manifest_path)
     # A thread: hashing leaves Python to others, and reads the files ahead of their loading.
     with ThreadPoolExecutor(1) as beside:
-        digests = beside.submit(weight_digests, changed)
+        found = {folder: beside.submit(model_digests, folder) for folder in told}
         try:
             yield weights
         finally:
-            if digests.result() != told:
-                raise StudyError(
-                    "the weights are not those of the manifest (deleted, or changed since)",
-                    file=changed,
-                    value=manifest_path,
-                    fix=f"make them again: snakemake --force {manifest_path}",
-                ) from None
+            for folder, digests in found.items():
+                if digests.result() != told[folder]:
+                    raise _changed(folder, told[folder], digests.result(), manifest_path) from None
+
+
+def _told_digests(manifest_path: str | Path) -> dict[Path, dict[str, str]]:
+    """What a manifest says is in the folder of the weights, and in that of an adapter."""
+    manifest, weights = read_json(manifest_path), weights_of(manifest_path)
+    if weights.adapter is None:
+        return {weights.folder: manifest["digests"]}
+    return {weights.folder: manifest["base"], weights.adapter: manifest["digests"]}
+
+
+def _changed(
+    folder: Path, told: dict[str, str], found: dict[str, str], manifest: str | Path
+) -> StudyError:
+    names = sorted(name for name in {*told, *found} if told.get(name) != found.get(name))
+    return StudyError(
+        "the model's files are not those of the manifest (deleted, or changed since)",
+        file=folder,
+        key=names[0],
+        value=names,
+        fix=f"make them again: snakemake --force {manifest}",
+    )
 
 
 def text_loss(

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tuning_dynamics.checkpoints.manifest import text_loss, weight_digests
+from tuning_dynamics.checkpoints.manifest import model_digests, text_loss
 from tuning_dynamics.data.encode import load_encoder
-from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.engine.loop import (
     Batch,
@@ -58,9 +57,6 @@ def pretrain_segment(
     before = [file_digest(path) for path in [inputs["tokens"], *inputs["previous"]]]
     identity = "\n".join([code, spec, str(step), *before])
     folder = scratch(outputs["manifest"])
-    finished = Finished(folder, identity, map(Path, outputs.values()))
-    if finished.recall():
-        return
     device = prepare_device(execution.device)
     model = build_model(family.architecture, Path(inputs["tokenizer"]), family.training.seed)
     training = Training(
@@ -83,7 +79,6 @@ def pretrain_segment(
         save(training.state(), temporary)
     write_json(outputs["metrics"], training.metrics("pretrain", f"{name}/{step}"))
     _write_manifest(name, family, step, model.eval(), inputs["heldout"], outputs, device)
-    finished.keep()
     kept.remove()
 
 
@@ -106,7 +101,7 @@ def _write_manifest(
             "source": "pretrain",
             "folder": str(folder),
             "adapter": None,
-            "digests": weight_digests(folder),
+            "digests": model_digests(folder),
             "text_loss": text_loss(
                 model,
                 load_encoder(folder),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import text_loss, weight_digests
+from tuning_dynamics.checkpoints.manifest import model_digests, text_loss
 from tuning_dynamics.data.encode import load_encoder
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.study.errors import StudyError
@@ -91,7 +91,7 @@ def _load_and_write(
             **record,
             "folder": str(folder.resolve()),
             "adapter": None,
-            "digests": weight_digests(folder),
+            "digests": model_digests(folder),
             "text_loss": text_loss(model, load_encoder(folder), texts, context, device),
         },
     )

@@ -1,6 +1,6 @@
 """Encode a train set once for all that is tuned on it: checkpoints, seeds and recipes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from tuning_dynamics.data.frozen import read_in_batches
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import dialogue as tulu_layout
 from tuning_dynamics.data.sequences import Tokens, completions, dialogues
-from tuning_dynamics.data.tokens import write_tokens
+from tuning_dynamics.data.tokens import write_refused_tokens, write_tokens
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json, write_json
 
@@ -29,22 +29,34 @@ def encode_set(
     dialogue: str | None,
     max_length: int,
     frozen: str,
-    checkpoint: str,
+    manifest: Sequence[str],
+    files: Sequence[str],
     tokens: str,
     counts: str,
+    config: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a set's training rows as token ids (`tokens`), and how many there are (`counts`).
 
     With `template`, a row is a prompt and its completion; else a dialogue in the layout named
-    `dialogue` (tulu or chat_template). Examples have at most `max_length` tokens, and no more
-    than the context of the checkpoint's model. StudyError where nothing is left to learn.
+    `dialogue` (tulu or chat_template). The tokenizer lies in the folder that `manifest` names, or
+    in that of `files`; `config` is what was planned of its config. Examples have at most
+    `max_length` tokens, and no more than the context of the checkpoint's model. Where nothing is
+    left to learn, or the set was refused, both files say why: the same input would be refused
+    again.
     """
-    folder = Path(read_json(checkpoint)["folder"])
-    longest = min(max_length, context_of(folder))
-    encode = _encoding(folder, template, dialogue, longest)
-    counted = Counts(name, longest)
-    write_tokens(tokens, _sequences(frozen, encode, counted), tokenizer_digest(folder))
-    write_json(counts, vars(counted))
+    del config  # an identity: it is read from the folder
+    folder = Path(read_json(manifest[0])["folder"]) if manifest else Path(files[0]).parent
+    try:
+        longest = min(max_length, context_of(folder))
+        encode = _encoding(folder, template, dialogue, longest)
+        counted = Counts(name, longest)
+        write_tokens(tokens, _sequences(frozen, encode, counted), tokenizer_digest(folder))
+    except StudyError as error:
+        print(f"refused\n{error}", flush=True)
+        write_refused_tokens(tokens, str(error))
+        write_json(counts, {"dataset": name, "refused": str(error)})
+    else:
+        write_json(counts, vars(counted))
 
 
 def _encoding(folder: Path, template: str | None, dialogue: str | None, longest: int) -> Encode:

@@ -13,10 +13,11 @@ from typing import Any
 from tuning_dynamics.data.choose import selection_key, smallest, wanted
 from tuning_dynamics.data.demonstrations import choose_demonstrations
 from tuning_dynamics.data.frozen import write_in_groups
-from tuning_dynamics.data.items import SPLITS, Item
+from tuning_dynamics.data.items import SCHEMA, SPLITS, Item, write_refused
 from tuning_dynamics.data.screen import Screen
 from tuning_dynamics.data.sources import Rows, pin_revision, read_split
 from tuning_dynamics.study.datasets import Dataset
+from tuning_dynamics.study.errors import StudyError, UnavailableError
 from tuning_dynamics.study.files import write_json
 
 #: The key of a row that does not become an item: larger than any selection key.
@@ -34,9 +35,27 @@ def freeze_from_spec(
 
     `spec` holds dataset, kind, seed, train_items, evaluation_items and, for the mini world's
     sets, world. Instruction sets are read twice and never held: first every row is checked and
-    the subset chosen, then the chosen rows are written, in the source's order. StudyError where
-    the data would give a wrong number; nothing is written then.
+    the subset chosen, then the chosen rows are written, in the source's order. Where the data
+    would give a wrong number, the files hold no items and say why: the same data would be refused
+    again. UnavailableError where a source can't be read.
     """
+    try:
+        _freeze(name, spec, data_root, items_path, manifest_path)
+    except UnavailableError:
+        raise
+    except StudyError as error:
+        print(f"refused\n{error}", flush=True)
+        write_refused(items_path, SCHEMA, str(error))
+        write_json(manifest_path, {"dataset": name, "refused": str(error)})
+
+
+def _freeze(
+    name: str,
+    spec: dict[str, Any],
+    data_root: str | None,
+    items_path: str | Path,
+    manifest_path: str | Path,
+) -> None:
     dataset, origin = pin_revision(name, Dataset.model_validate(spec["dataset"]))
     screen = Screen(name, dataset, spec["kind"], spec["seed"])
     sources = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuning_dynamics.data.items import SCHEMA, Item, item_of
+from tuning_dynamics.data.items import SCHEMA, Item, item_of, require_accepted
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import whole_file
 
@@ -35,11 +35,12 @@ def _row(item: Item) -> dict[str, object]:
 def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[Item]]:
     """The items of one split in frozen order, at most `size` at a time, no batch empty.
 
-    StudyError where the file is unreadable.
+    StudyError where the file is unreadable, RefusedError where the set was.
     """
     try:
         # Without pre-buffering, which would hold a whole row group's columns twice.
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            require_accepted(file.schema_arrow)
             for batch in file.iter_batches(batch_size=size):
                 rows = [row for row in batch.to_pylist() if row["split"] == split]
                 if rows:

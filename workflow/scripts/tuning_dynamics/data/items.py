@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import RefusedError, StudyError
 from tuning_dynamics.study.files import whole_file
+from tuning_dynamics.study.refused import REFUSED_KEY, refused_reason
 
 #: A training row, an evaluated item, or a demonstration (never an evaluated item).
 SPLITS = ("train", "evaluation", "demonstration")
@@ -64,8 +65,23 @@ def write_items(path: str | Path, items: list[Item]) -> None:
         pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
 
 
+def write_refused(path: str | Path, schema: pa.Schema, reason: str) -> None:
+    """Write a parquet without rows that says why its input was refused."""
+    marked = schema.with_metadata({**(schema.metadata or {}), REFUSED_KEY: reason})
+    with whole_file(path) as temporary:
+        pq.write_table(pa.Table.from_pylist([], schema=marked), temporary)
+
+
+def require_accepted(schema: pa.Schema) -> None:
+    """RefusedError where a file's metadata says that its input was refused."""
+    reason = refused_reason(schema.metadata)
+    if reason is not None:
+        raise RefusedError(reason)
+
+
 def read_items(path: str | Path, split: str) -> list[Item]:
-    """The items of one split, in frozen order; StudyError where the file is unreadable."""
+    """The items of one split, in frozen order; StudyError where the file is unreadable,
+    RefusedError where the set was."""
     try:
         table = pq.read_table(path, filters=[("split", "=", split)])
     except (OSError, pa.ArrowInvalid) as error:
@@ -74,6 +90,7 @@ def read_items(path: str | Path, split: str) -> list[Item]:
             file=path,
             fix="delete the file and run the same command again",
         ) from None
+    require_accepted(table.schema)
     return [item_of(row) for row in table.to_pylist()]
 
 

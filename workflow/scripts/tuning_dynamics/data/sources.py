@@ -14,7 +14,7 @@ from typing import Any
 
 from tuning_dynamics.hub.calls import HubError, patiently, redacted
 from tuning_dynamics.study.datasets import Dataset, HubDataset, Join
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import StudyError, UnavailableError
 from tuning_dynamics.study.paths import fill_root
 
 Row = dict[str, Any]
@@ -93,7 +93,7 @@ def _commit(hub: HubDataset, file: str) -> str:
             lambda: HfApi().dataset_info(hub.id, revision=hub.revision).sha,
         )
     except HubError as error:
-        raise StudyError(
+        raise UnavailableError(
             f"the hub dataset's revision cannot be resolved ({error})",
             file=file,
             key="source.hub.revision",
@@ -102,7 +102,7 @@ def _commit(hub: HubDataset, file: str) -> str:
             "commit of 40 digits as revision",
         ) from None
     if commit is None:
-        raise StudyError(
+        raise UnavailableError(
             "the hub names no commit for the revision",
             file=file,
             key="source.hub.revision",
@@ -129,7 +129,7 @@ def _hub_rows(hub: HubDataset, split: str, file: str) -> Rows:
             ),
         )
     except (HubError, datasets.exceptions.DatasetsError, ValueError, RuntimeError) as error:
-        raise StudyError(
+        raise UnavailableError(
             f"the hub dataset cannot be read ({redacted(' '.join(str(error).split()))[:300]})",
             file=file,
             key="source.hub",
@@ -159,7 +159,7 @@ def read_rows(path: Path) -> Iterator[Row]:
             fix=f"use one of {', '.join(readers)}",
         )
     if not path.is_file():
-        raise StudyError(
+        raise UnavailableError(
             "the data file does not exist",
             file=path,
             key="path",

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tuning_dynamics.data.items import require_accepted
 from tuning_dynamics.data.sequences import Tokens
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import whole_file
+from tuning_dynamics.study.refused import REFUSED_KEY
 
 #: Sequences of a record batch.
 BATCH = 1000
@@ -47,10 +49,17 @@ def write_tokens(path: str | Path, sequences: Iterable[Tokens], tokenizer: str) 
             writer.write_batch(pa.record_batch(arrays, schema=schema))
 
 
+def write_refused_tokens(path: str | Path, reason: str) -> None:
+    """Write a file without sequences that says why its input was refused."""
+    schema = _SCHEMA.with_metadata({REFUSED_KEY: reason})
+    with whole_file(path) as temporary, pa.ipc.new_file(str(temporary), schema):
+        pass
+
+
 class StoredTokens:
     """The sequences of a file, each made from the mapped file when it is asked for.
 
-    StudyError where the file is damaged.
+    StudyError where the file is damaged, RefusedError where the set was.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -62,6 +71,7 @@ class StoredTokens:
                 file=path,
                 fix="delete the file and run the same command again",
             ) from None
+        require_accepted(self._table.schema)
         self._columns = [self._table.column(name) for name in _SCHEMA.names]
 
     def __len__(self) -> int:

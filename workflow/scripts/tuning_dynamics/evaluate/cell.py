@@ -17,6 +17,7 @@ from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.evaluate.score import option_scores
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import text_digest, whole_file
+from tuning_dynamics.study.refused import REFUSED_KEY
 
 #: Key of the parquet's metadata that holds the request.
 REQUEST_KEY = "tuning_dynamics.request"
@@ -50,17 +51,9 @@ def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int | 
     """Evaluate a cell and write its records; returns how many items it has.
 
     `batch_tokens` bounds a batch (none: what the device holds) and changes no result beyond
-    rounding. StudyError for an empty set, for a model loaded in another dtype, and as
-    `make_prompts` and `option_scores` raise; torch.OutOfMemoryError where batches of half the
-    size do not fit either.
+    rounding. StudyError for an empty set, and as `make_prompts` and `option_scores` raise;
+    torch.OutOfMemoryError where batches of half the size do not fit either.
     """
-    if request.dtype != model.dtype:
-        raise StudyError(
-            f"the model was loaded in {model.dtype}",
-            key="evaluate.dtype",
-            value=request.dtype,
-            fix="end its server and run the same command again",
-        )
     items = _read_evaluated(request)
     prompts = make_prompts(request, items, model.encoder, model.context)
     answers = _predict_in_memory(model, request, prompts, batch_tokens or model.batch_tokens)
@@ -162,3 +155,11 @@ def _write(request: CellRequest, prompts: list[Prompt], answers: list[Answer]) -
     schema = _SCHEMA.with_metadata({REQUEST_KEY: key})
     with whole_file(Path(request.out)) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+
+
+def write_refused(request: CellRequest, reason: str) -> None:
+    """Write a cell without records that says why its input was refused."""
+    key = json.dumps(request.key(), sort_keys=True, ensure_ascii=False)
+    schema = _SCHEMA.with_metadata({REQUEST_KEY: key, REFUSED_KEY: reason})
+    with whole_file(Path(request.out)) as temporary:
+        pq.write_table(pa.Table.from_pylist([], schema=schema), temporary)

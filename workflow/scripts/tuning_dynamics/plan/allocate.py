@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,9 @@ from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.devices import Device
 from tuning_dynamics.plan.equations import BYTES
 from tuning_dynamics.plan.known import Known, NotKnown
-from tuning_dynamics.plan.price import Job, Prices, cell_job
-from tuning_dynamics.study.grid import Cell, Variant
+from tuning_dynamics.plan.price import Job, Prices
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.models import Study
-from tuning_dynamics.study.paths import parse_variant
 
 #: Room above the dear end of a price.
 SAFETY = 1.5
@@ -39,7 +36,7 @@ UNKNOWN_MINUTES, UNKNOWN_BYTES = 24 * 60, 64e9
 #: Bytes per second of a download, and of reading the files of a checkpoint; slow ones.
 DOWNLOAD, HASH = 10e6, 0.3e9
 
-#: Tokens per second that a tokenizer trains on, counts or encodes in one thread; slow ones.
+#: Tokens per second that a tokenizer trains on or encodes in one thread; slow ones.
 TOKENIZE = 1e5
 
 #: Tokens that a checkpoint's loss is taken on, at most, and FLOP/s of a slow core.
@@ -88,7 +85,7 @@ class Allocation:
 
     def __init__(self, jobs: Jobs, root: str | Path) -> None:
         self.jobs, self.root = jobs, Path(root)
-        self._needs: dict[tuple[str, ...], Need] = {}
+        self._needs: dict[tuple[object, ...], Need] = {}
 
     @cached_property
     def gpu(self) -> int:
@@ -132,19 +129,19 @@ class Allocation:
 
     def _need(self, rule: str, wildcards: Any) -> Need:
         values = {name: str(value) for name, value in wildcards.items()}
-        key = (rule, *values.values())
+        # By its cells too: they become fewer while a run goes on.
+        cells = tuple(self.jobs.due_cells(values["variant"])) if rule == "evaluate" else ()
+        key = (rule, *values.values(), cells)
         if key not in self._needs:
-            self._needs[key] = self._computed(Job(rule, values))
+            self._needs[key] = self._computed(Job(rule, values, cells))
         return self._needs[key]
 
     def _computed(self, job: Job) -> Need:
         own: dict[str, Callable[[Job], Need]] = {
-            "serve": self._serve,
             "corpus": self._corpus,
             "download": self._download,
             "verify": self._verify,
             "freeze": self._freeze,
-            "check": self._check,
             "encode": self._encode,
         }
         try:
@@ -155,27 +152,11 @@ class Allocation:
     # --- jobs that compute a model -----------------------------------------------------------
 
     def _model(self, job: Job) -> Need:
-        """Pre-training and tuning, of candidates too."""
+        """Pre-training, tuning, of candidates too, and evaluation."""
         price = self._prices.of(job)
         if price.unknown:
             return UNKNOWN
         return Need(price.seconds.high, self._host(job.family, price.memory, price.gpus))
-
-    def _serve(self, job: Job) -> Need:
-        """A server's job lasts as long as all cells of its variant."""
-        variant = parse_variant(job.wildcards["variant"])
-        cells = [self._prices.of(cell_job(cell)) for cell in self._cells.get(variant, [])]
-        prices = [self._prices.of(job), *cells]
-        if any(price.unknown for price in prices):
-            return UNKNOWN
-        seconds = sum(price.seconds.high for price in prices)
-        return Need(seconds, self._host(variant.family, max(price.memory for price in prices)))
-
-    @cached_property
-    def _cells(self) -> dict[Variant, list[Cell]]:
-        """The cells of each variant; the grid has them in this order."""
-        cells = self.jobs.grid.cells
-        return {variant: list(own) for variant, own in groupby(cells, lambda cell: cell.variant)}
 
     def _host(self, family: str, working: float, processes: int = 1) -> float:
         """Bytes of host memory: weights as files, and as tensors in each process, and on a CPU
@@ -213,13 +194,6 @@ class Allocation:
     def _freeze(self, job: Job) -> Need:
         """A whole split is read, and screened, whatever the study takes of it."""
         return self._text(self._known.split_tokens(job.wildcards["dataset"]))
-
-    def _check(self, job: Job) -> Need:
-        dataset, family = job.wildcards["dataset"], job.wildcards["family"]
-        formats = self.jobs.resolved.formats(dataset)
-        items = self._known.evaluated_items(dataset)
-        each = (self._known.prompt_tokens(dataset, family, name) for name in formats)
-        return self._text(items * sum(each))
 
     def _encode(self, job: Job) -> Need:
         w = job.wildcards

@@ -1,6 +1,6 @@
 """A budget: what priced jobs come to by stage, what is downloaded, kept and not known."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -34,14 +34,19 @@ class Part:
 class Budget:
     """What jobs that would run come to; `unknown` says which files lack what.
 
-    `priced` are the jobs' prices in their order.
+    `prices` has the jobs.
     """
 
     basis: Basis
-    priced: tuple[Price, ...]
+    prices: Prices
     download: Download
     disk: Disk
     unknown: tuple[str, ...]
+
+    @property
+    def priced(self) -> list[Price]:
+        """The jobs' prices in their order."""
+        return self.prices.each
 
     @property
     def device(self) -> Device:
@@ -51,7 +56,7 @@ class Budget:
     @property
     def whole(self) -> Part:
         """All jobs."""
-        return _part("all", list(self.priced))
+        return _part("all", self.priced)
 
     @property
     def stages(self) -> list[Part]:
@@ -90,12 +95,19 @@ def budget_of(resolved: ResolvedStudy, grid: Grid, jobs: Iterable[Job], basis: B
     jobs = list(jobs)
     renewed = frozenset(job.wildcards["dataset"] for job in jobs if job.rule == "freeze")
     prices = Prices(resolved, jobs, basis, cells=len(grid.cells), renewed=renewed)
-    priced = tuple(prices.each)
     download, not_sized = downloads_of(prices.known, prices.jobs)
     disk, not_kept = disk_of(prices.known, prices.jobs, download)
-    reasons = Counter(price.unknown for price in priced if price.unknown)
-    reasons.update(not_sized | not_kept)
-    return Budget(basis, priced, download, disk, tuple(sorted(reasons)))
+    unknown = {price.unknown for price in prices.each if price.unknown}
+    unknown |= not_sized | not_kept
+    return Budget(basis, prices, download, disk, tuple(sorted(unknown)))
+
+
+def reasons_of(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> list[Part]:
+    """What each reason to make finished results once more comes to, in the reasons' order.
+
+    A job that has two reasons counts under both.
+    """
+    return [_part(reason, [prices.of(job) for job in jobs]) for reason, jobs in groups]
 
 
 def _part(name: str, own: list[Price]) -> Part:

@@ -38,9 +38,9 @@ class Fit(Strict):
         fewest, most = self.weights
         return fewest / REACH <= parameters <= most * REACH
 
-    def seconds(self, work: float, *, starts: bool) -> Range:
+    def seconds(self, work: float) -> Range:
         """The seconds of a job with that much likely work by the equations."""
-        likely = (self.start if starts else 0.0) + self.factor * work
+        likely = self.start + self.factor * work
         return Range(self.low * likely, likely, self.high * likely)
 
 

@@ -22,7 +22,7 @@ class Download:
 @dataclass(frozen=True)
 class Disk:
     """Bytes that jobs leave: downloads and pre-trained checkpoints, which stay; tuned weights,
-    by variant, the largest first; and the largest resumable states while they train."""
+    by variant, and the resumable states of each run while it trains, the largest first."""
 
     downloads: float
     pretrained: float
@@ -43,24 +43,28 @@ def disk_of(known: Known, jobs: Iterable[Job], download: Download) -> tuple[Disk
     """What jobs leave, and what is not known of it."""
     pretrained = 0.0
     tuned: list[float] = []
-    states: list[float] = []
+    states: dict[str, float] = {}
     unknown: set[str] = set()
     for job in jobs:
         try:
             if job.rule == "pretrain":
-                # Weights, and the state that the next segment goes on from: three times as much.
-                pretrained += 4 * BYTES * known.size(job.wildcards["family"]).parameters
+                weights = BYTES * known.size(job.family).parameters
+                # And the state that the next segment goes on from: three times as much.
+                pretrained += 4 * weights
+                # Segments follow each other; a state is written beside the one it replaces.
+                states[job.family] = 2 * 3 * weights
             elif job.rule == "tune":
                 weights, state = _tuned_bytes(known, parse_variant(job.wildcards["variant"]))
                 tuned.append(weights)
-                states.append(state)
+                states[job.wildcards["variant"]] = state
         except NotKnown as lacking:
             unknown.add(str(lacking))
-    largest, keep_all = _largest_first, known.resolved.study.keep_weights == "all"
-    return Disk(download.number, pretrained, largest(tuned), largest(states), keep_all), unknown
+    keep_all = known.resolved.study.keep_weights == "all"
+    largest = _largest_first(tuned), _largest_first(states.values())
+    return Disk(download.number, pretrained, *largest, keep_all), unknown
 
 
-def _largest_first(numbers: list[float]) -> tuple[float, ...]:
+def _largest_first(numbers: Iterable[float]) -> tuple[float, ...]:
     return tuple(sorted(numbers, reverse=True))
 
 
@@ -81,7 +85,10 @@ def downloads_of(known: Known, jobs: Iterable[Job]) -> tuple[Download, set[str]]
 
 
 def _tuned_bytes(known: Known, variant: Variant) -> tuple[float, float]:
-    """Bytes of a tuned variant's weights, and of the largest resumable state on the way."""
+    """Bytes of a tuned variant's weights, and of its resumable states on the way.
+
+    A stage's state is kept to the end of the job, and written beside the one that it replaces.
+    """
     size = known.size(variant.family)
     stages = known.resolved.recipes[variant.recipe].stages
     trained = [
@@ -91,4 +98,4 @@ def _tuned_bytes(known: Known, variant: Variant) -> tuple[float, float]:
         for stage in stages
     ]
     weights = trained[0] if len(stages) == 1 else size.parameters
-    return BYTES * weights, 3 * BYTES * max(trained)
+    return BYTES * weights, 3 * BYTES * (sum(trained) + max(trained))

@@ -17,6 +17,10 @@ from tuning_dynamics.plan.wall import wall_times
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 
+#: The environment variable that has a dry run print LEFT and the number of its jobs alone.
+ONLY_COUNT = "TUNING_DYNAMICS_ONLY_COUNT"
+LEFT = "Jobs left: "
+
 
 def budget_at_end(workflow: Any, jobs: Jobs) -> None:
     """Have a dry run end with its budget; `workflow` is Snakemake's.
@@ -44,15 +48,23 @@ class _Errors(logging.Handler):
         self.seen = self.seen or record.levelno >= logging.ERROR
 
 
+def count_left(workflow: Any) -> int:
+    """The jobs of a plan that make something."""
+    return sum(bool(job.output) for job in workflow.dag.needrun_jobs(exclude_finished=False))
+
+
 def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> None:
     if errors.seen or not workflow.dryrun or workflow.dag is None:
         return
-    plan = planned(workflow)
+    if ONLY_COUNT in os.environ:
+        sys.stdout.write(f"{LEFT}{count_left(workflow)}\n")
+        return
+    plan = planned(workflow, jobs)
     budget = budget_of(jobs.resolved, jobs.grid, plan.jobs, basis)
     walls = wall_times(plan, budget.priced)
     if FOLDER in os.environ:
-        write_files(Path(os.environ[FOLDER]), budget, walls, jobs)
+        write_files(Path(os.environ[FOLDER]), budget, walls, jobs, plan.again)
     if plan.jobs:
-        told = [tell(budget, jobs.resolved, jobs.grid, walls)]
+        told = [tell(budget, jobs.resolved, jobs.grid, walls, plan.again)]
         told += told_refusal(refused(budget, jobs.resolved.study))
         sys.stdout.write("\n".join(told) + "\n")

@@ -2,10 +2,10 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tuning_dynamics.plan.budget import Budget, Part
+from tuning_dynamics.plan.budget import Budget, Part, reasons_of
 from tuning_dynamics.plan.devices import Range
 from tuning_dynamics.plan.page import page
 from tuning_dynamics.plan.price import Job
@@ -24,9 +24,17 @@ COLUMNS = (
 )
 
 
-def write_files(folder: Path, budget: Budget, walls: Mapping[int, float], jobs: Jobs) -> None:
-    """Write budget.csv and budget.html into `folder`; `walls` are seconds by number of GPUs."""
+def write_files(
+    folder: Path,
+    budget: Budget,
+    walls: Mapping[int, float],
+    jobs: Jobs,
+    again: Iterable[tuple[str, list[Job]]] = (),
+) -> None:
+    """Write budget.csv and budget.html into `folder`; `walls` are seconds by number of GPUs,
+    `again` the reasons of `reasons_of`."""
     parts = {
+        "reason": reasons_of(again, budget.prices),
         "stage": budget.stages,
         "train_set": sorted(budget.parts(train_set), key=_place),
         "checkpoint": sorted(budget.parts(checkpoint), key=_place),
@@ -68,7 +76,8 @@ def table(
     walls: Mapping[int, float],
     price_per_hour: float | None,
 ) -> str:
-    """budget.csv: rows by stage, train set and checkpoint, the total, and by number of GPUs."""
+    """budget.csv: rows by reason to make finished results once more, by stage, train set and
+    checkpoint, the total, and by number of GPUs."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()

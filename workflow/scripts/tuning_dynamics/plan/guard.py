@@ -8,7 +8,7 @@ from tuning_dynamics.plan.allocate import gpus
 from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.budget import Budget, budget_of
 from tuning_dynamics.plan.planned import planned
-from tuning_dynamics.plan.tell import gigabytes, hours, told_part
+from tuning_dynamics.plan.tell import gigabytes, hours, reason_lines, told_part
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.models import Study
@@ -17,18 +17,21 @@ from tuning_dynamics.study.models import Study
 DEAREST = 3
 
 
-def guard(workflow: Any, jobs: Jobs) -> None:
-    """Stop a run that must not begin; `workflow` is Snakemake's, its jobs planned.
+def guard(workflow: Any, jobs: Jobs) -> list[str]:
+    """Stop a run that must not begin; `workflow` is Snakemake's, its jobs planned. Of one that
+    begins, the lines that say why it makes finished results once more.
 
     StudyError where its likely hours exceed max_gpu_hours, where that is set and they are not
     known, or where a job does not fit the memory of the device that is planned for.
     """
     study = jobs.resolved.study
     basis = basis_of(study, Path(workflow.basedir))
-    budget = budget_of(jobs.resolved, jobs.grid, planned(workflow).jobs, basis)
+    plan = planned(workflow, jobs)
+    budget = budget_of(jobs.resolved, jobs.grid, plan.jobs, basis)
     refusal = refused(budget, study)
     if refusal is not None:
         raise refusal
+    return reason_lines(plan.again, budget.prices)
 
 
 def refused(budget: Budget, study: Study) -> StudyError | None:

@@ -91,7 +91,7 @@ class Known:
             return float(counted["tokens"] / counted["examples"])
         if self.resolved.kind(dataset) == "instruction":
             return self._size(dataset).prompt_tokens
-        return self.prompt_tokens(dataset, family, layout) + self.answer_tokens(dataset)
+        return self.prompt_tokens(dataset) + self.answer_tokens(dataset)
 
     def counted_tokens(self, dataset: str, family: str, layout: str) -> float:
         """Mean tokens of a training example that the loss counts: as it was encoded, else an
@@ -114,12 +114,8 @@ class Known:
         cap = self.resolved.study.data.evaluation_items
         return rows if cap is None else min(rows, cap)
 
-    def prompt_tokens(self, dataset: str, family: str, prompt_format: str) -> float:
-        """Mean tokens of a prompt: counted by the family's tokenizer, else as the file says."""
-        fresh = dataset not in self.renewed
-        counted = _read(self.paths.check(dataset, family)).get("formats", {}) if fresh else {}
-        if prompt_format in counted:
-            return float(counted[prompt_format]["mean"])
+    def prompt_tokens(self, dataset: str) -> float:
+        """Mean tokens of a prompt."""
         return self._size(dataset).prompt_tokens
 
     def answer_tokens(self, dataset: str) -> float:

@@ -1,17 +1,15 @@
 """Where a study's jobs leave what they took, and what they were planned to take."""
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tuning_dynamics.plan.basis import Basis
-from tuning_dynamics.plan.devices import total
 from tuning_dynamics.plan.price import Job, Price, Prices
 from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.paths import Paths
 
-#: Jobs without a row: a cell's time is its server's, and the last two run after the table.
-WITHOUT = frozenset({"cell", "all", "cost", "report"})
+#: Jobs without a row: they run after the table.
+WITHOUT = frozenset({"all", "cost", "report"})
 
 #: The stage of cost.csv that a rule's jobs are under, where it is not `statistics`.
 STAGES = {
@@ -22,12 +20,11 @@ STAGES = {
     "download": "download",
     "verify": "verify",
     "freeze": "data",
-    "check": "data",
     "encode": "data",
     "try_rate": "rate",
     "choose_rate": "rate",
     "tune": "tune",
-    "serve": "serve",
+    "evaluate": "evaluate",
     "figures": "report",
     "findings": "report",
 }
@@ -36,32 +33,30 @@ STAGES = {
 @dataclass(frozen=True)
 class Record:
     """A job, its row's key in cost.csv, and the files that it leaves: its own metrics, where its
-    rule writes any, and Snakemake's benchmark, where there is one."""
+    rule writes any, and Snakemake's benchmark."""
 
     job: Job
     stage: str
     name: str
     metrics: str | None
-    benchmark: str | None
+    benchmark: str
 
 
 def _record(jobs: Jobs, job: Job) -> Record:
     values = tuple(job.wildcards.values()) or ("all",)
-    served = job.rule == "serve"
     return Record(
         job=job,
         stage=STAGES.get(job.rule, "statistics"),
         name=_name(jobs, job),
         metrics=_metrics(jobs.paths, job),
-        # A service is ended by a signal, and Snakemake then writes no benchmark.
-        benchmark=None if served else jobs.paths.benchmark(job.rule, *values),
+        benchmark=jobs.paths.benchmark(job.rule, *values),
     )
 
 
 def _name(jobs: Jobs, job: Job) -> str:
     """What the job's metrics call it; jobs without metrics are named after their rule."""
     values = tuple(job.wildcards.values())
-    if job.rule in ("pretrain", "tune", "serve", "freeze"):
+    if job.rule in ("pretrain", "tune", "evaluate", "freeze"):
         return "/".join(values)
     if job.rule == "corpus":
         return f"{values[0]}/corpus"
@@ -76,31 +71,15 @@ def _metrics(paths: Paths, job: Job) -> str | None:
         return paths.checkpoint_file(w["family"], w["step"], "metrics.json")
     if job.rule == "try_rate":
         return paths.trial(w["family"], w["recipe"], w["train_set"], w["rate"])
-    files = {"tune": "metrics.json", "serve": "serve.json"}
+    files = {"tune": "metrics.json", "evaluate": "evaluation.json"}
     return paths.variant_file(w["variant"], files[job.rule]) if job.rule in files else None
 
 
 def planned(jobs: Jobs, basis: Basis) -> list[tuple[Record, Price]]:
-    """Each record with its job's price; a server's is with all its cells."""
+    """Each record with its job's price, an evaluation's with all cells of its variant."""
     every = all_jobs(jobs.resolved, jobs.grid)
     prices = Prices(jobs.resolved, every, basis, cells=len(jobs.grid.cells)).each
-    cells: dict[str, list[Price]] = defaultdict(list)
-    for price in prices:
-        if price.job.rule == "cell":
-            cells[price.job.wildcards["variant"]].append(price)
-    return [
-        (_record(jobs, price.job), _with_cells(price, cells))
-        for price in prices
-        if price.job.rule not in WITHOUT
-    ]
-
-
-def _with_cells(price: Price, cells: dict[str, list[Price]]) -> Price:
-    if price.job.rule != "serve":
-        return price
-    own = [price, *cells[price.job.wildcards["variant"]]]
-    unknown = next((one.unknown for one in own if one.unknown), "")
-    return replace(price, seconds=total(one.seconds for one in own), unknown=unknown)
+    return [(_record(jobs, price.job), price) for price in prices if price.job.rule not in WITHOUT]
 
 
 def planned_seconds(price: Price) -> float | None:

@@ -10,7 +10,12 @@ from tuning_dynamics.study.jobs import Jobs
 #: Rows of a table that are shown; the others are in budget.csv.
 SHOWN = 60
 
-TITLES = {"stage": "By stage", "train_set": "By train set", "checkpoint": "By checkpoint"}
+TITLES = {
+    "reason": "Made again because",
+    "stage": "By stage",
+    "train_set": "By train set",
+    "checkpoint": "By checkpoint",
+}
 
 
 def page(

@@ -1,4 +1,4 @@
-"""Prices jobs: seconds on one device, bytes, memory. Jobs are (rule, wildcards), as planned.
+"""Prices jobs: seconds on one device, bytes, memory. Jobs are (rule, wildcards, cells), as planned.
 
 Rules that need no accelerator (data, statistics, report) are counted, not priced.
 """
@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tuning_dynamics.plan.basis import Basis
-from tuning_dynamics.plan.devices import CASES, Assumed, Device, Range
+from tuning_dynamics.plan.devices import CASES, Assumed, Device, Range, total
 from tuning_dynamics.plan.equations import (
     BYTES,
     NO_WORK,
@@ -37,7 +37,7 @@ from tuning_dynamics.study.batch import CPU_TOKENS, tokens_that_fit
 from tuning_dynamics.study.families import PretrainFamily, Size
 from tuning_dynamics.study.grid import Cell
 from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.paths import parse_variant, variant_key
+from tuning_dynamics.study.paths import parse_variant
 from tuning_dynamics.study.rates import selecting
 from tuning_dynamics.study.recipes import LoraTrain, RateSelection, Stage
 
@@ -52,8 +52,7 @@ STAGES = {
     "verify": "verify",
     "try_rate": "tune",
     "tune": "tune",
-    "serve": "evaluate",
-    "cell": "evaluate",
+    "evaluate": "evaluate",
 }
 
 #: The kind that a calibration has each rule under which the equations price.
@@ -61,8 +60,7 @@ KINDS = {
     "pretrain": "pretrain",
     "try_rate": "tune",
     "tune": "tune",
-    "serve": "evaluate",
-    "cell": "evaluate",
+    "evaluate": "evaluate",
 }
 
 #: Rules that read the records of all cells, or a table with a row of each.
@@ -82,10 +80,12 @@ LIKELY = CASES[1]
 
 @dataclass(frozen=True)
 class Job:
-    """A job that would run: its rule, and its wildcards' values."""
+    """A job that would run: its rule, its wildcards' values, and the cells that an `evaluate` job
+    would make."""
 
     rule: str
     wildcards: Mapping[str, str] = field(default_factory=dict)
+    cells: tuple[Cell, ...] = ()
 
     @property
     def stage(self) -> str:
@@ -96,26 +96,6 @@ class Job:
         """The family of a job that computes a model."""
         variant = self.wildcards.get("variant")
         return parse_variant(variant).family if variant else self.wildcards["family"]
-
-    def cell(self) -> Cell:
-        """The cell of a `cell` job."""
-        w = self.wildcards
-        variant = parse_variant(w["variant"])
-        return Cell(variant, w["eval_set"], w["format"], int(w["shots"]), w["prediction"])
-
-
-def cell_job(cell: Cell) -> Job:
-    """The `cell` job of a cell."""
-    return Job(
-        "cell",
-        {
-            "variant": variant_key(cell.variant),
-            "eval_set": cell.eval_set,
-            "format": cell.format,
-            "shots": str(cell.shots),
-            "prediction": cell.prediction,
-        },
-    )
 
 
 @dataclass(frozen=True)
@@ -143,6 +123,14 @@ class Price:
         return self.seconds * self.gpus
 
 
+class CellPrice(NamedTuple):
+    """What a cell takes of its job: seconds, and the bytes that it needs at most and at least."""
+
+    seconds: Range
+    memory: float
+    least: float
+
+
 class Prices:
     """The prices of a study's jobs on a basis: a device, and what past runs have shown of it.
 
@@ -162,14 +150,12 @@ class Prices:
         self.known = Known(resolved, renewed)
         self.device: Device = basis.device
         self.calibration = basis.calibration
-        self._passes: set[tuple[object, ...]] = set()
-        self._cells: dict[tuple[object, ...], tuple[Range, float, float]] = {}
+        self._cells: dict[tuple[object, ...], CellPrice] = {}
         self._priced: dict[str, Callable[[Job], Price]] = {
             "pretrain": self._pretrain,
             "try_rate": self._try_rate,
             "tune": self._tune,
-            "serve": self._serve,
-            "cell": self._cell,
+            "evaluate": self._evaluate,
         }
 
     @cached_property
@@ -178,7 +164,7 @@ class Prices:
         return [self.of(job) for job in self.jobs]
 
     def of(self, job: Job) -> Price:
-        """The price of a job; what a cell shares with one that was priced before is not in it."""
+        """The price of a job."""
         try:
             if job.rule in self._priced:
                 return self._calibrated(self._priced[job.rule](job))
@@ -189,11 +175,12 @@ class Prices:
     def _calibrated(self, price: Price) -> Price:
         """A price as past runs of the device have it, where they speak of such models."""
         fit = self.calibration.fits.get(KINDS[price.job.rule]) if self.calibration else None
-        if fit is None or not fit.reaches(self.known.size(price.job.family).parameters):
+        if fit is None or not price.seconds.mid:
             return price
-        starts = price.job.rule != "cell"
-        work = price.seconds.mid - (LIKELY.start if starts else 0.0)
-        return replace(price, seconds=fit.seconds(work, starts=starts), calibrated=True)
+        if not fit.reaches(self.known.size(price.job.family).parameters):
+            return price
+        work = price.seconds.mid - LIKELY.start
+        return replace(price, seconds=fit.seconds(work), calibrated=True)
 
     def _on_host(self, job: Job) -> Price:
         """The price of a job that no equation has."""
@@ -297,48 +284,58 @@ class Prices:
 
     # --- evaluate ----------------------------------------------------------------------------
 
-    def _serve(self, job: Job) -> Price:
-        size = self.known.size(parse_variant(job.wildcards["variant"]).family)
-        weights = weight_bytes(size, self._dtype)
-        seconds = _range(lambda a: load_seconds(size, a))
-        return Price(job, seconds, memory=weights, least=weights)
+    def _evaluate(self, job: Job) -> Price:
+        """One load of the model, and the cells; a job without cells loads none."""
+        cells = self.cell_prices(job)
+        if not cells:
+            return Price(job)
+        seconds = total([self.loading(job), *(cell.seconds for cell in cells)])
+        memory = max(cell.memory for cell in cells)
+        return Price(job, seconds, memory=memory, least=max(cell.least for cell in cells))
+
+    def loading(self, job: Job) -> Range:
+        """Seconds until an `evaluate` job's model is ready; NotKnown where its size is not."""
+        size = self.known.size(job.family)
+        return _range(lambda assumed: load_seconds(size, assumed))
+
+    def cell_prices(self, job: Job) -> list[CellPrice]:
+        """What the cells of an `evaluate` job take by the equations, in their order.
+
+        What a cell shares with an earlier one of the job is in the earlier one's price alone.
+        NotKnown where the catalogue lacks a figure.
+        """
+        read: set[tuple[object, ...]] = set()
+        return [self._cell(cell, self._shared(cell, read)) for cell in job.cells]
 
     @cached_property
     def _dtype(self) -> Dtype:
         return self.resolved.study.evaluate.dtype
 
-    def _cell(self, job: Job) -> Price:
-        cell = job.cell()
-        family = cell.variant.family
-        shared = self._shared(cell)
-        key = (family, cell.eval_set, cell.format, cell.shots, cell.prediction, shared)
+    def _cell(self, cell: Cell, shared: "_Shared") -> CellPrice:
+        """What a cell takes, the same for all variants of a family."""
+        key = (cell.variant.family, cell.setting, shared)
         if key not in self._cells:
             self._cells[key] = self._evaluated(cell, shared)
-        seconds, memory, least = self._cells[key]
-        return Price(job, seconds, memory=memory, least=least)
+        return self._cells[key]
 
-    def _evaluated(self, cell: Cell, shared: "_Shared") -> tuple[Range, float, float]:
-        """A cell's seconds, and the bytes that it needs at most and at least."""
+    def _evaluated(self, cell: Cell, shared: "_Shared") -> CellPrice:
         asked = self._asked(cell, self.known.size(cell.variant.family), shared)
         seconds = _range(lambda a: asked.seconds(Evaluating(self.device, a, self._dtype)))
         weights, token = weight_bytes(asked.size, self._dtype), token_bytes(asked.size, self._dtype)
         most, least = (token * (asked.before + rows * asked.text) for rows in (asked.rows, 1))
-        return seconds, weights + most, weights + least
+        return CellPrice(seconds, weights + most, weights + least)
 
-    def _shared(self, cell: Cell) -> "_Shared":
-        """What a multiple-choice cell need not read, as one that is priced before it does:
-        methods share a pass over the options, and formats and shots that without the question."""
+    def _shared(self, cell: Cell, read: set[tuple[object, ...]]) -> "_Shared":
+        """What a multiple-choice cell need not read, as its job has `read` it before: methods
+        share a pass over the options, and formats and shots that without the question. Adds what
+        the cell reads."""
         if self.resolved.kind(cell.eval_set) != "multiple_choice":
             return _Shared()
-        options = self._again((cell.variant, cell.eval_set, cell.format, cell.shots))
+        options, alone = (cell.eval_set, cell.format, cell.shots), (cell.eval_set,)
         pmi = cell.prediction == "likelihood_pmi"
-        return _Shared(options, pmi and self._again((cell.variant, cell.eval_set)))
-
-    def _again(self, key: tuple[object, ...]) -> bool:
-        """Whether a pass was priced before."""
-        again = key in self._passes
-        self._passes.add(key)
-        return again
+        shared = _Shared(options in read, pmi and alone in read)
+        read.update({options, alone} if pmi else {options})
+        return shared
 
     def _asked(self, cell: Cell, size: Size, shared: "_Shared") -> "_Asked":
         """What a cell asks of its model."""
@@ -369,14 +366,14 @@ class Prices:
     def _prompt_tokens(self, cell: Cell, size: Size) -> tuple[float, float]:
         """Mean tokens of what a cell's prompts share, which is read once, and of the rest of one;
         where demonstrations overflow, prompts share none."""
-        own = self.known.prompt_tokens(cell.eval_set, cell.variant.family, cell.format)
+        own = self.known.prompt_tokens(cell.eval_set)
         before = self._demonstration_tokens(cell)
         if own + before > size.context / 2:
             return 0.0, min(own + before, size.context)
         return before, own
 
     def _batch(self, size: Size) -> int:
-        """Tokens of a batch, as the server finds them."""
+        """Tokens of a batch, as the evaluation finds them."""
         told = self.resolved.study.execution.batch_tokens
         if told is not None or self.device.memory is None:
             return told or CPU_TOKENS
@@ -387,8 +384,8 @@ class Prices:
         if not cell.shots:
             return 0.0
         lender = self.resolved.demonstrations(cell.eval_set)
-        prompt = self.known.prompt_tokens(lender, cell.variant.family, cell.format)
-        return cell.shots * (prompt + self.known.answer_tokens(lender))
+        each = self.known.prompt_tokens(lender) + self.known.answer_tokens(lender)
+        return cell.shots * each
 
 
 @dataclass(frozen=True)

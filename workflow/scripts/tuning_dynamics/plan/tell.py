@@ -1,11 +1,12 @@
 """A budget as text."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tuning_dynamics.plan.allocate import UNKNOWN_BYTES, UNKNOWN_MINUTES
-from tuning_dynamics.plan.budget import Budget, Part
+from tuning_dynamics.plan.budget import Budget, Part, reasons_of
 from tuning_dynamics.plan.devices import Device, Range
+from tuning_dynamics.plan.price import Job, Prices
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily
 from tuning_dynamics.study.grid import Grid, unpaired_cells
@@ -18,13 +19,21 @@ NAMED = 3
 SHORTEST = 1.05
 
 
-def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid, walls: Mapping[int, float]) -> str:
-    """The budget of a dry run, about 15 lines; `walls` are seconds by number of GPUs."""
+def tell(
+    budget: Budget,
+    resolved: ResolvedStudy,
+    grid: Grid,
+    walls: Mapping[int, float],
+    again: Iterable[tuple[str, list[Job]]] = (),
+) -> str:
+    """The budget of a dry run, about 15 lines; `walls` are seconds by number of GPUs, `again` the
+    reasons of `reason_lines`."""
     lines = [
         "",
         f"Budget of what would run, on one {budget.device.name} (likely, from cheap to dear)",
         f"  study      {len(grid.cells):,} cells of {len(grid.tuned):,} tuned models and "
         f"{len(grid.checkpoints):,} checkpoints",
+        *reason_lines(again, budget.prices),
         *(told_part(stage, budget.device) for stage in budget.stages),
         told_part(budget.whole, budget.device),
         *_told_walls(walls, budget.device),
@@ -39,6 +48,33 @@ def tell(budget: Budget, resolved: ResolvedStudy, grid: Grid, walls: Mapping[int
     if checkpoints:  # published scores name none that could be read
         lines += ["  checkpoints", *(f"    {line}" for line in checkpoints)]
     return "\n".join(lines)
+
+
+def reason_lines(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> list[str]:
+    """A line for each reason to make finished results once more: its jobs, and their likely hours.
+
+    `groups` are the reasons, each with the jobs that run for it.
+    """
+    return [
+        f"  made again because {part.name}: {_told_again(part, prices.device)}"
+        for part in reasons_of(groups, prices)
+    ]
+
+
+def _told_again(part: Part, device: Device) -> str:
+    told = [_jobs(part.jobs)]
+    on_cores = device.memory is None
+    likely = part.hours.mid + part.host.mid if on_cores else part.hours.mid
+    if likely:
+        unit = device.unit if on_cores else f"{device.name.split()[0]} {device.unit}"
+        told.append(f"{_number(likely)} {unit}")
+    if part.unpriced:
+        told.append(f"{_jobs(part.unpriced)} of unknown cost")
+    return ", ".join(told)
+
+
+def _jobs(number: int) -> str:
+    return f"{number:,} job{'' if number == 1 else 's'}"
 
 
 def told_refusal(refusal: StudyError | None) -> list[str]:

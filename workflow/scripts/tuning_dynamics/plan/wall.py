@@ -2,8 +2,8 @@
 
 Whenever a GPU is free it takes, of the jobs whose inputs are there, the one that most time
 depends on (Graham 1969, bounds on multiprocessing timing anomalies; priority by longest path).
-That is within a factor of two of the best there is. A variant's tuning, server and cells stay on
-one GPU in a row. Jobs without a GPU wait for nothing but their inputs.
+That is within a factor of two of the best there is. A variant's tuning and evaluation stay
+on one GPU in a row. Jobs without a GPU wait for nothing but their inputs.
 """
 
 import heapq
@@ -43,7 +43,7 @@ def tasks_of(plan: Planned, prices: Sequence[Price]) -> list[Task]:
     number: dict[object, int] = {}
     of: list[int] = []
     for place, job in enumerate(plan.jobs):
-        key = job.wildcards["variant"] if job.rule in ("tune", "serve", "cell") else place
+        key = job.wildcards["variant"] if job.rule in ("tune", "evaluate") else place
         of.append(number.setdefault(key, len(number)))
     tasks = [Task() for _ in number]
     for place, price in enumerate(prices):

@@ -1,8 +1,8 @@
 """The jobs of a whole study, as a run from nothing would plan them."""
 
-from tuning_dynamics.plan.price import Job, cell_job
+from tuning_dynamics.plan.price import Job
 from tuning_dynamics.study.families import HubFamily, PretrainFamily
-from tuning_dynamics.study.grid import Grid
+from tuning_dynamics.study.grid import Cell, Grid
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.paths import variant_key
 from tuning_dynamics.study.rates import rate_name, selecting
@@ -59,8 +59,7 @@ def _checkpoint_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
 
 
 def _data_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    """Freezing each set, checking those evaluated, encoding those tuned on."""
-    checked = sorted({(cell.eval_set, cell.variant.family) for cell in grid.cells})
+    """Freezing each set, encoding those tuned on."""
     encoded = sorted(
         {
             (*layout, family)
@@ -70,7 +69,6 @@ def _data_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
     )
     return [
         *(Job("freeze", {"dataset": name}) for name in resolved.datasets),
-        *(Job("check", {"dataset": name, "family": family}) for name, family in checked),
         *(
             Job("encode", {"dataset": name, "family": family, "format": layout})
             for name, layout, family in encoded
@@ -112,8 +110,15 @@ def _trial_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
 
 
 def _variant_jobs(grid: Grid) -> list[Job]:
+    """Tuning each variant, and evaluating it in all of its cells."""
     return [
         *(Job("tune", {"variant": variant_key(variant)}) for variant in grid.tuned),
-        *(Job("serve", {"variant": variant_key(variant)}) for variant in grid.variants),
-        *map(cell_job, grid.cells),
+        *(
+            Job(
+                "evaluate",
+                {"variant": variant_key(variant)},
+                tuple(Cell(variant, *setting) for setting in settings),
+            )
+            for variant, settings in grid.settings.items()
+        ),
     ]

@@ -14,7 +14,7 @@ from tuning_dynamics.stats.tables import IDENTITY
 
 #: The stages in the order in which a study goes through them.
 STAGES = (
-    *("download", "pretrain", "verify", "data", "rate", "tune", "serve"),
+    *("download", "pretrain", "verify", "data", "rate", "tune", "evaluate"),
     *("statistics", "report"),
 )
 

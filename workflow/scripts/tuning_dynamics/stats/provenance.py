@@ -24,6 +24,8 @@ def dataset_rows(used: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _row(use: Mapping[str, Any]) -> dict[str, object]:
     manifest, split = read_json(use["manifest"]), use["use"]
+    if "refused" in manifest:
+        return _refused_row(use, str(manifest["refused"]))
     origin = manifest.get("hub", {})
     missing = [key for key in ("items", "left_out", "digest") if key not in manifest]
     if str(use["source"]).startswith("hub ") and "commit" not in origin:
@@ -45,6 +47,19 @@ def _row(use: Mapping[str, Any]) -> dict[str, object]:
         "chance": _chance(use),
         "training_split_scored": use["training_split_scored"],
         "digest": manifest["digest"][split][:_SHOWN],
+    }
+
+
+def _refused_row(use: Mapping[str, Any], reason: str) -> dict[str, object]:
+    """The row of a set that was refused: it has no items."""
+    known = ("dataset", "use", "task", "kind", "licence", "source", "split")
+    return {
+        **{name: use[name] for name in known},
+        **dict.fromkeys(("revision", "commit", "digest"), ""),
+        "items": 0,
+        "left_out": f"all: {reason.splitlines()[0]}",
+        "chance": float("nan"),
+        "training_split_scored": use["training_split_scored"],
     }
 
 

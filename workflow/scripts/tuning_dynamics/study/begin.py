@@ -1,37 +1,50 @@
 """How a run begins: the config becomes jobs, provenance is kept with the results, one at a time."""
 
-import base64
-import binascii
 import fcntl
 import gc
 import logging
 import os
-import shlex
-import sys
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from tuning_dynamics.plan.dry_run import LEFT, ONLY_COUNT
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
+from tuning_dynamics.study.current import NAMED, Current, unrecorded
 from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.figures import StudyFigure
-from tuning_dynamics.study.identity import code_digest, recall, remember
+from tuning_dynamics.study.files import sweep
+from tuning_dynamics.study.identity import recall, remember
+from tuning_dynamics.study.job import RUN, Planned, write_plan
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.parts import parse_part, settings
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.sides import Sides, check_sides, sides_of
+from tuning_dynamics.study.snakemake_internals import (
+    judge_by_records,
+    planned_jobs,
+    recorded,
+    same_command,
+    view_of_planned,
+)
 from tuning_dynamics.study.stub import DRIVER
 from tuning_dynamics.study.watch import watch
 
-#: The stubs whose code a cell's records depend on.
-EVALUATION = ("evaluate_serve.py", "evaluate_cell.py")
-
 #: What digests of code are made from, for the processes of single jobs.
 KNOWN_CODE = Path(".snakemake", "code.json")
+
+#: The environment variable that says that this process looks for what a run has left, and how many
+#: such looks came before it.
+LOOK = "TUNING_DYNAMICS_LOOK"
+
+#: Runs after which something that is still not current is an error: files that change all the time.
+LOOKS = 3
 
 #: In a study's folder: the name of the run whose jobs SLURM may still have.
 SLURM_RUN = ".slurm_run.json"
@@ -40,8 +53,8 @@ SLURM_RUN = ".slurm_run.json"
 _HELD: list[Any] = []
 
 
-def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides, Callable[..., str]]:
-    """The jobs of a config mapping, the sides that it compares, and the function that digests code.
+def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
+    """The jobs of a config mapping, and the sides that it compares.
 
     `workflow` is Snakemake's. The processes that it starts for single jobs, on a cluster's nodes
     for instance, take the study as checked, and touch no file of others' jobs. Ends the process
@@ -60,15 +73,15 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides, Callable[
         study = load_study(settings(config), Path(workflow.basedir), file)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
         recall(KNOWN_CODE)
+        current = None
         if workflow.is_main_process and sides.asked:
             check_sides(sides)
-            keep_provenance()
         elif workflow.is_main_process:
+            os.environ[RUN] = uuid4().hex[:12]
+            current = jobs.current
             jobs.check_whole()
-            keep_provenance()
-            jobs.leave_placeholders(everywhere=False)
-            forget_killed_servers(Path(".snakemake", "incomplete"))
-    return jobs, sides, code_digest
+        judge_by_records(current, forces=LOOK not in os.environ)
+    return jobs, sides
 
 
 def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
@@ -131,71 +144,17 @@ class Shown:
         )
 
 
-def serving(workflow: Any, jobs: Jobs) -> str:
-    """The shell command that starts a variant's server, but for its own arguments."""
-    study = jobs.resolved.study
-    told = [study.execution.device, study.execution.batch_tokens or 0, study.evaluate.dtype]
-    # exec: the signal that ends a service must reach Python, not a shell around it.
-    command = f"exec {_starting(workflow, 'evaluate_serve.py')}"
-    return f"{command} {' '.join(map(str, told))} {code_digest(*EVALUATION)}"
-
-
-def asking(workflow: Any) -> str:
-    """The shell command of a cell's client, but for its own arguments."""
-    return _starting(workflow, "evaluate_cell.py")
-
-
-def _starting(workflow: Any, stub: str) -> str:
-    """The shell command that starts a stub.
-
-    Its Python is that of the job's environment where Snakemake deploys one, else the one that
-    runs Snakemake.
-    """
-    deployed = workflow.deployment_settings.deployment_method
-    python = "python" if deployed else shlex.quote(sys.executable)
-    return f"{python} {shlex.quote(str(Path(workflow.basedir, 'workflow', 'scripts', stub)))}"
-
-
-def keep_provenance(root: Path = Path()) -> None:
-    """Have Snakemake's records of jobs lie in results/, so that they travel with the results.
-
-    They say from which settings, code and inputs a file was made: without them a copy of the
-    results could not tell whether it is current.
-    """
-    records, link = root / "results" / ".provenance", root / ".snakemake" / "metadata"
-    records.mkdir(parents=True, exist_ok=True)
-    link.parent.mkdir(exist_ok=True)
-    if not link.is_symlink() and not link.exists():
-        link.symlink_to(Path("..", "results", ".provenance"))
-
-
-def forget_killed_servers(marks: Path) -> None:
-    """Remove Snakemake's marks of servers that a killed run left behind.
-
-    A server's file holds no result. Snakemake would start the server by itself to complete it,
-    without the cells that it is for, and never end it. A mark is a file whose name is the
-    marked path in base 64 (long ones are parted into folders that begin with @).
-    """
-    for mark in marks.rglob("*"):
-        if mark.is_file():
-            coded = "".join(part.removeprefix("@") for part in mark.relative_to(marks).parts)
-            try:
-                marked = base64.b64decode(coded, validate=True)
-            except binascii.Error:
-                continue  # no mark of Snakemake's
-            if marked.endswith(b"/server.json"):
-                mark.unlink()
-
-
 def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
     """What a run does once it is planned, before its first job, and a dry run does not.
 
     `workflow` is Snakemake's; `gpu` is how many GPUs a job that computes a model asks for. Ends
-    the process with the error's text alone where the run would cost too much, another run works
-    on the study, or SLURM can't take its jobs.
+    the process with the error's text alone where results are there that nothing says anything of,
+    the run would cost too much, another run works on the study, or SLURM can't take its jobs.
     """
     with _told():
-        guard(workflow, jobs)
+        refuse_unrecorded(jobs.current, jobs.paths.root)
+        for line in guard(workflow, jobs):
+            print(line.strip(), flush=True)
         lock(jobs.paths.root)
         run = None
         if workflow.non_local_exec:
@@ -204,17 +163,86 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         end_orphans(Path(jobs.paths.root, SLURM_RUN), run)
         if run is not None:
             watch(workflow.scheduler._executor, run)
+        sweep(jobs.paths.root)
         remember(KNOWN_CODE)
-        jobs.leave_placeholders(everywhere=True)
-    # Snakemake would warn of each of them: they were not there when it planned.
-    unexpected = "output files of rule serve were not present"
+        jobs.current.keep()
+        write_plan(jobs.paths.planned, os.environ[RUN], planned_of(workflow))
+    # Snakemake would warn of outputs that a job of an earlier run has made meanwhile.
+    unexpected = "present when the DAG was created"
     logger = logging.getLogger("snakemake.logging")
     logger.addFilter(lambda record: unexpected not in record.getMessage())
 
 
-def finish(jobs: Jobs) -> None:
-    """What a run does once all its jobs are done: it has left none on SLURM."""
+def planned_of(workflow: Any) -> dict[str, Planned]:
+    """What a run has planned of each of its jobs, by name."""
+    found = {}
+    for job, forced, before in planned_jobs(workflow):
+        if recorded(job):
+            view = view_of_planned(job)
+            environment = str(Path(workflow.basedir, "envs", Path(str(job.rule.conda_env)).name))
+            sources = [view_of_planned(source).name for source in before if recorded(source)]
+            found[view.name] = Planned(view.stub, view.planned(), environment, forced, sources)
+    return found
+
+
+def refuse_unrecorded(current: Current, root: str) -> None:
+    """StudyError where results are there that nothing says anything of."""
+    names = unrecorded(current.reasons.items())
+    if names:
+        raise StudyError(
+            f"nothing says from what the results of {len(names):,} jobs were made",
+            file=f"{root}/records",
+            value=names[:NAMED],
+            fix="accept them as they are (the same command with --touch), or delete them, or make "
+            "them again (--force TARGET, or --forceall)",
+        )
+
+
+def finish(workflow: Any, jobs: Jobs) -> None:
+    """What a run does once all its jobs are done: it has left none on SLURM, and a last look
+    finds nothing that is not current, or has it made."""
     Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
+    with _told():
+        jobs.current.digests.keep()
+        if not workflow.touch:
+            look_again(jobs.paths.root)
+
+
+def look_again(root: str) -> None:
+    """Plan the same command again, in a process that reads everything anew; run it again where
+    something is left. Ends this process with an error where that fails, or never ends."""
+    looks = int(os.environ.get(LOOK, 0)) + 1
+    environment = {**os.environ, LOOK: str(looks)}
+    _let_go()
+    command = same_command()
+    planned = subprocess.run(
+        [*command, "--dry-run", "--quiet", "all"],
+        env={**environment, ONLY_COUNT: "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if planned.returncode:
+        raise SystemExit(f"\nThe study can't be planned again.\n{planned.stdout}{planned.stderr}")
+    left = planned.stdout.rpartition(LEFT)[2].strip()
+    if left == "0":
+        return
+    if looks > LOOKS:
+        raise StudyError(
+            f"{left} jobs are still not current after {LOOKS} runs: what they read changes",
+            file=root,
+            fix="run the same command again once nothing edits the study's files",
+        )
+    print(f"\nSomething was edited during the run: {left} jobs are to be done again.\n", flush=True)
+    done = subprocess.run(command, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+def _let_go() -> None:
+    """Let go of the study, for a process of this one's."""
+    while _HELD:
+        _HELD.pop().close()
 
 
 def lock(study_root: str) -> None:

@@ -44,6 +44,20 @@ class StudyError(Exception):
         return "\n".join(lines)
 
 
+class UnavailableError(StudyError):
+    """A source that can't be read now: another try may find it."""
+
+
+class RefusedError(StudyError):
+    """An input that an earlier job refused for its content, in that job's words."""
+
+    def __init__(self, text: str) -> None:
+        Exception.__init__(self, text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return RefusedError, (str(self),)
+
+
 def shorten(text: str, limit: int = 300) -> str:
     """`text` cut to `limit` characters, so that an error stays on one screen."""
     return text if len(text) <= limit else f"{text[:limit]} … ({len(text)} characters)"

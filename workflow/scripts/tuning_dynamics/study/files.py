@@ -42,18 +42,18 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     with _part_of(path) as temporary:
         # A process of the same number may have been killed here: numbers recur in containers.
-        _remove(temporary)
+        remove(temporary)
         temporary.mkdir()
         yield temporary
         for written in (*temporary.rglob("*"), temporary):
             _sync(written)
         # Out of the way first: a rename replaces no folder that holds files.
         former = _part(path, "former")
-        _remove(former)
+        remove(former)
         if path.exists():
             path.replace(former)
         temporary.replace(path)
-        _remove(former)
+        remove(former)
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def _part_of(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _part(path)
     with ExitStack() as failure:
-        failure.callback(_remove, temporary)
+        failure.callback(remove, temporary)
         try:
             yield temporary
         except Exception as error:
@@ -88,7 +88,9 @@ def _sync(path: Path) -> None:
         os.close(opened)
 
 
-def _remove(path: Path) -> None:
+def remove(path: str | Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    path = Path(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -104,7 +106,7 @@ def sweep(folder: str | Path) -> list[Path]:
     for place, folders, files in os.walk(folder):
         for name in filter(_PART.fullmatch, (*folders, *files)):
             removed.append(Path(place, name))
-            _remove(removed[-1])
+            remove(removed[-1])
         folders[:] = [name for name in folders if not _PART.fullmatch(name)]
     return removed
 

@@ -5,14 +5,17 @@ JSON of exactly what can change the job's result, and becomes the job's `params`
 """
 
 import glob
+import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.asked import require_named
+from tuning_dynamics.study.current import Current
+from tuning_dynamics.study.digests import Digests
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import HubFamily, PretrainFamily
+from tuning_dynamics.study.families import HubFamily, LocalFamily, PretrainFamily
 from tuning_dynamics.study.figures import (
     STYLE_FILE,
     StudyFigure,
@@ -21,7 +24,7 @@ from tuning_dynamics.study.figures import (
     figure_tables,
     grid_pieces,
 )
-from tuning_dynamics.study.files import file_digest
+from tuning_dynamics.study.files import file_digest, text_digest
 from tuning_dynamics.study.grid import (
     Cell,
     Checkpoint,
@@ -31,16 +34,12 @@ from tuning_dynamics.study.grid import (
     expand,
     role,
 )
-from tuning_dynamics.study.identity import ROOT, SCRIPTS, canonical, code_digest, files_digest
-from tuning_dynamics.study.load import dump_merged
+from tuning_dynamics.study.identity import ROOT, SCRIPTS, canonical, files_digest
+from tuning_dynamics.study.model_files import config_for_text, model_files, tokenizer_files
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.parts import (
     Part,
-    making_spec,
-    making_stubs,
     part_variants,
-    require_cells,
-    require_parts,
 )
 from tuning_dynamics.study.paths import (
     RESERVED,
@@ -53,6 +52,7 @@ from tuning_dynamics.study.published import PublishedTable, read_published
 from tuning_dynamics.study.rates import rate_name, selecting, with_rate
 from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
 from tuning_dynamics.study.score_columns import POOLED
+from tuning_dynamics.study.units import DATA, EVALUATE, JobView, cells_param, parse_cells
 from tuning_dynamics.study.uses import use_row, uses
 
 #: What the pages are made of besides Python: templates and captions, and docs/tables.md.
@@ -83,7 +83,6 @@ class Jobs:
                 value=f"{part.number or 'tables'}/{part.parts}",
                 fix="leave part out: one run makes all of it",
             )
-        self._specs: dict[Setting, str] = {}
         self._check_names()
         self._check_main_recipe()
         self._check_statistics()
@@ -117,9 +116,7 @@ class Jobs:
         if self.table is not None:
             return
         if self.part is not None and self.part.number is None:
-            code = code_digest(*making_stubs())
-            require_parts(self.paths, self.part.parts, making_spec(self.resolved), code)
-            require_cells(self.cell_files(), self.part.parts)
+            self._require_current_cells(self.part.parts)
             return
         for dataset in self.resolved.datasets:
             for path in self.data_files(dataset):
@@ -133,6 +130,45 @@ class Jobs:
                     )
         for family in self._pretrained_to():
             self.corpus_files(family)
+
+    def _require_current_cells(self, parts: int) -> None:
+        """StudyError for cells of a study in parts that are missing or not current."""
+        stale = {
+            unit.name: text
+            for variant in self.grid.variants
+            for unit, text in self.current.stale_cells(self.evaluation(variant))
+        }
+        if stale:
+            first = min(stale)
+            raise StudyError(
+                f"{len(stale):,} of {len(self.cell_files()):,} cells are missing or not current",
+                file=first,
+                key="part",
+                value=stale[first] or "missing",
+                fix=f"run the parts again, 1/{parts} to {parts}/{parts}; each makes only what is "
+                "missing",
+            )
+
+    @cached_property
+    def current(self) -> Current:
+        """What of the study is current."""
+        return Current(self.paths, Digests(Path(self.paths.seen)))
+
+    def evaluation(self, variant: Variant) -> JobView:
+        """The evaluation of a variant, as Snakemake would plan it."""
+        key = variant_key(variant)
+        settings = self.grid.settings[variant]
+        cells = cells_param([self._cell_entry(setting) for setting in settings])
+        outputs = [self.paths.cell_file(key, *setting) for setting in settings]
+        took = self.paths.variant_file(key, "evaluation.json")
+        return JobView(
+            EVALUATE,
+            (key,),
+            "evaluate_variant.py",
+            {"cells": cells},
+            {"manifest": [self.paths.manifest(variant)]},
+            [*outputs, took],
+        )
 
     def _check_names(self) -> None:
         taken = sorted(RESERVED & set(self.resolved.families))
@@ -173,30 +209,6 @@ class Jobs:
             either(training[place] for training in self.grid.trainings) for place in range(3)
         )
         return f"{families}/[0-9]+/{recipes}/{train_sets}/seed[0-9]+"
-
-    @cached_property
-    def variants(self) -> str:
-        """Pattern of all variants."""
-        return f"(?:{either(self.resolved.families)}/[0-9]+/base|{self.tuned})"
-
-    def cell(self, wildcards: Any) -> Cell:
-        """The cell that wildcards name; StudyError where the grid has no such cell."""
-        cell = Cell(
-            parse_variant(wildcards.variant),
-            wildcards.eval_set,
-            wildcards.format,
-            int(wildcards.shots),
-            wildcards.prediction,
-        )
-        if not self.grid.has_cell(cell):
-            raise StudyError(
-                "the study's grid has no such cell",
-                file=self.file,
-                key="blocks",
-                value=self.paths.cell(cell),
-                fix="add it to a block, or ask for a cell of the grid (snakemake -n lists them)",
-            )
-        return cell
 
     def variant(self, key: str) -> Variant:
         """The variant of a key; StudyError where the grid has none."""
@@ -251,9 +263,10 @@ class Jobs:
             spec["world"] = study.world.model_dump(exclude_defaults=True)
         return canonical(spec)
 
-    def encode_spec(self, dataset: str, layout: str) -> str:
+    def encode_spec(self, family: str, dataset: str, layout: str) -> str:
         """What a train set's token ids depend on besides items and tokenizer: the template of a
-        format, or a layout of dialogues. StudyError for a format that the set does not have."""
+        format, or a layout of dialogues; and the end of a text. StudyError for a format that the
+        set does not have."""
         instruction = self.resolved.kind(dataset) == "instruction"
         formats = self.resolved.formats(dataset)
         if not instruction and layout not in formats:
@@ -264,24 +277,14 @@ class Jobs:
                 value=layout,
                 fix=f"known: {', '.join(formats)}; or add it to the dataset or its task",
             )
+        local = isinstance(self.resolved.families[family], LocalFamily)
+        first = self.resolved.families[family].steps()[0]
         return canonical(
             {
+                **({"config": config_for_text(self.local_folder(family, first))} if local else {}),
                 "template": None if instruction else formats[layout],
                 "dialogue": layout if instruction else None,
                 "max_length": self.resolved.study.tune.max_length,
-            }
-        )
-
-    def check_spec(self, dataset: str, family: str) -> str:
-        """What the check of a dataset by a family's tokenizer covers: formats, and label words
-        where token_prob is asked for."""
-        settings = [found for found in self.grid.settings_of(family) if found[0] == dataset]
-        formats = self.resolved.formats(dataset)
-        by_token = any(prediction == "token_prob" for *_, prediction in settings)
-        return canonical(
-            {
-                "templates": {name: formats[name] for _, name, _, _ in settings},
-                "labels": self._labels(dataset) if by_token else [],
             }
         )
 
@@ -375,16 +378,42 @@ class Jobs:
             return []
         return [self.paths.checkpoint_file(family, previous.step, "state.pt")]
 
-    def tokenizer_source(self, family: str) -> str:
-        """What says where the tokenizer lies that prepares data for all of a family's checkpoints.
+    def tokenizer_manifest(self, family: str) -> list[str]:
+        """What says where the tokenizer lies that prepares data for all of a family's
+        checkpoints; none for local ones, whose files are inputs themselves.
 
         Never of a checkpoint that depends on the study: one that joins it must not have data
         encoded anew, and with it all models tuned again.
         """
         description = self.resolved.families[family]
         if isinstance(description, HubFamily):
-            return self.paths.tokenizer(family)
-        return self.paths.checkpoint(Checkpoint(family, description.steps()[0]))
+            return [self.paths.tokenizer(family)]
+        if isinstance(description, LocalFamily):
+            return []
+        return [self.paths.checkpoint(Checkpoint(family, description.steps()[0]))]
+
+    def tokenizer_files(self, family: str) -> list[str]:
+        """The files of the tokenizer that prepares data for a local family's checkpoints."""
+        description = self.resolved.families[family]
+        if not isinstance(description, LocalFamily):
+            return []
+        folder = self.local_folder(family, description.steps()[0])
+        return [str(folder / name) for name in tokenizer_files(folder)]
+
+    def local_folder(self, family: str, step: int) -> Path:
+        """The folder of a local checkpoint."""
+        description = self.resolved.families[family]
+        assert isinstance(description, LocalFamily), family
+        path = description.path.replace("{step}", str(step))
+        return Path(self._rooted(path, f"families/{family}.yaml"))
+
+    def local_files(self, family: str, step: int) -> list[str]:
+        """The files that a local checkpoint is read from; none for one that is downloaded, and
+        none where there is no such folder: the job that loads it says so."""
+        if not isinstance(self.resolved.families[family], LocalFamily):
+            return []
+        folder = self.local_folder(family, step)
+        return [str(folder / name) for name in model_files(folder)]
 
     # --- tune --------------------------------------------------------------------------------
 
@@ -433,9 +462,8 @@ class Jobs:
         tuned = self.variant(key).recipe != "base"
         return [self.paths.variant_file(key, "weights")] if tuned else []
 
-    def kept(self, directory: Callable[[str], Any], temp: Callable[[Any], Any], path: str) -> Any:
+    def kept(self, folder: Any, temp: Callable[[Any], Any]) -> Any:
         """A folder of weights as an output: to keep, or temporary, as the study says."""
-        folder = directory(path)
         return folder if self.resolved.study.keep_weights == "all" else temp(folder)
 
     def tune_spec(self, variant: Variant) -> str:
@@ -513,28 +541,58 @@ class Jobs:
 
     # --- evaluate ----------------------------------------------------------------------------
 
-    def cell_inputs(self, cell: Cell, ancient: Callable[[str], Any]) -> dict[str, Any]:
-        """The files that a cell's numbers come from, and the check of its set.
+    @cached_property
+    def evaluations(self) -> dict[str, list[Variant]]:
+        """The variants that have the same cells, by the name of the rule that evaluates them.
 
-        `ancient` is Snakemake's flag of inputs whose time re-runs nothing.
+        The name says what is evaluated, so that it stays when a block is added.
         """
-        inputs = {
-            "manifest": self.paths.manifest(cell.variant),
-            "frozen": self.paths.items(cell.eval_set),
-            "check": ancient(self.paths.check(cell.eval_set, cell.variant.family)),
-            "demonstrations": [],
-        }
-        if cell.shots:
-            inputs["demonstrations"] = self.paths.items(self.resolved.demonstrations(cell.eval_set))
-        return inputs
+        found: dict[tuple[Setting, ...], list[Variant]] = {}
+        for variant in self._evaluated():
+            found.setdefault(self.grid.settings[variant], []).append(variant)
+        return {_evaluation_name(settings): own for settings, own in found.items()}
 
-    def cell_spec(self, cell: Cell) -> str:
+    def due_cells(self, key: str) -> list[Cell]:
+        """The cells of a variant that a run would make: those that are not current."""
+        variant = self.variant(key)
+        due = self.current.due_outputs(self.evaluation(variant))
+        cells = [Cell(variant, *setting) for setting in self.grid.settings[variant]]
+        return [cell for cell in cells if self.paths.cell(cell) in due]
+
+    def settings_of(self, rule: str) -> tuple[Setting, ...]:
+        """What a rule of `evaluations` evaluates."""
+        return self.grid.settings[self.evaluations[rule][0]]
+
+    def cells_pattern(self, rule: str) -> list[str]:
+        """The cells of a rule of `evaluations`, for Snakemake to fill in the variant."""
+        return [self.paths.cell_file("{variant}", *setting) for setting in self.settings_of(rule)]
+
+    def variants_pattern(self, rule: str) -> str:
+        """Pattern of the variants of a rule of `evaluations`."""
+        return either(variant_key(variant) for variant in self.evaluations[rule])
+
+    def evaluated_items(self, rule: str) -> list[str]:
+        """The frozen items that a rule of `evaluations` reads, demonstrations among them."""
+        entries = parse_cells(self._cells_param(rule))
+        return sorted({entry[name] for entry in entries for name in DATA if entry[name]})
+
+    def cells_of(self, rule: str) -> Callable[[Any], str]:
+        """A function of wildcards: what each cell of a rule of `evaluations` depends on, the same
+        for all variants."""
+        text = self._cells_param(rule)
+        return lambda _: text
+
+    def _cells_param(self, rule: str) -> str:
+        return cells_param([self._cell_entry(setting) for setting in self.settings_of(rule)])
+
+    def _cell_entry(self, setting: Setting) -> dict[str, str]:
+        eval_set, _, shots, _ = setting
+        lender = self.paths.items(self.resolved.demonstrations(eval_set)) if shots else ""
+        spec = self.setting_spec(*setting)
+        return {"spec": spec, "items": self.paths.items(eval_set), "demonstrations": lender}
+
+    def setting_spec(self, eval_set: str, name: str, shots: int, prediction: str) -> str:
         """What a cell's records depend on, besides its inputs: the same for every variant."""
-        if cell.setting not in self._specs:
-            self._specs[cell.setting] = self._setting_spec(*cell.setting)
-        return self._specs[cell.setting]
-
-    def _setting_spec(self, eval_set: str, name: str, shots: int, prediction: str) -> str:
         settings = self.resolved.study.evaluate
         kind = self.resolved.kind(eval_set)
         short = kind == "classification"
@@ -607,8 +665,8 @@ class Jobs:
         return self.statistics_spec(*drawing, "transfer", "groups", "group_recipes", "group_roles")
 
     def merged_config(self) -> str:
-        """The merged config as YAML."""
-        return dump_merged(self.resolved)
+        """The merged config as JSON, keys in their order."""
+        return json.dumps(self.resolved.model_dump(mode="json"))
 
     def cell_files(self) -> list[str]:
         """The records of every cell."""
@@ -652,7 +710,7 @@ class Jobs:
         """The records of a part's cells."""
         return self._cells_of(part_variants(self.grid, number, parts, self.file))
 
-    def _served(self) -> list[Variant]:
+    def _evaluated(self) -> list[Variant]:
         """The variants that this run may evaluate."""
         if not self.makes_cells:
             return []
@@ -693,31 +751,8 @@ class Jobs:
         chosen = [row["items"] for row in used if row["kind"] == "multiple_choice"]
         return sorted({*(row["manifest"] for row in used), *chosen})
 
-    def leave_placeholders(self, *, everywhere: bool) -> None:
-        """Have an empty file where a variant's server writes its address, if there is none.
-
-        Snakemake removes that file when a server ends. Where it is missing when jobs are
-        planned, one cell that is wanted would have all cells of its variant made again; so it is
-        made for variants that have cells. Where it is missing when a variant's jobs start, they
-        are given seconds for it to appear, and a server in line behind other cells would not
-        have started yet; so a run makes it `everywhere`.
-        """
-        for variant in self._served():
-            folder = Path(self.paths.variant_file(variant_key(variant), "cells")).parent
-            if everywhere:
-                folder.mkdir(parents=True, exist_ok=True)
-            if folder.is_dir():
-                (folder / "server.json").touch()
-
-    def cells_before_drop(self, key: str) -> int:
-        """How many cells a variant has, after which its weights are of no more use; 0 where they
-        are kept."""
-        if self.resolved.study.keep_weights == "all":
-            return 0
-        return len(self.grid.settings[self.variant(key)])
-
     def metrics_files(self) -> list[str]:
-        """The metrics of every training run."""
+        """The metrics of every training run and evaluation."""
         steps = [
             self.paths.checkpoint_file(name, step, "metrics.json")
             for name, last in self._pretrained_to().items()
@@ -730,7 +765,11 @@ class Jobs:
             self.paths.variant_file(variant_key(variant), "metrics.json")
             for variant in self.grid.tuned
         ]
-        return [*steps, *tuned, *self._trials()]
+        evaluated = [
+            self.paths.variant_file(variant_key(variant), "evaluation.json")
+            for variant in self.grid.variants
+        ]
+        return [*steps, *tuned, *evaluated, *self._trials()]
 
     def _pretrained_to(self) -> dict[str, int]:
         """The last step to which each family is pre-trained here."""
@@ -782,6 +821,11 @@ class Jobs:
     def figures_style(self) -> str:
         """Digest of the figures' style."""
         return file_digest(STYLE_FILE)
+
+
+def _evaluation_name(settings: tuple[Setting, ...]) -> str:
+    """`evaluate_`, the number of cells, and a digest of what they are."""
+    return f"evaluate_{len(settings)}_{text_digest(canonical([*map(list, settings)]))[:8]}"
 
 
 def either(names: Any) -> str:

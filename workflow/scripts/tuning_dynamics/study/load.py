@@ -254,9 +254,11 @@ def _add_mixed_sets(
                     datasets[name] = catalogue.read("datasets", name, Dataset, str(file))
 
 
-def dump_merged(resolved: ResolvedStudy) -> str:
-    """The merged config as YAML text, defaults included; `load_merged` reads it back."""
-    document = resolved.model_dump(mode="json")
+def dump_merged(document: dict[str, Any]) -> str:
+    """The merged config as YAML text, defaults included; `load_merged` reads it back.
+
+    `document` is the resolved study as JSON.
+    """
     text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
     return text
 

@@ -4,7 +4,6 @@ A part is no setting: it enters no job's params and not the merged config, so th
 made is current for every other.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,18 +11,8 @@ from itertools import groupby
 from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import read_json
 from tuning_dynamics.study.grid import Grid, Variant
-from tuning_dynamics.study.identity import SCRIPTS, canonical
-from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.sides import KEYS
-
-#: What begins the names of the stubs that cells come from.
-_MAKING = ("checkpoints", "data", "tune", "evaluate")
-
-#: What a study's cells do not depend on.
-_NOT_MAKING = {"study": {"title", "execution", "statistics", "data_root"}}
 
 
 @dataclass(frozen=True)
@@ -76,44 +65,3 @@ def part_variants(grid: Grid, number: int, parts: int, file: str) -> list[Varian
         if place * parts // len(grid.checkpoints) == number - 1
         for variant in variants
     ]
-
-
-def making_stubs() -> list[str]:
-    """The stubs whose code a study's cells depend on."""
-    return sorted(path.name for path in SCRIPTS.glob("*.py") if path.name.startswith(_MAKING))
-
-
-def making_spec(resolved: ResolvedStudy) -> str:
-    """What a study's cells depend on besides code: more than each of them does alone."""
-    return canonical(resolved.model_dump(mode="json", exclude=_NOT_MAKING))
-
-
-def require_parts(paths: Paths, parts: int, spec: str, code: str) -> None:
-    """StudyError unless every part was made, from these settings and this code."""
-    for number in range(1, parts + 1):
-        path = paths.part(number, parts)
-        made = read_json(path) if os.path.exists(path) else None
-        if made != {"spec": spec, "code": code}:
-            what = "was not made" if made is None else "was made from other settings or code"
-            raise StudyError(
-                f"part {number} of {parts} {what}",
-                file=path,
-                key="part",
-                value=f"tables/{parts}",
-                fix=f"run snakemake with --config part={number}/{parts} first; it makes only what "
-                "is not current",
-            )
-
-
-def require_cells(cells: list[str], parts: int) -> None:
-    """StudyError for cells that are not there."""
-    missing = [cell for cell in cells if not os.path.exists(cell)]
-    if missing:
-        raise StudyError(
-            f"{len(missing):,} of {len(cells):,} cells are missing",
-            file=missing[0],
-            key="part",
-            value=missing[:10],
-            fix=f"run the parts again, 1/{parts} to {parts}/{parts}; each makes only what is "
-            "missing",
-        )

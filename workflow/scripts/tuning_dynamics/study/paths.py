@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import UnavailableError
 from tuning_dynamics.study.grid import Cell, Checkpoint, Variant
 
 #: Folders of a study that are not families, so that no family may carry these names.
 RESERVED = frozenset(
-    {"data", "tables", "figures", "logs", "benchmarks", "metrics", "parts", "plan", "scratch"}
+    {
+        *("data", "tables", "figures", "logs", "benchmarks", "metrics"),
+        *("parts", "plan", "records", "scratch"),
+    }
 )
 
 
@@ -86,6 +89,24 @@ class Paths:
     def benchmark(self, rule: str, *parts: str) -> str:
         """Snakemake's record of a job's time and memory."""
         return f"{self.root}/benchmarks/{rule}/{'/'.join(parts)}.tsv"
+
+    def record(self, job: str) -> str:
+        """What a job made and from what; the job's name is its rule and its wildcards' values."""
+        return f"{self.root}/records/{job}.json"
+
+    def code(self, digest: str) -> str:
+        """The parts of the code of a digest that jobs ran."""
+        return f"{self.root}/records/code/{digest}.json"
+
+    @property
+    def seen(self) -> str:
+        """Digests of files as they were last seen."""
+        return f"{self.root}/records/seen.json"
+
+    @property
+    def planned(self) -> str:
+        """What the run that works on the study has planned, for its jobs."""
+        return f"{self.root}/records/planned.json"
 
     def items(self, dataset: str) -> str:
         """Frozen items of a dataset: training, evaluation and demonstrations."""
@@ -190,7 +211,7 @@ def scratch(output: str | Path) -> Path:
 def fill_root(path: str, data_root: str | None, file: str) -> str:
     """`path` with {data_root} replaced; StudyError where the study gives none."""
     if "{data_root}" in path and data_root is None:
-        raise StudyError(
+        raise UnavailableError(
             "the file lies under {data_root}, which the study does not give",
             file=file,
             key="data_root",

@@ -1,5 +1,9 @@
 """Recipes that have candidates for a learning rate, and the same with one of them."""
 
+from pathlib import Path
+
+from tuning_dynamics.study.errors import RefusedError
+from tuning_dynamics.study.files import read_json
 from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
 
 
@@ -17,6 +21,14 @@ def _with_rate(stage: Stage, rate: float) -> Stage:
     if not isinstance(stage.optim.lr, RateSelection):
         return stage
     return stage.model_copy(update={"optim": stage.optim.model_copy(update={"lr": rate})})
+
+
+def chosen_rate(path: Path) -> float:
+    """The rate of a rate.json; RefusedError where the train set was."""
+    chosen = read_json(path)
+    if "refused" in chosen:
+        raise RefusedError(chosen["refused"])
+    return float(chosen["rate"])
 
 
 def rate_name(rate: float) -> str:

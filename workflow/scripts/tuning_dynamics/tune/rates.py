@@ -10,13 +10,11 @@ import torch
 
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import unchanged_weights, weights_of
-from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks, on_ranks
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import RefusedError, StudyError
 from tuning_dynamics.study.execution import Execution, execution_of
 from tuning_dynamics.study.files import read_json, write_json
-from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import rate_name
 from tuning_dynamics.study.recipes import Recipe, Stage
@@ -27,6 +25,7 @@ from tuning_dynamics.tune.stages import (
     TrainSets,
     identity_of,
     merged,
+    nothing_taken,
     paths_in,
     prepare,
     require_shareable,
@@ -56,14 +55,10 @@ def try_rate(
     """
     identity = {**identity_of(recipe, sets, checkpoint, seed, code), "heldout": heldout}
     folder = scratch(output) / output.stem
-    finished = Finished(folder, canonical(identity), [output])
-    if finished.recall():
-        return
     require_shareable(recipe, execution)
     require_tokenizer(sets, weights_of(checkpoint).folder)
     run = Run(key, seed, execution, folder, identity)
     on_ranks(execution, _try, recipe, sets, run, heldout, checkpoint, output)
-    finished.keep()
     for number in range(len(recipe.stages)):
         shutil.rmtree(folder / str(number), ignore_errors=True)
 
@@ -146,27 +141,33 @@ def try_from_spec(
     """`try_rate` from a job's spec (recipe, uses, seed, heldout), its study's config, inputs and
     output."""
     parsed = json.loads(spec)
-    try_rate(
-        Recipe.model_validate(parsed["recipe"]),
-        TrainSets(paths_in(inputs.tokens), parsed["uses"]),
-        key=key,
-        seed=parsed["seed"],
-        heldout=parsed["heldout"],
-        code=code,
-        execution=execution_of(config),
-        checkpoint=Path(inputs.checkpoint),
-        output=Path(output),
-    )
+    try:
+        try_rate(
+            Recipe.model_validate(parsed["recipe"]),
+            TrainSets(paths_in(inputs.tokens), parsed["uses"]),
+            key=key,
+            seed=parsed["seed"],
+            heldout=parsed["heldout"],
+            code=code,
+            execution=execution_of(config),
+            checkpoint=Path(inputs.checkpoint),
+            output=Path(output),
+        )
+    except RefusedError as refused:
+        print(f"refused\n{refused}", flush=True)
+        write_json(output, {**nothing_taken(key, "rate"), "refused": str(refused)})
 
 
 def choose_rate(recipe: str, trials: list[str], output: str) -> None:
     """Write the rate of the lowest loss, the smaller of two equal ones, and all losses.
 
-    StudyError where every candidate diverged.
+    Where the train set was refused, the file says why. StudyError where every candidate diverged.
     """
     losses: dict[float, float | None] = {}
-    for path in trials:
-        trial = read_json(path)
+    for trial in map(read_json, trials):
+        if "refused" in trial:
+            write_json(output, {"refused": trial["refused"]})
+            return
         losses[trial["rate"]] = trial["loss"]
     finite = [(loss, rate) for rate, loss in losses.items() if loss is not None]
     if not finite:

@@ -174,6 +174,13 @@ def merged(model: Any, stage: Stage) -> Any:
     return model.merge_and_unload() if isinstance(stage.train, LoraTrain) else model
 
 
+def nothing_taken(job: str, stage: str) -> dict[str, Any]:
+    """The metrics of a job whose input was refused."""
+    told = {"stage": stage, "job": job, "planned_seconds": None, "seconds": 0.0, "gpu": ""}
+    speed = {"tokens": 0, "tokens_per_second": None, "mfu": None}
+    return {**told, "devices": 0, "peak_memory_mb": 0.0, **speed, "stages": []}
+
+
 def totals(
     job: str, stage: str, stages: list[dict[str, Any]], more: Mapping[str, Any]
 ) -> dict[str, Any]:

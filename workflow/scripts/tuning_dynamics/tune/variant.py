@@ -9,15 +9,15 @@ from typing import Any
 import torch
 
 from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import unchanged_weights, weight_digests, weights_of
+from tuning_dynamics.checkpoints.manifest import model_digests, unchanged_weights, weights_of
 from tuning_dynamics.data.tokens import StoredTokens
-from tuning_dynamics.engine.finished import Finished
 from tuning_dynamics.engine.ranks import Ranks, on_ranks
+from tuning_dynamics.study.errors import RefusedError
 from tuning_dynamics.study.execution import Execution, execution_of
 from tuning_dynamics.study.files import read_json, whole_folder, write_json
-from tuning_dynamics.study.identity import canonical
+from tuning_dynamics.study.model_files import TOKENIZER_FILES
 from tuning_dynamics.study.paths import scratch
-from tuning_dynamics.study.rates import with_rate
+from tuning_dynamics.study.rates import chosen_rate, with_rate
 from tuning_dynamics.study.recipes import LoraTrain, Recipe
 from tuning_dynamics.tune.examples import StoredExamples
 from tuning_dynamics.tune.order import mix
@@ -26,6 +26,7 @@ from tuning_dynamics.tune.stages import (
     TrainSets,
     identity_of,
     merged,
+    nothing_taken,
     paths_in,
     prepare,
     require_shareable,
@@ -33,14 +34,6 @@ from tuning_dynamics.tune.stages import (
     totals,
     train,
     with_trainable,
-)
-
-#: What a tuned model's folder has of its checkpoint's, so that it can be used by itself.
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "chat_template.jinja",
 )
 
 
@@ -53,11 +46,6 @@ class Files:
     manifest: Path
     metrics: Path
     scratch: Path
-
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """What the job writes."""
-        return self.weights, self.manifest, self.metrics
 
 
 def tune_variant(
@@ -75,14 +63,10 @@ def tune_variant(
     `code` is the digest of the code, so that a half-done state of other code is not resumed.
     """
     identity = identity_of(recipe, sets, files.checkpoint, seed, code)
-    finished = Finished(files.scratch, canonical(identity), files.outputs)
-    if finished.recall():
-        return
     require_shareable(recipe, execution)
     require_tokenizer(sets, weights_of(files.checkpoint).folder)
     run = Run(key, seed, execution, files.scratch, identity)
     on_ranks(execution, _tune, recipe, sets, run, files)
-    finished.keep()
     for number in range(len(recipe.stages)):
         shutil.rmtree(files.scratch / str(number), ignore_errors=True)
 
@@ -125,29 +109,52 @@ def tune_from_spec(
     chosen learning rate, where the recipe selects one.
     """
     parsed = json.loads(spec)
-    recipe = Recipe.model_validate(parsed["recipe"])
-    for path in paths_in(inputs.rates):
-        recipe = with_rate(recipe, read_json(path)["rate"])
-    tune_variant(
-        recipe,
-        TrainSets(paths_in(inputs.tokens), parsed["uses"]),
-        key=key,
-        seed=parsed["seed"],
-        code=code,
-        execution=execution_of(config),
-        files=Files(
-            checkpoint=Path(inputs.checkpoint),
-            weights=Path(outputs["weights"]),
-            manifest=Path(outputs["manifest"]),
-            metrics=Path(outputs["metrics"]),
-            scratch=scratch(outputs["manifest"]),
-        ),
+    files = Files(
+        checkpoint=Path(inputs.checkpoint),
+        weights=Path(outputs["weights"]),
+        manifest=Path(outputs["manifest"]),
+        metrics=Path(outputs["metrics"]),
+        scratch=scratch(outputs["manifest"]),
     )
+    try:
+        recipe = Recipe.model_validate(parsed["recipe"])
+        for path in paths_in(inputs.rates):
+            recipe = with_rate(recipe, chosen_rate(path))
+        tune_variant(
+            recipe,
+            TrainSets(paths_in(inputs.tokens), parsed["uses"]),
+            key=key,
+            seed=parsed["seed"],
+            code=code,
+            execution=execution_of(config),
+            files=files,
+        )
+    except RefusedError as refused:
+        print(f"refused\n{refused}", flush=True)
+        _write_refused(files, key, str(refused))
+
+
+def _write_refused(files: Files, key: str, reason: str) -> None:
+    """Write what says that a variant's train set was refused, and why; it has no weights."""
+    files.weights.mkdir(parents=True, exist_ok=True)
+    checkpoint = read_json(files.checkpoint)
+    told = {name: checkpoint[name] for name in ("family", "step", "tokens")}
+    write_json(
+        files.manifest,
+        {**told, "source": "tune", "variant": key, "refused": reason, "digests": {}},
+    )
+    write_json(files.metrics, nothing_taken(key, "tune"))
 
 
 def _only_adapter(recipe: Recipe) -> bool:
     """Whether a recipe leaves the checkpoint's own weights as they are."""
     return len(recipe.stages) == 1 and isinstance(recipe.stages[0].train, LoraTrain)
+
+
+def _sort_targets(config: Path) -> None:
+    """Have an adapter's config list its targets in order: peft writes a set's own."""
+    described = read_json(config)
+    write_json(config, {**described, "target_modules": sorted(described["target_modules"])})
 
 
 def _write(
@@ -157,6 +164,9 @@ def _write(
     only_adapter = _only_adapter(recipe)
     with whole_folder(files.weights) as folder:
         model.save_pretrained(str(folder), state_dict=weights)
+        if only_adapter:
+            _sort_targets(folder / "adapter_config.json")
+        # The tokenizer, so that a whole model can be used by itself.
         for name in () if only_adapter else TOKENIZER_FILES:
             if (base / name).is_file():
                 shutil.copyfile(base / name, folder / name)
@@ -171,6 +181,7 @@ def _write(
             "variant": key,
             "folder": str(base if only_adapter else files.weights),
             "adapter": str(files.weights) if only_adapter else None,
-            "digests": weight_digests(files.weights),
+            "digests": model_digests(files.weights),
+            **({"base": checkpoint["digests"]} if only_adapter else {}),
         },
     )

@@ -1,0 +1,227 @@
+"""A job's own look at what it makes: whether it is due, from what, and a record of it.
+
+A job works out its identity itself when it starts. It refuses to write where code or settings are
+not those that were planned, and inputs are not what the jobs before it made.
+"""
+
+import importlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.study.code import reached_modules, spec_words
+from tuning_dynamics.study.current import Current
+from tuning_dynamics.study.digests import Digests, meaning
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import file_digest, read_json, remove, write_json
+from tuning_dynamics.study.paths import Paths
+from tuning_dynamics.study.records import Record, Unit, read_record, write_record
+from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.units import JobView, parse_cells, unread
+from tuning_dynamics.study.versions import installed
+
+#: The environment variable that tells the processes of a run its id.
+RUN = "TUNING_DYNAMICS_RUN"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What the driver planned of a job.
+
+    `identity` is `JobView.planned`, `environment` the job's environment file, `sources` the names
+    of the jobs that make its inputs; a `forced` job is done again whatever there is.
+    """
+
+    stub: str
+    identity: str
+    environment: str
+    forced: bool
+    sources: list[str]
+
+
+def write_plan(path: str, run: str, jobs: dict[str, Planned]) -> None:
+    """Tell the jobs of a run what was planned."""
+    write_json(path, {"run": run, "jobs": {name: vars(planned) for name, planned in jobs.items()}})
+
+
+@dataclass
+class Job:
+    """A running job. `due` are the units to make; none where all of it is current."""
+
+    view: JobView
+    path: str
+    run: str
+    versions: dict[str, str]
+    record: Record
+    due: list[Unit] = field(default_factory=list)
+
+    @property
+    def code(self) -> str:
+        """Digest of the code that makes what is due."""
+        return self.due[0].code
+
+    def made(self, unit: Unit) -> None:
+        """Record that a unit is there."""
+        files = {path: _output_digest(path) for path in unit.outputs}
+        unit.outputs, unit.versions, unit.run = files, self.versions, self.run
+        unit.date = datetime.now(UTC).isoformat(timespec="seconds")
+        self.record.units[unit.name] = unit
+        write_record(self.path, self.record)
+
+    def begin(self) -> None:
+        """Take what is due out of the record and away from its place, so that nothing uses it."""
+        for unit in self.due:
+            self.record.units.pop(unit.name, None)
+        wanted = {unit.name for unit in self.view.units(unread)}
+        for name in set(self.record.units) - wanted:
+            del self.record.units[name]
+        write_record(self.path, self.record)
+        for unit in self.due:
+            if unit.settings:  # what an evaluation took adds up over its runs
+                for path in unit.outputs:
+                    remove(path)
+
+
+@contextmanager
+def running(snakemake: Any) -> Iterator[Job]:
+    """The job of a stub; its block makes what is due, and what it made is recorded at its end.
+
+    All it prints goes to the job's log. StudyError, told in the log, where the code or settings
+    are not those planned, or an input is not what the job before made.
+    """
+    with logged(snakemake.log):
+        job = _started(snakemake)
+        if not job.due:
+            print("current: nothing to make", flush=True)
+            yield job
+            return
+        job.begin()
+        yield job
+        for unit in job.due:
+            if unit.name not in job.record.units:
+                job.made(unit)
+
+
+def _started(snakemake: Any) -> Job:
+    paths = Paths(Path(snakemake.log[0]).parts[1])
+    plan = read_json(paths.planned)
+    view = view_of(snakemake, plan)
+    planned = Planned(**plan["jobs"][view.name])
+    _import_all(view)
+    if view.planned() != planned.identity:
+        raise StudyError(
+            "the code or the settings of this job were changed since the run began",
+            key=view.name,
+            fix="run the same command again: it plans with them as they are now",
+        )
+    digests = _verified(view, paths, planned)
+    try:
+        record = read_record(paths.record(view.name)) or Record()
+    except StudyError as error:
+        print(f"{error}\nIt is done again.", flush=True)
+        record = Record()
+    versions = installed(planned.environment)
+    job = Job(view, paths.record(view.name), plan["run"], versions, record)
+    current = Current(paths)
+    units = view.units(digests)
+    job.due = [unit for unit in units if not _current(unit, job, planned, current)]
+    return job
+
+
+def view_of(snakemake: Any, plan: dict[str, Any]) -> JobView:
+    """The job of Snakemake's object in a script; StudyError where the run did not plan it."""
+    rule, wildcards = snakemake.rule, tuple(str(value) for value in snakemake.wildcards)
+    view = JobView(
+        rule,
+        wildcards,
+        "",
+        dict(snakemake.params.items()),
+        named_files(snakemake.input),
+        [str(path) for path in snakemake.output],
+    )
+    if view.name not in plan["jobs"]:
+        raise StudyError(
+            "the run that works on this study did not plan the job",
+            key=view.name,
+            fix="run the same command again",
+        )
+    return JobView(**{**vars(view), "stub": plan["jobs"][view.name]["stub"]})
+
+
+def named_files(files: Any) -> dict[str, list[str]]:
+    """Snakemake's input or output as lists of paths by name; all of a rule's inputs have one."""
+    return {
+        name: [str(value)] if isinstance(value, str) else [str(path) for path in value]
+        for name, value in files.items()
+    }
+
+
+def _import_all(view: JobView) -> None:
+    """Import all code of the job now, so that an edit of a file cannot mix into it later."""
+    texts = [entry["spec"] for entry in parse_cells(view.params["cells"])] if _cells(view) else []
+    words = spec_words(json.dumps({**view.params, "cells": texts}))
+    for module in reached_modules(view.stub, words):
+        importlib.import_module(module)
+
+
+def _cells(view: JobView) -> bool:
+    return "cells" in view.params
+
+
+def _verified(view: JobView, paths: Paths, planned: Planned) -> Any:
+    """A function that gives the digest of what an input says; each is verified here.
+
+    StudyError where a file is not what the job that made it says.
+    """
+    made: dict[str, str] = {}
+    for source in planned.sources:
+        record = read_record(paths.record(source))
+        made |= record.digests if record else {}
+    digests, found = Digests(), {}
+    for path in {path for files in view.inputs.values() for path in files}:
+        if Path(path).is_dir():
+            continue  # a manifest says what is in it
+        digest = digests.of(path)
+        if digest is None or made.get(path, digest) != digest:
+            raise StudyError(
+                "a file is gone, or not what the job before made (damaged, or changed by hand)",
+                file=path,
+                fix="run the same command again: it is made again",
+            )
+        found[path] = meaning(path, digest)
+    return found.get
+
+
+def _current(unit: Unit, job: Job, planned: Planned, current: Current) -> bool:
+    """Whether a unit is there as it would be made now; a forced one only if this run made it."""
+    made = job.record.units.get(unit.name)
+    if made is None or (planned.forced and made.run != job.run):
+        return False
+    if current.changes(made, unit) is not None:
+        return False
+    return all(_as_made(path, digest, made) for path, digest in made.outputs.items())
+
+
+def _as_made(path: str, digest: str, unit: Unit) -> bool:
+    if digest:
+        return Path(path).is_file() and file_digest(path) == digest
+    return Path(path).is_dir() and _folder_as_made(Path(path), unit)
+
+
+def _folder_as_made(folder: Path, unit: Unit) -> bool:
+    """Whether a folder holds what the manifest beside it says."""
+    manifests = [path for path in unit.outputs if path.endswith("manifest.json")]
+    told = read_json(manifests[0])["digests"]
+    return all(
+        (folder / name).is_file() and file_digest(folder / name) == digest
+        for name, digest in told.items()
+    )
+
+
+def _output_digest(path: str) -> str:
+    """An output's digest; "" for a folder, which a manifest describes."""
+    return "" if Path(path).is_dir() else file_digest(path)

@@ -1,0 +1,110 @@
+"""Records: what a job made, from which settings, code and inputs; kept in the study's folder.
+
+A record is written by the job itself, whole, and only for what is there: outputs without one, or
+with another content than it says, are not used. So Snakemake's own notes are not needed, and a
+copy of a study's folder is as current as the study.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file that a unit was made from, and the digest of what it says."""
+
+    path: str
+    digest: str
+
+
+@dataclass
+class Unit:
+    """Outputs that are made together, and all that they depend on.
+
+    A job has one, an evaluation one for each cell. `code` is a digest of the code that computes
+    (see study/code.py), `inputs` are in the order of the job's inputs under each name, `outputs`
+    maps each file to its digest ("" before it is made; folders are described by a manifest).
+    `versions` are those of the packages of the job's environment, and decide nothing.
+    """
+
+    outputs: dict[str, str]
+    settings: dict[str, Any]
+    code: str
+    inputs: dict[str, list[Input]]
+    versions: dict[str, str] = field(default_factory=dict)
+    run: str = ""
+    date: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells a job's units apart."""
+        return next(iter(self.outputs))
+
+    @property
+    def paths(self) -> set[str]:
+        """The files that the unit is made from."""
+        return {found.path for files in self.inputs.values() for found in files}
+
+    def planned(self) -> str:
+        """Digest of what is known of a unit before its inputs are there."""
+        return digest_of([list(self.outputs), self.settings, self.code])
+
+    def identity(self) -> str:
+        """Digest of all that the unit depends on."""
+        inputs = {name: [found.digest for found in files] for name, files in self.inputs.items()}
+        return digest_of([self.planned(), inputs])
+
+
+@dataclass
+class Record:
+    """A job's record: the units that are made, and what was accepted as current by hand."""
+
+    units: dict[str, Unit] = field(default_factory=dict)
+    accepted: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of each output that is made."""
+        return {path: text for unit in self.units.values() for path, text in unit.outputs.items()}
+
+
+def digest_of(value: Any) -> str:
+    """The first 16 hex digits of the SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read_record(path: str | Path) -> Record | None:
+    """A job's record, None where there is none; StudyError where it is damaged."""
+    if not Path(path).is_file():
+        return None
+    document = read_json(path)
+    try:
+        units = [_unit(entry) for entry in document["units"]]
+        return Record({unit.name: unit for unit in units}, list(document["accepted"]))
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
+        raise StudyError(
+            f"a job's record is damaged ({type(error).__name__}: {error})",
+            file=path,
+            fix="run the same command again; the job is done again",
+        ) from None
+
+
+def write_record(path: str | Path, record: Record) -> None:
+    """Write a job's record, whole or not at all."""
+    units = [asdict(unit) for unit in record.units.values()]
+    write_json(path, {"units": units, "accepted": record.accepted})
+
+
+def _unit(entry: dict[str, Any]) -> Unit:
+    inputs = {
+        name: [Input(found["path"], found["digest"]) for found in files]
+        for name, files in entry["inputs"].items()
+    }
+    return Unit(**{**entry, "inputs": inputs})
