@@ -4,12 +4,13 @@
         [--out benchmarks/results/faults.json]
 
 A study of tiny models is run once in FOLDER. Then jobs of each kind are made again, once with
-nothing of theirs there and once over what they made with other settings. Each thing that a job asks
-of the system (open for writing, write, sync, rename, link, removal, new or removed folder; tests/injection)
-is met once by ENOSPC, once by EIO, once by EPERM, and once by SIGKILL; the last one also by SIGKILL
-after it (a kill after any other leaves what one before the next does). After each, the same command
-must end well, with the files of a run without faults, byte for byte but for clocks, no other file,
-and no raw traceback anywhere. Eight jobs are struck in one run, each by a fault of its own.
+nothing of theirs there and once over what they made with other settings. Each thing that a job
+asks of the system (opening for writing, write, sync, rename, link, removal, new folder; see
+tests/injection) is met once by ENOSPC, once by EIO, once by EPERM and once by SIGKILL before it;
+the last one also by SIGKILL after it, as a kill after any other leaves what one before the next
+does. After each, the same command must end well, with the files of a run without faults, byte for
+byte but for clocks, no other file, and no raw traceback anywhere. Eight jobs are struck in one run,
+each by a fault of its own.
 
 FOLDER/outcomes.jsonl grows by a line a fault; the same command goes on from it. --sample takes so
 many faults, drawn by --seed. Linux with a C compiler only.
@@ -126,7 +127,11 @@ KINDS = (
         SEEDS,
         ("{key}/weights", "{key}/manifest.json", "{key}/metrics.json"),
         ("results/faults/{key}/manifest.json",),
-        ("tests/catalogue/recipes/two.yaml", "id: second\n    optim: {lr: 1e-3", "id: second\n    optim: {lr: 2e-3"),
+        (
+            "tests/catalogue/recipes/two.yaml",
+            "id: second\n    optim: {lr: 1e-3",
+            "id: second\n    optim: {lr: 2e-3",
+        ),
     ),
     Kind(
         "evaluate",

@@ -240,7 +240,8 @@ def reference(
             copy.prepare(kind, keys, edited=edited)
         said = copy.run(kinds, [], log)
         done = copy.again(kinds)
-        assert done.returncode == 0 and "Nothing to be done" in done.stdout, said + done.stdout
+        assert done.returncode == 0, said + done.stdout
+        assert "Nothing to be done" in done.stdout, said + done.stdout
         found.append(copy.contents())
         shutil.rmtree(copy.repository.folder)
     first, second = found
@@ -285,9 +286,7 @@ def strike(
         met = next((one for one in made if one.number == fault.number), None)
         outcome = Outcome(fault, met)
         outcome.wrong += [f"raw traceback in {log}" for log in logs if fault.key in log]
-        outcome.wrong += differing(
-            [name for name in names if fault.key in name], found, clean
-        )
+        outcome.wrong += differing([name for name in names if fault.key in name], found, clean)
         outcomes.append(outcome)
     own = {name for name in names for fault in faults if fault.key in name}
     rest = [f"raw traceback in {log}" for log in logs if not any(f.key in log for f in faults)]
