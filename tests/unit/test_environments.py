@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from repository import ROOT
 
-from tuning_dynamics.study.identity import SCRIPTS, modules_of
+from tuning_dynamics.study.identity import SCRIPTS
 from tuning_dynamics.study.load import read_yaml
 
 ENVS = {path.stem: path for path in (ROOT / "envs").glob("*.yaml")}
@@ -87,21 +87,43 @@ def jobs() -> dict[str, tuple[str, str]]:
     }
 
 
-def foreign(path: Path) -> set[str]:
-    """Packages that a module imports, lazily too: not of Python, not of this project."""
+def named(path: Path) -> set[str]:
+    """What a module imports, lazily too, by full dotted names."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def foreign(path: Path) -> set[str]:
+    """Packages that a module imports: not of Python, not of this project."""
+    names = {name.split(".")[0] for name in named(path)}
     found = names - set(sys.stdlib_module_names) - {"tuning_dynamics"}
     return {CONDA.get(name, name) for name in found}
 
 
+def behind(path: Path, seen: set[Path]) -> set[Path]:
+    """A module and all of the project's that it imports."""
+    if path not in seen:
+        seen.add(path)
+        for name in named(path):
+            parts = name.split(".")
+            files = [SCRIPTS.joinpath(*parts[:k]).with_suffix(".py") for k in (-1, len(parts))]
+            for file in files:
+                if file.is_file():
+                    behind(file, seen)
+    return seen
+
+
 def imported(*stubs: str) -> set[str]:
     """Packages that stubs and all project modules behind them import, by conda's names."""
-    return set().union(*(foreign(path) for path in modules_of(*stubs)))
+    files: set[Path] = set()
+    for stub in stubs:
+        behind(SCRIPTS / stub, files)
+    return set().union(*map(foreign, files))
 
 
 @pytest.mark.parametrize("env", ENVS)

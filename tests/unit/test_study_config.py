@@ -13,7 +13,7 @@ from tuning_dynamics.study.datasets import Dataset, Task
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import Family
 from tuning_dynamics.study.grid import Cell, Variant, expand, role, unpaired_cells
-from tuning_dynamics.study.identity import canonical, code_digest
+from tuning_dynamics.study.identity import canonical
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import dump_merged, load_merged, load_study, parse, read_yaml
 from tuning_dynamics.study.models import ResolvedStudy, Study, TestColumn
@@ -149,12 +149,6 @@ def test_another_format_changes_no_other_cells_spec() -> None:
         assert before.cell_spec(cell) == after.cell_spec(cell)
     for variant in before.grid.tuned:
         assert before.tune_spec(variant) == after.tune_spec(variant)
-
-
-def test_code_digests_follow_the_imports() -> None:
-    stubs = [path.name for path in (ROOT / "workflow/scripts").glob("*.py")]
-    assert len({code_digest(stub) for stub in stubs}) == len(stubs)
-    assert code_digest("evaluate_cell.py") != code_digest("evaluate_cell.py", "evaluate_serve.py")
 
 
 def test_the_cell_of_another_study_is_refused() -> None:

@@ -1,12 +1,10 @@
 """What keeps large studies cheap: a grid of axes, parts, and code that is known from before."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tuning_dynamics.study import identity
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import write_json
 from tuning_dynamics.study.grid import Grid, expand, unpaired_cells
@@ -126,25 +124,3 @@ def test_what_a_part_is_made_from_leaves_out_what_changes_no_cell() -> None:
     assert one == two != three
     assert {"tune_variant.py", "evaluate_cell.py", "data_freeze.py"} <= set(making_stubs())
     assert not any(stub.startswith(("stats", "report")) for stub in making_stubs())
-
-
-def test_known_code_gives_the_same_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forget() -> None:
-        monkeypatch.setattr(identity, "_KNOWN", {})
-        monkeypatch.setattr(identity, "_USED", set())
-        for cached in (identity.code_digest, identity._content):
-            cached.cache_clear()
-
-    forget()
-    digest = identity.code_digest("evaluate_cell.py")
-    identity.remember(tmp_path / "code.json")
-    forget()
-    identity.recall(tmp_path / "none.json")
-    identity.recall(tmp_path / "code.json")
-    monkeypatch.delattr(identity, "_parsed")  # nothing is parsed again
-    assert identity.code_digest("evaluate_cell.py") == digest
-    known = json.loads((tmp_path / "code.json").read_text())
-    assert len(known) == len(identity._USED)
-    (tmp_path / "code.json").write_text("{")
-    with pytest.raises(StudyError, match="damaged"):
-        identity.recall(tmp_path / "code.json")

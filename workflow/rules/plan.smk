@@ -1,8 +1,10 @@
-"""Plan: the budget of what is left to run as files, and the cost model's calibration.
+"""Plan: the budget of what is left to run as files, the cost model's calibration, and an audit.
 
-Neither rule has outputs, so that each runs whenever it is asked for, and neither runs the study.
+No rule here has outputs, so that each runs whenever it is asked for, and none runs the study.
 `snakemake plan` writes results/{study}/plan/budget.csv and budget.html; `snakemake calibrate`
-writes calibration/{device}.yaml of the first catalogue folder from a finished study's cost table.
+writes calibration/{device}.yaml of the first catalogue folder from a finished study's cost table;
+`snakemake audit` reads all files that the study has made, weights too, and fails where one is not
+what its job made.
 """
 
 
@@ -26,3 +28,14 @@ rule calibrate:
         "../../envs/stats.yaml"
     script:
         "../scripts/plan_calibrate.py"
+
+
+rule audit:
+    """Read all that the study has made, and compare it with the records of its jobs."""
+    log:
+        paths.log("audit", "all"),
+    localrule: True
+    conda:
+        "../../envs/stats.yaml"
+    script:
+        "../scripts/plan_audit.py"

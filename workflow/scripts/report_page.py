@@ -1,5 +1,7 @@
 """Rule report: findings, figures, tables, what is missing, cost and provenance on pages."""
 
+import json
+
 from tuning_dynamics.report.page import write_report
 from tuning_dynamics.study.job import running
 
@@ -8,6 +10,7 @@ with running(snakemake) as job:
         write_report(
             snakemake.input.config,
             snakemake.input.tables,
+            json.loads(snakemake.params.spec)["accepted"],
             report=snakemake.output.report,
             findings=snakemake.output.findings,
         )

@@ -11,7 +11,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from types import FrameType
@@ -163,7 +163,7 @@ class Training:
         return {
             "weights": self.ranks.gathered(named),
             "optimiser": self.ranks.gathered(self.optimiser.state_dict()),
-            "progress": vars(self.progress),
+            "progress": asdict(self.progress),
         }
 
     def restore(self, state: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from tuning_dynamics.plan.guard import refused
 from tuning_dynamics.plan.planned import planned
 from tuning_dynamics.plan.tell import tell, told_refusal
 from tuning_dynamics.plan.wall import wall_times
+from tuning_dynamics.study.current import unrecorded, unrecorded_error
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 
@@ -64,6 +65,11 @@ def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> No
     walls = wall_times(plan, budget.priced)
     if FOLDER in os.environ:
         write_files(Path(os.environ[FOLDER]), budget, walls, jobs, plan.again)
+    told = jobs.current.version_lines()
+    names = unrecorded(jobs.current.reasons.items())
+    if names:
+        told.append(str(unrecorded_error(names, jobs.paths.records)))
+    sys.stdout.write("".join(f"{line}\n" for line in told))
     if plan.jobs:
         told = [tell(budget, jobs.resolved, jobs.grid, walls, plan.again)]
         told += told_refusal(refused(budget, jobs.resolved.study))

@@ -38,7 +38,8 @@ class About:
     """What the pages say of a study besides its tables and figures.
 
     `summary` and `seeds` are words by what they are of, `asked` has the key columns of scores.csv
-    for each cell that the study asks for, `level` is that of its intervals, `config` its text.
+    for each cell that the study asks for, `level` is that of its intervals, `config` its text,
+    `accepted` what was taken as current by hand (`Current.accepted`).
     """
 
     title: str
@@ -47,6 +48,7 @@ class About:
     asked: pd.DataFrame
     level: float
     config: str
+    accepted: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,14 @@ class Card:
     picture: Picture | None
 
 
-def write_report(config: str, tables: Sequence[str], *, report: str, findings: str) -> None:
+def write_report(
+    config: str,
+    tables: Sequence[str],
+    accepted: Sequence[Mapping[str, str]],
+    *,
+    report: str,
+    findings: str,
+) -> None:
     """Write the report and the findings of a study from its merged config and its CSV tables.
 
     Its figures are where the config says, each as SVG with PNG and PDF beside. StudyError for a
@@ -73,6 +82,7 @@ def write_report(config: str, tables: Sequence[str], *, report: str, findings: s
         asked=pd.DataFrame(cell_rows(config)),
         level=study.statistics.level,
         config=Path(config).read_text(encoding="utf-8"),
+        accepted=accepted,
     )
     figures = [(figure, Path(jobs.figure_path(figure))) for figure in jobs.figures]
     write_pages(about, list(map(Path, tables)), figures, Path(report), Path(findings))

@@ -14,12 +14,12 @@ from uuid import uuid4
 from tuning_dynamics.plan.dry_run import LEFT, ONLY_COUNT
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
-from tuning_dynamics.study.current import NAMED, Current, unrecorded
+from tuning_dynamics.study.code import recall, remember
+from tuning_dynamics.study.current import unrecorded, unrecorded_error
 from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.files import sweep
-from tuning_dynamics.study.identity import recall, remember
 from tuning_dynamics.study.job import RUN, Planned, write_plan
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
@@ -27,6 +27,7 @@ from tuning_dynamics.study.parts import parse_part, settings
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.sides import Sides, check_sides, sides_of
 from tuning_dynamics.study.snakemake_internals import (
+    environment_of,
     judge_by_records,
     planned_jobs,
     recorded,
@@ -42,6 +43,14 @@ KNOWN_CODE = Path(".snakemake", "code.json")
 #: The environment variable that says that this process looks for what a run has left, and how many
 #: such looks came before it.
 LOOK = "TUNING_DYNAMICS_LOOK"
+
+#: What Snakemake says of its own notes, which there are none of, and of outputs that a job of an
+#: earlier run has made meanwhile.
+MISLEADING = (
+    "present when the DAG was created",
+    "'--rerun-triggers mtime'",
+    "'snakemake --cleanup-metadata",
+)
 
 #: Runs after which something that is still not current is an error: files that change all the time.
 LOOKS = 3
@@ -81,6 +90,7 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
             current = jobs.current
             jobs.check_whole()
         judge_by_records(current, forces=LOOK not in os.environ)
+        leave_out(MISLEADING)
     return jobs, sides
 
 
@@ -92,6 +102,12 @@ def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
     here = workflow.global_resources["_nodes"].value is None
     if here and "gpu" not in workflow.global_resources and any(devices.glob("nvidia[0-9]*")):
         workflow.global_resources["gpu"] = 1
+
+
+def leave_out(texts: tuple[str, ...]) -> None:
+    """Have Snakemake not print what holds one of these texts."""
+    logger = logging.getLogger("snakemake.logging")
+    logger.addFilter(lambda record: not any(text in record.getMessage() for text in texts))
 
 
 @contextmanager
@@ -152,9 +168,8 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
     the run would cost too much, another run works on the study, or SLURM can't take its jobs.
     """
     with _told():
-        refuse_unrecorded(jobs.current, jobs.paths.root)
-        for line in guard(workflow, jobs):
-            print(line.strip(), flush=True)
+        if not workflow.touch:
+            _refuse(workflow, jobs)
         lock(jobs.paths.root)
         run = None
         if workflow.non_local_exec:
@@ -167,10 +182,15 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         remember(KNOWN_CODE)
         jobs.current.keep()
         write_plan(jobs.paths.planned, os.environ[RUN], planned_of(workflow))
-    # Snakemake would warn of outputs that a job of an earlier run has made meanwhile.
-    unexpected = "present when the DAG was created"
-    logger = logging.getLogger("snakemake.logging")
-    logger.addFilter(lambda record: unexpected not in record.getMessage())
+
+
+def _refuse(workflow: Any, jobs: Jobs) -> None:
+    """Say why finished results are made again; StudyError where the run must not begin."""
+    names = unrecorded(jobs.current.reasons.items())
+    if names:
+        raise unrecorded_error(names, jobs.paths.records)
+    for line in [*guard(workflow, jobs), *jobs.current.version_lines()]:
+        print(line.strip(), flush=True)
 
 
 def planned_of(workflow: Any) -> dict[str, Planned]:
@@ -179,23 +199,10 @@ def planned_of(workflow: Any) -> dict[str, Planned]:
     for job, forced, before in planned_jobs(workflow):
         if recorded(job):
             view = view_of_planned(job)
-            environment = str(Path(workflow.basedir, "envs", Path(str(job.rule.conda_env)).name))
+            environment = environment_of(job)
             sources = [view_of_planned(source).name for source in before if recorded(source)]
             found[view.name] = Planned(view.stub, view.planned(), environment, forced, sources)
     return found
-
-
-def refuse_unrecorded(current: Current, root: str) -> None:
-    """StudyError where results are there that nothing says anything of."""
-    names = unrecorded(current.reasons.items())
-    if names:
-        raise StudyError(
-            f"nothing says from what the results of {len(names):,} jobs were made",
-            file=f"{root}/records",
-            value=names[:NAMED],
-            fix="accept them as they are (the same command with --touch), or delete them, or make "
-            "them again (--force TARGET, or --forceall)",
-        )
 
 
 def finish(workflow: Any, jobs: Jobs) -> None:

@@ -1,5 +1,6 @@
 """What is current: each job's record beside what it would be made from now, and why it is not."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError, shorten
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import Paths
-from tuning_dynamics.study.records import Record, Unit, read_record, write_record
+from tuning_dynamics.study.records import Record, Unit, all_records, read_record, write_record
 from tuning_dynamics.study.units import JobView, known_parts
+from tuning_dynamics.study.versions import asked_for
 
 #: Definitions that are named where code changed.
 NAMED = 3
@@ -39,6 +41,7 @@ class Current:
         self.reasons: dict[str, Reason | None] = {}
         self.due: dict[str, list[Unit]] = {}
         self.records: dict[str, Record] = {}
+        self.versions: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self.asked: set[str] = set()
         self.remade: set[str] | None = None
         self.forced: set[str] = set()
@@ -47,6 +50,43 @@ class Current:
         """`reason`, for Snakemake, which asks of no job that waits for one that runs."""
         self.asked.add(view.name)
         return self.reason(view)
+
+    def compare_versions(self, name: str, environment: str) -> None:
+        """Note where current results were made with other versions than an environment has."""
+        if self.reasons.get(name) is not None or not self.finished(name):
+            return
+        asked = asked_for(environment)
+        for unit in self.records[name].units.values():
+            for package, version in unit.versions.items():
+                if asked.get(package, version) != version:
+                    self.versions[package, version, asked[package]].add(name)
+
+    def version_lines(self) -> list[str]:
+        """What was made with other versions than the environments have now, in words."""
+        return [
+            f"{len(names):,} jobs ran with {package} {version}, and their environment now has "
+            f"{now}: kept (make again: --forcerun {rule}; accept: --touch --forcerun {rule})"
+            for (package, version, now), names in sorted(self.versions.items())
+            for rule in [sorted(names)[0].partition("/")[0]]
+        ]
+
+    def accepted(self) -> list[dict[str, str]]:
+        """What was accepted as current by hand: by stage and day, how many outputs, and the
+        identities of the first before and after."""
+        found: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+        for name, record in all_records(self.paths.records):
+            for entry in record.accepted:
+                found[name.partition("/")[0], entry["date"][:10]].append(entry)
+        return [
+            {
+                "stage": stage,
+                "date": date,
+                "outputs": str(len(entries)),
+                "before": entries[0]["before"] or "unknown",
+                "now": entries[0]["now"],
+            }
+            for (stage, date), entries in sorted(found.items())
+        ]
 
     def planned(self, outputs: Iterable[str], forced: set[str]) -> None:
         """Take what a run would make, and the names of the jobs that are forced."""
@@ -258,3 +298,14 @@ def _short(value: Any) -> str:
 def unrecorded(reasons: Iterable[tuple[str, Reason | None]]) -> list[str]:
     """The names of the jobs whose outputs nothing says anything of."""
     return [name for name, reason in reasons if reason is not None and reason.unrecorded]
+
+
+def unrecorded_error(names: list[str], records: str) -> StudyError:
+    """What ends a run where results are there that nothing says anything of."""
+    return StudyError(
+        f"nothing says from what the results of {len(names):,} jobs were made",
+        file=records,
+        value=names[:NAMED],
+        fix="accept them as they are (the same command with --touch), or delete them, or make them "
+        "again (--forceall)",
+    )

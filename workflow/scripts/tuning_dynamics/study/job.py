@@ -21,7 +21,7 @@ from tuning_dynamics.study.files import file_digest, read_json, remove, write_js
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, read_record, write_record
 from tuning_dynamics.study.stub import logged
-from tuning_dynamics.study.units import JobView, parse_cells, unread
+from tuning_dynamics.study.units import JobView, forget_code, parse_cells, unread
 from tuning_dynamics.study.versions import installed
 
 #: The environment variable that tells the processes of a run its id.
@@ -111,13 +111,7 @@ def _started(snakemake: Any) -> Job:
     plan = read_json(paths.planned)
     view = view_of(snakemake, plan)
     planned = Planned(**plan["jobs"][view.name])
-    _import_all(view)
-    if view.planned() != planned.identity:
-        raise StudyError(
-            "the code or the settings of this job were changed since the run began",
-            key=view.name,
-            fix="run the same command again: it plans with them as they are now",
-        )
+    _require_planned(view, planned)
     digests = _verified(view, paths, planned)
     try:
         record = read_record(paths.record(view.name)) or Record()
@@ -129,7 +123,21 @@ def _started(snakemake: Any) -> Job:
     current = Current(paths)
     units = view.units(digests)
     job.due = [unit for unit in units if not _current(unit, job, planned, current)]
+    if job.due:
+        # What is imported now is what was planned, and no file of it is read again.
+        _import_all(view)
+        forget_code()
+        _require_planned(view, planned)
     return job
+
+
+def _require_planned(view: JobView, planned: Planned) -> None:
+    if view.planned() != planned.identity:
+        raise StudyError(
+            "the code or the settings of this job were changed since the run began",
+            key=view.name,
+            fix="run the same command again: it plans with them as they are now",
+        )
 
 
 def view_of(snakemake: Any, plan: dict[str, Any]) -> JobView:

@@ -788,9 +788,10 @@ class Jobs:
         return figure_list(grid_pieces(self.resolved, self.grid), recipe)
 
     def page_spec(self) -> str:
-        """What the pages depend on besides their inputs and code: templates, captions, and what
-        is said of the tables' columns."""
-        return canonical({"shown": files_digest(*PAGE_PARTS)})
+        """What the pages depend on besides their inputs and code: templates, captions, what is said
+        of the tables' columns, and what was accepted as current by hand."""
+        accepted = self.current.accepted()
+        return canonical({"shown": files_digest(*PAGE_PARTS), "accepted": accepted})
 
     def figure_path(self, figure: StudyFigure, suffix: str = "svg") -> str:
         """A figure's file as SVG, PDF or PNG."""

@@ -90,23 +90,28 @@ class Paths:
         """Snakemake's record of a job's time and memory."""
         return f"{self.root}/benchmarks/{rule}/{'/'.join(parts)}.tsv"
 
+    @property
+    def records(self) -> str:
+        """The folder of what jobs made and from what."""
+        return f"{self.root}/records"
+
     def record(self, job: str) -> str:
         """What a job made and from what; the job's name is its rule and its wildcards' values."""
-        return f"{self.root}/records/{job}.json"
+        return f"{self.records}/{job}.json"
 
     def code(self, digest: str) -> str:
         """The parts of the code of a digest that jobs ran."""
-        return f"{self.root}/records/code/{digest}.json"
+        return f"{self.records}/code/{digest}.json"
 
     @property
     def seen(self) -> str:
         """Digests of files as they were last seen."""
-        return f"{self.root}/records/seen.json"
+        return f"{self.records}/seen.json"
 
     @property
     def planned(self) -> str:
         """What the run that works on the study has planned, for its jobs."""
-        return f"{self.root}/records/planned.json"
+        return f"{self.records}/planned.json"
 
     def items(self, dataset: str) -> str:
         """Frozen items of a dataset: training, evaluation and demonstrations."""

@@ -7,12 +7,17 @@ copy of a study's folder is as current as the study.
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json, write_json
+
+#: The folder beside the records that says of each digest of code what it was.
+CODE = "code"
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,18 @@ def read_record(path: str | Path) -> Record | None:
             file=path,
             fix="run the same command again; the job is done again",
         ) from None
+
+
+def all_records(folder: str | Path) -> Iterator[tuple[str, Record]]:
+    """The records in a study's folder of them, each with its job's name; damaged ones are left
+    out: their jobs are done again."""
+    for path in sorted(Path(folder).glob("*/**/*.json")):
+        name = str(path.relative_to(folder).with_suffix(""))
+        if not name.startswith(f"{CODE}/"):
+            with suppress(StudyError):
+                record = read_record(path)
+                if record is not None:
+                    yield name, record
 
 
 def write_record(path: str | Path, record: Record) -> None:

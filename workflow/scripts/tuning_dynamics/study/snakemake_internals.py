@@ -39,7 +39,14 @@ def recorded(job: Any) -> bool:
     return bool(job.rule.script and job.output)
 
 
-class Records(FilePersistence):
+class NotCurrent(ParamsChange):  # type: ignore[misc]
+    """Why outputs are not current; Snakemake prints it behind words on params."""
+
+    def __str__(self) -> str:
+        return str(next(iter(self.only_new)))
+
+
+class Records(FilePersistence):  # type: ignore[misc]
     """Snakemake's persistence, by the records of a study; without any in a job's own process."""
 
     current: "Current | None" = None
@@ -68,7 +75,7 @@ class Records(FilePersistence):
         reason = reason_of(job)
         if reason is None:
             return NO_PARAMS_CHANGE
-        return ParamsChange(only_new={reason.text}, files=set(job.output))
+        return NotCurrent(only_new={reason.text}, files=set(job.output))
 
     def metadata(self, target: Any) -> MetadataRecord | None:
         """The rule and the time of an output, for `snakemake --report`."""
@@ -122,7 +129,15 @@ def reason_of(job: Any) -> Reason | None:
     """Why a planned job's outputs are not current."""
     if Records.current is None or not recorded(job):
         return None
-    return Records.current.ask(view_of_planned(job))
+    view = view_of_planned(job)
+    reason = Records.current.ask(view)
+    Records.current.compare_versions(view.name, environment_of(job))
+    return reason
+
+
+def environment_of(job: Any) -> str:
+    """The environment file of a job."""
+    return str(Path(job.rule.workflow.basedir, "envs", Path(str(job.rule.conda_env)).name))
 
 
 async def _no_time(job: Any) -> None:

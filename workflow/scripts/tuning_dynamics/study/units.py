@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from tuning_dynamics.study.code import Part, code_digest, code_parts, spec_words
+from tuning_dynamics.study.code import code_digest, code_parts, own_code, spec_words
+from tuning_dynamics.study.code_reach import Part
 from tuning_dynamics.study.records import Input, Unit, digest_of
 
 #: Rules of one kind that differ only in which cells they have: `evaluate_…`.
@@ -127,6 +128,12 @@ def _settings(stub: str, text: str) -> tuple[dict[str, Any], str]:
     code = code_digest(stub, words)
     _PARTS[code] = (stub, words)
     return settings, code
+
+
+def forget_code() -> None:
+    """Have code read from its files again."""
+    _settings.cache_clear()
+    own_code.cache_clear()
 
 
 #: The stub and words that each digest of code is of.

@@ -1,0 +1,115 @@
+"""What is kept of a project's source: definitions, each with a digest and the names it uses."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+#: Name of what a module does besides defining names.
+TOP_LEVEL = "top level"
+
+#: Among the attributes of a definition: all there are, by a name that is not written in it.
+ANY = "*"
+
+
+@dataclass
+class Definition:
+    """A named piece of code.
+
+    `text` is its digest. `uses` are the names of the project that it uses, as written and as
+    full dotted names; `imports` the modules that it imports when it runs; `attributes` the names
+    after dots; `strings` those that may name something. `told` are, by the function of the
+    project that they are given to, digests of strings that are words if that makes an error, and
+    `error` says whether this does.
+    """
+
+    name: str
+    text: str
+    uses: list[list[str]] = field(default_factory=list)
+    imports: list[str] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
+    strings: list[str] = field(default_factory=list)
+    told: list[list[str]] = field(default_factory=list)
+    error: bool = False
+
+
+@dataclass
+class Class:
+    """A class in pieces, for a model of a config counts by pieces.
+
+    `line` has its bases and decorators, `body` all statements but methods. `fields` are what a
+    model gives a default, `hooks` the methods that pydantic calls, `types` the names in
+    annotations of fields.
+    """
+
+    line: Definition
+    body: Definition
+    methods: dict[str, Definition]
+    fields: dict[str, Definition]
+    hooks: list[str]
+    types: list[str]
+    bases: list[str]
+
+
+@dataclass
+class Module:
+    """A module's definitions, and what importing it does.
+
+    `bound` are the names that it imports; `stars` the modules that it takes all names from.
+    """
+
+    imports: list[str]
+    bound: dict[str, list[str]]
+    stars: list[str]
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    classes: dict[str, Class] = field(default_factory=dict)
+    kinds: dict[str, list[tuple[str | None, Definition]]] = field(default_factory=dict)
+    top: Definition = field(default_factory=lambda: Definition(TOP_LEVEL, ""))
+
+
+def text_hash(text: str) -> str:
+    """16 hex digits for a text."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def joined(before: Definition | None, found: Definition) -> Definition:
+    """A definition that takes several statements, such as a property and its setter."""
+    if before is None:
+        return found
+    return Definition(
+        found.name,
+        text_hash(before.text + found.text),
+        before.uses + found.uses,
+        before.imports + found.imports,
+        before.attributes + found.attributes,
+        before.strings + found.strings,
+        before.told + found.told,
+        before.error and found.error,
+    )
+
+
+def module_from_json(value: dict[str, Any]) -> Module:
+    """A module as `asdict` wrote it."""
+    return Module(
+        value["imports"],
+        value["bound"],
+        value["stars"],
+        {name: Definition(**one) for name, one in value["definitions"].items()},
+        {name: _class_from_json(one) for name, one in value["classes"].items()},
+        {
+            name: [(key, Definition(**one)) for key, one in entries]
+            for name, entries in value["kinds"].items()
+        },
+        Definition(**value["top"]),
+    )
+
+
+def _class_from_json(value: dict[str, Any]) -> Class:
+    return Class(
+        Definition(**value["line"]),
+        Definition(**value["body"]),
+        {name: Definition(**one) for name, one in value["methods"].items()},
+        {name: Definition(**one) for name, one in value["fields"].items()},
+        value["hooks"],
+        value["types"],
+        value["bases"],
+    )
