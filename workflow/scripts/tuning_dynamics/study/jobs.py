@@ -6,7 +6,8 @@ JSON of exactly what can change the job's result, and becomes the job's `params`
 
 import glob
 import json
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -569,7 +570,7 @@ class Jobs:
 
     def variants_pattern(self, rule: str) -> str:
         """Pattern of the variants of a rule of `evaluations`."""
-        return either(variant_key(variant) for variant in self.evaluations[rule])
+        return pattern_of(self.evaluations[rule])
 
     def evaluated_items(self, rule: str) -> list[str]:
         """The frozen items that a rule of `evaluations` reads, demonstrations among them."""
@@ -827,6 +828,26 @@ class Jobs:
 def _evaluation_name(settings: tuple[Setting, ...]) -> str:
     """`evaluate_`, the number of cells, and a digest of what they are."""
     return f"evaluate_{len(settings)}_{text_digest(canonical([*map(list, settings)]))[:8]}"
+
+
+def pattern_of(variants: Iterable[Variant]) -> str:
+    """A pattern that matches exactly the keys of variants, written as products of families, steps
+    and recipes: Snakemake reads it once for each output of each job."""
+    steps: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for variant in variants:
+        family, step, tail = variant_key(variant).split("/", 2)
+        steps[family, tail].add(step)
+    tails: dict[tuple[str, frozenset[str]], set[str]] = defaultdict(set)
+    for (family, tail), own in steps.items():
+        tails[family, frozenset(own)].add(tail)
+    families: dict[tuple[frozenset[str], frozenset[str]], set[str]] = defaultdict(set)
+    for (family, own), ends in tails.items():
+        families[own, frozenset(ends)].add(family)
+    products = [
+        "/".join((either(names), either(own), either(ends)))
+        for (own, ends), names in families.items()
+    ]
+    return f"(?:{'|'.join(sorted(products))})"
 
 
 def either(names: Any) -> str:
