@@ -19,7 +19,7 @@ from transformers import (
     OlmoForCausalLM,
 )
 
-from tuning_dynamics.checkpoints.manifest import weight_digests
+from tuning_dynamics.checkpoints.manifest import model_digests
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.evaluate.model import LoadedModel
@@ -98,7 +98,7 @@ def save_checkpoint(folder: Path, architecture: str = "olmo", seed: int = 0) -> 
     tiny_model(architecture, seed).save_pretrained(folder)
     tiny_encoder().tokenizer.save(str(folder / "tokenizer.json"))
     manifest = folder / "manifest.json"
-    write_json(manifest, {"folder": str(folder), "digests": weight_digests(folder)})
+    write_json(manifest, {"folder": str(folder), "digests": model_digests(folder)})
     return manifest
 
 

@@ -24,9 +24,10 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.recipes import Lora, Recipe
+from tuning_dynamics.tune.kinds import with_adapter
 from tuning_dynamics.tune.order import EpochBatches
 from tuning_dynamics.tune.rates import mean_loss
-from tuning_dynamics.tune.stages import TrainSets, with_adapter
+from tuning_dynamics.tune.stages import TrainSets
 from tuning_dynamics.tune.variant import Files, tune_variant
 
 CPU = torch.device("cpu")
@@ -43,7 +44,7 @@ CASES: dict[str, dict[str, Any]] = {
     "gpt_neox": {"architecture": "gpt_neox", "dtype": torch.float64},
     "tied": {"tied": True},
     "adapter": {"adapter": True},
-    "pulled": {"l2_to_start": 0.5},
+    "pulled": {"l2": 0.5},
     "passes": {"micro_batch": 2},
     "bf16": {"rate": 1e-3},
 }
@@ -58,7 +59,7 @@ def prepared(
     micro_batch: int = 8,
     tied: bool = False,
     adapter: bool = False,
-    l2_to_start: float = 0.0,
+    l2: float = 0.0,
     rate: float = 1e-2,
 ) -> Training:
     model = tiny_model(architecture).to(dtype)
@@ -66,7 +67,7 @@ def prepared(
         model.lm_head.weight = model.model.embed_tokens.weight
     if adapter:
         model = with_adapter(model, Lora(r=2, alpha=4), 0)
-    how = settings(micro_batch, rate=rate, l2_to_start=l2_to_start)
+    how = settings(micro_batch, rate=rate, l2=l2)
     return Training(ranks.ready(model), how, CPU, what="test", file="x", ranks=ranks)
 
 

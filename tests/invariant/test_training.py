@@ -23,16 +23,17 @@ from tuning_dynamics.engine.loop import (
     resume,
     save,
 )
+from tuning_dynamics.engine.penalties import l2_to_start
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.recipes import Lora
 from tuning_dynamics.tune.examples import Example
+from tuning_dynamics.tune.kinds import with_adapter
 from tuning_dynamics.tune.order import EpochBatches, mix, steps_in
-from tuning_dynamics.tune.stages import with_adapter
 
 STEPS = 12
 
 
-def settings(micro_batch: int = 8, seed: int = 0, rate: float = 1e-2, **more: float) -> Settings:
+def settings(micro_batch: int = 8, seed: int = 0, rate: float = 1e-2, l2: float = 0.0) -> Settings:
     return Settings(
         schedule=Schedule(rate, STEPS, 0.1, "linear"),
         weight_decay=0.1,
@@ -41,7 +42,7 @@ def settings(micro_batch: int = 8, seed: int = 0, rate: float = 1e-2, **more: fl
         seed=seed,
         micro_batch=micro_batch,
         save_seconds=1e9,
-        **more,
+        penalty=l2_to_start(l2) if l2 else None,
     )
 
 
@@ -77,7 +78,7 @@ def test_one_seed_gives_equal_bits_and_two_seeds_differ(model: torch.nn.Module) 
     assert not torch.equal(weights(runs[0].model), weights(runs[2].model))
 
 
-def plainly_trained(model: torch.nn.Module, how: Settings) -> list[float]:
+def plainly_trained(model: torch.nn.Module, how: Settings, l2: float) -> list[float]:
     """The textbook loop: padded batches under transformers' own mask, whole logits, one pass a
     step, AdamW as torch's documentation writes it; returns the losses."""
     model.train()
@@ -106,7 +107,7 @@ def plainly_trained(model: torch.nn.Module, how: Settings) -> list[float]:
         logits = model(input_ids=ids, attention_mask=mask).logits.float()
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), wanted.flatten())
         pulls = [(p - q).square().sum() for p, q in zip(trained, start, strict=True)]
-        loss = loss + how.l2_to_start * torch.stack(pulls).sum()
+        loss = loss + l2 * torch.stack(pulls).sum()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, how.clip_norm)
@@ -136,8 +137,8 @@ def test_the_run_is_that_of_a_plain_padded_loop(
     model = tiny_model(architecture, 0)
     if adapter:
         model = with_adapter(model, Lora(r=2, alpha=4), 0)
-    reference, how = copy.deepcopy(model), settings(micro_batch, l2_to_start=l2)
-    losses = plainly_trained(reference, how)
+    reference, how = copy.deepcopy(model), settings(micro_batch, l2=l2)
+    losses = plainly_trained(reference, how, l2)
     training = trained(model, how)
     assert training.progress.losses == pytest.approx(losses, rel=1e-5)
     assert relative(effective(model), effective(reference)) < 1e-5
@@ -271,7 +272,7 @@ def test_lora_trains_the_adapter_alone(model: torch.nn.Module) -> None:
 def test_the_pull_to_the_start_shortens_the_way(model: torch.nn.Module) -> None:
     start = weights(model)
     free = trained(copy.deepcopy(model), settings())
-    held = trained(copy.deepcopy(model), settings(l2_to_start=10.0))
+    held = trained(copy.deepcopy(model), settings(l2=10.0))
     assert (weights(held.model) - start).norm() < 0.9 * (weights(free.model) - start).norm()
 
 

@@ -10,7 +10,7 @@ from tuning_dynamics.engine import hardware
 from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.loop import IGNORED, Batch, Schedule, Settings, Training
 from tuning_dynamics.study.recipes import Lora
-from tuning_dynamics.tune.stages import with_adapter
+from tuning_dynamics.tune.kinds import with_adapter
 
 TOKENS, COUNTED = 24, 5
 

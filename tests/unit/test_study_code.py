@@ -1,14 +1,19 @@
 """Which edits of code change what a job is made from: what it computes, and nothing else."""
 
 import json
+import shutil
 import textwrap
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tuning_dynamics.study import code as study_code
 from tuning_dynamics.study.code import (
+    AROUND,
+    SCRIPTS,
     Code,
     Part,
     code_changes,
@@ -16,6 +21,7 @@ from tuning_dynamics.study.code import (
     parts_to_json,
     spec_words,
 )
+from tuning_dynamics.study.code_tree import Found
 
 #: A small project: a stub, a package, and every way in which one thing uses another.
 FILES = {
@@ -551,7 +557,6 @@ def test_relative_imports_are_followed(tmp_path: Path) -> None:
 def test_modules_are_those_that_a_job_may_import(root: Path) -> None:
     found = Code(root).modules("make.py")
     assert set(found) == {
-        "make",
         "pack",
         *(f"pack.{name}" for name in ("around", "far", "work", "errors", "tools", "ways", "lazy")),
         *(f"pack.{name}" for name in ("models", "defaults", "kinds", "registry", "make")),
@@ -604,3 +609,216 @@ def test_what_was_read_is_known_to_later_processes(
         other.recall(kept)
         assert not other.tree.kept
         assert other.parts("make.py") == before
+
+
+# --- the project itself ----------------------------------------------------------------------
+
+#: Stubs that compute for long, by what they make.
+FREEZE, ENCODE = "data_freeze.py", "data_encode.py"
+CORPUS, PRETRAIN, VERIFY = (
+    "checkpoints_corpus.py",
+    "checkpoints_pretrain.py",
+    "checkpoints_verify.py",
+)
+TRY, TUNE, EVALUATE = "tune_try_rate.py", "tune_variant.py", "evaluate_variant.py"
+STUBS = (FREEZE, ENCODE, CORPUS, PRETRAIN, VERIFY, TRY, TUNE, EVALUATE)
+TRAINING = {PRETRAIN, TRY, TUNE}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project's code, to edit."""
+    copy = tmp_path_factory.mktemp("project") / "scripts"
+    return shutil.copytree(SCRIPTS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@pytest.fixture(scope="module")
+def whole(project: Path) -> Code:
+    """The code of the project as it is."""
+    code = Code(project, AROUND)
+    for stub in STUBS:
+        code.parts(stub)
+    return code
+
+
+def changed(project: Path, whole: Code, words: frozenset[str] | None = None) -> set[str]:
+    """The stubs whose code is another than that of the project."""
+    now = later(project, whole)
+    found = set()
+    for stub in STUBS:
+        told = code_changes(whole.parts(stub, words), now.parts(stub, words))
+        assert not told or whole.digest(stub, words) != now.digest(stub, words)
+        found |= {stub} if told else set()
+    return found
+
+
+def later(project: Path, whole: Code) -> Code:
+    """The code as it is now, of which what did not change need not be read again."""
+    now = Code(project, AROUND)
+    now.tree.kept.update(whole.tree.used())
+    return now
+
+
+@contextmanager
+def edited(project: Path, **edits: Callable[[str], str]) -> Iterator[None]:
+    """Edit modules, by dotted names with __ for dots, for as long as this is open."""
+    paths = {
+        project / "tuning_dynamics" / f"{name.replace('__', '/')}.py": edits[name] for name in edits
+    }
+    before = {path: path.read_text() for path in paths}
+    try:
+        for path, edit in paths.items():
+            path.write_text(edit(before[path]))
+        yield
+    finally:
+        for path, text in before.items():
+            path.write_text(text)
+
+
+def replaced(old: str, new: str) -> Callable[[str], str]:
+    def edit(text: str) -> str:
+        assert text.count(old) == 1, old
+        return text.replace(old, new)
+
+    return edit
+
+
+#: Edits, and the stubs whose code each changes.
+EDITS = {
+    "loss": ("engine__flat", 'reduction="sum"', 'reduction="mean"', TRAINING),
+    "schedule": ("engine__loop", "self.peak * (1 - done)", "self.peak * done", TRAINING),
+    "registration": ("engine__flat", "AttentionInterface.register(", "register(", TRAINING),
+    "order of rows": ("tune__order", "Random(seed)", "Random(str(seed))", {TRY, TUNE}),
+    "adapter": ("tune__kinds", "r=lora.r", "r=2 * lora.r", {TRY, TUNE}),
+    "recipe": ("study__recipes", "epochs: PositiveInt = 3", "epochs: PositiveInt = 4", {TRY, TUNE}),
+    "scratch": ("study__paths", '"scratch", *folder', '"state", *folder', TRAINING),
+    "other paths": ("study__paths", "items.parquet", "frozen.parquet", set()),
+    "new path": (
+        "study__paths",
+        "    def table(",
+        "    def odd(self):\n        1\n\n    def table(",
+        set(),
+    ),
+    "architecture": ("checkpoints__pretrain", "embeddings=True", "embeddings=False", {PRETRAIN}),
+    "packing": ("checkpoints__pretrain", "run.seed, epoch", "run.seed + epoch", {PRETRAIN}),
+    "loading": (
+        "checkpoints__load",
+        "model.eval()",
+        "model.train()",
+        {VERIFY, TRY, TUNE, EVALUATE},
+    ),
+    "text loss": ("checkpoints__manifest", "total / counted", "total", {PRETRAIN, VERIFY}),
+    "demonstrations": ("data__prompts", 'SEPARATOR = "\\n\\n"', 'SEPARATOR = "\\n"', {EVALUATE}),
+    "completion": ("data__prompts", 'f" {target}"', "target", {ENCODE, EVALUATE}),
+    "likelihood": ("evaluate__score", "s / n for", "s * n for", {EVALUATE}),
+    "labels": ("evaluate__cell", "max(scores)", "min(scores)", {EVALUATE}),
+    "cut fields": ("data__fit", "max(", "min(", {ENCODE, EVALUATE}),
+    "mini world": ("data__world__lexicon", "fair race", "race fair", {FREEZE, CORPUS}),
+    "subsets": ("data__choose", "def smallest(keys", "def smallest(key", {FREEZE, TRY}),
+    "error text": ("engine__loop", "the loss or its gradient is not", "the loss isn't", set()),
+    "fix": ("checkpoints__load", "check the path", "look at it", set()),
+    "condition": ("engine__loop", "not math.isfinite(loss) or", "loss < 0 or", TRAINING),
+    "printed": ("engine__loop", "tokens/s", "tokens per second", set()),
+    "docstring": ("engine__loop", "A run over steps", "Run over steps", set()),
+    "comment": ("engine__loop", "# Dropout of a step", "# The dropout", set()),
+    "records": ("study__current", "class Current:", "class Currents:", set()),
+    "statistics": ("study__models", "= 3000", "= 4000", set()),
+    "budget": ("study__execution", '= "a100"', '= "h100"', set()),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_makes_anew_what_it_changes(project: Path, whole: Code, name: str) -> None:
+    module, old, new, stubs = EDITS[name]
+    with edited(project, **{module: replaced(old, new)}):
+        assert changed(project, whole) == stubs
+
+
+def config_models(whole: Code) -> dict[str, list[str]]:
+    """The names of all config models, by module."""
+    found: dict[str, list[str]] = {}
+    for module in whole.tree.files:
+        for name in whole.tree.module(module).classes:
+            if whole.tree.is_model(Found(module, name)):
+                found.setdefault(module, []).append(name)
+    return found
+
+
+def test_no_new_optional_key_of_any_model_changes_any_code(project: Path, whole: Code) -> None:
+    models = config_models(whole)
+    assert sum(map(len, models.values())) > 40
+
+    def with_keys(names: list[str]) -> Callable[[str], str]:
+        def edit(text: str) -> str:
+            for name in names:
+                start = text.index(f"class {name}(")
+                place = text.index("\n", start) + 1
+                key = "    new_key: int | None = 7\n"
+                text = text[:place] + key + text[place:]
+            return text
+
+        return edit
+
+    edits = {
+        module.removeprefix("tuning_dynamics.").replace(".", "__"): with_keys(names)
+        for module, names in models.items()
+    }
+    with edited(project, **edits):
+        now = later(project, whole)
+        for stub in {*STUBS} - {FREEZE}:
+            assert now.digest(stub) == whole.digest(stub), stub
+        # Some jobs read all fields by no name; a new one changes nothing of them either.
+        for path in SCRIPTS.glob("*.py"):
+            assert code_changes(whole.parts(path.name), now.parts(path.name)) == [], path.name
+
+
+def test_a_new_kind_of_recipe_changes_no_job_of_another(project: Path, whole: Code) -> None:
+    kind = '    "prefix": Trainable(as_it_is, without_adapter),\n'
+    model = "class PrefixTrain(Strict):\n    prefix: int = 8\n\n\nclass StageData(Strict):\n"
+    with edited(
+        project,
+        tune__kinds=replaced('    "full": Trainable', f'{kind}    "full": Trainable'),
+        study__recipes=lambda text: replaced("class StageData(Strict):\n", model)(
+            replaced('Literal["full"] | LoraTrain', 'Literal["full"] | LoraTrain | PrefixTrain')(
+                text
+            )
+        ),
+    ):
+        for words in (frozenset[str](), frozenset({"lora"})):
+            assert changed(project, whole, words) == set()
+        assert changed(project, whole, frozenset({"prefix"})) == {TRY, TUNE}
+    with edited(project, tune__kinds=replaced("r=lora.r", "r=lora.r + 1")):
+        assert changed(project, whole, frozenset()) == set()
+        assert changed(project, whole, frozenset({"lora"})) == {TRY, TUNE}
+
+
+def test_a_moved_module_changes_no_code(project: Path, whole: Code) -> None:
+    package = project / "tuning_dynamics"
+    moved = package / "study" / "cutting.py"
+    users = [path for path in project.rglob("*.py") if "data.fit import" in path.read_text()]
+    assert users
+    before = {path: path.read_text() for path in users}
+    (package / "data" / "fit.py").rename(moved)
+    for path, text in before.items():
+        path.write_text(
+            text.replace("tuning_dynamics.data.fit import", "tuning_dynamics.study.cutting import")
+        )
+    assert changed(project, whole) == set()
+    moved.rename(package / "data" / "fit.py")
+    for path, text in before.items():
+        path.write_text(text)
+
+
+def test_data_beside_the_code_counts(project: Path, whole: Code) -> None:
+    path = project / "tuning_dynamics/checkpoints/fixed_text.txt"
+    text = path.read_text()
+    path.write_text(text.replace("the", "a", 1))
+    assert changed(project, whole) == {VERIFY}
+    path.write_text(text)
+
+
+def test_digests_of_many_jobs_are_made_fast() -> None:
+    began = time.process_time()
+    for number in range(10_000):
+        study_code.code_digest(TUNE, spec_words(f'{{"recipe": {{"seed": "{number}", "lora": 1}}}}'))
+    assert time.process_time() - began < 2

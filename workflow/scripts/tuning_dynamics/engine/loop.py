@@ -22,6 +22,7 @@ import torch
 from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
+from tuning_dynamics.engine.penalties import Penalty
 from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import whole_file
@@ -85,7 +86,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to optimise; `l2_to_start` weighs the squared distance to the starting weights."""
+    """How to optimise; `penalty` is a loss of the weights beside that of the examples."""
 
     schedule: Schedule
     weight_decay: float
@@ -94,7 +95,7 @@ class Settings:
     seed: int
     micro_batch: int
     save_seconds: float
-    l2_to_start: float = 0.0
+    penalty: Penalty | None = None
 
 
 @dataclass
@@ -138,8 +139,7 @@ class Training:
         self.what, self.file, self.ranks = what, file, ranks
         self.waiting: list[torch.Tensor] = []
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        pulled = self.parameters if settings.l2_to_start else []
-        self.start = [ranks.held(p).detach().clone() for p in pulled]
+        self.pull = settings.penalty(ranks, self.parameters) if settings.penalty else None
         # Decay is for matrices; gains and biases keep their scale (as in GPT-2's training).
         groups: list[dict[str, Any]] = [
             {"params": [p for p in self.parameters if p.ndim >= 2]},
@@ -214,8 +214,8 @@ class Training:
         for rows in ranks.passes([len(row) for row in batch.ids], micro_batch):
             ids, targets = [batch.ids[row] for row in rows], [batch.targets[row] for row in rows]
             loss += self._backward(ids, targets, counted, flat=flat)
-        if self.start:
-            loss += self._pull_to_start()
+        if self.pull is not None:
+            loss += self.pull()
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, settings.clip_norm)
         self.waiting.append(torch.stack([loss, ranks.whole(norm)]))
         self.optimiser.step()
@@ -236,14 +236,6 @@ class Training:
         share = summed_loss(self.model, ids, targets, self.device, flat=flat) / counted
         share.backward()
         return share.detach()
-
-    def _pull_to_start(self) -> torch.Tensor:
-        held = map(self.ranks.held, self.parameters)
-        pairs = zip(held, self.start, strict=True)
-        distance = torch.stack([(now - then).square().sum() for now, then in pairs]).sum()
-        penalty = self.settings.l2_to_start * distance
-        penalty.backward()
-        return penalty.detach()
 
     def _read_losses(self) -> None:
         """Fetch the losses of the last steps; StudyError for one that is not finite."""

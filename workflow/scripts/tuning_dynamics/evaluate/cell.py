@@ -1,6 +1,7 @@
 """One cell: items to prompts, prompts to answers, answers to per-item records."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.evaluate.score import option_scores
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import text_digest, whole_file
+from tuning_dynamics.study.kinds import Kinds
 from tuning_dynamics.study.refused import REFUSED_KEY
 
 #: Key of the parquet's metadata that holds the request.
@@ -89,17 +91,40 @@ def predict(
             _best(request, candidates(request, prompt.item), row)
             for prompt, row in zip(prompts, scored, strict=True)
         ]
-    if request.prediction == "free":
-        refuse_alike(request.words, request.eval_set)
+    return GENERATED[request.prediction](model, request, prompts, batch_tokens)
 
-    def continued(some: list[Prompt]) -> list[str]:
+
+def _continued(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[str]:
+    """What the model generates after each prompt."""
+
+    def texts(some: list[Prompt]) -> list[str]:
         ids = [prompt.ids for prompt in some]
         return generate(model, ids, request.max_new_tokens, batch_tokens)
 
-    texts = cut_apart(prompts, continued)
-    if request.prediction == "free":
-        texts = [request.label_of(match_label(text, request.words)) for text in texts]
-    return [Answer(text, []) for text in texts]
+    return cut_apart(prompts, texts)
+
+
+def _as_generated(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[Answer]:
+    return [Answer(text, []) for text in _continued(model, request, prompts, batch_tokens)]
+
+
+def _as_labels(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[Answer]:
+    refuse_alike(request.words, request.eval_set)
+    texts = _continued(model, request, prompts, batch_tokens)
+    return [Answer(request.label_of(match_label(text, request.words)), []) for text in texts]
+
+
+#: Prediction methods that generate.
+GENERATED: Kinds[str, Callable[[LoadedModel, CellRequest, list[Prompt], int], list[Answer]]] = {
+    "greedy": _as_generated,
+    "free": _as_labels,
+}
 
 
 def _best(request: CellRequest, options: list[str], scores: list[float]) -> Answer:

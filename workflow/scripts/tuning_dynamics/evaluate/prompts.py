@@ -12,6 +12,7 @@ from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.data.prompts import completion, few_shot, render
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.kinds import Kinds
 
 #: Items whose texts are encoded together, on all cores; more at once only take memory.
 TOGETHER = 1024
@@ -131,39 +132,30 @@ class _Fitting:
         return [self._fitted(prompt) for prompt in whole]
 
     def _fitted(self, prompt: Prompt) -> Prompt:
-        length = self._length(prompt)
+        length = self.length(prompt)
         if length <= self.context:
             return prompt
-        if self.request.truncation == "refuse":
-            raise self._too_long(prompt.item, length, "nothing may be left out")
-        return replace(self._shortened(prompt.item), truncated=True)
+        shortened = SHORTENED[self.request.truncation](self, prompt.item, length)
+        return replace(shortened, truncated=True)
 
-    def _shortened(self, item: Item) -> Prompt:
-        prompt = self._without_demonstrations(item, item.fields)
-        if self._length(prompt) <= self.context:
-            return prompt
-        if self.request.truncation == "demonstrations":
-            raise self._too_long(item, self._length(prompt), "it is without demonstrations")
-        return self._cut(item)
-
-    def _without_demonstrations(self, item: Item, fields: dict[str, str]) -> Prompt:
+    def without_demonstrations(self, item: Item) -> Prompt:
         """The prompt without the fewest first demonstrations for it to fit, or without any."""
         for left_out in range(len(self.shown)):
-            prompt = self._encode_one(item, fields, self.shown[left_out + 1 :])
-            if self._length(prompt) <= self.context:
+            prompt = self._encode_one(item, item.fields, self.shown[left_out + 1 :])
+            if self.length(prompt) <= self.context:
                 return prompt
-        return self._encode_one(item, fields, [])
+        return self._encode_one(item, item.fields, [])
 
-    def _cut(self, item: Item) -> Prompt:
+    def cut(self, item: Item) -> Prompt:
         """The prompt without demonstrations, the end of the item's longest field cut."""
 
         def excess(fields: dict[str, str]) -> int:
-            return self._length(self._encode_one(item, fields, [])) - self.context
+            return self.length(self._encode_one(item, fields, [])) - self.context
 
         fields = cut_longest(item.fields, self.request.template, self.encoder, excess)
         if fields is None:
-            length = self._length(self._encode_one(item, item.fields, []))
-            raise self._too_long(item, length, "even without its longest field")
+            length = self.length(self._encode_one(item, item.fields, []))
+            raise self.too_long(item, length, "even without its longest field")
         return self._encode_one(item, fields, [])
 
     def _encode_one(
@@ -201,7 +193,7 @@ class _Fitting:
             for (item, _), text, options in zip(items, texts, answers, strict=True)
         ]
 
-    def _length(self, prompt: Prompt) -> int:
+    def length(self, prompt: Prompt) -> int:
         """Tokens of the prompt and its longest answer."""
         if self.request.generates:
             return len(prompt.ids) + self.request.max_new_tokens
@@ -209,7 +201,7 @@ class _Fitting:
         # all of them see the same prompts.
         return max(map(len, prompt.wholes), default=len(prompt.ids)) + 1
 
-    def _too_long(self, item: Item, length: int, why: str) -> StudyError:
+    def too_long(self, item: Item, length: int, why: str) -> StudyError:
         return StudyError(
             f"item {item.item} of {self.request.eval_set} needs {length} tokens, answer "
             f"included; the model's context is {self.context} ({why})",
@@ -219,3 +211,29 @@ class _Fitting:
             fix="ask for fewer shots, shorten the items, or set evaluate.truncation to "
             "`demonstrations` or `input` (counted in scores.csv)",
         )
+
+
+def _not_shortened(fitting: _Fitting, item: Item, length: int) -> Prompt:
+    raise fitting.too_long(item, length, "nothing may be left out")
+
+
+def _with_fewer_demonstrations(fitting: _Fitting, item: Item, length: int) -> Prompt:
+    del length
+    prompt = fitting.without_demonstrations(item)
+    if (needed := fitting.length(prompt)) > fitting.context:
+        raise fitting.too_long(item, needed, "it is without demonstrations")
+    return prompt
+
+
+def _with_less_input(fitting: _Fitting, item: Item, length: int) -> Prompt:
+    del length
+    prompt = fitting.without_demonstrations(item)
+    return prompt if fitting.length(prompt) <= fitting.context else fitting.cut(item)
+
+
+#: By truncation policy: an item's prompt that is of so many tokens as a whole, shortened to fit.
+SHORTENED: Kinds[str, Callable[[_Fitting, Item, int], Prompt]] = {
+    "refuse": _not_shortened,
+    "demonstrations": _with_fewer_demonstrations,
+    "input": _with_less_input,
+}

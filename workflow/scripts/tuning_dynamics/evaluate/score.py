@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ from tuning_dynamics.evaluate.prompts import Prompt, cut_apart
 from tuning_dynamics.evaluate.read import Reader, Text
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.kinds import Kinds
 
 #: Most tokens of answers that follow one prompt in a row. Attention of a row grows with its
 #: square, and all options of a set may follow one and the same prompt.
@@ -37,7 +38,7 @@ class Scored:
 def option_scores(
     model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[list[float]]:
-    """Each item's score of each candidate, in the candidates' order.
+    """Each item's score of each candidate, in the candidates' order, by the request's method.
 
     Of a classification set: token_prob: log-probability of the label word's first token;
     constrained: log-likelihood of the whole word and end-of-text, so that the best word is the
@@ -52,31 +53,70 @@ def option_scores(
     StudyError where a candidate adds no token of its own, and under token_prob where first
     tokens do not tell the label words apart.
     """
-    if request.kind == "classification":
-        return _log_likelihoods(model, request, prompts, batch_tokens)
-    scores = _likelihoods(model, request, prompts, batch_tokens)
-    if request.prediction == "likelihood":
-        return scores
-    if request.prediction == "likelihood_per_char":
-        scales = [[len(option) for option in prompt.item.options] for prompt in prompts]
-        return [[s / n for s, n in zip(*pair, strict=True)] for pair in _pairs(scores, scales)]
-    alone = _unconditional(model, request, prompts, batch_tokens)
-    return [[s - a for s, a in zip(*pair, strict=True)] for pair in _pairs(scores, alone)]
+    return SCORED[request.prediction](model, request, prompts, batch_tokens)
 
 
-def _pairs(first: list[T], second: list[U]) -> Iterator[tuple[T, U]]:
-    return zip(first, second, strict=True)
+def _by_first_token(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[list[float]]:
+    def answers(prompt: Prompt) -> list[Scored]:
+        return [Scored(prompt.ids, [token]) for token in _first_tokens(model, request, prompt)]
+
+    return _log_likelihoods(model, prompts, batch_tokens, answers)
 
 
-def _likelihoods(
+def _by_whole_word(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[list[float]]:
+    def answers(prompt: Prompt) -> list[Scored]:
+        return _answers(request, prompt, [model.encoder.eos])
+
+    return _log_likelihoods(model, prompts, batch_tokens, answers)
+
+
+def _by_likelihood(
     model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[list[float]]:
     """Log-likelihoods of all options: the methods of multiple choice need the same pass, and
     their cells come in a row."""
-    key = json.dumps({**request.key(), "prediction": "likelihood"}, sort_keys=True)
+
+    def answers(prompt: Prompt) -> list[Scored]:
+        return _answers(request, prompt, [])
+
+    key = json.dumps({**request.key(), "prediction": None}, sort_keys=True)
     return model.remember(
-        "likelihood", key, lambda: _log_likelihoods(model, request, prompts, batch_tokens)
+        "options", key, lambda: _log_likelihoods(model, prompts, batch_tokens, answers)
     )
+
+
+def _by_character(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[list[float]]:
+    scores = _by_likelihood(model, request, prompts, batch_tokens)
+    scales = [[len(option) for option in prompt.item.options] for prompt in prompts]
+    return [[s / n for s, n in zip(*pair, strict=True)] for pair in _pairs(scores, scales)]
+
+
+def _by_information(
+    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+) -> list[list[float]]:
+    scores = _by_likelihood(model, request, prompts, batch_tokens)
+    alone = _unconditional(model, request, prompts, batch_tokens)
+    return [[s - a for s, a in zip(*pair, strict=True)] for pair in _pairs(scores, alone)]
+
+
+#: By prediction method.
+SCORED: Kinds[str, Callable[[LoadedModel, CellRequest, list[Prompt], int], list[list[float]]]] = {
+    "token_prob": _by_first_token,
+    "constrained": _by_whole_word,
+    "likelihood": _by_likelihood,
+    "likelihood_per_char": _by_character,
+    "likelihood_pmi": _by_information,
+}
+
+
+def _pairs(first: list[T], second: list[U]) -> Iterator[tuple[T, U]]:
+    return zip(first, second, strict=True)
 
 
 def _unconditional(
@@ -100,21 +140,23 @@ def _unconditional(
 
 
 def _log_likelihoods(
-    model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
+    model: LoadedModel,
+    prompts: list[Prompt],
+    batch_tokens: int,
+    answers_of: Callable[[Prompt], list[Scored]],
 ) -> list[list[float]]:
+    """Log-likelihood of each of the answers that `answers_of` gives of each prompt."""
+
     def scores(some: list[Prompt]) -> list[list[float]]:
-        answers = [_answers(model, request, prompt) for prompt in some]
+        answers = [answers_of(prompt) for prompt in some]
         found = iter(log_likelihoods(model, [one for row in answers for one in row], batch_tokens))
         return [[next(found) for _ in row] for row in answers]
 
     return cut_apart(prompts, scores)
 
 
-def _answers(model: LoadedModel, request: CellRequest, prompt: Prompt) -> list[Scored]:
-    """What is scored for each candidate of an item."""
-    if request.prediction == "token_prob":
-        return [Scored(prompt.ids, [token]) for token in _first_tokens(model, request, prompt)]
-    ending = [model.encoder.eos] if request.prediction == "constrained" else []
+def _answers(request: CellRequest, prompt: Prompt, ending: list[int]) -> list[Scored]:
+    """The whole text of each candidate of an item and an ending, after its prompt."""
     length = len(prompt.ids)
     for whole in prompt.wholes:
         if not length or len(whole) <= length:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study import code_definitions, code_nodes, code_reading, code_words
-from tuning_dynamics.study.code_reach import Part, Reach, Reached
+from tuning_dynamics.study.code_reach import Part as Part
+from tuning_dynamics.study.code_reach import Reach, Reached
 from tuning_dynamics.study.code_tree import Tree
 from tuning_dynamics.study.files import file_digest, whole_file
 from tuning_dynamics.study.identity import SCRIPTS
@@ -47,7 +48,7 @@ def code_digest(stub: str, words: frozenset[str] | None = None) -> str:
 
 
 def reached_modules(stub: str, words: frozenset[str] | None = None) -> list[str]:
-    """Names of the project's modules that a stub may import, lazily too."""
+    """Names of the project's modules that a stub may import, lazily too; not the stub's own."""
     return own_code().modules(stub, words)
 
 

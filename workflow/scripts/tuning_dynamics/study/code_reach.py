@@ -60,7 +60,8 @@ class Reach:
 
     def of(self, stub: str) -> Reached:
         """All that a stub reaches."""
-        self._import(stub.removesuffix(".py"))
+        name = stub.removesuffix(".py")
+        self._import(name)
         while self.todo:
             self.todo.pop()()
             if not self.todo:
@@ -68,7 +69,7 @@ class Reach:
         parts = tuple(sorted(self._parts()))
         lines = sorted(f"{part.name} {part.hash}\n" for part in parts)
         digest = hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
-        return Reached(parts, sorted(self.modules), frozenset(self.kinds), digest)
+        return Reached(parts, sorted(self.modules - {name}), frozenset(self.kinds), digest)
 
     # --- what is reached ---------------------------------------------------------------------
 

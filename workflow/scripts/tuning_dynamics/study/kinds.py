@@ -1,7 +1,17 @@
-"""Registries: dicts from the name of a kind, as a config writes it, to what does it.
+"""Kinds that a config names, and registries of what does each."""
 
-A module-level `NAME: Kinds[str, …] = {"kind": …}` counts in a job's code by the entries of the
-kinds that the job uses, so that a new kind makes nothing anew (see `code`).
-"""
+from typing import Any
 
+from pydantic import BaseModel
+
+#: A module-level `NAME: Kinds[str, …] = {"kind": …}` is a registry: of its entries only those count
+#: in a job's code whose kinds the job uses, so that a new kind makes nothing anew (see `code`).
 Kinds = dict
+
+
+def kind_of(value: str | BaseModel) -> tuple[str, Any]:
+    """The name of a kind that a config writes as `name` or `name: settings`, and its settings."""
+    if isinstance(value, str):
+        return value, None
+    ((name, settings),) = value
+    return name, settings

@@ -15,8 +15,10 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import file_digest, read_json
 from tuning_dynamics.study.identity import canonical
-from tuning_dynamics.study.recipes import L2ToBase, Lora, LoraTrain, Recipe, Stage
+from tuning_dynamics.study.kinds import kind_of
+from tuning_dynamics.study.recipes import Recipe, Stage
 from tuning_dynamics.tune.examples import Examples
+from tuning_dynamics.tune.kinds import penalty, trainable
 from tuning_dynamics.tune.order import EpochBatches, steps_in
 
 
@@ -86,26 +88,7 @@ def identity_of(
 
 def with_trainable(model: Any, stage: Stage, seed: int) -> Any:
     """The model with the stage's parameters, and no others, set to train."""
-    if isinstance(stage.train, LoraTrain):
-        return with_adapter(model, stage.train.lora, seed)
-    for parameter in model.parameters():
-        parameter.requires_grad_(True)
-    return model
-
-
-def with_adapter(model: Any, lora: Lora, seed: int) -> Any:
-    """The model with a seeded LoRA adapter; only the adapter trains."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(seed)
-    config = LoraConfig(
-        r=lora.r,
-        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # any number works
-        lora_dropout=lora.dropout,
-        target_modules=lora.targets,
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(model, config)
+    return trainable(stage).begin(model, kind_of(stage.train)[1], seed)
 
 
 def prepare(
@@ -129,7 +112,7 @@ def prepare(
         seed=run.seed,
         micro_batch=run.execution.micro_batch,
         save_seconds=run.execution.save_seconds,
-        l2_to_start=stage.reg.l2_to_base if isinstance(stage.reg, L2ToBase) else 0.0,
+        penalty=penalty(stage),
     )
     recipe = f"recipes/{run.key.split('/')[2]}.yaml"
     kept = Scratch(run.scratch / str(number), canonical({**run.identity, "stage": number}))
@@ -159,7 +142,7 @@ def train(
 
 def require_shareable(recipe: Recipe, execution: Execution) -> None:
     """StudyError where GPUs are to share a recipe that merges an adapter into the weights."""
-    adapters = [stage.id for stage in recipe.stages if isinstance(stage.train, LoraTrain)]
+    adapters = [stage.id for stage in recipe.stages if trainable(stage).save_adapter]
     if execution.gpus_per_model > 1 and adapters and len(recipe.stages) > 1:
         raise StudyError(
             f"the adapter of stage {adapters[0]!r} would be merged into weights that GPUs share",
@@ -171,7 +154,7 @@ def require_shareable(recipe: Recipe, execution: Execution) -> None:
 
 def merged(model: Any, stage: Stage) -> Any:
     """The model after a stage as a later one starts from it: an adapter becomes weights."""
-    return model.merge_and_unload() if isinstance(stage.train, LoraTrain) else model
+    return trainable(stage).end(model)
 
 
 def nothing_taken(job: str, stage: str) -> dict[str, Any]:

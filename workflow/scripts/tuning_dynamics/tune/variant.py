@@ -18,8 +18,9 @@ from tuning_dynamics.study.files import read_json, whole_folder, write_json
 from tuning_dynamics.study.model_files import TOKENIZER_FILES
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import chosen_rate, with_rate
-from tuning_dynamics.study.recipes import LoraTrain, Recipe
+from tuning_dynamics.study.recipes import Recipe
 from tuning_dynamics.tune.examples import StoredExamples
+from tuning_dynamics.tune.kinds import trainable
 from tuning_dynamics.tune.order import mix
 from tuning_dynamics.tune.stages import (
     Run,
@@ -148,28 +149,27 @@ def _write_refused(files: Files, key: str, reason: str) -> None:
 
 def _only_adapter(recipe: Recipe) -> bool:
     """Whether a recipe leaves the checkpoint's own weights as they are."""
-    return len(recipe.stages) == 1 and isinstance(recipe.stages[0].train, LoraTrain)
+    return len(recipe.stages) == 1 and trainable(recipe.stages[0]).save_adapter is not None
 
 
-def _sort_targets(config: Path) -> None:
-    """Have an adapter's config list its targets in order: peft writes a set's own."""
-    described = read_json(config)
-    write_json(config, {**described, "target_modules": sorted(described["target_modules"])})
+def _save_whole(model: Any, weights: dict[str, torch.Tensor], base: Path, folder: Path) -> None:
+    """Save the whole model with its checkpoint's tokenizer, so that it can be used by itself."""
+    model.save_pretrained(str(folder), state_dict=weights)
+    for name in TOKENIZER_FILES:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, folder / name)
 
 
 def _write(
     model: Any, weights: dict[str, torch.Tensor], recipe: Recipe, base: Path, files: Files, key: str
 ) -> None:
     """Save an adapter where only that was trained, else the whole model with its tokenizer."""
-    only_adapter = _only_adapter(recipe)
+    only_adapter, save_adapter = _only_adapter(recipe), trainable(recipe.stages[0]).save_adapter
     with whole_folder(files.weights) as folder:
-        model.save_pretrained(str(folder), state_dict=weights)
-        if only_adapter:
-            _sort_targets(folder / "adapter_config.json")
-        # The tokenizer, so that a whole model can be used by itself.
-        for name in () if only_adapter else TOKENIZER_FILES:
-            if (base / name).is_file():
-                shutil.copyfile(base / name, folder / name)
+        if only_adapter and save_adapter is not None:
+            save_adapter(model, weights, folder)
+        else:
+            _save_whole(model, weights, base, folder)
     checkpoint = read_json(files.checkpoint)
     write_json(
         files.manifest,
