@@ -144,7 +144,7 @@ KINDS = (
     Kind(
         "scores",
         "stats_scores.py",
-        ("",),
+        ("results/faults/",),
         tuple(f"tables/{name}.*" for name in TABLES),
         tuple(f"results/faults/tables/{name}.csv" for name in TABLES),
         (STUDY, "resamples: 100", "resamples: 120"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from injection.faults import RAW, Reference, Scene, differing, remove
+from injection.faults import RAW, Reference, Scene, differing
 
 #: What a plan says of a file that is not what was made.
 REASON = "is not what was made"
@@ -106,7 +106,7 @@ def check(scene: Scene, subject: Subject, how: str, clean: Reference) -> Finding
     if subject.small:
         _plan(scene, finding)
     for path in subject.read_by:
-        remove(scene.results / path)
+        scene.remove(scene.results / path)
     done = scene.repository.run()
     finding.ended = "made again"
     if done.returncode:

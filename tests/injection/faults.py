@@ -137,9 +137,15 @@ class Scene:
                 found = list(self.results.glob(pattern.format(key=key)))
                 assert found, f"{pattern.format(key=key)} is not there"
                 for path in found:
-                    remove(path)
+                    self.remove(path)
             for path in self._of_job(kind, key):
-                remove(path)
+                self.remove(path)
+
+    def remove(self, path: Path) -> None:
+        """Remove a file or folder of the results, and nothing else."""
+        assert path.resolve().is_relative_to(self.results.resolve()), path
+        assert path.resolve() != self.results.resolve(), path
+        remove(path)
 
     def _of_job(self, kind: Kind, key: str) -> list[Path]:
         """A job's record, and the state it would go on from."""
@@ -147,7 +153,8 @@ class Scene:
         # An evaluation's rule is named by its settings too.
         own = (path for path in records if kind.name in path.parts[len(self.results.parts) + 1])
         found = [path for path in own if key in str(path)]
-        return [*found, *([state] if (state := self.results / "scratch" / key).exists() else [])]
+        state = self.results / "scratch" / key.strip("/")
+        return [*found, state] if key.strip("/") and state.exists() else found
 
     def run(self, kinds: Mapping[Kind, Sequence[str]], faults: Sequence[Fault], log: Path) -> str:
         """Run jobs with faults and return what the run says; `log` is what jobs asked for."""
@@ -191,7 +198,7 @@ def targets(kinds: Mapping[Kind, Sequence[str]]) -> list[str]:
 
 
 def remove(path: Path) -> None:
-    """A file or a folder, and the folders that it leaves empty."""
+    """A file, or a folder with all in it."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
@@ -265,6 +272,8 @@ def strike(
     kinds: dict[Kind, list[str]] = {}
     for fault in faults:
         kinds.setdefault(fault.kind, []).append(fault.key)
+    if edited:  # the edit is one of all jobs' settings
+        kinds = {kind: list(kind.keys) for kind in kinds}
     copy = scene.copy(work / "struck")
     for kind, keys in kinds.items():
         copy.prepare(kind, keys, edited=edited)
