@@ -5,7 +5,8 @@
 2,000 cells of 2,000 items each, 3,000 resamples, percentile and BCa, in one process and on one
 thread; scipy's loop takes the first cells of the same scores and is told per cell. Intervals of
 the two are compared before anything is told. Then the job of the rule scores: five tables from
-as many files of records, a base and three seeds of a recipe at each checkpoint. Memory at its
+as many files of records, a base and three seeds of a recipe at each checkpoint, scored by ROUGE-L
+against references of 25 words. Memory at its
 peak is told beyond what is resident before (imports and the scores themselves), and of the
 process as a whole. CPU seconds are the process's own; wall seconds depend on who else uses the
 machine. Linux only.
@@ -47,6 +48,8 @@ from tuning_dynamics.stats.bootstrap import (  # noqa: E402
 from tuning_dynamics.stats.cell_tables import cell_tables  # noqa: E402
 
 SEED, LEVEL = 0, 0.95
+#: Words of a reference, and how many there are to choose from.
+WORDS, VOCABULARY = 25, 3000
 BASE = {
     **{"family": "f", "tokens": 0, "recipe": "base", "train_set": "", "seed": None},
     **{"eval_set": "e", "task": "t", "kind": "generation", "role": "", "format": "default"},
@@ -135,23 +138,34 @@ def measure(method: str, values: Floats, resamples: int, sample: int) -> dict[st
 
 
 def write_records(folder: Path, values: Floats) -> list[dict[str, Any]]:
-    """A file of records for each column, and the cells: base and three seeds a checkpoint."""
+    """A file of records for each column, and the cells: base and three seeds a checkpoint.
+
+    An answer has so many of its reference's words that its ROUGE-L is about its value.
+    """
     items = len(values)
+    generator = np.random.default_rng(2)
+    words = [f"word{number}" for number in range(VOCABULARY)]
+    references = [list(generator.choice(words, WORDS)) for _ in range(items)]
+    others = list(generator.choice(words, WORDS))
     names = [f"item-{number:06d}" for number in range(items)]
     shared = {
         "item": names,
         "context": names,
         "prompt_digest": ["0" * 16] * items,
         "truncated": [False] * items,
-        "prediction": ["yes"] * items,
-        "gold": [["yes"]] * items,
-        "option_scores": [[0.1, 0.2]] * items,
+        "gold": [[" ".join(reference)] for reference in references],
+        "option_scores": pa.array([[]] * items, pa.list_(pa.float64())),
     }
     table = pa.table(shared)
     cells = []
     for number, column in enumerate(values.T):
         path = folder / f"{number}.parquet"
-        pq.write_table(table.append_column("score", pa.array(column)), path)
+        right = (column * WORDS).round().astype(int)
+        answers = [
+            " ".join([*reference[:place], *others[place:]])
+            for reference, place in zip(references, right, strict=True)
+        ]
+        pq.write_table(table.append_column("prediction", pa.array(answers)), path)
         step, seed = divmod(number, 4)
         tuned = {"recipe": "full", "train_set": "t", "seed": seed, "role": "id", "shots": 0}
         cells.append({**BASE, "step": step, "checkpoint": str(step), "path": path})

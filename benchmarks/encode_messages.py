@@ -103,7 +103,8 @@ def encode(folder: Path) -> None:
         dialogue="tulu",
         max_length=2048,
         frozen=str(folder / "items.parquet"),
-        checkpoint=str(folder / "checkpoint" / "manifest.json"),
+        manifest=[str(folder / "checkpoint" / "manifest.json")],
+        files=[],
         tokens=str(folder / "tulu.arrow"),
         counts=str(folder / "tulu.json"),
     )

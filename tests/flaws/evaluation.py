@@ -8,11 +8,11 @@ import pytest
 from tiny import loaded, pair, request
 from tokenizers import Tokenizer, models
 
-from tuning_dynamics.data import check
 from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import read_items, write_items
 from tuning_dynamics.evaluate import prompts, score
 from tuning_dynamics.evaluate.cell import evaluate_cell
+from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.study.errors import StudyError
 
@@ -52,16 +52,22 @@ def any_sub_token(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(score, "_first_tokens", lambda *_: [1, 2])
 
 
-def labels_begin_at_a_token_boundary(_: Path) -> None:
+def labels_begin_at_a_token_boundary(folder: Path) -> None:
     # One token for a colon and the space after it: no token begins where the label does.
     vocabulary = {token: k for k, token in enumerate(["x", ":", " ", ": ", "y", "n"])}
     tokenizer = Tokenizer(models.BPE(vocabulary, [(":", " ")]))
-    with pytest.raises(StudyError, match="a token spans the end of the prompt"):
-        check.first_tokens(Encoder(tokenizer, (), 0), "x:", [["y"], ["n"]], "x")
+    model = replace(loaded(), encoder=Encoder(tokenizer, (), 0))
+    write_items(folder / "items.parquet", [pair(n, label="y") for n in range(4)])
+    asked = request(folder / "items.parquet", folder / "out", template="x:", labels=("y", "n"))
+    with pytest.raises(StudyError, match="no token begins where an answer does"):
+        evaluate_cell(model, replace(asked, prediction="token_prob"))
 
 
 def boundaries_unchecked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Encoder, "boundary_holds", lambda *_: True)
+    def last_tokens(_: LoadedModel, __: CellRequest, prompt: prompts.Prompt) -> list[int]:
+        return [whole[-1] for whole in prompt.wholes]
+
+    patch.setattr(score, "_first_tokens", last_tokens)
 
 
 # --- 8: label sets -----------------------------------------------------------------------------

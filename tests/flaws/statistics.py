@@ -6,9 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from unit.synthetic import DRAWING, PUBLISHED, published_tables, records_of, write_cells
+from unit.synthetic import (
+    DRAWING,
+    PLANTED,
+    PUBLISHED,
+    published_tables,
+    records_of,
+    write_cells,
+)
 
-from tuning_dynamics.stats import blocks, cell_tables, cells, changes, groups, noise
+from tuning_dynamics.stats import blocks, cell_tables, cells, changes, groups, noise, refusals
 from tuning_dynamics.stats.bootstrap import Estimates
 from tuning_dynamics.stats.noise import under
 from tuning_dynamics.stats.records import Records
@@ -37,7 +44,7 @@ def cell(path: Path, values: list[float]) -> dict[str, Any]:
         "format": "default",
         "shots": 4,
         "prediction": "greedy",
-        "metric": "rouge_l",
+        "metric": PLANTED,
         "path": path,
     }
 
@@ -159,3 +166,4 @@ def missing_cells_are_skipped(patch: pytest.MonkeyPatch) -> None:
         return found[-1]
 
     patch.setattr(blocks, "read_records", lenient)
+    patch.setattr(refusals, "refusal", lambda _: None)

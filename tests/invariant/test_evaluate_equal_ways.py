@@ -23,11 +23,11 @@ from tuning_dynamics.evaluate import read
 from tuning_dynamics.evaluate.attend import Rows
 from tuning_dynamics.evaluate.cell import predict
 from tuning_dynamics.evaluate.generate import generate
-from tuning_dynamics.evaluate.metrics import rouge_l
 from tuning_dynamics.evaluate.model import load_for_evaluation
 from tuning_dynamics.evaluate.plain import whole_continuations
 from tuning_dynamics.evaluate.prompts import make_prompts
 from tuning_dynamics.evaluate.score import ROW_ANSWERS, Scored, log_likelihoods, option_scores
+from tuning_dynamics.stats.metrics import rouge_l
 
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from unit.synthetic import dataset_table, records
+from unit.synthetic import PLANTED, dataset_table, records
 
 from tuning_dynamics.report.findings import finding_rows
 from tuning_dynamics.stats.cell_tables import cell_tables
@@ -131,7 +131,7 @@ def _written(folder: Path, jobs: DemoJobs, planted: Planted) -> Iterator[dict[st
         seed = 1000 * planted.seed + names.index(row["eval_set"])
         path = folder / f"{number}.parquet"
         records(planted.items, expected, row["kind"], seed).to_parquet(path, index=False)
-        yield {**row, "path": path}
+        yield {**row, "metric": PLANTED, "path": path}
 
 
 def _depth(step: int) -> float:

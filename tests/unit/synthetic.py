@@ -9,20 +9,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.cost import cost_rows
 from tuning_dynamics.stats.curve import checkpoint_rows
+from tuning_dynamics.stats.metrics import METRICS
 from tuning_dynamics.stats.summaries import Asked, summary_tables
 from tuning_dynamics.stats.tables import TABLES, from_rows
 from tuning_dynamics.stats.units import Drawing
 from tuning_dynamics.study.files import write_json
+from tuning_dynamics.study.refused import REFUSED_KEY
+
+#: A metric of tests alone, by which an answer is the score that it gets.
+PLANTED = "planted"
+METRICS[PLANTED] = lambda prediction, _: float(prediction)
 
 TASKS = {
     "nli": ("classification", "token_prob", "accuracy"),
     "paraphrase": ("classification", "token_prob", "accuracy"),
-    "summary": ("generation", "greedy", "rouge_l"),
-    "question_generation": ("generation", "greedy", "rouge_l"),
+    "summary": ("generation", "greedy", PLANTED),
+    "question_generation": ("generation", "greedy", PLANTED),
 }
 DOMAINS = ("people", "places", "events")
 LEARNED_TASKS = ("nli", "summary")
@@ -133,7 +140,7 @@ def records(items: int, expected: float, kind: str, seed: int) -> pd.DataFrame:
 
 
 def records_of(score: Any) -> pd.DataFrame:
-    """Records with these scores."""
+    """Records with these scores by the metric PLANTED; by accuracy where all are 0 or 1."""
     score = np.asarray(score, dtype=float)
     names = [f"item-{index:05d}" for index in range(len(score))]
     return pd.DataFrame(
@@ -142,12 +149,17 @@ def records_of(score: Any) -> pd.DataFrame:
             "context": names,
             "prompt_digest": "0" * 16,
             "truncated": False,
-            "prediction": "yes",
-            "gold": [["yes"] for _ in names],
-            "score": score,
+            "prediction": [repr(float(value)) for value in score],
+            "gold": [["1.0"] for _ in names],
             "option_scores": [[0.1, 0.2] for _ in names],
         }
     )
+
+
+def refuse(path: Path, reason: str) -> None:
+    """Make a cell one that was refused."""
+    schema = pq.read_schema(path).with_metadata({REFUSED_KEY: reason})
+    pq.write_table(schema.empty_table(), path)
 
 
 def write_cells(folder: Path, truth: Truth) -> list[dict[str, Any]]:

@@ -79,7 +79,8 @@ def test_pickles_become_safetensors_beside_the_manifest(tmp_path: Path) -> None:
     )
     manifest = read_json(tmp_path / "out" / "manifest.json")
     assert manifest["folder"] == str(tmp_path / "out" / "safetensors")
-    assert set(manifest["digests"]) == {"model.safetensors"}
+    read = {"model.safetensors", "config.json", "generation_config.json", "tokenizer.json"}
+    assert set(manifest["digests"]) == read
     assert manifest["tokens"] == 14
     assert load_model(Path(manifest["folder"]), None, CPU) is not None
     assert (tmp_path / "out" / "safetensors" / "tokenizer.json").is_file()

@@ -2,19 +2,17 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tuning_dynamics.checkpoints.corpus import train_tokenizer
-from tuning_dynamics.data.check import first_tokens
-from tuning_dynamics.data.encode import Encoder
-from tuning_dynamics.data.freeze import freeze_from_spec
+from tuning_dynamics.data.freeze import freeze_from_spec, freeze_or_refuse
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.data.prompts import dialogue, few_shot, render
 from tuning_dynamics.data.sources import look_up
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import RefusedError, StudyError, UnavailableError
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -26,7 +24,14 @@ def rows(count: int, start: int = 0) -> list[dict[str, Any]]:
     ]
 
 
-def freeze(folder: Path, train: list[Any], evaluation: list[Any], **changes: Any) -> Path:
+def freeze(
+    folder: Path,
+    train: list[Any],
+    evaluation: list[Any],
+    by: Callable[..., None] = freeze_from_spec,
+    **changes: Any,
+) -> Path:
+    """The items file of rows of two splits; `by` is what freezes them."""
     for name, content in (("train", train), ("evaluation", evaluation)):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in content))
     spec = {
@@ -50,7 +55,7 @@ def freeze(folder: Path, train: list[Any], evaluation: list[Any], **changes: Any
         "evaluation_items": None,
         **changes,
     }
-    freeze_from_spec("x", spec, None, folder / "items.parquet", folder / "manifest.json")
+    by("x", spec, None, folder / "items.parquet", folder / "manifest.json")
     return folder / "items.parquet"
 
 
@@ -148,24 +153,6 @@ def test_dialogues_count_the_assistants_turns_only() -> None:
     )
 
 
-def encoder(*texts: str) -> Encoder:
-    return Encoder(train_tokenizer(list(texts) * 20, 400), (), 0)
-
-
-def test_labels_need_first_tokens_of_their_own() -> None:
-    distinct = encoder("the answer is yes", "the answer is no")
-    assert len(set(first_tokens(distinct, "is it ?", [["yes"], ["no"]], "x").values())) == 2
-    with pytest.raises(StudyError, match="begin with the same token"):
-        first_tokens(distinct, "is it ?", [["qa"], ["qb"]], "x")
-
-
-def test_continuations_are_cut_from_the_whole_text() -> None:
-    tokens = encoder("the answer is yes")
-    whole = tokens.ids("the answer is") + tokens.continuation("the answer is", " yes")
-    assert whole == tokens.ids("the answer is yes")
-    assert tokens.decode(whole) == "the answer is yes"
-
-
 def test_an_item_survives_its_file(tmp_path: Path) -> None:
     from tuning_dynamics.data.items import write_items
 
@@ -217,3 +204,32 @@ def test_a_row_with_its_right_option_twice_is_left_out_where_repeats_are(tmp_pat
 def test_a_path_through_a_field_that_is_not_there_is_told() -> None:
     with pytest.raises(StudyError, match="a row lacks a field"):
         look_up({"a": 1}, "answer{letter}", "x.yaml")
+
+
+def test_data_that_are_refused_leave_files_that_say_so(tmp_path: Path) -> None:
+    wrong = [*rows(29), {**rows(1)[0], "g": "maybe"}]
+    with pytest.raises(StudyError) as error:
+        freeze(tmp_path, rows(30, 100), wrong)
+    assert not (tmp_path / "items.parquet").exists()
+    path = freeze(tmp_path, rows(30, 100), wrong, by=freeze_or_refuse)
+    told = json.loads((tmp_path / "manifest.json").read_text())
+    assert told == {"dataset": "x", "refused": str(error.value)}
+    with pytest.raises(RefusedError) as refused:
+        read_items(path, "evaluation")
+    assert str(refused.value) == str(error.value)
+
+
+def test_data_that_pass_are_the_same_either_way(tmp_path: Path) -> None:
+    found = []
+    for by in (freeze_from_spec, freeze_or_refuse):
+        folder = tmp_path / by.__name__
+        folder.mkdir()
+        found.append(freeze(folder, rows(30, 100), rows(30), by).read_bytes())
+    assert found[0] == found[1]
+
+
+def test_a_source_that_cannot_be_read_is_no_refusal(tmp_path: Path) -> None:
+    source = {"files": {"train": "{data_root}/t.jsonl", "evaluation": "{data_root}/e.jsonl"}}
+    with pytest.raises(UnavailableError):
+        freeze(tmp_path, [], [], by=freeze_or_refuse, dataset={"source": source})
+    assert not (tmp_path / "manifest.json").exists()

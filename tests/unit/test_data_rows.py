@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 
-from tuning_dynamics.checkpoints.corpus import train_tokenizer
-from tuning_dynamics.data.check import first_tokens
-from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.rows import to_item
 from tuning_dynamics.study.datasets import Dataset, Kind
@@ -421,16 +418,3 @@ def test_an_item_without_an_id_is_named_by_its_content() -> None:
     assert same == item(PAIR, PAIR_ROW, "classification")
     assert same.item != item(PAIR, {**PAIR_ROW, "label": 0}, "classification").item
     assert item(PAIR, PAIR_ROW, "classification", id_field="idx").item == "0"
-
-
-# --- label words and tokens --------------------------------------------------------------------
-
-
-def test_every_word_of_every_label_needs_a_first_token_of_its_own() -> None:
-    encoder = Encoder(train_tokenizer(["the answer is yes", "the answer is no"] * 20, 400), (), 0)
-    found = first_tokens(encoder, "is it ?", [["yes"], ["no", "qa"]], "x")
-    assert list(found) == ["yes", "no", "qa"]
-    assert len(set(found.values())) == 3
-    for labels in ([["yes"], ["qa", "qb"]], [["qa"], ["no", "qb"]]):
-        with pytest.raises(StudyError, match="begin with the same token"):
-            first_tokens(encoder, "is it ?", labels, "x")

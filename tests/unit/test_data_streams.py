@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import pytest
 from tiny import pair, save_checkpoint, tiny_encoder
 
 from tuning_dynamics.data.choose import wanted
-from tuning_dynamics.data.encode_set import encode_set
+from tuning_dynamics.data.encode_set import encode_or_refuse, encode_set
 from tuning_dynamics.data.freeze import freeze_from_spec
 from tuning_dynamics.data.frozen import read_in_batches, write_in_groups
-from tuning_dynamics.data.items import Item, read_items, write_items
+from tuning_dynamics.data.items import SCHEMA, Item, read_items, write_items, write_refused
 from tuning_dynamics.data.sources import read_rows
 from tuning_dynamics.data.tokens import StoredTokens
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import RefusedError, StudyError, UnavailableError
 from tuning_dynamics.study.files import read_json
 
 TEMPLATE = "### Input_1: {a}\n### Input_2: {b}\n### Inference:"
@@ -170,12 +170,12 @@ def test_what_does_not_parse_is_told(tmp_path: Path, name: str, content: bytes, 
 # --- encoded -----------------------------------------------------------------------------------
 
 
-def encode(folder: Path, items: Path, **changes: Any) -> Path:
+def encode(folder: Path, items: Path, by: Callable[..., None] = encode_set, **changes: Any) -> Path:
     """The encoded training rows of items, by a tiny checkpoint's tokenizer."""
     settings: dict[str, Any] = {"template": None, "dialogue": "tulu", "max_length": 2048, **changes}
     checkpoint = save_checkpoint(folder / "checkpoint")
     paths = {"tokens": str(folder / "t.arrow"), "counts": str(folder / "t.json")}
-    encode_set("x", **settings, frozen=str(items), checkpoint=str(checkpoint), **paths)
+    by("x", **settings, frozen=str(items), manifest=[str(checkpoint)], files=[], **paths)
     return folder / "t.arrow"
 
 
@@ -228,6 +228,32 @@ def test_nothing_to_learn_is_an_error_and_leaves_no_file(tmp_path: Path) -> None
         encode(tmp_path, tmp_path / "none.parquet")
 
 
+def test_a_set_that_is_refused_leaves_files_that_say_so(tmp_path: Path) -> None:
+    write_items(tmp_path / "none.parquet", [pair(0)])
+    with pytest.raises(StudyError) as error:
+        encode(tmp_path, tmp_path / "none.parquet")
+    path = encode(tmp_path, tmp_path / "none.parquet", by=encode_or_refuse, config={"x": 1})
+    assert read_json(path.with_suffix(".json")) == {"dataset": "x", "refused": str(error.value)}
+    with pytest.raises(RefusedError) as refused:
+        StoredTokens(path)
+    assert str(refused.value) == str(error.value)
+
+
+def test_what_cannot_be_read_is_no_refusal(tmp_path: Path) -> None:
+    (tmp_path / "i.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(UnavailableError, match="cannot be read"):
+        encode(tmp_path, tmp_path / "i.parquet", by=encode_or_refuse)
+    assert not list(tmp_path.glob("t.*"))
+
+
+def test_a_refused_sets_reason_goes_on(tmp_path: Path) -> None:
+    write_refused(tmp_path / "i.parquet", SCHEMA, "no label")
+    with pytest.raises(RefusedError, match="no label"):
+        encode(tmp_path, tmp_path / "i.parquet")
+    path = encode(tmp_path, tmp_path / "i.parquet", by=encode_or_refuse)
+    assert read_json(path.with_suffix(".json"))["refused"] == "no label"
+
+
 def test_evaluated_items_and_demonstrations_are_not_encoded(tmp_path: Path) -> None:
     splits = ("evaluation", "train", "demonstration")
     write_items(tmp_path / "i.parquet", [pair(n, split) for n in range(9) for split in splits])
@@ -246,7 +272,8 @@ def test_a_config_without_a_context_is_told(tmp_path: Path) -> None:
             dialogue="tulu",
             max_length=8,
             frozen=str(items),
-            checkpoint=str(checkpoint),
+            manifest=[str(checkpoint)],
+            files=[],
             tokens=str(tmp_path / "t.arrow"),
             counts=str(tmp_path / "t.json"),
         )

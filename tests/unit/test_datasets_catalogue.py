@@ -13,9 +13,10 @@ from tuning_dynamics.data.prompts import render, template_fields
 from tuning_dynamics.data.screen import Screen
 from tuning_dynamics.study.datasets import Dataset, Task
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.grid import Variant, expand, role
+from tuning_dynamics.study.grid import expand, role
 from tuning_dynamics.study.load import load_study, parse, read_yaml
 from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.study.variants import Variant
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"

@@ -3,13 +3,14 @@
 import ast
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 from repository import ROOT
 
-from tuning_dynamics.study.identity import SCRIPTS
 from tuning_dynamics.study.load import read_yaml
+from tuning_dynamics.study.paths import SCRIPTS
 
 ENVS = {path.stem: path for path in (ROOT / "envs").glob("*.yaml")}
 #: A package's name in requirements.txt, where conda's is another.
@@ -20,7 +21,7 @@ PYPI = {
     "snakemake-minimal": "snakemake",
 }
 #: A package's name in envs/, where what is imported is another.
-CONDA = {"torch": "pytorch", "yaml": "pyyaml"}
+CONDA = {"torch": "pytorch", "yaml": "pyyaml", "snakemake": "snakemake-minimal"}
 #: What an environment has besides what its jobs import themselves, and why.
 BESIDES = {
     "data": {},
@@ -29,14 +30,13 @@ BESIDES = {
     "stats": {},
     "plan": {
         "pygments": "Snakemake's report shows code with it",
-        "snakemake-minimal": "it is what the driver runs",
         "snakemake-executor-plugin-slurm": "Snakemake submits jobs with it",
     },
 }
 #: Rules that run nothing.
 NO_JOBS = {"all"}
-#: The stub of a rule that starts it by `shell`.
-STARTED = {"serve": "evaluate_serve.py", "cell": "evaluate_cell.py"}
+#: What stands for the rules that a loop makes, one for each set of cells.
+IN_A_LOOP = "evaluate"
 
 
 def pins(env: str) -> dict[str, str]:
@@ -58,14 +58,16 @@ def rules() -> dict[str, str]:
     """The text of every rule of the workflow."""
     found: dict[str, str] = {}
     for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]:
-        parts = re.split(r"^(?:rule|checkpoint) (\w+):$", path.read_text("utf-8"), flags=re.M)
-        found |= dict(zip(parts[1::2], parts[2::2], strict=True))
+        parts = re.split(r"^ *(?:rule|checkpoint)( \w+)?:$", path.read_text("utf-8"), flags=re.M)
+        names = [(name or IN_A_LOOP).strip() for name in parts[1::2]]
+        assert not found.keys() & {*names}
+        found |= dict(zip(names, parts[2::2], strict=True))
     return found
 
 
 def environment_of(rule: str, text: str) -> str:
     """The environment that a rule names."""
-    named = re.findall(r'^    conda:\n        "\.\./\.\./envs/(\w+)\.yaml"', text, re.M)
+    named = re.findall(r'^ +conda:\n +"\.\./\.\./envs/(\w+)\.yaml"', text, re.M)
     assert len(named) == 1, f"rule {rule} names {named}"
     assert named[0] in ENVS, rule
     return str(named[0])
@@ -73,9 +75,9 @@ def environment_of(rule: str, text: str) -> str:
 
 def stub_of(rule: str, text: str) -> str:
     """The stub that a rule runs."""
-    named = re.findall(r'^        "\.\./scripts/(\w+\.py)"', text, re.M)
-    assert len(named) == (rule not in STARTED), f"rule {rule} runs {named}"
-    return STARTED[rule] if rule in STARTED else str(named[0])
+    named = re.findall(r'^ +script:\n +"\.\./scripts/(\w+\.py)"', text, re.M)
+    assert len(named) == 1, f"rule {rule} runs {named}"
+    return str(named[0])
 
 
 def jobs() -> dict[str, tuple[str, str]]:
@@ -87,7 +89,8 @@ def jobs() -> dict[str, tuple[str, str]]:
     }
 
 
-def named(path: Path) -> set[str]:
+@cache
+def named(path: Path) -> frozenset[str]:
     """What a module imports, lazily too, by full dotted names."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -95,7 +98,7 @@ def named(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def foreign(path: Path) -> set[str]:
@@ -141,9 +144,17 @@ def test_every_tested_package_is_in_an_environment() -> None:
 
 
 def test_every_job_has_an_environment() -> None:
-    assert set(rules()) >= NO_JOBS
+    assert set(rules()) >= {*NO_JOBS, IN_A_LOOP}
     assert {env for env, _ in jobs().values()} == set(ENVS) - {"plan"}
     assert {stub for _, stub in jobs().values()} == {path.name for path in SCRIPTS.glob("*.py")}
+
+
+def test_the_page_lists_the_rules_of_each_environment() -> None:
+    page = (ROOT / "docs/environments.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `envs/(\w+)\.yaml` \| ([\w, ]+) \|", page, re.M)
+    told = {env: sorted(names.split(", ")) for env, names in listed}
+    found = {env: sorted(rule for rule, (own, _) in jobs().items() if own == env) for env in ENVS}
+    assert told == {env: names for env, names in found.items() if names}
 
 
 @pytest.mark.parametrize("env", sorted(set(ENVS) - {"plan"}))

@@ -25,7 +25,6 @@ RECORDS = [
     "truncated",
     "prediction",
     "gold",
-    "score",
     "option_scores",
 ]
 
@@ -55,12 +54,6 @@ def test_records_have_the_contract_s_columns_sorted_by_item(model, items, tmp_pa
     for row in rows:
         best = row["option_scores"].index(max(row["option_scores"]))
         assert row["prediction"] == ("entailment", "neutral", "contradiction")[best]
-        assert row["score"] == float(row["prediction"] == row["gold"][0])
-
-
-def test_a_model_in_another_dtype_is_refused(model, items, tmp_path):
-    with pytest.raises(StudyError, match="loaded in float32"):
-        evaluate(model, items, tmp_path, dtype="bfloat16")
 
 
 def test_the_request_is_kept_in_the_file(model, items, tmp_path):
@@ -96,8 +89,10 @@ def _labelled(items, label):
     return items
 
 
-def test_labels_with_one_first_token_are_refused(model, items, tmp_path):
-    changes = {"labels": ("no", "no way"), "prediction": "token_prob"}
+# Two words of one label have a score each, so that they must differ too.
+@pytest.mark.parametrize("labels", [("no", "no way"), ("yes", ("no", "no way"))])
+def test_labels_with_one_first_token_are_refused(model, items, tmp_path, labels):
+    changes = {"labels": labels, "prediction": "token_prob"}
     with pytest.raises(StudyError, match="begin with the same token") as caught:
         evaluate(model, _labelled(items, "no"), tmp_path, **changes)
     assert "constrained" in str(caught.value)
@@ -204,7 +199,7 @@ def test_a_cell_that_does_not_fit_is_tried_once_with_half_the_batch(
     assert "out of memory, again with half of 8192 tokens" in capsys.readouterr().out
 
 
-def test_generation_is_scored_against_all_references(model, tmp_path):
+def test_generation_has_all_references_beside_it(model, tmp_path):
     items = [
         Item("g0", "evaluation", "g0", {"a": "Ada Moss was born."}, ["Redhill", "river"]),
     ]
@@ -221,7 +216,7 @@ def test_generation_is_scored_against_all_references(model, tmp_path):
     )
     assert "\n" not in row["prediction"]
     assert row["option_scores"] == []
-    assert 0 <= row["score"] <= 1
+    assert row["gold"] == ["Redhill", "river"]
 
 
 def test_an_empty_set_and_an_unanswerable_item_are_refused(model, tmp_path):
@@ -237,9 +232,7 @@ def test_an_empty_set_and_an_unanswerable_item_are_refused(model, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"kind": "dance"}, "unknown kind"),
-        ({"prediction": "greedy"}, "no such prediction method"),
-        ({"truncation": "left"}, "unknown policy"),
+        ({"prediction": "dance"}, "unknown method"),
         ({"labels": [["yes"]]}, "fewer than two labels"),
         ({"labels": [["yes"], ["yes", "no"]]}, "one word for two"),
         ({"labels": ["yes", "no"]}, "no lists of words"),
@@ -271,25 +264,6 @@ def test_a_shared_prefix_leaves_every_text_a_token():
     assert shared_prefix([[7]]) == []
 
 
-def test_a_kept_record_is_recalled_for_the_same_cell_only(tmp_path):
-    from tuning_dynamics.evaluate.kept import KeptCells
-
-    (tmp_path / "manifest.json").write_text('{"digests": {"model.safetensors": "1"}}')
-    (tmp_path / "items.parquet").write_bytes(b"items")
-    asked = request(tmp_path / "items.parquet", tmp_path / "out.parquet")
-    kept = KeptCells(tmp_path / "kept", tmp_path / "manifest.json", "code")
-    assert not kept.recall(asked)
-    (tmp_path / "out.parquet").write_bytes(b"records")
-    kept.keep(asked)
-    (tmp_path / "out.parquet").unlink()
-    assert kept.recall(asked)
-    assert (tmp_path / "out.parquet").read_bytes() == b"records"
-    assert kept.recall(asked)
-    assert not KeptCells(tmp_path / "kept", tmp_path / "manifest.json", "other").recall(asked)
-    (tmp_path / "items.parquet").write_bytes(b"other items")
-    assert not kept.recall(asked)
-
-
 def test_a_label_of_several_words_is_said_by_any_of_them(model, tmp_path):
     items = tmp_path / "items.parquet"
     write_items(items, [pair(n, label="entailment" if n % 2 else "neutral") for n in range(8)])
@@ -301,7 +275,6 @@ def test_a_label_of_several_words_is_said_by_any_of_them(model, tmp_path):
             if row["option_scores"]:
                 best = max(range(3), key=row["option_scores"].__getitem__)
                 assert row["prediction"] == ("entailment", "neutral", "neutral")[best]
-            assert row["score"] == (row["prediction"] == row["gold"][0])
 
 
 def test_likelihoods_without_the_question_are_read_once_for_all_formats(tmp_path):
@@ -355,7 +328,8 @@ def test_prediction_methods_agree_once_a_model_was_taught_the_labels(tmp_path):
     write_items(items, known)
 
     def right(model, method):
-        return sum(row["score"] for row in evaluate(model, items, tmp_path, prediction=method))
+        rows = evaluate(model, items, tmp_path, prediction=method)
+        return sum(row["prediction"] in row["gold"] for row in rows)
 
     taught = _taught(known)
     assert [right(taught, method) for method in ("free", "constrained", "token_prob")] == [6, 6, 6]

@@ -15,10 +15,11 @@ from tuning_dynamics.plan.price import LIKELY, Prices
 from tuning_dynamics.plan.tell import hours
 from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.families import Size
-from tuning_dynamics.study.grid import Cell, Variant, role
+from tuning_dynamics.study.grid import role
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study, parse, read_yaml
 from tuning_dynamics.study.paths import parse_variant
+from tuning_dynamics.study.variants import Cell, Variant
 
 SETS = {"xsum": "XSum", "socialiqa": "SocialIQA", "mnli": "MNLI", "paws": "PAWS"}
 ROLES = {"id": "in-domain evaluation", "ood": "out-of-domain evaluation", "cross": "cross-task"}

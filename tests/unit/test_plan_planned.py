@@ -17,12 +17,12 @@ from tuning_dynamics.plan.devices import Range
 from tuning_dynamics.plan.files import write_files
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.plan.planned import Planned, planned
-from tuning_dynamics.study.units import stage_rule
 from tuning_dynamics.plan.price import Job, Price
 from tuning_dynamics.plan.tell import reason_lines, tell
-from tuning_dynamics.study.grid import Cell
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.study.units import stage_rule
+from tuning_dynamics.study.variants import Cell
 
 VARIANT = "big/20/once/pairs/seed0"
 RATE = "the learning rate of recipe once changed (0.001 -> 0.002)"
@@ -41,6 +41,12 @@ class Waiting:
 
     name: str
     wildcards_dict: dict[str, str] = field(default_factory=dict, hash=False)
+    output: tuple[str, ...] = ()
+    forced: bool = False
+
+    @property
+    def wildcards(self) -> tuple[str, ...]:
+        return tuple(self.wildcards_dict.values())
 
     @property
     def rule(self) -> SimpleNamespace:
@@ -54,6 +60,7 @@ def workflow(*waiting: Waiting, **after: set[Waiting]) -> Any:
         dag=SimpleNamespace(
             needrun_jobs=lambda **_: waiting,
             dependencies={job: after[job.name] for job in waiting if job.name in after},
+            reason=lambda job: SimpleNamespace(forced=job.forced),
         ),
     )
 

@@ -302,7 +302,7 @@ def test_a_budget_adds_up_and_shrinks_with_its_jobs(tmp_path: Path) -> None:
     budget = budget_for(resolved, jobs)
     counts = {stage.name: stage.jobs for stage in budget.stages}
     other = counts.pop("other")
-    assert counts == {"download": 3, "verify": 1, "tune": 1, "evaluate": 2}
+    assert counts == {"download": 2, "verify": 1, "tune": 1, "evaluate": 2}
     # Freeze 2 sets, encode 1; the 9 rules of the end, and `all`.
     assert other == 2 + 1 + 10
     seconds = sum(one.seconds.mid for one in Prices(resolved, jobs, basis(resolved)).each)

@@ -234,7 +234,7 @@ def test_a_study_of_a_table_plans_no_model(tmp_path: Path) -> None:
     assert {"base_by_checkpoint", "score_by_checkpoint.mnli", "score_by_checkpoint.tulu"} <= names
     assert "text_loss" not in names
     merged = tmp_path / "config.yaml"
-    merged.write_text(dump_merged(jobs.resolved), encoding="utf-8")
+    merged.write_text(dump_merged(jobs.resolved.model_dump(mode="json")), encoding="utf-8")
     assert load_merged(merged) == jobs.resolved
 
 

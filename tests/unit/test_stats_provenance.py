@@ -86,7 +86,9 @@ def test_a_study_without_demonstrations_has_none() -> None:
 
 
 def test_the_splits_are_read_back_from_the_merged_config(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(dump_merged(study(GLUE)), encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(
+        dump_merged(study(GLUE).model_dump(mode="json")), encoding="utf-8"
+    )
     assert used_splits(str(tmp_path / "config.yaml")) == list(used(GLUE).values())
 
 

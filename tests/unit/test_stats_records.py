@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from unit.synthetic import records_of
+from unit.synthetic import records_of, refuse
 
-from tuning_dynamics.stats.records import read_records
+from tuning_dynamics.stats.records import read_records, refusal
 from tuning_dynamics.study.errors import StudyError
 
 
@@ -24,20 +23,10 @@ def good() -> pd.DataFrame:
 
 def test_records_are_sorted_by_item(tmp_path: Path, good: pd.DataFrame) -> None:
     found = read_records(write(good.iloc[::-1], tmp_path / "cell.parquet"))
-    assert found.score.tolist() == [0.0, 0.5, 1.0]
+    assert found.prediction.to_pylist() == ["0.0", "0.5", "1.0"]
     assert found.item.to_pylist() == found.context.to_pylist() == good["item"].tolist()
-    assert found.gold.to_pylist() == [["yes"]] * 3
+    assert found.gold.to_pylist() == [["1.0"]] * 3
     assert found.truncated.tolist() == [False] * 3
-
-
-@pytest.mark.parametrize("score", [-0.01, 1.01, np.nan, np.inf])
-def test_a_score_outside_0_to_1_is_refused(
-    tmp_path: Path, good: pd.DataFrame, score: float
-) -> None:
-    good.loc[1, "score"] = score
-    with pytest.raises(StudyError, match="item-00001") as caught:
-        read_records(write(good, tmp_path / "cell.parquet"))
-    assert "cell.parquet" in str(caught.value)
 
 
 def test_a_repeated_item_is_refused(tmp_path: Path, good: pd.DataFrame) -> None:
@@ -46,11 +35,20 @@ def test_a_repeated_item_is_refused(tmp_path: Path, good: pd.DataFrame) -> None:
         read_records(write(good, tmp_path / "cell.parquet"))
 
 
-@pytest.mark.parametrize("column", ["item", "context", "truncated"])
+@pytest.mark.parametrize("column", ["item", "context", "truncated", "prediction", "gold"])
 def test_an_empty_field_is_refused(tmp_path: Path, good: pd.DataFrame, column: str) -> None:
     good[column] = good[column].astype("object")
     good.loc[0, column] = None
     with pytest.raises(StudyError, match=f"no {column}"):
+        read_records(write(good, tmp_path / "cell.parquet"))
+
+
+@pytest.mark.parametrize("gold", [[], [None, "1.0"]])
+def test_an_item_without_a_right_answer_is_refused(
+    tmp_path: Path, good: pd.DataFrame, gold: list[str | None]
+) -> None:
+    good.at[1, "gold"] = gold
+    with pytest.raises(StudyError, match="no gold"):
         read_records(write(good, tmp_path / "cell.parquet"))
 
 
@@ -61,7 +59,14 @@ def test_wrong_columns_are_refused(tmp_path: Path, good: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"score": ["1", "0", "1"]}, {"item": [1, 2, 3]}, {"truncated": ["no", "no", "no"]}]
+    "change",
+    [
+        {"prediction": [1.0, 0.0, 1.0]},
+        {"gold": ["1", "0", "1"]},
+        {"gold": [[1], [0], [1]]},
+        {"item": [1, 2, 3]},
+        {"truncated": ["no", "no", "no"]},
+    ],
 )
 def test_wrong_types_are_refused(
     tmp_path: Path, good: pd.DataFrame, change: dict[str, list[object]]
@@ -78,13 +83,24 @@ def test_no_items_are_refused(tmp_path: Path, good: pd.DataFrame) -> None:
         read_records(tmp_path / "cell.parquet")
 
 
+def test_a_refused_cell_says_why(tmp_path: Path, good: pd.DataFrame) -> None:
+    path = write(good, tmp_path / "cell.parquet")
+    assert refusal(path) is None
+    refuse(path, "no label is known: …")
+    assert refusal(path) == "no label is known: …"
+    with pytest.raises(StudyError, match="the cell was refused: no label is known"):
+        read_records(path)
+
+
 def test_missing_empty_and_cut_files_are_refused(tmp_path: Path, good: pd.DataFrame) -> None:
-    with pytest.raises(StudyError, match="missing"):
-        read_records(tmp_path / "nowhere.parquet")
+    for read in (read_records, refusal):
+        with pytest.raises(StudyError, match="missing"):
+            read(tmp_path / "nowhere.parquet")
     whole = write(good, tmp_path / "cell.parquet").read_bytes()
     for name, content in (("empty", b""), ("cut", whole[:-40]), ("text", b"item,score\n")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(StudyError, match="can't be read"):
-            read_records(tmp_path / name)
+        for read in (read_records, refusal):
+            with pytest.raises(StudyError, match="can't be read"):
+                read(tmp_path / name)
     with pytest.raises(StudyError):
         read_records(tmp_path)

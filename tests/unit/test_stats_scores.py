@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from unit.synthetic import DRAWING, records_of
+from unit.synthetic import DRAWING, PLANTED, records_of
 
 from tuning_dynamics.stats import blocks
 from tuning_dynamics.stats.cell_tables import cell_tables
@@ -33,7 +33,7 @@ def cell(path: Path, scores: Any, **changes: Any) -> dict[str, Any]:
         "format": "default",
         "shots": 4,
         "prediction": "token_prob",
-        "metric": "accuracy",
+        "metric": PLANTED,
         "path": path,
         **changes,
     }

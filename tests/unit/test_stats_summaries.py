@@ -11,6 +11,7 @@ from unit.synthetic import (
     DRAWING,
     PUBLISHED,
     Truth,
+    asked,
     published_tables,
     study_tables,
     write_cells,
@@ -20,6 +21,7 @@ from unit.test_stats_scores import cell
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.groups import group_change_rows, group_rows, kendall_p_value
 from tuning_dynamics.stats.select import curve_cells, primary_cells
+from tuning_dynamics.stats.summaries import require_asked
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import transfer_rows
 from tuning_dynamics.stats.units import (
@@ -136,11 +138,35 @@ def test_named_sets_restrict_transfer_and_are_pooled_over_kinds() -> None:
     assert ("all", "all") not in set(
         zip(*(transfer(changes, kinds)[n] for n in KINDS), strict=True)
     )
-    for names, near in ((["tt"], "did you mean 't'"), (["zzz"], "known: t, u, v")):
-        with pytest.raises(StudyError, match=near):
-            transfer(changes, kinds, train_sets=names)
-    with pytest.raises(StudyError, match=r"statistics\.transfer\.eval_sets"):
-        transfer(changes, kinds, eval_sets=["a", "nowhere"])
+
+
+NAMES: list[tuple[dict[str, Any], str]] = [
+    ({"train_sets": ("nli_peeple",)}, "did you mean 'nli_people'"),
+    ({"train_sets": ("nowhere",)}, "known: nli_people, paraphrase_people"),
+    ({"eval_sets": ("nli_people", "nowhere")}, r"statistics\.transfer\.eval_sets"),
+    ({"groups": {"learned": ["nowhere"], "not_learned": []}}, r"statistics\.groups\.learned"),
+    ({"recipe": "mix"}, "recipe 'mix'"),
+    ({"group_recipes": ("full", "mix")}, "recipe 'mix'"),
+]
+
+
+@pytest.mark.parametrize(("names", "told"), NAMES)
+def test_a_name_of_which_the_tables_have_nothing_is_refused(
+    tables: dict[str, pd.DataFrame], names: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(StudyError, match=told):
+        require_asked(asked(**names), tables)
+
+
+def test_a_name_of_missing_cells_alone_is_known(tables: dict[str, pd.DataFrame]) -> None:
+    lost = {name: tables[name]["eval_set"] == "nli_places" for name in ("scores", "changes")}
+    named = asked(eval_sets=("nli_places",), groups={"learned": ["nli_places"], "not_learned": []})
+    rest = {name: tables[name][~rows] for name, rows in lost.items()}
+    with pytest.raises(StudyError, match="nli_places"):
+        require_asked(named, {**tables, **rest})
+    missing = tables["scores"][lost["scores"]].assign(reason="refused: …")
+    require_asked(named, {**tables, **rest, "unpaired": missing})
+    require_asked(asked(recipe="mix"), {**tables, "unpaired": missing.assign(recipe="mix")})
 
 
 def test_a_repeated_cell_is_refused_by_name() -> None:
@@ -161,8 +187,6 @@ def test_transfer_recovers_what_was_planted(tables: dict[str, pd.DataFrame]) -> 
 def test_a_train_set_of_unknown_kind_is_refused(tables: dict[str, pd.DataFrame]) -> None:
     with pytest.raises(StudyError, match="nli_people"):
         transfer(tables["changes"], {})
-    with pytest.raises(StudyError, match="recipe 'mix'"):
-        transfer(tables["changes"], {}, recipe="mix")
 
 
 def test_groups_are_those_planted(tables: dict[str, pd.DataFrame]) -> None:

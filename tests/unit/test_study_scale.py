@@ -6,19 +6,13 @@ from pathlib import Path
 import pytest
 
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import write_json
 from tuning_dynamics.study.grid import Grid, expand, unpaired_cells
 from tuning_dynamics.study.load import load_study, read_yaml
 from tuning_dynamics.study.parts import (
     Part,
-    making_spec,
-    making_stubs,
     parse_part,
     part_variants,
-    require_cells,
-    require_parts,
 )
-from tuning_dynamics.study.paths import Paths
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "tests/smoke/study.yaml"
@@ -94,33 +88,3 @@ def test_a_part_is_a_number_of_several_or_the_tables() -> None:
             parse_part(text, "x")
     with pytest.raises(StudyError, match="fewer checkpoints than parts"):
         part_variants(grid(), 1, 4, "x")
-
-
-def test_tables_need_every_part_and_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    paths = Paths("s")
-    write_json(paths.part(1, 2), {"spec": "a", "code": "b"})
-    with pytest.raises(StudyError, match="part 2 of 2 was not made"):
-        require_parts(paths, 2, "a", "b")
-    write_json(paths.part(2, 2), {"spec": "a", "code": "old"})
-    with pytest.raises(StudyError, match="part 2 of 2 was made from other settings or code"):
-        require_parts(paths, 2, "a", "b")
-    write_json(paths.part(2, 2), {"spec": "a", "code": "b"})
-    require_parts(paths, 2, "a", "b")
-    (tmp_path / "one").touch()
-    require_cells(["one"], 2)
-    with pytest.raises(StudyError, match="1 of 2 cells are missing") as refused:
-        require_cells(["one", "two"], 2)
-    assert "two" in str(refused.value)
-
-
-def test_what_a_part_is_made_from_leaves_out_what_changes_no_cell() -> None:
-    document = read_yaml(SMOKE)
-    same = {**document, "statistics": {**document["statistics"], "resamples": 500}, "title": "t"}
-    other = {**document, "seed": 1}
-    one, two, three = (
-        making_spec(load_study(text, ROOT, SMOKE)) for text in (document, same, other)
-    )
-    assert one == two != three
-    assert {"tune_variant.py", "evaluate_cell.py", "data_freeze.py"} <= set(making_stubs())
-    assert not any(stub.startswith(("stats", "report")) for stub in making_stubs())

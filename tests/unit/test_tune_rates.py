@@ -51,7 +51,8 @@ def trial(folder: Path, items: list[Item], chosen: Recipe) -> Any:
         dialogue=None,
         max_length=128,
         frozen=str(folder / "i.parquet"),
-        checkpoint=str(checkpoint),
+        manifest=[str(checkpoint)],
+        files=[],
         tokens=str(folder / "t.arrow"),
         counts=str(folder / "t.json"),
     )
@@ -186,12 +187,12 @@ def test_two_stages_that_select_are_refused() -> None:
 def test_a_template_is_part_of_the_encoded_sets_identity_alone() -> None:
     jobs = study(recipe(1e-3))
     (variant, *_) = jobs.grid.tuned
-    assert "Inference" in jobs.encode_spec("nli_people", "default")
+    assert "Inference" in jobs.encode_spec("tiny", "nli_people", "default")
     assert "Inference" not in jobs.tune_spec(variant)
     assert "max_length" not in jobs.tune_spec(variant)
     assert jobs.train_tokens(variant) == ["results/smoke/data/nli_people/tokens/tiny/default.arrow"]
     with pytest.raises(StudyError, match="no format 'fancy'"):
-        jobs.encode_spec("nli_people", "fancy")
+        jobs.encode_spec("tiny", "nli_people", "fancy")
 
 
 def test_stages_and_mixes_name_their_encoded_sets() -> None:

@@ -67,8 +67,14 @@ def test_an_edited_statistic_runs_statistics_only(copied: Repository) -> None:
     assert copied.planned() == FROM_CELLS
 
 
-def test_an_edited_metric_runs_evaluation_but_no_training(copied: Repository) -> None:
-    path = copied.folder / "workflow/scripts/tuning_dynamics/evaluate/metrics.py"
+def test_an_edited_metric_scores_anew_and_evaluates_nothing(copied: Repository) -> None:
+    path = copied.folder / "workflow/scripts/tuning_dynamics/stats/metrics.py"
+    path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
+    assert copied.planned() == FROM_CELLS
+
+
+def test_edited_code_of_evaluation_runs_it_but_no_training(copied: Repository) -> None:
+    path = copied.folder / "workflow/scripts/tuning_dynamics/evaluate/labels.py"
     path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
     planned = copied.planned()
     assert planned["cell"] == CELLS

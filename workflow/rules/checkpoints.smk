@@ -67,7 +67,7 @@ rule pretrain:
 
 
 rule revisions:
-    """List a hub family's revisions, and the digests of their weight files."""
+    """List a hub family's revisions, and the digests of their weight files, for who asks for it."""
     output:
         paths.revisions("{family}"),
     log:
@@ -87,9 +87,6 @@ rule revisions:
 
 rule download:
     """Fetch what is needed of one revision, and compare it with the hub's digests."""
-    input:
-        # ancient: a step that joins the study has the list made anew, and no other step fetched.
-        listing=ancient(paths.revisions("{family}")),
     output:
         paths.checkpoint_file("{family}", "{step}", "download.json"),
     log:
@@ -103,14 +100,13 @@ rule download:
         "../../envs/data.yaml"
     params:
         spec=lambda wildcards: jobs.checkpoint_spec(wildcards.family, int(wildcards.step)),
+        others=lambda wildcards: jobs.wanted_steps(wildcards.family),
     script:
         "../scripts/checkpoints_download.py"
 
 
 rule tokenizer:
     """Fetch the tokenizer of a hub family's final revision, which prepares data for them all."""
-    input:
-        listing=ancient(paths.revisions("{family}")),
     output:
         paths.tokenizer("{family}"),
     log:
@@ -123,7 +119,7 @@ rule tokenizer:
     conda:
         "../../envs/data.yaml"
     params:
-        repo=lambda wildcards: jobs.resolved.families[wildcards.family].repo or "",
+        spec=lambda wildcards: jobs.tokenizer_spec(wildcards.family),
     script:
         "../scripts/checkpoints_tokenizer.py"
 

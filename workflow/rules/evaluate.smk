@@ -27,9 +27,9 @@ for evaluation in jobs.evaluations:
             paths.benchmark("evaluate", "{variant}")
         wildcard_constraints:
             variant=jobs.variants_pattern(evaluation),
+        priority: 20  # a variant whose weights are there frees its place soonest
         group:
             "variant"
-        priority: 20  # a variant whose weights are there frees its place soonest
         conda:
             "../../envs/evaluate.yaml"
         resources:

@@ -59,8 +59,7 @@ rule scores:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.statistics_spec(
-            "resamples", "level", "seed", "interval", "test_families"
-        ),
+        spec=lambda wildcards: jobs.scores_spec(),
+        metrics=lambda wildcards: jobs.metrics(),
     script:
         "../scripts/stats_scores.py"

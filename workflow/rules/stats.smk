@@ -30,6 +30,7 @@ rule summaries:
         changes=paths.table("changes"),
         seed_means=paths.table("seed_means"),
         sensitivity=paths.table("sensitivity"),
+        unpaired=paths.table("unpaired"),
         datasets=paths.table("datasets"),
     output:
         csv=[shown.table(name) for name in paths.summaries],

@@ -80,9 +80,9 @@ rule tune:
         paths.benchmark("tune", "{variant}")
     wildcard_constraints:
         variant=jobs.tuned,
+    priority: 10
     group:
         "variant"  # tuned and evaluated in one allocation
-    priority: 10
     conda:
         "../../envs/train.yaml"
     threads: ask.tuning_processes

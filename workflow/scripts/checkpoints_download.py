@@ -1,6 +1,7 @@
 """Rule download: the files of one revision, compared with the hub's digests."""
 
 from tuning_dynamics.checkpoints.download import download
+from tuning_dynamics.checkpoints.listing import shared_listing
 from tuning_dynamics.study.job import running
 
 with running(snakemake) as job:
@@ -9,6 +10,8 @@ with running(snakemake) as job:
             snakemake.wildcards.family,
             snakemake.params.spec,
             int(snakemake.wildcards.step),
-            listing=snakemake.input.listing,
+            others=snakemake.params.others,
+            listing=shared_listing(snakemake.output[0], snakemake.wildcards.family),
             output=snakemake.output[0],
+            pinned=job.former(snakemake.output[0]),
         )

@@ -1,8 +1,11 @@
 """Rule revisions: what the hub has of a family."""
 
+from tuning_dynamics.checkpoints.listing import shared_listing
 from tuning_dynamics.checkpoints.revisions import list_family
 from tuning_dynamics.study.job import running
 
 with running(snakemake) as job:
     if job.due:
-        list_family(snakemake.wildcards.family, snakemake.params.spec, snakemake.output[0])
+        family, output = snakemake.wildcards.family, snakemake.output[0]
+        listing = shared_listing(output, family)
+        list_family(family, snakemake.params.spec, listing=listing, output=output)

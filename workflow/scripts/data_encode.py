@@ -6,9 +6,9 @@ from tuning_dynamics.study.job import running
 
 with running(snakemake) as job:
     if job.due:
-        from tuning_dynamics.data.encode_set import encode_set
+        from tuning_dynamics.data.encode_set import encode_or_refuse
 
-        encode_set(
+        encode_or_refuse(
             snakemake.wildcards.dataset,
             **json.loads(snakemake.params.spec),
             **dict(snakemake.input.items()),

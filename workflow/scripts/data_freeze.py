@@ -2,12 +2,12 @@
 
 import json
 
-from tuning_dynamics.data.freeze import freeze_from_spec
+from tuning_dynamics.data.freeze import freeze_or_refuse
 from tuning_dynamics.study.job import running
 
 with running(snakemake) as job:
     if job.due:
-        freeze_from_spec(
+        freeze_or_refuse(
             snakemake.wildcards.dataset,
             json.loads(snakemake.params.spec),
             snakemake.config.get("data_root"),

@@ -5,37 +5,52 @@ and files that have arrived are kept.
 """
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.checkpoints.listing import Listing
 from tuning_dynamics.checkpoints.revisions import (
     PICKLES,
     TOKENIZER,
+    Place,
+    family_listing,
+    family_places,
     refuse_shared_weights,
+    step_listing,
     weight_files,
 )
 from tuning_dynamics.hub.calls import HubError, patiently
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, family_of
-from tuning_dynamics.study.files import file_digest, read_json, write_json
+from tuning_dynamics.study.files import file_digest, write_json
 
 
-def download(name: str, spec: str, step: int, *, listing: str, output: str) -> None:
-    """Fetch a listed step's files and record folder, commit and digests in `output`.
+def download(
+    name: str,
+    spec: str,
+    step: int,
+    *,
+    others: str,
+    listing: Listing,
+    output: str,
+    pinned: Place | None = None,
+) -> None:
+    """Fetch a step's files and record folder, commit and digests in `output`.
 
-    StudyError for a step with a problem in the listing, with weights of another step, with
-    pickled weights that the family does not allow, or with files that arrive damaged.
+    `spec` is canonical JSON of the family as far as the step depends on it, `others` (JSON too)
+    what is compared with it: the wanted steps, and those known to be equal. `pinned` is the
+    record of an earlier download, whose commit is kept; without it the revision's own is taken.
+    StudyError for a step that cannot be used, with weights of another step, with pickled weights
+    that the family does not allow, or with files that arrive damaged.
     """
-    family = family_of(spec, step)
-    assert isinstance(family, HubFamily), name
-    listed = read_json(listing)
-    revision = _revision(name, step, listed)
+    family = HubFamily.model_validate({**json.loads(spec), **json.loads(others)})
+    listed = family_listing(name, family, listing, step, pinned)
+    revision = _usable(name, listed["revisions"][str(step)])
     _refuse_unfit_weights(name, family, revision)
     refuse_shared_weights(name, step, listed)
     files = _to_fetch(revision["files"])
-    folder = _fetch(name, revision, sorted(files))
-    for file, entry in files.items():
-        _compare(folder / file, entry, revision)
+    folder = _fetch_compared(name, revision, files)
     write_json(
         output,
         {
@@ -49,31 +64,43 @@ def download(name: str, spec: str, step: int, *, listing: str, output: str) -> N
     )
 
 
-def download_tokenizer(name: str, *, listing: str, output: str) -> None:
+def download_tokenizer(name: str, spec: str, *, listing: Listing, output: str) -> None:
     """Fetch the tokenizer and config of a family's final revision, and record where they are.
 
     It prepares data for all checkpoints (which must have the same one, see `require_tokenizer`),
     so it must not depend on which checkpoints a study takes. StudyError as `download`.
     """
-    listed = read_json(listing)
-    if listed["final"] is None:
+    family = family_of(spec, 0)
+    assert isinstance(family, HubFamily), name
+    revision = _usable(name, _final(name, family, listing))
+    files = {file: entry for file, entry in revision["files"].items() if file in TOKENIZER}
+    folder = _fetch_compared(name, revision, files)
+    write_json(
+        output,
+        {
+            "family": name,
+            **{key: revision[key] for key in ("repo", "revision", "commit")},
+            "folder": str(folder),
+            "files": {file: entry["digest"] for file, entry in sorted(files.items())},
+        },
+    )
+
+
+def _final(name: str, family: HubFamily, listing: Listing) -> dict[str, Any]:
+    """The last step that the hub has of a family."""
+    places = family_places(name, family, listing)
+    if not places:
         raise StudyError(
             "the repository has no revision that the family's pattern matches",
             file=f"families/{name}.yaml",
             key="revision",
             fix="correct the pattern; it is matched against the repository's refs",
         )
-    revision = _revision(name, listed["final"], listed)
-    files = {file: entry for file, entry in revision["files"].items() if file in TOKENIZER}
-    folder = _fetch(name, revision, sorted(files))
-    for file, entry in files.items():
-        _compare(folder / file, entry, revision)
-    place = {key: revision[key] for key in ("repo", "revision", "commit")}
-    write_json(output, {"family": name, **place, "folder": str(folder)})
+    return step_listing(family, max(places), places, listing)
 
 
-def _revision(name: str, step: int, listing: dict[str, Any]) -> dict[str, Any]:
-    revision: dict[str, Any] = listing["revisions"][str(step)]
+def _usable(name: str, revision: dict[str, Any]) -> dict[str, Any]:
+    """A revision of the listing; StudyError with its problem where it has one."""
     if "problem" in revision:
         problem = revision["problem"]
         raise StudyError(
@@ -118,6 +145,14 @@ def _to_fetch(files: dict[str, Any]) -> dict[str, Any]:
         for file, entry in files.items()
         if file in weights or (file.endswith((".json", ".jinja")) and file != unused)
     }
+
+
+def _fetch_compared(name: str, revision: dict[str, Any], files: dict[str, Any]) -> Path:
+    """The folder of the files, once they are there and are what the hub says."""
+    folder = _fetch(name, revision, sorted(files))
+    for file, entry in files.items():
+        _compare(folder / file, entry, revision)
+    return folder
 
 
 def _fetch(name: str, revision: dict[str, Any], files: list[str]) -> Path:

@@ -1,7 +1,8 @@
 """What a hub has of a family: its revisions by step, and the digests of their weight files.
 
-Listed once per family, before anything is downloaded. A step that cannot be used is recorded
-with the reason, so that it stops its own download and no other.
+Every download looks at all steps that the study takes of its family before it fetches anything.
+A step that cannot be used has the reason in its place, so that it stops its own download and no
+other.
 """
 
 import re
@@ -9,7 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from tuning_dynamics.hub.calls import HubError, patiently
+from tuning_dynamics.checkpoints.listing import Listing
+from tuning_dynamics.hub.calls import HubError
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, Steps
 from tuning_dynamics.study.files import write_json
@@ -30,49 +32,73 @@ TOKENIZER = frozenset(
 #: What a run needs of a repository beside its weights.
 BESIDE = TOKENIZER | {"generation_config.json", "model.safetensors.index.json"}
 
-#: Where a step's weights lie: repository, revision, commit.
+#: Where a step's weights lie: repository, revision and, where it was asked for, commit.
 Place = dict[str, str]
 
+#: The places of each step: one, unless the family's pattern matches several revisions.
+Places = dict[int, list[Place]]
 
-def list_family(name: str, spec: str, output: str) -> None:
+
+def list_family(name: str, spec: str, *, listing: Listing, output: str) -> None:
     """Write what the hub has of a family: all its steps, and the files of those wanted.
 
     `spec` is canonical JSON of the family with the wanted steps. StudyError where the repository
     cannot be listed at all.
     """
     family = TypeAdapter(HubFamily).validate_json(spec)
-    steps = family.checkpoints.steps
-    places = _by_repository(family) if family.repositories else _by_revision(name, family)
+    write_json(output, family_listing(name, family, listing))
+
+
+def family_listing(
+    name: str,
+    family: HubFamily,
+    listing: Listing,
+    own: int | None = None,
+    pinned: Place | None = None,
+) -> dict[str, Any]:
+    """All steps that the hub has of a family, and the files of those wanted, the final one, and
+    `main`.
+
+    `own` is the step of the job that asks, `pinned` the place that this step has already.
+    StudyError where the repository cannot be listed at all.
+    """
+    places = family_places(name, family, listing)
     final = max(places, default=None)
-    wanted = sorted({*steps, *([final] if final is not None else [])})
-    described = {str(step): _described(family, step, places) for step in wanted}
-    if family.repo is not None:
-        described["main"] = _files_at({"repo": family.repo, "revision": "main", "commit": "main"})
-    write_json(
-        output,
-        {
-            "steps": sorted(places),
-            "final": final,
-            "equal_weights": family.equal_weights,
-            "revisions": described,
-        },
-    )
-
-
-def _by_repository(family: HubFamily) -> dict[int, list[Place]]:
+    vital = {step for step in (own, final) if step is not None}
+    if own is not None and pinned is not None:
+        places[own] = [_as_pinned(place, pinned) for place in places.get(own, [])]
+    revisions = {
+        str(step): step_listing(family, step, places, listing, again=step in vital)
+        for step in sorted({*family.checkpoints.steps, *vital})
+    }
     return {
-        step: [{"repo": repo, "revision": family.revision, "commit": family.revision}]
-        for step, repo in family.repositories.items()
+        "steps": sorted(places),
+        "final": final,
+        "equal_weights": family.equal_weights,
+        "revisions": revisions | _main_listing(name, family, listing),
     }
 
 
-def _by_revision(name: str, family: HubFamily) -> dict[int, list[Place]]:
-    """The revisions of each step, from the repository's refs (never from a composed name)."""
-    from huggingface_hub import HfApi
+def family_places(name: str, family: HubFamily, listing: Listing) -> Places:
+    """The places of each step, from the repository's refs (never from a composed name)."""
+    if family.repositories:
+        return {
+            step: [{"repo": repo, "revision": family.revision}]
+            for step, repo in family.repositories.items()
+        }
+    pattern = revision_pattern(family.revision)
+    places: Places = {}
+    for place in _all_places(name, family, listing):
+        if match := pattern.fullmatch(place["revision"]):
+            places.setdefault(int(match["step"]), []).append(place)
+    return places
 
+
+def _all_places(name: str, family: HubFamily, listing: Listing) -> list[Place]:
+    """Every branch and tag of a family's repository."""
     repo = str(family.repo)
     try:
-        refs = patiently(f"the refs of {repo}", lambda: HfApi().list_repo_refs(repo))
+        refs = listing.refs(repo)
     except HubError as error:
         raise StudyError(
             f"the repository's revisions cannot be listed ({error})",
@@ -81,13 +107,22 @@ def _by_revision(name: str, family: HubFamily) -> dict[int, list[Place]]:
             value=repo,
             fix="check the name, the connection and your access, or set HF_ENDPOINT",
         ) from None
-    pattern = revision_pattern(family.revision)
-    places: dict[int, list[Place]] = {}
-    for ref in [*refs.branches, *refs.tags]:
-        if match := pattern.fullmatch(ref.name):
-            place = {"repo": repo, "revision": ref.name, "commit": ref.target_commit}
-            places.setdefault(int(match["step"]), []).append(place)
-    return places
+    return [{"repo": repo, "revision": ref, "commit": commit} for ref, commit in refs]
+
+
+def _as_pinned(place: Place, pinned: Place) -> Place:
+    """A place with the commit that a step has of it already, wherever its branch is now."""
+    same = all(place[key] == pinned[key] for key in ("repo", "revision"))
+    return {**place, "commit": pinned["commit"]} if same else place
+
+
+def _main_listing(name: str, family: HubFamily, listing: Listing) -> dict[str, Any]:
+    """The files of `main`, where the repository has one besides its steps."""
+    if family.repositories:
+        return {}
+    places = _all_places(name, family, listing)
+    found = [place for place in places if place["revision"] == "main"]
+    return {"main": _files_at(found[0], listing, again=True)} if found else {}
 
 
 def revision_pattern(template: str) -> re.Pattern[str]:
@@ -102,8 +137,10 @@ def revision_pattern(template: str) -> re.Pattern[str]:
     return re.compile(text)
 
 
-def _described(family: HubFamily, step: int, places: dict[int, list[Place]]) -> dict[str, Any]:
-    """A step's place and weight files, or the problem with it."""
+def step_listing(
+    family: HubFamily, step: int, places: Places, listing: Listing, *, again: bool = True
+) -> dict[str, Any]:
+    """A step's place with commit and files, or the problem with it; `again` as Listing.files."""
     found = places.get(step, [])
     if not places:
         what = f"no ref of {family.repo} matches the pattern of revisions"
@@ -119,34 +156,23 @@ def _described(family: HubFamily, step: int, places: dict[int, list[Place]]) -> 
         names = [place["revision"] for place in found]
         fix = "make the pattern of `revision` match one of them"
         return _problem(f"{len(found)} revisions match step {step}", names, fix)
-    return _files_at(found[0])
+    return _files_at(found[0], listing, again=again)
 
 
 def _problem(what: str, value: Any, fix: str) -> dict[str, Any]:
     return {"problem": {"what": what, "value": value, "fix": fix}}
 
 
-def _files_at(place: Place) -> dict[str, Any]:
+def _files_at(place: Place, listing: Listing, *, again: bool) -> dict[str, Any]:
     """The commit, and the files to fetch with digest and size; a problem where there is none."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.hf_api import RepoFile
-
-    repo, revision = place["repo"], place["commit"]
-    asked = f"{repo} at {place['revision']}"
+    repo, revision = place["repo"], place["revision"]
     try:
-        commit = patiently(asked, lambda: HfApi().model_info(repo, revision=revision).sha)
-        tree = patiently(asked, lambda: list(HfApi().list_repo_tree(repo, revision=commit)))
+        commit = place.get("commit") or listing.commit(repo, revision, again=again)
+        files = listing.files(repo, commit, again=again)
     except HubError as error:
-        return _problem(f"{asked} cannot be read ({error})", place["revision"], _ACCESS)
-    files = {
-        file.path: {
-            "digest": f"sha256:{file.lfs.sha256}" if file.lfs else f"git:{file.blob_id}",
-            "bytes": file.size,
-        }
-        for file in tree
-        if isinstance(file, RepoFile) and wanted_file(file.path)
-    }
-    return {**place, "commit": commit, "files": files}
+        return _problem(f"{repo} at {revision} cannot be read ({error})", revision, _ACCESS)
+    wanted = {path: entry for path, entry in files.items() if wanted_file(path)}
+    return {**place, "commit": commit, "files": wanted}
 
 
 _ACCESS = "check the revision and your access (a gated repository needs its licence accepted)"
@@ -177,14 +203,18 @@ def refuse_shared_weights(name: str, step: int, listing: dict[str, Any]) -> None
     Published repositories hold ranges of revisions that carry the final weights, or a shard of
     them. So a step that shares a file with the final step or with `main` is refused; of other
     steps that share a file it cannot be known which is right, and all are refused. The final
-    step itself stands, as do groups listed in the family's `equal_weights`.
+    step itself stands, as do groups listed in the family's `equal_weights`. A step that has a
+    problem of its own is not compared with; the final one and `main` must be.
     """
     if step == listing["final"]:
         return
     own = set(weight_files(listing["revisions"][str(step)]["files"]).values())
     declared = {other for group in listing["equal_weights"] if step in group for other in group}
     for other, revision in listing["revisions"].items():
-        if other == str(step) or "problem" in revision:
+        if other == str(step):
+            continue
+        if "problem" in revision:
+            _refuse_unknown(name, other, revision, vital={str(listing["final"]), "main"})
             continue
         same = own & set(weight_files(revision["files"]).values())
         if same and not (other.isdigit() and int(other) in declared):
@@ -197,3 +227,17 @@ def refuse_shared_weights(name: str, step: int, listing: dict[str, Any]) -> None
                 fix="take the wrong one out of checkpoints, or list the steps under "
                 "equal_weights if they are known to be equal",
             )
+
+
+def _refuse_unknown(name: str, other: str, revision: dict[str, Any], vital: set[str]) -> None:
+    """StudyError where it can't be known what `other` has and it is vital; else say so."""
+    what = f"step {other} cannot be compared with: {revision['problem']['what']}"
+    if other in vital:
+        raise StudyError(
+            what,
+            file=f"families/{name}.yaml",
+            key="revision",
+            value=revision["problem"]["value"],
+            fix=revision["problem"]["fix"],
+        )
+    print(what, flush=True)

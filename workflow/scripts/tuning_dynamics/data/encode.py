@@ -37,18 +37,6 @@ class Encoder:
         """Ids of a prompt, with what the tokenizer puts at the beginning of a text."""
         return [*self.beginning, *self.ids(text)]
 
-    def continuation(self, prompt: str, text: str) -> list[int]:
-        """Ids that `text` adds to `prompt` when both are encoded as one text.
-
-        As in lm-evaluation-harness: the whole is encoded, and the prompt's length cut off.
-        """
-        return self.ids(prompt + text)[len(self.ids(prompt)) :]
-
-    def boundary_holds(self, prompt: str, text: str) -> bool:
-        """Whether no token spans the boundary of prompt and continuation."""
-        start = self.ids(prompt)
-        return self.ids(prompt + text)[: len(start)] == start
-
     def decode(self, ids: list[int]) -> str:
         """Text of ids, special tokens left out."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True)

@@ -13,13 +13,30 @@ from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import dialogue as tulu_layout
 from tuning_dynamics.data.sequences import Tokens, completions, dialogues
 from tuning_dynamics.data.tokens import write_refused_tokens, write_tokens
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import StudyError, UnavailableError, told_as
 from tuning_dynamics.study.files import read_json, write_json
 
 #: Items that are encoded together: some hundred megabytes at most, even of the longest.
 CHUNK = 256
 
 Encode = Callable[[list[Item]], list[Tokens]]
+
+
+def encode_or_refuse(
+    name: str, *, tokens: str, counts: str, config: Mapping[str, Any] | None = None, **given: Any
+) -> None:
+    """`encode_set`; where that refuses the set, files without sequences that say why: the same
+    input would be refused again. `config` is what was planned of the model's config.
+    UnavailableError where a file can't be read."""
+    del config  # an identity: it is read from the folder
+    try:
+        encode_set(name, tokens=tokens, counts=counts, **given)
+    except UnavailableError:
+        raise
+    except StudyError as error:
+        print(f"refused\n{error}", flush=True)
+        write_refused_tokens(tokens, str(error))
+        write_json(counts, {"dataset": name, "refused": str(error)})
 
 
 def encode_set(
@@ -33,30 +50,21 @@ def encode_set(
     files: Sequence[str],
     tokens: str,
     counts: str,
-    config: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a set's training rows as token ids (`tokens`), and how many there are (`counts`).
 
     With `template`, a row is a prompt and its completion; else a dialogue in the layout named
     `dialogue` (tulu or chat_template). The tokenizer lies in the folder that `manifest` names, or
-    in that of `files`; `config` is what was planned of its config. Examples have at most
-    `max_length` tokens, and no more than the context of the checkpoint's model. Where nothing is
-    left to learn, or the set was refused, both files say why: the same input would be refused
-    again.
+    in that of `files`. Examples have at most `max_length` tokens, and no more than the context of
+    the checkpoint's model. StudyError where nothing is left to learn, RefusedError where the set
+    was refused; both leave no file.
     """
-    del config  # an identity: it is read from the folder
     folder = Path(read_json(manifest[0])["folder"]) if manifest else Path(files[0]).parent
-    try:
-        longest = min(max_length, context_of(folder))
-        encode = _encoding(folder, template, dialogue, longest)
-        counted = Counts(name, longest)
-        write_tokens(tokens, _sequences(frozen, encode, counted), tokenizer_digest(folder))
-    except StudyError as error:
-        print(f"refused\n{error}", flush=True)
-        write_refused_tokens(tokens, str(error))
-        write_json(counts, {"dataset": name, "refused": str(error)})
-    else:
-        write_json(counts, vars(counted))
+    longest = min(max_length, context_of(folder))
+    encode = _encoding(folder, template, dialogue, longest)
+    counted = Counts(name, longest)
+    write_tokens(tokens, _sequences(frozen, encode, counted), tokenizer_digest(folder))
+    write_json(counts, vars(counted))
 
 
 def _encoding(folder: Path, template: str | None, dialogue: str | None, longest: int) -> Encode:
@@ -133,7 +141,7 @@ def context_of(folder: Path) -> int:
         config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True)
         return int(config.max_position_embeddings)
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise StudyError(
+        raise told_as(error)(
             f"the checkpoint's config names no longest context ({' '.join(str(error).split())})",
             file=folder / "config.json",
             key="max_position_embeddings",

@@ -24,6 +24,25 @@ from tuning_dynamics.study.files import write_json
 OUT = 2**64 - 1
 
 
+def freeze_or_refuse(
+    name: str,
+    spec: dict[str, Any],
+    data_root: str | None,
+    items_path: str | Path,
+    manifest_path: str | Path,
+) -> None:
+    """`freeze_from_spec`; where that refuses the data, files without items that say why: the same
+    data would be refused again. UnavailableError where a source can't be read."""
+    try:
+        freeze_from_spec(name, spec, data_root, items_path, manifest_path)
+    except UnavailableError:
+        raise
+    except StudyError as error:
+        print(f"refused\n{error}", flush=True)
+        write_refused(items_path, SCHEMA, str(error))
+        write_json(manifest_path, {"dataset": name, "refused": str(error)})
+
+
 def freeze_from_spec(
     name: str,
     spec: dict[str, Any],
@@ -35,27 +54,10 @@ def freeze_from_spec(
 
     `spec` holds dataset, kind, seed, train_items, evaluation_items and, for the mini world's
     sets, world. Instruction sets are read twice and never held: first every row is checked and
-    the subset chosen, then the chosen rows are written, in the source's order. Where the data
-    would give a wrong number, the files hold no items and say why: the same data would be refused
-    again. UnavailableError where a source can't be read.
+    the subset chosen, then the chosen rows are written, in the source's order. StudyError where
+    the data would give a wrong number, UnavailableError where a source can't be read; both leave
+    no file.
     """
-    try:
-        _freeze(name, spec, data_root, items_path, manifest_path)
-    except UnavailableError:
-        raise
-    except StudyError as error:
-        print(f"refused\n{error}", flush=True)
-        write_refused(items_path, SCHEMA, str(error))
-        write_json(manifest_path, {"dataset": name, "refused": str(error)})
-
-
-def _freeze(
-    name: str,
-    spec: dict[str, Any],
-    data_root: str | None,
-    items_path: str | Path,
-    manifest_path: str | Path,
-) -> None:
     dataset, origin = pin_revision(name, Dataset.model_validate(spec["dataset"]))
     screen = Screen(name, dataset, spec["kind"], spec["seed"])
     sources = {

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning_dynamics.data.items import SCHEMA, Item, item_of, require_accepted
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import UnavailableError
 from tuning_dynamics.study.files import whole_file
 
 #: Items of a row group: a few megabytes of long dialogues.
@@ -35,7 +35,7 @@ def _row(item: Item) -> dict[str, object]:
 def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[Item]]:
     """The items of one split in frozen order, at most `size` at a time, no batch empty.
 
-    StudyError where the file is unreadable, RefusedError where the set was.
+    UnavailableError where the file is unreadable, RefusedError where the set was.
     """
     try:
         # Without pre-buffering, which would hold a whole row group's columns twice.
@@ -46,7 +46,7 @@ def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[It
                 if rows:
                     yield [item_of(row) for row in rows]
     except (OSError, pa.ArrowInvalid) as error:
-        raise StudyError(
+        raise UnavailableError(
             f"frozen items cannot be read ({error})",
             file=path,
             fix="delete the file and run the same command again",

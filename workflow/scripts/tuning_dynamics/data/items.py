@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuning_dynamics.study.errors import RefusedError, StudyError
+from tuning_dynamics.study.errors import RefusedError, UnavailableError
 from tuning_dynamics.study.files import whole_file
 from tuning_dynamics.study.refused import REFUSED_KEY, refused_reason
 
@@ -80,12 +80,12 @@ def require_accepted(schema: pa.Schema) -> None:
 
 
 def read_items(path: str | Path, split: str) -> list[Item]:
-    """The items of one split, in frozen order; StudyError where the file is unreadable,
+    """The items of one split, in frozen order; UnavailableError where the file is unreadable,
     RefusedError where the set was."""
     try:
         table = pq.read_table(path, filters=[("split", "=", split)])
     except (OSError, pa.ArrowInvalid) as error:
-        raise StudyError(
+        raise UnavailableError(
             f"frozen items cannot be read ({error})",
             file=path,
             fix="delete the file and run the same command again",

@@ -14,7 +14,7 @@ from typing import Any
 
 from tuning_dynamics.hub.calls import HubError, patiently, redacted
 from tuning_dynamics.study.datasets import Dataset, HubDataset, Join
-from tuning_dynamics.study.errors import StudyError, UnavailableError
+from tuning_dynamics.study.errors import StudyError, UnavailableError, told_as
 from tuning_dynamics.study.paths import fill_root
 
 Row = dict[str, Any]
@@ -246,7 +246,7 @@ def _parquet(path: Path) -> Iterator[Row]:
             for batch in file.iter_batches(batch_size=BATCH):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
-        raise StudyError(
+        raise told_as(error)(
             "the parquet file is damaged",
             file=path,
             key="content",

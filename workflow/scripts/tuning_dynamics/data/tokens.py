@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from tuning_dynamics.data.items import require_accepted
 from tuning_dynamics.data.sequences import Tokens
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import UnavailableError
 from tuning_dynamics.study.files import whole_file
 from tuning_dynamics.study.refused import REFUSED_KEY
 
@@ -59,14 +59,14 @@ def write_refused_tokens(path: str | Path, reason: str) -> None:
 class StoredTokens:
     """The sequences of a file, each made from the mapped file when it is asked for.
 
-    StudyError where the file is damaged, RefusedError where the set was.
+    UnavailableError where the file is damaged, RefusedError where the set was.
     """
 
     def __init__(self, path: str | Path) -> None:
         try:
             self._table: Any = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         except (OSError, pa.ArrowInvalid) as error:
-            raise StudyError(
+            raise UnavailableError(
                 f"an encoded training set cannot be read ({error})",
                 file=path,
                 fix="delete the file and run the same command again",

@@ -11,7 +11,7 @@ import torch
 
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.evaluate.generate import generate
-from tuning_dynamics.evaluate.metrics import accuracy, match_label, refuse_alike, rouge_l
+from tuning_dynamics.evaluate.labels import match_label, refuse_alike
 from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.prompts import Prompt, candidates, cut_apart, make_prompts
 from tuning_dynamics.evaluate.request import CellRequest
@@ -32,7 +32,6 @@ _SCHEMA = pa.schema(
         ("truncated", pa.bool_()),
         ("prediction", pa.string()),
         ("gold", pa.list_(pa.string())),
-        ("score", pa.float64()),
         ("option_scores", pa.list_(pa.float64())),
     ]
 )
@@ -161,7 +160,6 @@ def _check_item(item: Item, request: CellRequest) -> None:
 
 
 def _write(request: CellRequest, prompts: list[Prompt], answers: list[Answer]) -> None:
-    metric = rouge_l if request.kind == "generation" else accuracy
     rows = [
         {
             "item": prompt.item.item,
@@ -170,7 +168,6 @@ def _write(request: CellRequest, prompts: list[Prompt], answers: list[Answer]) -
             "truncated": prompt.truncated,
             "prediction": answer.prediction,
             "gold": prompt.item.gold,
-            "score": metric(answer.prediction, prompt.item.gold),
             "option_scores": answer.option_scores,
         }
         for prompt, answer in zip(prompts, answers, strict=True)

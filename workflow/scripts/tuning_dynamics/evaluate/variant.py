@@ -13,7 +13,7 @@ from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, prepare
 from tuning_dynamics.evaluate.cell import evaluate_cell, write_refused
 from tuning_dynamics.evaluate.model import LoadedModel, load_for_evaluation
 from tuning_dynamics.evaluate.request import CellRequest, parse_request
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import StudyError, UnavailableError
 from tuning_dynamics.study.execution import Execution
 from tuning_dynamics.study.files import read_json, write_json
 
@@ -32,14 +32,13 @@ def evaluate_variant(
     """
     told = read_json(manifest)
     _require_own(variant, told, manifest)
+    cost = _Cost(metrics, variant, time.monotonic())
     if "refused" in told:
         for request, made in due:
             write_refused(request, told["refused"])
             made()
-        return
-    cost = _Cost(metrics, variant, time.monotonic())
-    if not due:
-        cost.write(None, 0)
+    if "refused" in told or not due:
+        cost.write(None, len(due))
         return
     model = _load(manifest, due[0][0].dtype, execution, cost)
     for number, (request, made) in enumerate(due, start=1):
@@ -91,6 +90,8 @@ def _make(model: LoadedModel, request: CellRequest, batch_tokens: int | None) ->
     began = time.monotonic()
     try:
         items = evaluate_cell(model, request, batch_tokens)
+    except UnavailableError:
+        raise
     except StudyError as error:
         print(f"{request.out}: refused\n{error}", flush=True)
         write_refused(request, str(error))

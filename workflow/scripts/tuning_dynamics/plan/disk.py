@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from tuning_dynamics.plan.equations import BYTES, adapter_weights
 from tuning_dynamics.plan.known import Known, NotKnown
 from tuning_dynamics.plan.price import Job
-from tuning_dynamics.study.grid import Variant
 from tuning_dynamics.study.paths import parse_variant
 from tuning_dynamics.study.recipes import LoraTrain
+from tuning_dynamics.study.variants import Variant
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Known:
         return built_size(description.architecture)
 
     def download_bytes(self, family: str, step: int) -> float | None:
-        """Bytes of a revision's weight files, where the hub has been asked; else None."""
+        """Bytes of a revision's weight files, where `revisions.json` was asked for; else None."""
         listing = _read(self.paths.revisions(family))
         files = listing.get("revisions", {}).get(str(step), {}).get("files", {})
         for suffix in (".safetensors", ".bin"):

@@ -15,7 +15,6 @@ WITHOUT = frozenset({"all", "cost", "report"})
 STAGES = {
     "corpus": "pretrain",
     "pretrain": "pretrain",
-    "revisions": "download",
     "tokenizer": "download",
     "download": "download",
     "verify": "verify",

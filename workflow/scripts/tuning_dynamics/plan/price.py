@@ -35,11 +35,11 @@ from tuning_dynamics.plan.equations import (
 from tuning_dynamics.plan.known import Known, NotKnown
 from tuning_dynamics.study.batch import CPU_TOKENS, tokens_that_fit
 from tuning_dynamics.study.families import PretrainFamily, Size
-from tuning_dynamics.study.grid import Cell
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.paths import parse_variant
 from tuning_dynamics.study.rates import selecting
 from tuning_dynamics.study.recipes import LoraTrain, RateSelection, Stage
+from tuning_dynamics.study.variants import Cell
 
 #: The stage that each rule is told under; rules that are not listed compute no model. Checkpoints
 #: are verified on a core.

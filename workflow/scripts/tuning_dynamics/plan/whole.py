@@ -2,11 +2,12 @@
 
 from tuning_dynamics.plan.price import Job
 from tuning_dynamics.study.families import HubFamily, PretrainFamily
-from tuning_dynamics.study.grid import Cell, Grid
+from tuning_dynamics.study.grid import Grid
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.paths import variant_key
 from tuning_dynamics.study.rates import rate_name, selecting
 from tuning_dynamics.study.recipes import RateSelection
+from tuning_dynamics.study.variants import Cell
 
 #: Rules that run once, after the cells they are made of.
 ONCE = (
@@ -52,7 +53,7 @@ def _checkpoint_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
             steps = [step for step in description.steps() if step <= max(steps)]
             rules = ["pretrain"]
         elif isinstance(description, HubFamily):
-            jobs += [Job("revisions", {"family": name}), Job("tokenizer", {"family": name})]
+            jobs.append(Job("tokenizer", {"family": name}))
             rules = ["download", "verify"]
         jobs += [Job(rule, {"family": name, "step": str(step)}) for rule in rules for step in steps]
     return jobs

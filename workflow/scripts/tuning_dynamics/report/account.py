@@ -139,5 +139,5 @@ def versions() -> dict[str, str]:
 
 
 def reasons(unpaired: pd.DataFrame) -> Sequence[tuple[str, int]]:
-    """Why cells have no base to be compared with, and how many, most first."""
+    """Why cells were refused or have no base to be compared with, and how many, most first."""
     return [(str(why), int(count)) for why, count in unpaired["reason"].value_counts().items()]

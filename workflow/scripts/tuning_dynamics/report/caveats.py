@@ -1,4 +1,4 @@
-"""What limits a finding, in words: noise, weak base scores, checkpoints that are out of line."""
+"""What limits a finding, in words: noise, weak base scores, checkpoints, refused cells."""
 
 import pandas as pd
 
@@ -6,6 +6,7 @@ from tuning_dynamics.report.numbers import signed
 from tuning_dynamics.stats.bases import WeakBases
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor, under
+from tuning_dynamics.stats.refusals import are_refused
 
 _FROM = {SEEDS: "seeds", NEAR: "near-identical checkpoints"}
 
@@ -47,6 +48,24 @@ def base_words(weak: WeakBases) -> str:
         f" Weak base scores among the {weak.cells}: {', '.join(parts)}; ratios over these say more "
         "about the base than about tuning."
     )
+
+
+def refused_words(unpaired: pd.DataFrame) -> str:
+    """That cells were refused, as a sentence; nothing if none was."""
+    lost = unpaired[are_refused(unpaired)]
+    if lost.empty:
+        return ""
+    cells = "1 cell is" if len(lost) == 1 else f"{len(lost):,} cells are"
+    return f" {cells} missing, as refused."
+
+
+def refused(unpaired: pd.DataFrame) -> dict[str, str]:
+    """For the head of a page: how many cells were refused, and of which sets; empty if none."""
+    lost = unpaired[are_refused(unpaired)]
+    if lost.empty:
+        return {}
+    sets = ", ".join(sorted(lost["eval_set"].unique()))
+    return {"Cells that are missing, as refused": f"{len(lost):,}, of {sets}"}
 
 
 def out_of_line(checkpoints: pd.DataFrame) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pandas as pd
 
-from tuning_dynamics.report.caveats import base_words, floor_words, marked
+from tuning_dynamics.report.caveats import base_words, floor_words, marked, refused_words
 from tuning_dynamics.report.limits import limit_rows
 from tuning_dynamics.report.numbers import interval_text, percent, percent_interval, signed
 from tuning_dynamics.stats.bases import weak_bases
@@ -97,14 +97,18 @@ def finding_rows(tables: Tables, asked: Asked) -> pd.DataFrame:
             fix="pass " + ", ".join(NEEDED),
         )
     rows: list[dict[str, object]] = []
-    for family in sorted(tables["scores"]["family"].unique()):
+    # All cells of a family may have been refused.
+    for family in sorted({*tables["scores"]["family"], *tables["unpaired"]["family"]}):
         own = {
             name: table[table["family"] == family] if "family" in table.columns else table
             for name, table in tables.items()
         }
         context = Context(str(family), own, asked)
+        missing_cells = refused_words(own["unpaired"])
         for published in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
-            rows.append({"family": str(family), **published(context)})
+            row = published(context)
+            row["sentence"] = f"{row['sentence']}{missing_cells}"
+            rows.append({"family": str(family), **row})
         for row in limit_rows(own, recipe=asked.recipe, level=asked.drawing.level):
             rows.append({"family": str(family), **row})
     return from_rows(rows, "findings")

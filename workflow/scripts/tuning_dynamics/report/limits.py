@@ -9,6 +9,7 @@ from tuning_dynamics.report.numbers import interval_text, short_count, signed
 from tuning_dynamics.stats.bases import weak_denominators
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.noise import NEAR, SEEDS, root_mean_square
+from tuning_dynamics.stats.refusals import REFUSED, are_refused
 from tuning_dynamics.stats.select import DEFAULT_FORMAT
 from tuning_dynamics.stats.transfer import ALL
 from tuning_dynamics.stats.turning import FLAT, MIN_CHECKPOINTS, STILL_RISING, TOO_FEW, TURNS
@@ -23,8 +24,12 @@ def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
     yield rules_row(tables["group_rules"], level)
     yield denominators_row(tables["denominators"], tables["changes"])
     yield noise_row(tables["noise"], recipe)
-    if not tables["unpaired"].empty:
-        yield unpaired_row(tables["unpaired"])
+    lost = tables["unpaired"]
+    refused = are_refused(lost)
+    if refused.any():
+        yield refused_row(lost[refused])
+    if not refused.all():
+        yield unpaired_row(lost[~refused])
 
 
 def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
@@ -207,10 +212,24 @@ def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
     )
 
 
+def refused_row(refused: pd.DataFrame) -> Row:
+    """How many cells the study asks for and has not, as they were refused."""
+    cells = len(refused)
+    reasons = _reasons(refused["reason"].str.removeprefix(REFUSED))
+    return _row(
+        "refused",
+        "Every cell that the study asks for could be evaluated",
+        "contradicted",
+        "cells that were refused for what their input holds",
+        f"{cells} {'cell is' if cells == 1 else 'cells are'} missing: {reasons}.",
+        value=float(cells),
+        cells=cells,
+    )
+
+
 def unpaired_row(unpaired: pd.DataFrame) -> Row:
     """How many tuned cells have nothing to be compared with."""
-    reasons = unpaired["reason"].value_counts()
-    listed = "; ".join(f"{count}: {reason}" for reason, count in reasons.items())
+    listed = _reasons(unpaired["reason"])
     cells = len(unpaired)
     return _row(
         "unpaired",
@@ -221,6 +240,12 @@ def unpaired_row(unpaired: pd.DataFrame) -> Row:
         value=float(cells),
         cells=cells,
     )
+
+
+def _reasons(reasons: pd.Series) -> str:
+    """Each reason with its cells, most first."""
+    counts = reasons.value_counts()
+    return "; ".join(f"{count}: {reason}" for reason, count in counts.items())
 
 
 def _row(

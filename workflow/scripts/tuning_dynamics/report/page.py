@@ -11,7 +11,7 @@ import pandas as pd
 
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
 from tuning_dynamics.report.captions import caption_html, column_meanings
-from tuning_dynamics.report.caveats import out_of_line
+from tuning_dynamics.report.caveats import out_of_line, refused
 from tuning_dynamics.report.embed import embedded_tables
 from tuning_dynamics.report.gallery import Picture, beside, pictures, shows, themes
 from tuning_dynamics.report.interval import WIDTH, Drawing, drawing
@@ -20,9 +20,9 @@ from tuning_dynamics.stats.tables import read_table
 from tuning_dynamics.study.cells import cell_rows, seeds, summary
 from tuning_dynamics.study.figures import StudyFigure
 from tuning_dynamics.study.files import whole_file
-from tuning_dynamics.study.identity import ROOT
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_merged
+from tuning_dynamics.study.paths import ROOT
 
 #: The templates, the look and the script of the pages.
 TEMPLATES = Path(__file__).with_name("page")
@@ -101,7 +101,11 @@ def write_pages(
     told = cards(read["findings"], found)
     head = {
         "about": about,
-        "summary": {**about.summary, **out_of_line(read["checkpoints"])},
+        "summary": {
+            **about.summary,
+            **out_of_line(read["checkpoints"]),
+            **refused(read["unpaired"]),
+        },
         "cards": told,
         "above": {card.picture.anchor for own in told.values() for card in own if card.picture},
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -7,6 +7,7 @@ Memory holds one block, however many cells a study has.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +30,9 @@ from tuning_dynamics.stats.bootstrap import (
     unit_sums,
 )
 from tuning_dynamics.stats.cells import describe
+from tuning_dynamics.stats.metrics import item_scores
 from tuning_dynamics.stats.records import Records, read_records
+from tuning_dynamics.stats.tables import KEY_COLUMNS
 from tuning_dynamics.study.errors import StudyError
 
 # Scores or draws of one block, in numbers of 8 bytes: 48 MiB, of which a pass holds some seven
@@ -51,12 +54,14 @@ class Resampling:
 class Block:
     """Cells of one evaluation set, over the same items.
 
-    `cells` has a row a cell, with its key columns. Units are what is resampled: items, or
+    `cells` has a row a cell, with its key columns, `refused` one for each that the study asks for
+    on this set, at any checkpoint, and that was refused. Units are what is resampled: items, or
     contexts where items share them. `sums` is (units, cells), each unit's sum of scores;
     `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
     """
 
     cells: pd.DataFrame
+    refused: pd.DataFrame
     sums: Floats
     sizes: Floats
     drawn: Floats
@@ -67,6 +72,12 @@ class Block:
     def items(self) -> int:
         """Number of items."""
         return int(self.sizes.sum())
+
+    @property
+    def asked(self) -> pd.DataFrame:
+        """`cells`, then `refused`: what is chosen among all of them is what it is where none was
+        refused."""
+        return pd.concat([self.cells, self.refused], ignore_index=True)
 
     def estimates(self, weights: csr_array) -> Estimates:
         """Estimates of weighted sums of cells; `weights` is (cells, sums)."""
@@ -86,34 +97,33 @@ def selected(rows: NDArray[np.int64], cells: int) -> csr_array:
     return csr_array((ones, (rows, np.arange(len(rows)))), shape=(cells, len(rows)))
 
 
-def blocks(cells: pd.DataFrame, resampling: Resampling) -> Iterator[Block]:
+def blocks(cells: pd.DataFrame, refused: pd.DataFrame, resampling: Resampling) -> Iterator[Block]:
     """The blocks of `cells` (key columns and `path`), each file read once.
 
-    Raises StudyError for a missing or broken file, for fewer than 2 items or contexts, and where
-    the cells of one evaluation set have other items or other gold answers.
+    `refused` has the key columns of the cells that were refused. Raises StudyError for a missing
+    or broken file, for fewer than 2 items or contexts, where the cells of one evaluation set have
+    other items or other gold answers, and as `item_scores`.
     """
     for eval_set, of_set in cells.groupby("eval_set", sort=True):
         reader = _SameItems(str(eval_set))
+        lost = refused.loc[refused["eval_set"] == eval_set, list(KEY_COLUMNS)]
         points: list[pd.DataFrame] = []
         scored: list[tuple[Floats, int]] = []
         for _, point in of_set.groupby(["family", "step"], sort=False):
             points.append(point)
             # Texts of all cells would be most of the memory: scores and counts are kept.
-            scored += [_scored(reader.read(row)) for _, row in point.iterrows()]
+            scored += [reader.scored(row) for _, row in point.iterrows()]
             longest = max(len(scored[0][0]), resampling.resamples)
             if len(scored) * longest >= BLOCK_NUMBERS:
-                yield _block(pd.concat(points), scored, reader.units, resampling)
+                yield _block(pd.concat(points), lost, scored, reader.units, resampling)
                 points, scored = [], []
         if points:
-            yield _block(pd.concat(points), scored, reader.units, resampling)
-
-
-def _scored(records: Records) -> tuple[Floats, int]:
-    return records.score, int(records.truncated.sum())
+            yield _block(pd.concat(points), lost, scored, reader.units, resampling)
 
 
 def _block(
     cells: pd.DataFrame,
+    refused: pd.DataFrame,
     scored: list[tuple[Floats, int]],
     units: Integers,
     resampling: Resampling,
@@ -121,7 +131,8 @@ def _block(
     scores, truncated = zip(*scored, strict=True)
     sizes, sums = unit_sizes(units), unit_sums(np.column_stack(scores), units)
     return Block(
-        cells=cells.drop(columns="path").reset_index(drop=True),
+        cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
+        refused=refused,
         sums=sums,
         sizes=sizes,
         drawn=resampled_means(sums, sizes, resampling.resamples, resampling.seed),
@@ -143,6 +154,19 @@ class _SameItems:
         assert self.first is not None
         codes, _ = pd.factorize(self.first[1].context.to_numpy(zero_copy_only=False))
         return np.asarray(codes)
+
+    @cached_property
+    def golds(self) -> list[list[str]]:
+        """Each item's right answers."""
+        assert self.first is not None
+        golds: list[list[str]] = self.first[1].gold.to_pylist()
+        return golds
+
+    def scored(self, cell: pd.Series) -> tuple[Floats, int]:
+        """A cell's scores (items,) by its metric, and how many prompts were truncated."""
+        records = self.read(cell)
+        scores = item_scores(cell["metric"], records.prediction.to_pylist(), self.golds)
+        return scores, int(records.truncated.sum())
 
     def read(self, cell: pd.Series) -> Records:
         """A cell's records; StudyError where its items, contexts or gold answers are others."""

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from tuning_dynamics.stats.blocks import Block, Resampling, blocks, selected
+from tuning_dynamics.stats.bootstrap import Integers
 from tuning_dynamics.stats.cells import ORDER_KEYS, cell_frame
 from tuning_dynamics.stats.changes import PERMUTATIONS, change_rows
 from tuning_dynamics.stats.pairs import base_rows, unpaired_reason
 from tuning_dynamics.stats.permutation import q_values_within
+from tuning_dynamics.stats.refusals import BASE_REFUSED, REFUSED, leave_out, refused_cells
 from tuning_dynamics.stats.scores import score_rows
 from tuning_dynamics.stats.seed_means import SEEDLESS_ORDER, seed_mean_rows
 from tuning_dynamics.stats.sensitivity import sensitivity_rows
@@ -35,19 +37,27 @@ def cell_tables(
     seed: int,
     interval: Literal["percentile", "bca"] = "percentile",
     test_families: Sequence[str] = ("recipe",),
+    partial: bool = False,
     permutations: int = PERMUTATIONS,
 ) -> Tables:
     """scores, changes, unpaired, seed_means and sensitivity from all cells of a study.
 
     `cells` are dicts with the key columns and the `path` of each one's records, read once each.
     `interval` is the method of the intervals of scores and changes, `test_families` the columns
-    in which the tests of a false-discovery family agree. Raises StudyError for a repeated cell, a
-    missing or broken file of records, fewer than 2 items or contexts, or cells of one evaluation
-    set with other items or gold answers. A tuned cell without a base is a row of `unpaired`.
+    in which the tests of a false-discovery family agree. A tuned cell without a base is a row of
+    `unpaired`; so is, with `partial`, a cell that was refused, and the rows of the others are what
+    they are where none was, but for q-values and for means over fewer seeds.
+
+    Raises StudyError for a repeated cell, a missing or broken file of records, a refused cell
+    unless `partial`, fewer than 2 items or contexts, or cells of one evaluation set with other
+    items or gold answers.
     """
     frame = cell_frame(cells)
+    refused = refused_cells(frame)
+    leave_out(refused, len(frame), partial=partial)
     resampling = Resampling(resamples, level, seed, interval)
-    made = [_of_block(block, permutations) for block in blocks(frame, resampling)]
+    scored = frame.drop(index=refused.index)
+    made = [_of_block(block, permutations) for block in blocks(scored, refused, resampling)]
     tables = {
         name: pd.concat(
             [from_rows([], name), *(tables[name] for tables in made if len(tables[name]))]
@@ -58,14 +68,13 @@ def cell_tables(
     return {
         **tables,
         "changes": tables["changes"].assign(q_value=q_values),
-        "unpaired": _unpaired_rows(frame),
+        "unpaired": _unpaired_rows(frame, refused),
     }
 
 
 def _of_block(block: Block, permutations: int) -> Tables:
     cells = len(block.cells)
-    found = base_rows(block.cells).dropna()
-    tuned, base = found.index.to_numpy(), found.to_numpy(dtype=np.int64)
+    tuned, base = _pairs(block)
     scores = block.estimates(selected(np.arange(cells), cells))
     changes = block.estimates(selected(tuned, cells) - selected(base, cells))
     return {
@@ -76,9 +85,25 @@ def _of_block(block: Block, permutations: int) -> Tables:
     }
 
 
-def _unpaired_rows(cells: pd.DataFrame) -> pd.DataFrame:
-    found = base_rows(cells)
-    alone = cells.loc[found.index[found.isna()], list(KEY_COLUMNS)]
+def _pairs(block: Block) -> tuple[Integers, Integers]:
+    """Rows of tuned cells and of the base cell of each, neither refused.
+
+    No other base stands in for one that was refused: its changes would be other numbers.
+    """
+    found = base_rows(block.asked).dropna()
+    cells = len(block.cells)
+    there = found[(found.index < cells) & (found < cells)]
+    return there.index.to_numpy(), there.to_numpy(dtype=np.int64)
+
+
+def _unpaired_rows(cells: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
+    """Rows of unpaired.csv: tuned cells without a base, and refused ones, base among them."""
     base = cells[cells["recipe"] == "base"]
-    reasons = [unpaired_reason(row, base) for _, row in alone.iterrows()]
-    return typed(alone.assign(reason=reasons), "unpaired")
+    reasons = (REFUSED + refused["reason"]).to_dict()
+    for row, its_base in base_rows(cells).drop(index=reasons, errors="ignore").items():
+        if pd.isna(its_base):
+            reasons[row] = unpaired_reason(cells.loc[row], base)
+        elif its_base in refused.index:
+            reasons[row] = BASE_REFUSED + refused["reason"][its_base]
+    listed = cells.loc[sorted(reasons), list(KEY_COLUMNS)]
+    return typed(listed.assign(reason=listed.index.map(reasons)), "unpaired")

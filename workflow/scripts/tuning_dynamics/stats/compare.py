@@ -19,6 +19,7 @@ from tuning_dynamics.stats.bootstrap import (
 )
 from tuning_dynamics.stats.cells import ORDER_KEYS, describe
 from tuning_dynamics.stats.changes import PERMUTATIONS
+from tuning_dynamics.stats.metrics import item_scores
 from tuning_dynamics.stats.permutation import q_values_within, sign_flip_p_values
 from tuning_dynamics.stats.records import Records, read_records
 from tuning_dynamics.stats.tables import (
@@ -124,8 +125,8 @@ def comparison_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     for _, of_set in shared.groupby("eval_set", sort=True):
         pairs = {
             place: pair
-            for place, a_path, b_path in of_set[["path", "path_b"]].itertuples(name=None)
-            if (pair := _pair(a_path, b_path)) is not None
+            for place, *cell in of_set[["path", "path_b", "metric"]].itertuples(name=None)
+            if (pair := _pair(*cell)) is not None
         }
         for places in _of_equal_units(pairs):
             estimates = _over_items([pairs[place] for place in places], settings)
@@ -155,15 +156,19 @@ def _from_errors(shared: pd.DataFrame, level: float) -> pd.DataFrame:
     )
 
 
-def _pair(a: str, b: str) -> Pair | None:
+def _pair(a: str, b: str, metric: str) -> Pair | None:
     """What two cells' records say of the same items; None where they are not the same."""
     if not a or not b:
         return None
     ours, theirs = read_records(Path(a)), read_records(Path(b))
-    if len(ours.score) < 2 or not _same(ours, theirs):
+    if len(ours.item) < 2 or not _same(ours, theirs):
         return None
+    golds = ours.gold.to_pylist()
+    before, after = (
+        item_scores(metric, side.prediction.to_pylist(), golds) for side in (ours, theirs)
+    )
     units = ours.context.dictionary_encode().indices.to_numpy().astype(np.int64)
-    return Pair(theirs.score - ours.score, units)
+    return Pair(after - before, units)
 
 
 def _same(ours: Records, theirs: Records) -> bool:

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from tuning_dynamics.stats.cells import require_unique
-from tuning_dynamics.stats.select import curve_cells, primary_cells, require_recipe
+from tuning_dynamics.stats.select import curve_cells, primary_cells
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import ALL, estimate_columns
 from tuning_dynamics.stats.units import Drawing, Estimate, Sample, contrast, estimate, mean
-from tuning_dynamics.study.errors import StudyError, require_known
+from tuning_dynamics.study.errors import StudyError
 
 LEARNED, NOT_LEARNED, UNDECIDED = "learned", "not_learned", "undecided"
 
@@ -66,11 +66,11 @@ def group_rows(
     Of the base model's primary cells: `trend` is the slope of the score over log10 tokens
     (score per tenfold tokens), `trend_p` the exact two-sided p-value of Kendall's tau between
     tokens and score. The group is that of `kendall_group`; with `declared` groups, the one that
-    names the set, and `undecided` where none does. Raises StudyError for a declared set that is
-    not evaluated, or declared twice.
+    names the set, and `undecided` where none does. Raises StudyError for a set that is declared
+    twice.
     """
     curves = base_curves(scores)
-    named = None if declared is None else _declared(declared, {name for _, name in curves})
+    named = None if declared is None else _declared(declared)
     rows: list[dict[str, object]] = []
     for (family, eval_set), curve in curves.items():
         group = kendall_group(curve, alpha) if named is None else named.get(eval_set, UNDECIDED)
@@ -86,10 +86,9 @@ def group_rows(
     return from_rows(rows, "groups")
 
 
-def _declared(groups: Mapping[str, Sequence[str]], known: set[str]) -> dict[str, str]:
+def _declared(groups: Mapping[str, Sequence[str]]) -> dict[str, str]:
     named: dict[str, str] = {}
     for group, names in groups.items():
-        require_known(names, known, f"statistics.groups.{group}")
         for name in names:
             if name in named:
                 raise StudyError(
@@ -165,12 +164,10 @@ def set_changes(
     """The change of each evaluation set at each checkpoint.
 
     Of the primary cells of `recipes` in `roles`; columns family, step, checkpoint, eval_set,
-    change (mean of the set's cells) and cells. Raises StudyError for a repeated cell, a recipe
-    that the study doesn't have, or a set that two of the recipes have.
+    change (mean of the set's cells) and cells. Raises StudyError for a repeated cell, or a set
+    that two of the recipes have.
     """
     require_unique(changes)
-    for recipe in recipes:
-        require_recipe(changes, recipe)
     chosen = changes[changes["recipe"].isin(list(recipes)) & changes["role"].isin(list(roles))]
     cells = primary_cells(chosen)
     _require_one_recipe(cells)

@@ -22,7 +22,7 @@ CAPTIONS = {
     "noise": "What differs although nothing should: the noise floor.",
     "checkpoints": "Checkpoints: where each came from, and its loss on a fixed text.",
     "datasets": "Datasets: where each split came from.",
-    "unpaired": "Tuned cells that have no base to be compared with.",
+    "unpaired": "Cells that were refused, and tuned cells without a base to be compared with.",
     "seed_means": "Means over seeds, with their intervals.",
     "denominators": "Base scores that a ratio of change divides by.",
     "group_rules": "The groups' difference under other rules of what is learned.",

@@ -1,5 +1,7 @@
 """Per-item records of one cell, checked before any number is made of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pyarrow.types as pt
 from numpy.typing import NDArray
 
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.refused import refused_reason
 
 RECORD_COLUMNS = (
     "item",
@@ -19,12 +22,11 @@ RECORD_COLUMNS = (
     "truncated",
     "prediction",
     "gold",
-    "score",
     "option_scores",
 )
 
-# What statistics need of them; texts and options of 10,000 cells would be read for nothing.
-_READ = ["item", "context", "truncated", "gold", "score"]
+# What statistics need of them; scores of options of 10,000 cells would be read for nothing.
+_READ = ["item", "context", "truncated", "prediction", "gold"]
 
 _AGAIN = "delete the file and run the workflow again; it evaluates this cell anew"
 
@@ -33,43 +35,51 @@ _AGAIN = "delete the file and run the workflow again; it evaluates this cell ane
 class Records:
     """What a cell's records say of its items, in order of `item`; each field has one entry an item.
 
-    `item` and `context` are text, `gold` lists of right answers, `score` lies in [0, 1].
+    `item`, `context` and `prediction` are text, `gold` lists of right answers, one at least.
     """
 
     item: pa.Array
     context: pa.Array
+    prediction: pa.Array
     gold: pa.Array
     truncated: NDArray[np.bool_]
-    score: NDArray[np.float64]
 
 
 def read_records(path: Path) -> Records:
     """Read one cell's records, sorted by item.
 
-    Raises StudyError where the file is missing, not parquet or empty, where columns or types are
-    wrong, where an item is repeated or has no context, or a score is missing or outside [0, 1].
+    Raises StudyError where the file is missing, not parquet or empty, where the cell was refused,
+    where columns or types are wrong, an item is repeated, or an item lacks what it should have.
     """
-    table = _read(path)
+    with _opened(path) as file:
+        _check_columns(file.schema_arrow, path)
+        _check_refused(file.schema_arrow, path)
+        table = file.read(columns=_READ, use_threads=False)
     _check_items(table, path)
     table = table.take(pc.sort_indices(table["item"]))
     _check_repeats(table["item"].combine_chunks(), path)
-    score = table["score"].to_numpy().astype(np.float64, copy=False)
-    _check_scores(score, table["item"], path)
     return Records(
         item=_text(table["item"]),
         context=_text(table["context"]),
+        prediction=_text(table["prediction"]),
         gold=table["gold"].combine_chunks(),
         truncated=table["truncated"].to_numpy(),
-        score=score,
     )
 
 
-def _read(path: Path) -> pa.Table:
+def refusal(path: Path) -> str | None:
+    """Why a cell was refused; None where it was not. StudyError for a file that is missing or not
+    parquet."""
+    with _opened(path) as file:
+        return refused_reason(file.schema_arrow.metadata)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         # Opened here: given a path, pyarrow would also accept a folder of files.
         with path.open("rb") as opened, pq.ParquetFile(opened) as file:
-            _check_columns(file.schema_arrow, path)
-            return file.read(columns=_READ, use_threads=False)
+            yield file
     except FileNotFoundError as error:
         raise StudyError(
             "the records of a cell are missing",
@@ -85,15 +95,17 @@ def _read(path: Path) -> pa.Table:
 
 
 def _check_columns(schema: pa.Schema, path: Path) -> None:
-    if sorted(schema.names) != sorted(RECORD_COLUMNS):
+    # Cells of 0.5.0 hold a score as well, which is not read.
+    if sorted({*schema.names} - {"score"}) != sorted(RECORD_COLUMNS):
         raise StudyError(
             f"records have the columns {sorted(schema.names)}",
             file=path,
             fix=f"records must have exactly these: {', '.join(RECORD_COLUMNS)}; {_AGAIN}",
         )
-    wrong = [name for name in ("item", "context", "prediction") if not _is_text(schema, name)]
-    if not pt.is_floating(schema.field("score").type):
-        wrong.append("score")
+    texts = ("item", "context", "prediction")
+    wrong = [name for name in texts if not _is_text(schema.field(name).type)]
+    if not _is_text_list(schema.field("gold").type):
+        wrong.append("gold")
     if not pt.is_boolean(schema.field("truncated").type):
         wrong.append("truncated")
     if wrong:
@@ -106,9 +118,22 @@ def _check_columns(schema: pa.Schema, path: Path) -> None:
         )
 
 
-def _is_text(schema: pa.Schema, name: str) -> bool:
-    kind = schema.field(name).type
+def _is_text(kind: pa.DataType) -> bool:
     return bool(pt.is_string(kind) or pt.is_large_string(kind))
+
+
+def _is_text_list(kind: pa.DataType) -> bool:
+    return bool(pt.is_list(kind) or pt.is_large_list(kind)) and _is_text(kind.value_type)
+
+
+def _check_refused(schema: pa.Schema, path: Path) -> None:
+    reason = refused_reason(schema.metadata)
+    if reason is not None:
+        raise StudyError(
+            f"the cell was refused: {reason}",
+            file=path,
+            fix="mend what it names and run the workflow again; it evaluates this cell anew",
+        )
 
 
 def _text(column: pa.ChunkedArray) -> pa.Array:
@@ -119,9 +144,12 @@ def _text(column: pa.ChunkedArray) -> pa.Array:
 def _check_items(table: pa.Table, path: Path) -> None:
     if table.num_rows == 0:
         raise StudyError("a cell has no items", file=path, fix=_AGAIN)
-    for name in ("item", "context", "truncated"):
+    for name in _READ:
         if table[name].null_count:
             raise StudyError(f"a record has no {name}", file=path, key=name, fix=_AGAIN)
+    gold = table["gold"]
+    if pc.min(pc.list_value_length(gold)).as_py() == 0 or pc.list_flatten(gold).null_count:
+        raise StudyError("a record has no gold", file=path, key="gold", fix=_AGAIN)
 
 
 def _check_repeats(items: pa.Array, path: Path) -> None:
@@ -133,18 +161,4 @@ def _check_repeats(items: pa.Array, path: Path) -> None:
             key="item",
             value=repeated[0].as_py(),
             fix="make the item ids of the evaluation set unique, then evaluate the cell again",
-        )
-
-
-def _check_scores(score: NDArray[np.float64], items: pa.ChunkedArray, path: Path) -> None:
-    # Comparisons are false for NaN, so a missing score is caught here too.
-    bad = np.flatnonzero(~((score >= 0.0) & (score <= 1.0)))
-    if bad.size:
-        raise StudyError(
-            f"{bad.size} scores are missing or outside [0, 1], the first at item "
-            f"'{items[int(bad[0])].as_py()}'",
-            file=path,
-            key="score",
-            value=float(score[bad[0]]),
-            fix=_AGAIN,
         )

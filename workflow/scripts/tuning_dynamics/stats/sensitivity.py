@@ -19,14 +19,19 @@ def sensitivity_rows(block: Block) -> pd.DataFrame:
     several such, the first by `select.one_per`). The interval is a percentile interval, the same
     items drawn in all formats: a spread has a bend where two formats are equal, which BCa does
     not allow for. A spread is never negative, and chance alone makes it positive: compare spreads
-    with one another, not with 0.
+    with one another, not with 0. There is none where a format's cell was refused: that over the
+    other formats would be another number.
     """
-    cells = block.cells.assign(row=np.arange(len(block.cells)))
+    cells = block.asked.assign(row=np.arange(len(block.asked)))
     alike = cells.groupby(_ONE_EVALUATION, dropna=False, sort=False)
     cells = cells.assign(group=alike.ngroup(), formats=alike["format"].transform("size"))
     varied = cells[cells["formats"] >= 2]
     kept = varied[varied["group"].isin(one_per(varied, VARIANT_AND_SET)["group"])]
-    rows = [_row(block, group) for _, group in kept.groupby("group", sort=False)]
+    rows = [
+        _row(block, group)
+        for _, group in kept.groupby("group", sort=False)
+        if group["row"].max() < len(block.cells)
+    ]
     return from_rows(rows, "sensitivity")
 
 

@@ -11,10 +11,12 @@ from tuning_dynamics.stats.forgetting import forgetting_rows
 from tuning_dynamics.stats.group_rules import group_rule_rows
 from tuning_dynamics.stats.groups import group_change_rows, group_rows
 from tuning_dynamics.stats.noise import noise_rows
+from tuning_dynamics.stats.select import primary_cells, require_recipe
 from tuning_dynamics.stats.slopes import format_trend_rows, latent_gain_rows
 from tuning_dynamics.stats.transfer import chance_of, train_kinds_of, train_tasks_of, transfer_rows
 from tuning_dynamics.stats.turning import turning_rows
 from tuning_dynamics.stats.units import Drawing
+from tuning_dynamics.study.errors import require_known
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,11 @@ class Asked:
 
 
 def summary_tables(tables: Mapping[str, pd.DataFrame], asked: Asked) -> dict[str, pd.DataFrame]:
-    """The summaries by name, from scores, changes, seed_means, sensitivity and datasets.
+    """The summaries by name, from scores, changes, unpaired, seed_means, sensitivity and datasets.
 
-    Raises StudyError for a repeated cell, and for a name that the study does not have.
+    Raises StudyError for a repeated cell, and as `require_asked`.
     """
+    require_asked(asked, tables)
     scores, changes, seed_means = (tables[name] for name in ("scores", "changes", "seed_means"))
     drawing, recipe = asked.drawing, asked.recipe
     chance = chance_of(tables["datasets"])
@@ -97,3 +100,20 @@ def summary_tables(tables: Mapping[str, pd.DataFrame], asked: Asked) -> dict[str
         ),
         "turning_points": turning_rows(seed_means, drawing=drawing, roles=roles),
     }
+
+
+def require_asked(asked: Asked, tables: Mapping[str, pd.DataFrame]) -> None:
+    """StudyError where `asked` names a recipe or a set of which the tables have nothing.
+
+    Cells of unpaired.csv count: that they were refused, or can't be compared, is told there.
+    """
+    changes, scores, unpaired = (tables[name] for name in ("changes", "scores", "unpaired"))
+    lost = unpaired[unpaired["recipe"] != "base"]
+    for recipe in (asked.recipe, *asked.group_recipes):
+        require_recipe(pd.concat([changes, lost]), recipe)
+    own = pd.concat([primary_cells(changes), lost]).query("recipe == @asked.recipe")
+    for key, sets in (("train_set", asked.train_sets), ("eval_set", asked.eval_sets)):
+        require_known(sets or (), own[key], f"statistics.transfer.{key}s")
+    base = pd.concat([primary_cells(scores), unpaired]).query("recipe == 'base'")
+    for group, names in (asked.groups or {}).items():
+        require_known(names, base["eval_set"], f"statistics.groups.{group}")

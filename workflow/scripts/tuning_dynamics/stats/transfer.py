@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tuning_dynamics.stats.cells import require_unique
-from tuning_dynamics.stats.select import primary_cells, require_recipe
+from tuning_dynamics.stats.select import primary_cells
 from tuning_dynamics.stats.tables import from_rows
 from tuning_dynamics.stats.units import (
     Drawing,
@@ -19,7 +19,7 @@ from tuning_dynamics.stats.units import (
     over,
     pair_units,
 )
-from tuning_dynamics.study.errors import StudyError, require_known
+from tuning_dynamics.study.errors import StudyError
 
 ALL = "all"
 
@@ -41,7 +41,7 @@ def transfer_rows(
     which a classification has no normalised change. Per checkpoint, and for `checkpoint` = `all`
     over all of them. Where `train_sets` or `eval_sets` are given, only they count, and rows of
     kind `all` pool them whatever they are.
-    Raises StudyError for a repeated cell, an unknown name or a train set of unknown kind.
+    Raises StudyError for a repeated cell or a train set of unknown kind.
     """
     chosen = transferred(
         changes, train_kinds, recipe=recipe, train_sets=train_sets, eval_sets=eval_sets
@@ -73,15 +73,12 @@ def transferred(
 ) -> pd.DataFrame:
     """The changes that transfer.csv summarises, with the column `train_kind`.
 
-    Raises StudyError for a repeated cell, a recipe or a set that the study does not have, or a
-    train set of unknown kind.
+    Raises StudyError for a repeated cell or a train set of unknown kind.
     """
     require_unique(changes)
-    require_recipe(changes, recipe)
     chosen = primary_cells(changes[changes["recipe"] == recipe])
     for column, names in (("train_set", train_sets), ("eval_set", eval_sets)):
         if names is not None:
-            require_known(names, chosen[column], f"statistics.transfer.{column}s")
             chosen = chosen[chosen[column].isin(list(names))]
     chosen = chosen[chosen["eval_set"] != chosen["train_set"]]
     return chosen.assign(train_kind=_kinds_of(chosen["train_set"], train_kinds))

@@ -23,7 +23,10 @@ from tuning_dynamics.study.code_reach import Part as Part
 from tuning_dynamics.study.code_reach import Reach, Reached
 from tuning_dynamics.study.code_tree import Tree
 from tuning_dynamics.study.files import file_digest, whole_file
-from tuning_dynamics.study.identity import SCRIPTS
+from tuning_dynamics.study.paths import SCRIPTS
+
+#: What digests of code are made from, for the processes of single jobs.
+KNOWN = Path(".snakemake", "code.json")
 
 #: Modules that carry a job and compute nothing of what it writes.
 AROUND = frozenset({"tuning_dynamics.study.job", "tuning_dynamics.study.stub"})
@@ -52,17 +55,17 @@ def reached_modules(stub: str, words: frozenset[str] | None = None) -> list[str]
     return own_code().modules(stub, words)
 
 
-def recall(path: Path) -> None:
-    """Take from a file what an earlier process made of the modules, which saves reading them.
+def recall() -> None:
+    """Take from KNOWN what an earlier process made of the modules, which saves reading them.
 
     A file that is missing, damaged, or of another version is as none.
     """
-    own_code().recall(path)
+    own_code().recall(KNOWN)
 
 
-def remember(path: Path) -> None:
+def remember() -> None:
     """Leave for `recall` what this process knows of the modules that it read."""
-    own_code().remember(path)
+    own_code().remember(KNOWN)
 
 
 @cache

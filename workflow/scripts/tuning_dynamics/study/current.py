@@ -1,7 +1,7 @@
 """What is current: each job's record beside what it would be made from now, and why it is not."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,12 @@ from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, all_records, read_record, write_record
 from tuning_dynamics.study.units import JobView, known_parts
-from tuning_dynamics.study.versions import asked_for
 
 #: Definitions that are named where code changed.
 NAMED = 3
+
+#: Stands for a setting that is not given.
+DEFAULT = object()
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,10 @@ class Current:
         self.asked.add(view.name)
         return self.reason(view)
 
-    def compare_versions(self, name: str, environment: str) -> None:
-        """Note where current results were made with other versions than an environment has."""
+    def compare_versions(self, name: str, asked: Mapping[str, str]) -> None:
+        """Note where current results were made with other versions than are asked for now."""
         if self.reasons.get(name) is not None or not self.finished(name):
             return
-        asked = asked_for(environment)
         for unit in self.records[name].units.values():
             for package, version in unit.versions.items():
                 if asked.get(package, version) != version:
@@ -280,7 +281,7 @@ def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
     """`key old -> new` for each setting that two nested mappings or lists do not share."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = [*before, *(name for name in now if name not in before)]
-        pairs = [(name, before.get(name), now.get(name)) for name in names]
+        pairs = [(name, before.get(name, DEFAULT), now.get(name, DEFAULT)) for name in names]
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         pairs = [
             (place, old, new) for place, (old, new) in enumerate(zip(before, now, strict=True))
@@ -292,7 +293,7 @@ def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
 
 
 def _short(value: Any) -> str:
-    return "default" if value is None else shorten(repr(value), 60)
+    return "default" if value is DEFAULT else shorten(repr(value), 60)
 
 
 def unrecorded(reasons: Iterable[tuple[str, Reason | None]]) -> list[str]:

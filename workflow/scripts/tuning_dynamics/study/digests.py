@@ -63,15 +63,29 @@ def _stat(path: str) -> Stat:
 
 
 def meaning(path: str, digest: str) -> str:
-    """What an input of that digest says: of a manifest all but where the files lie.
+    """What an input of that digest says: of a manifest all but where the files lie, of a family's
+    tokenizer its files alone.
 
     So a study that was moved, or whose data were, is not made again.
     """
-    if Path(path).name != "manifest.json":
+    if Path(path).name not in ("manifest.json", "tokenizer.json"):
         return digest
+    if digest not in _MEANINGS:
+        _MEANINGS[digest] = _meaning(path, digest)
+    return _MEANINGS[digest]
+
+
+#: What files of a digest say, as far as this process has read them.
+_MEANINGS: dict[str, str] = {}
+
+
+def _meaning(path: str, digest: str) -> str:
     try:
         document = read_json(path)
     except StudyError:
         return digest
+    if not isinstance(document, dict) or "folder" not in document:
+        return digest
     said = {key: value for key, value in document.items() if key not in ("folder", "adapter")}
+    said = {"files": said["files"]} if "files" in said else said
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -28,7 +28,7 @@ class StudyError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """How it goes from a process to another."""
         again = functools.partial(
-            StudyError, file=self.file, key=self.key, value=self.value, fix=self.fix
+            type(self), file=self.file, key=self.key, value=self.value, fix=self.fix
         )
         return again, (self.what,)
 
@@ -46,6 +46,12 @@ class StudyError(Exception):
 
 class UnavailableError(StudyError):
     """A source that can't be read now: another try may find it."""
+
+
+def told_as(error: Exception) -> type[StudyError]:
+    """What to tell an error of a library as, that a reader caught: one of the system says nothing
+    of what the file holds."""
+    return UnavailableError if isinstance(error, OSError) else StudyError
 
 
 class RefusedError(StudyError):

@@ -11,8 +11,9 @@ from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.grid import Axes, Grid, Setting, Variant, role
+from tuning_dynamics.study.grid import Axes, Grid, role
 from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.study.variants import Setting, Variant
 
 #: The look of all figures.
 STYLE_FILE = Path(__file__).parents[1] / "report" / "figures" / "figures.mplstyle"

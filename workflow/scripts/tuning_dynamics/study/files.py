@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import UnavailableError
 
 #: Names of what is being written, and of what a killed process leaves of it.
 _PART = re.compile(r"\..+\.\d+\.part")
@@ -119,17 +119,17 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Parse a JSON file the workflow wrote; StudyError where it is missing or damaged."""
+    """Parse a JSON file the workflow wrote; UnavailableError where it is missing or damaged."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise StudyError(
+        raise UnavailableError(
             "a file that an earlier job writes is missing",
             file=path,
             fix="run the same command again; Snakemake re-makes it",
         ) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise StudyError(
+        raise UnavailableError(
             f"a file that an earlier job writes is damaged ({error})",
             file=path,
             fix="delete it and run the same command again",

@@ -8,12 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tuning_dynamics.study.files import file_digest
-
-#: Folder of the stubs; the package lies in it.
-SCRIPTS = Path(__file__).resolve().parents[2]
-
-#: The repository.
-ROOT = SCRIPTS.parents[1]
+from tuning_dynamics.study.paths import ROOT
 
 
 def canonical(value: BaseModel | dict[str, Any] | list[Any]) -> str:

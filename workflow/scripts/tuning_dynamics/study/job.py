@@ -6,6 +6,7 @@ not those that were planned, and inputs are not what the jobs before it made.
 
 import importlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,19 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.code import reached_modules, spec_words
+from tuning_dynamics.study.code import reached_modules, recall, spec_words
 from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import file_digest, read_json, remove, write_json
+from tuning_dynamics.study.locks import work_on
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, read_record, write_record
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.stub import RUN, logged
 from tuning_dynamics.study.units import JobView, forget_code, parse_cells, unread
 from tuning_dynamics.study.versions import installed
-
-#: The environment variable that tells the processes of a run its id.
-RUN = "TUNING_DYNAMICS_RUN"
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,13 @@ class Planned:
     sources: list[str]
 
 
-def write_plan(path: str, run: str, jobs: dict[str, Planned]) -> None:
-    """Tell the jobs of a run what was planned."""
-    write_json(path, {"run": run, "jobs": {name: vars(planned) for name, planned in jobs.items()}})
+def write_plan(
+    path: str, run: str, jobs: dict[str, Planned], versions: dict[str, dict[str, str]]
+) -> None:
+    """Tell the jobs of a run what was planned; `versions` are those that each environment asks
+    for, so that a job need not read its file."""
+    told = {name: vars(planned) for name, planned in jobs.items()}
+    write_json(path, {"run": run, "versions": versions, "jobs": told})
 
 
 @dataclass
@@ -58,6 +61,14 @@ class Job:
     versions: dict[str, str]
     record: Record
     due: list[Unit] = field(default_factory=list)
+    forced: bool = False
+    before: Record = field(default_factory=Record)
+    formers: dict[str, Any] = field(default_factory=dict)
+
+    def former(self, path: str) -> Any:
+        """What a JSON output held before this job; None where nothing did, it was damaged, or the
+        job is forced."""
+        return self.formers.get(path)
 
     @property
     def code(self) -> str:
@@ -74,6 +85,7 @@ class Job:
 
     def begin(self) -> None:
         """Take what is due out of the record and away from its place, so that nothing uses it."""
+        self.before = Record(dict(self.record.units))
         for unit in self.due:
             self.record.units.pop(unit.name, None)
         wanted = {unit.name for unit in self.view.units(unread)}
@@ -81,9 +93,16 @@ class Job:
             del self.record.units[name]
         write_record(self.path, self.record)
         for unit in self.due:
+            self._keep_former(unit)
             if unit.settings:  # what an evaluation took adds up over its runs
                 for path in unit.outputs:
                     remove(path)
+
+    def _keep_former(self, unit: Unit) -> None:
+        for path in () if self.forced else unit.outputs:
+            digest = self.before.digests.get(path)
+            if path.endswith(".json") and digest and _as_made(path, digest, unit):
+                self.formers[path] = read_json(path)
 
 
 @contextmanager
@@ -107,8 +126,11 @@ def running(snakemake: Any) -> Iterator[Job]:
 
 
 def _started(snakemake: Any) -> Job:
+    recall()
     paths = Paths(Path(snakemake.log[0]).parts[1])
+    work_on(paths.root)
     plan = read_json(paths.planned)
+    _require_run(plan["run"])
     view = view_of(snakemake, plan)
     planned = Planned(**plan["jobs"][view.name])
     _require_planned(view, planned)
@@ -118,17 +140,29 @@ def _started(snakemake: Any) -> Job:
     except StudyError as error:
         print(f"{error}\nIt is done again.", flush=True)
         record = Record()
-    versions = installed(planned.environment)
-    job = Job(view, paths.record(view.name), plan["run"], versions, record)
+    versions = installed(plan["versions"][planned.environment], planned.environment)
+    job = Job(view, paths.record(view.name), plan["run"], versions, record, forced=planned.forced)
     current = Current(paths)
     units = view.units(digests)
-    job.due = [unit for unit in units if not _current(unit, job, planned, current)]
+    stale = {unit.name for unit in units if not _current(unit, job, planned, current)}
+    # What an evaluation took is written again with any of its cells.
+    job.due = [unit for unit in units if unit.name in stale or (stale and not unit.settings)]
     if job.due:
         # What is imported now is what was planned, and no file of it is read again.
         _import_all(view)
         forget_code()
         _require_planned(view, planned)
     return job
+
+
+def _require_run(run: str) -> None:
+    if run != os.environ.get(RUN, run):
+        raise StudyError(
+            "another run works on this study, and the one that this job is of is gone",
+            key=RUN,
+            value={"this job's": os.environ[RUN], "now": run},
+            fix="leave it to the other run",
+        )
 
 
 def _require_planned(view: JobView, planned: Planned) -> None:

@@ -26,16 +26,8 @@ from tuning_dynamics.study.figures import (
     grid_pieces,
 )
 from tuning_dynamics.study.files import file_digest, text_digest
-from tuning_dynamics.study.grid import (
-    Cell,
-    Checkpoint,
-    Grid,
-    Setting,
-    Variant,
-    expand,
-    role,
-)
-from tuning_dynamics.study.identity import ROOT, SCRIPTS, canonical, files_digest
+from tuning_dynamics.study.grid import Grid, expand, role
+from tuning_dynamics.study.identity import canonical, files_digest
 from tuning_dynamics.study.model_files import config_for_text, model_files, tokenizer_files
 from tuning_dynamics.study.models import ResolvedStudy
 from tuning_dynamics.study.parts import (
@@ -44,6 +36,8 @@ from tuning_dynamics.study.parts import (
 )
 from tuning_dynamics.study.paths import (
     RESERVED,
+    ROOT,
+    SCRIPTS,
     Paths,
     fill_root,
     parse_variant,
@@ -55,6 +49,7 @@ from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
 from tuning_dynamics.study.score_columns import POOLED
 from tuning_dynamics.study.units import DATA, EVALUATE, JobView, cells_param, parse_cells
 from tuning_dynamics.study.uses import use_row, uses
+from tuning_dynamics.study.variants import Cell, Checkpoint, Setting, Variant
 
 #: What the pages are made of besides Python: templates and captions, and docs/tables.md.
 PAGE_PARTS = (
@@ -333,20 +328,37 @@ class Jobs:
 
     def checkpoint_spec(self, family: str, step: int) -> str:
         """What a downloaded or local checkpoint depends on: not which others there are."""
-        description = self.resolved.families[family]
         elsewhere = {"checkpoints", "available", "equal_weights", "size", "members"}
-        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
-        if "repositories" in spec:
-            spec["repositories"] = {str(step): spec["repositories"][str(step)]}
-        return canonical({**spec, "source": description.source})
+        return canonical(self._taken(family, elsewhere, only=step))
+
+    def wanted_steps(self, family: str) -> str:
+        """What a hub checkpoint is compared with: the steps that the study takes, and those known
+        to be equal. It stops a download and changes none."""
+        described = self.resolved.families[family].model_dump(
+            mode="json", exclude_defaults=True, include={"equal_weights", "repositories"}
+        )
+        return canonical({**described, "checkpoints": {"steps": self.grid.steps(family)}})
+
+    def tokenizer_spec(self, family: str) -> str:
+        """What the tokenizer of a hub family depends on: where its last revision is."""
+        others = {"checkpoints", "available", "equal_weights", "pickles", "tokens_before"}
+        description = self.resolved.families[family]
+        assert isinstance(description, HubFamily), family
+        last = max(description.repositories, default=None)
+        return canonical(self._taken(family, {*others, "size", "members"}, only=last))
 
     def revisions_spec(self, family: str) -> str:
         """What is looked up of a hub family: its naming and the steps that the study takes."""
+        taken = self._taken(family, {"available", "size", "members", "tokens_before"})
+        return canonical({**taken, "checkpoints": {"steps": self.grid.steps(family)}})
+
+    def _taken(self, family: str, without: set[str], only: int | None = None) -> dict[str, Any]:
+        """A family's settings without some; of several repositories `only` that of a step."""
         description = self.resolved.families[family]
-        elsewhere = {"available", "size", "members", "tokens_before"}
-        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=elsewhere)
-        steps = self.grid.steps(family)
-        return canonical({**spec, "source": "hub", "checkpoints": {"steps": steps}})
+        spec = description.model_dump(mode="json", exclude_defaults=True, exclude=without)
+        if "repositories" in spec and only is not None:
+            spec["repositories"] = {str(only): spec["repositories"][str(only)]}
+        return {**spec, "source": description.source}
 
     def downloaded(self, family: str, step: str) -> list[str]:
         """The record of a hub checkpoint's download; none for a local one."""
@@ -618,7 +630,6 @@ class Jobs:
     def cell_row(self, cell: Cell) -> dict[str, Any]:
         """A cell's key columns of scores.csv, and `path` of its records."""
         variant = cell.variant
-        kind = self.resolved.kind(cell.eval_set)
         return {
             "family": variant.family,
             "checkpoint": str(variant.step),
@@ -629,12 +640,12 @@ class Jobs:
             "seed": variant.seed,
             "eval_set": cell.eval_set,
             "task": self.resolved.datasets[cell.eval_set].task,
-            "kind": kind,
+            "kind": self.resolved.kind(cell.eval_set),
             "role": role(self.resolved, variant, cell.eval_set),
             "format": cell.format,
             "shots": cell.shots,
             "prediction": cell.prediction,
-            "metric": "rouge_l" if kind == "generation" else "accuracy",
+            "metric": self.metric(cell.eval_set),
             "path": self.paths.cell(cell),
         }
 
@@ -649,8 +660,8 @@ class Jobs:
         study = self.resolved.study
         return canonical({**study.published.model_dump(), "level": study.statistics.level})
 
-    def statistics_spec(self, *names: str) -> str:
-        """The named settings of `statistics`: `recipe` and `alpha` are main_recipe and
+    def statistics_spec(self, *names: str, **more: bool) -> str:
+        """The named settings of `statistics`, and `more`: `recipe` and `alpha` are main_recipe and
         learned_alpha."""
         settings = self.resolved.study.statistics
         known = {
@@ -658,7 +669,22 @@ class Jobs:
             "recipe": settings.main_recipe,
             "alpha": settings.learned_alpha,
         }
-        return canonical({name: known[name] for name in names})
+        return canonical({**{name: known[name] for name in names}, **more})
+
+    def scores_spec(self) -> str:
+        """What the tables of cells depend on, besides the cells."""
+        # Left out at its default, as `canonical` does for settings.
+        partial = {"partial": True} if self.resolved.study.partial else {}
+        drawing = ("resamples", "level", "seed", "interval")
+        return self.statistics_spec(*drawing, "test_families", **partial)
+
+    def metric(self, eval_set: str) -> str:
+        """What a set's answers are scored by: a name in `stats/metrics.py`."""
+        return "rouge_l" if self.resolved.kind(eval_set) == "generation" else "accuracy"
+
+    def metrics(self) -> str:
+        """The metrics of all cells, whose code the job `scores` runs."""
+        return canonical(sorted(set(map(self.metric, self.grid.eval_sets))))
 
     def summaries_spec(self) -> str:
         """The settings of `statistics` that the summaries and findings depend on."""
@@ -841,11 +867,11 @@ def pattern_of(variants: Iterable[Variant]) -> str:
     for (family, tail), own in steps.items():
         tails[family, frozenset(own)].add(tail)
     families: dict[tuple[frozenset[str], frozenset[str]], set[str]] = defaultdict(set)
-    for (family, own), ends in tails.items():
-        families[own, frozenset(ends)].add(family)
+    for (family, points), ends in tails.items():
+        families[points, frozenset(ends)].add(family)
     products = [
-        "/".join((either(names), either(own), either(ends)))
-        for (own, ends), names in families.items()
+        "/".join((either(names), either(points), either(ends)))
+        for (points, ends), names in families.items()
     ]
     return f"(?:{'|'.join(sorted(products))})"
 

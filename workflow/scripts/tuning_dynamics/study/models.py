@@ -193,7 +193,10 @@ class Published(Strict):
 
 
 # What a study of published scores has no use for.
-_OF_MODELS = ("blocks", "world", "data", "tune", "evaluate", "max_gpu_hours", "keep_weights")
+_OF_MODELS = (
+    *("blocks", "world", "data", "tune", "evaluate", "max_gpu_hours", "keep_weights"),
+    "partial",
+)
 
 
 class Study(Strict):
@@ -225,6 +228,10 @@ class Study(Strict):
     none: no limit."""
     keep_weights: Literal["all", "none"] = "all"
     """Tuned weights: kept, or deleted once their cells are evaluated."""
+    # Left out of the merged config: of all that is made, it only changes the tables of cells.
+    partial: Annotated[bool, Field(exclude=True)] = False
+    """Whether there are tables where cells were refused for what their input holds: these cells are
+    left out, and listed in unpaired.csv."""
 
     @model_validator(mode="after")
     def _models_or_scores(self) -> "Study":

@@ -11,8 +11,9 @@ from itertools import groupby
 from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.grid import Grid, Variant
+from tuning_dynamics.study.grid import Grid
 from tuning_dynamics.study.sides import KEYS
+from tuning_dynamics.study.variants import Variant
 
 
 @dataclass(frozen=True)

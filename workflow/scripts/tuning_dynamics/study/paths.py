@@ -6,7 +6,13 @@ from functools import cache
 from pathlib import Path
 
 from tuning_dynamics.study.errors import UnavailableError
-from tuning_dynamics.study.grid import Cell, Checkpoint, Variant
+from tuning_dynamics.study.variants import Cell, Checkpoint, Variant
+
+#: Folder of the stubs; the package lies in it.
+SCRIPTS = Path(__file__).resolve().parents[2]
+
+#: The repository.
+ROOT = SCRIPTS.parents[1]
 
 #: Folders of a study that are not families, so that no family may carry these names.
 RESERVED = frozenset(
@@ -120,10 +126,6 @@ class Paths:
     def data_manifest(self, dataset: str) -> str:
         """Counts, labels and digests of a dataset's frozen items."""
         return f"{self.root}/data/{dataset}/manifest.json"
-
-    def check(self, dataset: str, family: str) -> str:
-        """What a family's tokenizer makes of a dataset."""
-        return f"{self.root}/data/{dataset}/{family}.json"
 
     def tokens(self, dataset: str, family: str, layout: str) -> str:
         """Training rows of a dataset as a family's token ids, in a format or dialogue layout."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import snakemake.api  # first: it and snakemake.workflow import one another
 import snakemake.jobs
 import snakemake.workflow
 from snakemake.persistence import NO_PARAMS_CHANGE, MetadataRecord, ParamsChange
@@ -18,6 +19,7 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.settings.types import RerunTrigger
 
 from tuning_dynamics.study.current import Current, Reason
+from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.job import named_files
 from tuning_dynamics.study.units import JobView
 
@@ -131,7 +133,7 @@ def reason_of(job: Any) -> Reason | None:
         return None
     view = view_of_planned(job)
     reason = Records.current.ask(view)
-    Records.current.compare_versions(view.name, environment_of(job))
+    Records.current.compare_versions(view.name, asked_for(environment_of(job)))
     return reason
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from tuning_dynamics.study.code import code_digest, code_parts, own_code, spec_words
+from tuning_dynamics.study.code import code_digest, code_parts, own_code, recall, spec_words
 from tuning_dynamics.study.code_reach import Part
 from tuning_dynamics.study.records import Input, Unit, digest_of
 
@@ -134,6 +134,7 @@ def forget_code() -> None:
     """Have code read from its files again."""
     _settings.cache_clear()
     own_code.cache_clear()
+    recall()
 
 
 #: The stub and words that each digest of code is of.

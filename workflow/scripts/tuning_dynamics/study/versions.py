@@ -1,29 +1,14 @@
 """Versions of the packages that a job imports: recorded, told where they differ, never a reason."""
 
-from functools import cache
+from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
-
-from tuning_dynamics.study.load import read_yaml
-
-#: What PyPI calls packages that conda has under another name.
-_PYPI = {"pytorch": "torch"}
 
 
-@cache
-def asked_for(environment: str) -> dict[str, str]:
-    """Package -> version of an environment file, by the names of PyPI; without Python itself."""
-    listed = read_yaml(Path(environment))["dependencies"]
-    pairs = (entry.partition("=") for entry in listed if isinstance(entry, str))
-    return {_PYPI.get(name, name): version for name, _, version in pairs if name != "python"}
+def installed(asked: Mapping[str, str], environment: str) -> dict[str, str]:
+    """The versions that this process has of the packages of `asked`, "" of one that it lacks.
 
-
-def installed(environment: str) -> dict[str, str]:
-    """The versions that this process has of an environment's packages, "" of one it lacks.
-
-    Prints which differ from what the file asks for.
+    Prints which differ from `asked`, those of the file `environment`.
     """
-    asked = asked_for(environment)
     found = {name: _installed(name) for name in asked}
     for name, version in asked.items():
         if found[name] != version:

@@ -1,0 +1,28 @@
+import pytest
+
+from tuning_dynamics.evaluate.labels import match_label, refuse_alike
+from tuning_dynamics.study.errors import StudyError
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        (" Yes, they are.", "yes"),
+        ("YES", "yes"),
+        ("no", "no"),
+        ("north", ""),
+        ("I say yes", ""),
+        ("", ""),
+        ("not-entailment!", "not_entailment"),
+    ],
+)
+def test_a_label_is_the_beginning_of_an_answer(answer, label):
+    assert match_label(answer, ("yes", "no", "not", "not_entailment")) == label
+
+
+def test_labels_alike_up_to_case_are_refused():
+    with pytest.raises(StudyError, match="same text up to case"):
+        refuse_alike(("Yes", "no", "yes!"), "tiny")
+    with pytest.raises(StudyError, match="same text"):
+        refuse_alike(("yes", "?"), "tiny")
+    refuse_alike(("yes", "no"), "tiny")

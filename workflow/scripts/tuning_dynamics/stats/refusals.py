@@ -1,0 +1,71 @@
+"""Cells that were refused for what their input holds, and have no records."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from tuning_dynamics.stats.records import refusal
+from tuning_dynamics.study.errors import StudyError, shorten
+
+#: How the reason of a refused cell begins in unpaired.csv, and that of a tuned cell whose base is.
+REFUSED, BASE_REFUSED = "refused: ", "its base cell was refused: "
+
+#: Reasons that an error tells apart.
+NAMED = 8
+
+
+def refused_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `cells` that were refused, with the columns `text`, why, and `reason`, its first
+    line.
+
+    `cells` has the `path` of each one's records; StudyError as of `refusal`.
+    """
+    texts = pd.Series([refusal(Path(path)) for path in cells["path"]], cells.index, dtype="str")
+    refused = cells.assign(text=texts)[texts.notna()]
+    first_lines = [shorten(text.partition("\n")[0], 200) for text in refused["text"]]
+    return refused.assign(reason=pd.Series(first_lines, refused.index, dtype="str"))
+
+
+def are_refused(unpaired: pd.DataFrame) -> pd.Series:
+    """Which rows of unpaired.csv are cells that were refused."""
+    return unpaired["reason"].str.startswith(REFUSED)
+
+
+def leave_out(refused: pd.DataFrame, cells: int, *, partial: bool) -> None:
+    """Say which of `cells` cells are in no table: `refused`, rows of `refused_cells`.
+
+    StudyError where there are any and the study is not `partial`, and where they are all.
+    """
+    if refused.empty:
+        return
+    lines = [f"{len(refused):,} of {cells:,} cells were refused:", *told(refused)]
+    if refused["reason"].nunique() == 1:
+        lines += [f"  {line}" for line in refused["text"].iloc[0].splitlines()[1:]]
+    words = "\n".join(lines)
+    if partial and len(refused) < cells:
+        print(f"Left out, as the study is partial: {words}")
+        return
+    mend = "mend the data or settings that are named, and run the same command again"
+    without = "; or have tables without these cells: --config partial=true"
+    raise StudyError(
+        words,
+        file=refused["path"].iloc[0],
+        key="partial",
+        value=partial,
+        fix=mend + (without if len(refused) < cells else ""),
+    )
+
+
+def told(refused: pd.DataFrame) -> list[str]:
+    """A line for each reason, most cells first: how many, of which sets, and why."""
+    counts = refused["reason"].value_counts()
+    rare = refused["reason"].isin(counts.index[NAMED:])
+    other = f"{max(0, len(counts) - NAMED)} other reasons"
+    shown = refused.assign(reason=refused["reason"].mask(rare, other), rare=rare)
+    return [
+        f"  {len(own):,} {'cell' if len(own) == 1 else 'cells'} of "
+        f"{', '.join(sorted(own['eval_set'].unique()))}: {reason}"
+        for reason, own in sorted(
+            shown.groupby("reason"), key=lambda group: (group[1]["rare"].any(), -len(group[1]))
+        )
+    ]
