@@ -232,9 +232,7 @@ def test_an_empty_set_and_an_unanswerable_item_are_refused(model, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"kind": "dance"}, "unknown kind"),
-        ({"prediction": "greedy"}, "no such prediction method"),
-        ({"truncation": "left"}, "unknown policy"),
+        ({"prediction": "dance"}, "unknown method"),
         ({"labels": [["yes"]]}, "fewer than two labels"),
         ({"labels": [["yes"], ["yes", "no"]]}, "one word for two"),
         ({"labels": ["yes", "no"]}, "no lists of words"),

@@ -67,6 +67,10 @@ def test_a_job_that_left_nothing_has_no_row(tmp_path: Path) -> None:
     assert len(cost_rows([gone, tuned(tmp_path)])) == 1
 
 
+def test_a_benchmark_that_was_never_written_is_as_none(tmp_path: Path) -> None:
+    assert len(cost_rows([read(tmp_path, ""), tuned(tmp_path)])) == 1
+
+
 def test_what_was_too_short_to_measure_stays_empty(tmp_path: Path) -> None:
     table = cost_rows([read(tmp_path, BENCHMARK.replace("120.5", "NA"))])
     assert np.isnan(table["peak_memory_mb"].iloc[0])
@@ -86,7 +90,7 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "m.json").write_text("[]")
     with pytest.raises(StudyError, match="lack stage"):
         cost_rows([job])
-    for text in ("", "s\tmax_rss\n", "seconds\n1\n", "s\tmax_rss\nfast\t1\n"):
+    for text in ("s\tmax_rss\n", "seconds\n1\n", "s\tmax_rss\nfast\t1\n"):
         with pytest.raises(StudyError, match="benchmark file"):
             cost_rows([read(tmp_path, text)])
 

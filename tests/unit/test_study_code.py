@@ -294,6 +294,7 @@ COMPUTED = [
     ("pack/work.py", "import Tool, twice", "import Tool, other as twice", "work.py: work"),
     ("pack/work.py", "raise refused(", "return refused(", "work.py: work"),
     ("pack/work.py", 'require(number, "number")', 'require(number, "count")', "work.py: work"),
+    ("pack/work.py", 'require(number, "number")', "require(number, s)", "work.py: work"),
     ("pack/work.py", 'with_name("words.txt")', 'with_name("other.txt")', "work.py: work"),
     ("pack/words.txt", "some words", "other words", "words.txt"),
     ("pack/errors.py", "if number < 0", "if number < 1", "errors.py: require"),
@@ -445,6 +446,8 @@ def test_all_defaults_count_where_fields_are_read_without_their_names(root: Path
     assert changes(root, "pack/models.py", "warmup: float = 0.3", "warmup: float = 0.4")
     path.write_text(text.replace("recipe.steps()", 'getattr(recipe.optim, "lr")'))
     assert not changes(root, "pack/models.py", "warmup: float = 0.4", "warmup: float = 0.5")
+    path.write_text(text.replace("recipe.steps()", "recipe == Recipe(optim=spec)"))
+    assert changes(root, "pack/models.py", "warmup: float = 0.5", "warmup: float = 0.6")
 
 
 def test_a_decorator_that_registers_makes_a_function_part_of_its_module(tmp_path: Path) -> None:
@@ -514,6 +517,7 @@ def test_what_is_told_may_do_something(tmp_path: Path) -> None:
             True,
         ),
         ("from importlib import import_module\nimport_module('pack.all')", True),
+        ("import os\nos.system('pack.all.run')", True),
         (
             "from pack.all import run\nclass A:\n    run = 1\n    def f(self):\n        run()\nA()",
             True,
@@ -531,6 +535,31 @@ def test_names_are_followed(tmp_path: Path, line: str, reached: bool) -> None:
         },
     )
     assert ("run" in {part.name for part in parts(tmp_path)}) == reached
+
+
+def test_a_function_of_the_project_by_the_name_of_one_that_tells_counts(tmp_path: Path) -> None:
+    files = {
+        "make.py": 'from pack.all import warn\n\nwarn("one")\n',
+        "pack/__init__.py": "",
+        "pack/all.py": "def warn(text):\n    return open(text)\n",
+    }
+    write(tmp_path, files)
+    assert changes(tmp_path, "make.py", "one", "two")
+    assert changes(tmp_path, "pack/all.py", "open(text)", "text")
+
+
+def test_what_is_around_a_job_counts_where_others_use_it(root: Path) -> None:
+    assert changes(root, "pack/around.py", "far.remember(log)", "far.remember(1)") == []
+    path = root / "pack/work.py"
+    path.write_text(path.read_text() + "\n\nfrom pack.around import held\n\nheld(LIMIT)\n")
+    assert changes(root, "pack/around.py", "far.remember(1)", "far.remember(2)")
+
+
+def test_files_of_a_folder_that_is_named_count(root: Path) -> None:
+    write(root, {"pack/texts/one.txt": "one", "pack/texts/two.txt": "two"})
+    path = root / "pack/work.py"
+    path.write_text(path.read_text().replace('"words.txt"', '"texts"'))
+    assert changes(root, "pack/texts/two.txt", "two", "three") == ["texts/two.txt: texts/two.txt"]
 
 
 def test_relative_imports_are_followed(tmp_path: Path) -> None:
@@ -636,8 +665,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(project: Path) -> Code:
     """The code of the project as it is."""
     code = Code(project, AROUND)
-    for stub in STUBS:
-        code.parts(stub)
+    for path in project.glob("*.py"):
+        code.parts(path.name)
     return code
 
 
@@ -734,6 +763,14 @@ def test_an_edit_makes_anew_what_it_changes(project: Path, whole: Code, name: st
         assert changed(project, whole) == stubs
 
 
+def test_an_edited_metric_is_computed_without_a_model(project: Path, whole: Code) -> None:
+    scores = "stats_scores.py"
+    with edited(project, stats__metrics=replaced("text.lower()", "text")):
+        assert changed(project, whole) == set()
+        told = code_changes(whole.parts(scores), later(project, whole).parts(scores))
+        assert told == ["stats/metrics.py: rouge_words"]
+
+
 def config_models(whole: Code) -> dict[str, list[str]]:
     """The names of all config models, by module."""
     found: dict[str, list[str]] = {}
@@ -790,6 +827,14 @@ def test_a_new_kind_of_recipe_changes_no_job_of_another(project: Path, whole: Co
     with edited(project, tune__kinds=replaced("r=lora.r", "r=lora.r + 1")):
         assert changed(project, whole, frozenset()) == set()
         assert changed(project, whole, frozenset({"lora"})) == {TRY, TUNE}
+
+
+def test_a_prediction_method_counts_where_it_is_used(project: Path, whole: Code) -> None:
+    others = spec_words('{"prediction": "token_prob", "truncation": "refuse"}')
+    own = spec_words('{"prediction": "likelihood_per_char", "truncation": "refuse"}')
+    with edited(project, evaluate__score=replaced("s / n for", "s * n for")):
+        assert changed(project, whole, others) == set()
+        assert changed(project, whole, own) == {EVALUATE}
 
 
 def test_a_moved_module_changes_no_code(project: Path, whole: Code) -> None:

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tuning_dynamics.study.stub import DRIVER
+from tuning_dynamics.study.stub import DRIVER, this_process
 
 JOB = """
 import sys, time
@@ -18,12 +18,13 @@ with logged(sys.argv[1]):
 """
 
 
-def job(log: Path, driver: int) -> subprocess.Popen[bytes]:
-    """A job that sleeps, told that `driver` started it."""
+def job(log: Path, driver: int, place: str | None = None) -> subprocess.Popen[bytes]:
+    """A job that sleeps, told that `driver` started it, here or in another `place`."""
+    here = this_process().partition(" ")[2]
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("SLURM")},
         "PYTHONPATH": os.pathsep.join(sys.path),
-        DRIVER: str(driver),
+        DRIVER: f"{driver} {here if place is None else place}",
     }
     return subprocess.Popen([sys.executable, "-c", JOB, str(log)], env=environment)
 
@@ -46,10 +47,23 @@ def test_a_job_ends_when_its_snakemake_is_killed(tmp_path):
     driver.wait()
 
 
+def gone() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_a_job_whose_snakemake_is_gone_before_it_begins_does_not_begin(tmp_path):
+    running = job(tmp_path / "log", gone())
+    assert running.wait(timeout=30) == 1
+    text = (tmp_path / "log").read_text()
+    assert "the Snakemake that started this job is gone" in text
+    assert "began" not in text
+
+
 def test_a_snakemake_that_cannot_be_seen_is_not_followed(tmp_path):
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    running = job(tmp_path / "log", gone.pid)
+    running = job(tmp_path / "log", gone(), "pid:[a container's]")
     wait_for("began", tmp_path / "log")
     time.sleep(2.5)
     assert running.poll() is None

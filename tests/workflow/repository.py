@@ -5,13 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("Snakefile", "workflow", "config", "profiles", "envs", "docs/tables.md"),
-    *("tests/catalogue", "tests/smoke", "tests/hub", "tests/slurm", "slurm"),
+    *("tests/catalogue", "tests/smoke", "tests/hub", "tests/slurm", "slurm", "own"),
 )
 
 
@@ -50,15 +51,9 @@ class Repository:
         assert done.returncode == 0, done.stdout
         return done.stdout
 
-    def planned(self, *arguments: str) -> dict[str, int]:
-        """Jobs by rule that a dry run would run; `all`, which does nothing, left out."""
-        text = self.succeed("-n", *arguments)
-        table = re.search(r"^Job stats:\njob +count\n-+ +-+\n(.*?)^total", text, re.M | re.S)
-        if table is None:
-            assert "Nothing to be done" in text, text
-            return {}
-        rows = (line.split() for line in table[1].splitlines())
-        return {rule: int(count) for rule, count in rows if rule != "all"}
+    def planned(self, *arguments: str) -> Counter[str]:
+        """Jobs by stage that a dry run would run; `all`, which does nothing, left out."""
+        return stages(self.succeed("-n", *arguments))
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace text that must be there once."""
@@ -80,6 +75,20 @@ class Repository:
                 (folder / part).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, folder / part)
         return Repository(folder, self.study, self.variables)
+
+
+def stages(dry_run: str) -> Counter[str]:
+    """Jobs by stage of what a dry run says: by rule, and all rules that evaluate as one."""
+    table = re.search(r"^Job stats:\njob +count\n-+ +-+\n(.*?)^total", dry_run, re.M | re.S)
+    if table is None:
+        assert "Nothing to be done" in dry_run, dry_run
+        return Counter()
+    rows = (line.split() for line in table[1].splitlines())
+    counts: Counter[str] = Counter()
+    for rule, count in rows:
+        counts["evaluate" if rule.startswith("evaluate_") else rule] += int(count)
+    del counts["all"]
+    return counts
 
 
 def environment() -> dict[str, str]:

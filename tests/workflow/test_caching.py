@@ -67,21 +67,6 @@ def test_an_edited_statistic_runs_statistics_only(copied: Repository) -> None:
     assert copied.planned() == FROM_CELLS
 
 
-def test_an_edited_metric_scores_anew_and_evaluates_nothing(copied: Repository) -> None:
-    path = copied.folder / "workflow/scripts/tuning_dynamics/stats/metrics.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    assert copied.planned() == FROM_CELLS
-
-
-def test_edited_code_of_evaluation_runs_it_but_no_training(copied: Repository) -> None:
-    path = copied.folder / "workflow/scripts/tuning_dynamics/evaluate/labels.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    planned = copied.planned()
-    assert planned["cell"] == CELLS
-    assert planned["serve"] == VARIANTS
-    assert not {"tune", "pretrain", "freeze", "check"} & set(planned)
-
-
 def test_a_deleted_cell_runs_alone_with_what_follows(copied: Repository) -> None:
     cell = "results/smoke/tiny/40/quick/nli_people/seed0/cells/nli_places/io/0shot"
     (copied.folder / cell / "token_prob.parquet").unlink()

@@ -13,7 +13,6 @@ from tuning_dynamics.plan.devices import device_of
 from tuning_dynamics.plan.whole import all_jobs
 from tuning_dynamics.study.grid import expand
 from tuning_dynamics.study.load import load_study, read_yaml
-from tuning_dynamics.study.units import stage_rule
 
 
 def test_a_run_over_its_limit_starts_no_job(fresh: Repository) -> None:
@@ -39,14 +38,6 @@ def test_an_unknown_device_is_told_in_one_screen(fresh: Repository) -> None:
     assert "Traceback" not in done.stdout
 
 
-def by_stage(planned: dict[str, int]) -> Counter[str]:
-    """Planned jobs by rule, all rules that evaluate as one."""
-    counts: Counter[str] = Counter()
-    for rule, count in planned.items():
-        counts[stage_rule(rule)] += count
-    return counts
-
-
 def rows(path: Path) -> dict[tuple[str, str], dict[str, str]]:
     """A budget's rows by kind and name."""
     with path.open(encoding="utf-8", newline="") as stream:
@@ -59,7 +50,7 @@ def test_plan_writes_the_budget_of_what_a_run_would_do(fresh: Repository) -> Non
     folder = fresh.folder / "results/smoke/plan"
     found = rows(folder / "budget.csv")
     assert found["stage", "tune"]["jobs"] == str(planned["tune"])
-    assert found["stage", "evaluate"]["jobs"] == str(by_stage(planned)["evaluate"])
+    assert found["stage", "evaluate"]["jobs"] == str(planned["evaluate"])
     # `all` does nothing, and counts as Snakemake counts it.
     assert found["total", "all"]["jobs"] == str(sum(planned.values()) + 1)
     assert "Budget of what is left of smoke" in (folder / "budget.html").read_text()
@@ -69,7 +60,7 @@ def test_plan_writes_the_budget_of_what_a_run_would_do(fresh: Repository) -> Non
 def test_half_a_study_is_priced_as_what_is_left(copied: Repository) -> None:
     variant = "results/smoke/tiny/40/quick/nli_people/seed1"
     shutil.rmtree(copied.folder / variant)
-    counts = by_stage(copied.planned())
+    counts = copied.planned()
     assert counts["tune"] == counts["evaluate"] == 1
     copied.succeed("plan")
     left = rows(copied.folder / "results/smoke/plan/budget.csv")
@@ -90,7 +81,7 @@ def test_the_jobs_of_a_whole_study_are_those_that_a_dry_run_plans(fresh: Reposit
     resolved = load_study(read_yaml(fresh.folder / fresh.study), fresh.folder, fresh.study)
     jobs = all_jobs(resolved, expand(resolved, fresh.study))
     counts = Counter(job.rule for job in jobs if job.rule != "all")
-    assert counts == by_stage(fresh.planned())
+    assert counts == fresh.planned()
 
 
 def test_a_run_calibrates_the_next_budget(copied: Repository) -> None:

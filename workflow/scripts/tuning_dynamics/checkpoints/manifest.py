@@ -55,8 +55,16 @@ def unchanged_weights(manifest_path: str | Path) -> Iterator[Weights]:
             yield weights
         finally:
             for folder, digests in found.items():
-                if digests.result() != told[folder]:
-                    raise _changed(folder, told[folder], digests.result(), manifest_path) from None
+                there = _as_told(digests.result(), told[folder])
+                if there != told[folder]:
+                    raise _changed(folder, told[folder], there, manifest_path) from None
+
+
+def _as_told(found: dict[str, str], told: dict[str, str]) -> dict[str, str]:
+    """The digests of a folder's files; of the weights alone where a manifest of 0.5.0 lists no
+    others."""
+    weights_alone = all(name.endswith(".safetensors") for name in told)
+    return {name: digest for name, digest in found.items() if name in told or not weights_alone}
 
 
 def _told_digests(manifest_path: str | Path) -> dict[Path, dict[str, str]]:
@@ -64,7 +72,8 @@ def _told_digests(manifest_path: str | Path) -> dict[Path, dict[str, str]]:
     manifest, weights = read_json(manifest_path), weights_of(manifest_path)
     if weights.adapter is None:
         return {weights.folder: manifest["digests"]}
-    return {weights.folder: manifest["base"], weights.adapter: manifest["digests"]}
+    base = {weights.folder: manifest["base"]} if "base" in manifest else {}
+    return {**base, weights.adapter: manifest["digests"]}
 
 
 def _changed(

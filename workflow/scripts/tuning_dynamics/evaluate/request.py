@@ -1,17 +1,25 @@
-"""What a cell asks of a model: a small message that travels as JSON."""
+"""What a cell asks of a model: a small message that travels as JSON.
+
+Its values come from a study that was validated; methods are told apart by registries, so that one
+more makes no cell of another anew.
+"""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.kinds import Kinds
 
-#: Prediction methods by kind of evaluation set.
-PREDICTIONS = {
-    "classification": ("token_prob", "constrained", "free"),
-    "multiple_choice": ("likelihood", "likelihood_per_char", "likelihood_pmi"),
-    "generation": ("greedy",),
+#: By prediction method: whether the answer is generated rather than scored.
+GENERATES: Kinds[str, bool] = {
+    "token_prob": False,
+    "constrained": False,
+    "free": True,
+    "likelihood": False,
+    "likelihood_per_char": False,
+    "likelihood_pmi": False,
+    "greedy": True,
 }
-TRUNCATIONS = ("refuse", "demonstrations", "input")
 DTYPES = ("float32", "bfloat16")
 
 
@@ -41,7 +49,7 @@ class CellRequest:
     @property
     def generates(self) -> bool:
         """Whether the answer is generated rather than scored."""
-        return self.prediction in ("free", "greedy")
+        return GENERATES[self.prediction]
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -74,20 +82,8 @@ def parse_request(message: Any) -> CellRequest:
 
 
 def _check(request: CellRequest) -> None:
-    known = PREDICTIONS.get(request.kind)
-    if known is None:
-        raise _refused("unknown kind", "kind", request.kind, f"known: {', '.join(PREDICTIONS)}")
-    if request.prediction not in known:
-        raise _refused(
-            f"{request.kind} has no such prediction method",
-            "prediction",
-            request.prediction,
-            f"known: {', '.join(known)}",
-        )
-    if request.truncation not in TRUNCATIONS:
-        raise _refused(
-            "unknown policy", "truncation", request.truncation, f"known: {', '.join(TRUNCATIONS)}"
-        )
+    if request.prediction not in GENERATES:
+        raise _refused("unknown method", "prediction", request.prediction, "use a known one")
     if request.dtype not in DTYPES:
         raise _refused("unknown dtype", "dtype", request.dtype, f"known: {', '.join(DTYPES)}")
     words = request.words

@@ -24,7 +24,8 @@ _UNMEASURED = ("-", "", "NA", "nan")
 class Measured:
     """A job and what it left: metrics of its own, and Snakemake's benchmark.
 
-    Either may be None or a file that is not there: a job that was killed leaves no benchmark.
+    Either may be None or a file that is not there: a job that was killed leaves no benchmark, or an
+    empty one.
     """
 
     stage: str
@@ -80,7 +81,7 @@ def cost_rows(measured: Sequence[Measured]) -> pd.DataFrame:
 
 def _row(job: Measured) -> dict[str, object] | None:
     own = _from_metrics(job) if job.metrics is not None and job.metrics.is_file() else None
-    timed = _benchmark(job.benchmark) if job.benchmark and job.benchmark.is_file() else None
+    timed = _benchmark(job.benchmark) if job.benchmark and _written(job.benchmark) else None
     if own is None and timed is None:
         return None
     row = dict.fromkeys(TABLES["cost"]) | {"gpu": "", "tokens": pd.NA} | (own or {})
@@ -90,6 +91,11 @@ def _row(job: Measured) -> dict[str, object] | None:
         row["peak_memory_mb"] = memory if own is None else own["peak_memory_mb"]
     planned = float("nan") if job.planned_seconds is None else job.planned_seconds
     return row | {"stage": job.stage, "job": job.job, "planned_seconds": planned}
+
+
+def _written(benchmark: Path) -> bool:
+    """Whether there is a benchmark; a Snakemake that was killed may have left an empty file."""
+    return benchmark.is_file() and benchmark.stat().st_size > 0
 
 
 def _seconds(row: dict[str, object]) -> float:

@@ -66,8 +66,13 @@ def _described(path: Path) -> dict[str, Any]:
         **{key: manifest[key] for key in ("family", "step", "tokens", "source", "text_loss")},
         **{key: manifest[key] if hub else "" for key in _ORIGIN},
         "checkpoint": str(manifest["step"]),
-        "digest": text_digest(json.dumps(manifest["digests"], sort_keys=True)),
+        "digest": text_digest(json.dumps(_weights(manifest["digests"]), sort_keys=True)),
     }
+
+
+def _weights(digests: dict[str, str]) -> dict[str, str]:
+    """The digests of weight files among those of all that a model is read from."""
+    return {name: digest for name, digest in digests.items() if name.endswith(".safetensors")}
 
 
 def _placed(own: pd.DataFrame, holes: Sequence[Sequence[int]]) -> list[dict[str, Any]]:

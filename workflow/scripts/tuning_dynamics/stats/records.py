@@ -95,7 +95,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _check_columns(schema: pa.Schema, path: Path) -> None:
-    if sorted(schema.names) != sorted(RECORD_COLUMNS):
+    # Cells of 0.5.0 hold a score as well, which is not read.
+    if sorted({*schema.names} - {"score"}) != sorted(RECORD_COLUMNS):
         raise StudyError(
             f"records have the columns {sorted(schema.names)}",
             file=path,

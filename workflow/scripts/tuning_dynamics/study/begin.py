@@ -1,6 +1,5 @@
 """How a run begins: the config becomes jobs, provenance is kept with the results, one at a time."""
 
-import fcntl
 import gc
 import logging
 import os
@@ -15,7 +14,7 @@ from tuning_dynamics.plan.dry_run import LEFT, ONLY_COUNT
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.code import recall, remember
-from tuning_dynamics.study.current import unrecorded, unrecorded_error
+from tuning_dynamics.study.current import Current, unrecorded, unrecorded_error
 from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.errors import StudyError
@@ -24,6 +23,7 @@ from tuning_dynamics.study.files import sweep
 from tuning_dynamics.study.job import Planned, write_plan
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study
+from tuning_dynamics.study.locks import let_go, lock, without_jobs
 from tuning_dynamics.study.parts import parse_part, settings
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.sides import Sides, check_sides, sides_of
@@ -35,16 +35,18 @@ from tuning_dynamics.study.snakemake_internals import (
     same_command,
     view_of_planned,
 )
-from tuning_dynamics.study.stub import DRIVER, RUN
+from tuning_dynamics.study.stub import DRIVER, RUN, this_process
+from tuning_dynamics.study.units import planned_digest, unread
 from tuning_dynamics.study.watch import watch
 
 #: The environment variable that says that this process looks for what a run has left, and how many
 #: such looks came before it.
 LOOK = "TUNING_DYNAMICS_LOOK"
 
-#: What Snakemake says of its own notes, which there are none of, and of outputs that a job of an
-#: earlier run has made meanwhile.
+#: What Snakemake says of its own notes, which there are none of, of outputs that a job of an
+#: earlier run has made meanwhile, and of what a failed job leaves, which it restores nothing of.
 MISLEADING = (
+    "Restored previous version of",
     "present when the DAG was created",
     "'--rerun-triggers mtime'",
     "'snakemake --cleanup-metadata",
@@ -55,9 +57,6 @@ LOOKS = 3
 
 #: In a study's folder: the name of the run whose jobs SLURM may still have.
 SLURM_RUN = ".slurm_run.json"
-
-#: Locks of this process; the system lets go of them when it ends, however it ends.
-_HELD: list[Any] = []
 
 
 def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
@@ -73,7 +72,7 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
     # Small matrices gain nothing from threads, jobs run side by side, and sums stay in order.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    os.environ[DRIVER] = str(os.getpid())
+    os.environ[DRIVER] = this_process()
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _told():
         take_turns(workflow)
@@ -176,12 +175,14 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         end_orphans(Path(jobs.paths.root, SLURM_RUN), run)
         if run is not None:
             watch(workflow.scheduler._executor, run)
-        sweep(jobs.paths.root)
-        remember()
-        jobs.current.keep()
-        planned = planned_of(workflow)
-        versions = {name: asked_for(name) for name in {job.environment for job in planned.values()}}
-        write_plan(jobs.paths.planned, os.environ[RUN], planned, versions)
+        with without_jobs(jobs.paths.root):
+            sweep(jobs.paths.root)
+            remember()
+            jobs.current.digests.keep()
+            planned = planned_of(workflow, jobs.current)
+            environments = {job.environment for job in planned.values()}
+            versions = {name: asked_for(name) for name in environments}
+            write_plan(jobs.paths.planned, os.environ[RUN], planned, versions)
 
 
 def _refuse(workflow: Any, jobs: Jobs) -> None:
@@ -193,23 +194,27 @@ def _refuse(workflow: Any, jobs: Jobs) -> None:
         print(line.strip(), flush=True)
 
 
-def planned_of(workflow: Any) -> dict[str, Planned]:
-    """What a run has planned of each of its jobs, by name."""
-    found = {}
+def planned_of(workflow: Any, current: Current) -> dict[str, Planned]:
+    """What a run has planned of each of its jobs, by name; the parts of their code are kept."""
+    found, codes = {}, set()
     for job, forced, before in planned_jobs(workflow):
         if recorded(job):
             view = view_of_planned(job)
-            environment = environment_of(job)
+            units = view.units(unread)
+            codes |= {unit.code for unit in units}
+            identity, environment = planned_digest(units), environment_of(job)
             sources = [view_of_planned(source).name for source in before if recorded(source)]
-            found[view.name] = Planned(view.stub, view.planned(), environment, forced, sources)
+            found[view.name] = Planned(view.stub, identity, environment, forced, sources)
+    current.keep_code(codes)
     return found
 
 
 def finish(workflow: Any, jobs: Jobs) -> None:
-    """What a run does once all its jobs are done: it has left none on SLURM, and a last look
-    finds nothing that is not current, or has it made."""
+    """What a run does once all its jobs are done: it has left none on SLURM, nothing half-written
+    of those that were killed, and a last look finds nothing that is not current, or has it made."""
     Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
     with _told():
+        sweep(jobs.paths.root)
         jobs.current.digests.keep()
         if not workflow.touch:
             look_again(jobs.paths.root)
@@ -220,16 +225,15 @@ def look_again(root: str) -> None:
     something is left. Ends this process with an error where that fails, or never ends."""
     looks = int(os.environ.get(LOOK, 0)) + 1
     environment = {**os.environ, LOOK: str(looks)}
-    _let_go()
-    command = same_command()
+    let_go()
     planned = subprocess.run(
-        [*command, "--dry-run", "--quiet", "all"],
+        same_command("--quiet", "all", "--dry-run"),
         env={**environment, ONLY_COUNT: "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if planned.returncode:
+    if planned.returncode or LEFT not in planned.stdout:
         raise SystemExit(f"\nThe study can't be planned again.\n{planned.stdout}{planned.stderr}")
     left = planned.stdout.rpartition(LEFT)[2].strip()
     if left == "0":
@@ -241,32 +245,6 @@ def look_again(root: str) -> None:
             fix="run the same command again once nothing edits the study's files",
         )
     print(f"\nSomething was edited during the run: {left} jobs are to be done again.\n", flush=True)
-    done = subprocess.run(command, env=environment, check=False)
+    done = subprocess.run(same_command(), env=environment, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
-
-
-def _let_go() -> None:
-    """Let go of the study, for a process of this one's."""
-    while _HELD:
-        _HELD.pop().close()
-
-
-def lock(study_root: str) -> None:
-    """Hold a study for this process; StudyError where another run holds it.
-
-    A lock of the operating system, unlike Snakemake's own, is gone when its holder is killed,
-    so that the same command continues.
-    """
-    path = Path(study_root) / ".lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StudyError(
-            "another run works on this study",
-            file=study_root,
-            fix="wait until it ends, or end it",
-        ) from None
-    _HELD.append(handle)

@@ -19,6 +19,9 @@ from tuning_dynamics.study.code_words import last_name, makes_errors, names_erro
 #: Strings that may name a kind, a file or a module.
 _NAME = re.compile(r"[\w./-]{1,64}")
 
+#: Stands for a string that is a word; no name is written so.
+_WORD = '"";'
+
 #: Attributes and functions by which all fields of a model are read.
 _ALL_FIELDS = frozenset(
     {
@@ -231,14 +234,14 @@ class Nodes:
 
     def _string(self, value: str) -> None:
         if self.wordless:
-            self.out.append("s;")
+            self.out.append(_WORD)
             return
         if not self.quiet and _NAME.fullmatch(value):
             self.strings.add(value)
         if self.held is None:
             self.out.append(f"s{len(value)}:{value};")
         else:
-            self.out.append("s;")
+            self.out.append(_WORD)
             self.held.append(value)
 
     def _effects(self, call: ast.Call) -> None:
@@ -248,11 +251,19 @@ class Nodes:
             while waiting:
                 node = waiting.pop(0)
                 if isinstance(node, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) or (
-                    isinstance(node, ast.Call) and not pure(node)
+                    isinstance(node, ast.Call) and (self._own(node.func) or not pure(node))
                 ):
                     self._node(node)
                 else:
                     waiting = [*ast.iter_child_nodes(node), *waiting]
+
+    def _own(self, function: ast.expr) -> bool:
+        """Whether a function that is called by a name is the project's, whatever it is called."""
+        name = function.id if isinstance(function, ast.Name) else ""
+        return any(map(self.names.ours, self._targets(name)))
+
+    def _tells(self, node: ast.Call) -> bool:
+        return tells(node) and not self._own(node.func)
 
     def _error_call(self, node: ast.Call) -> bool:
         """Whether a call makes an error, by a name of this module."""
@@ -344,7 +355,7 @@ class Nodes:
         if not self.wordless:
             self._plain(node)
             return
-        self.out.append("s;")
+        self.out.append(_WORD)
         for part in node.values:
             if isinstance(part, ast.FormattedValue):
                 self._node(part.value)
@@ -352,13 +363,13 @@ class Nodes:
     def _expression(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
             return
-        if isinstance(node.value, ast.Call) and tells(node.value):
+        if isinstance(node.value, ast.Call) and self._tells(node.value):
             self._effects(node.value)
         else:
             self._plain(node)
 
     def _call(self, node: ast.Call) -> None:
-        if tells(node):
+        if self._tells(node):
             self.out.append("told;")
             self._effects(node)
             return
@@ -390,17 +401,17 @@ class Nodes:
         self.out.append(")")
 
     def _notes_of_call(self, node: ast.Call) -> None:
-        """What a call reads by name: an attribute that is written as a string, or any."""
+        """What a call reads by name: attributes that are written as strings, or any."""
         name = last_name(node.func)
         if self.quiet or name not in _ALL_ATTRIBUTES:
             return
-        place = 1 if name == "getattr" else 0
-        asked = node.args[place] if len(node.args) > place else None
-        if name != "vars" and isinstance(asked, ast.Constant):
-            for part in str(asked.value).split("."):
-                self._attributed(part)
-        else:
+        asked = node.args[1:2] if name == "getattr" else node.args
+        if name == "vars" or not all(isinstance(one, ast.Constant) for one in asked):
             self.attributes.add(ANY)
+        for one in asked:
+            if isinstance(one, ast.Constant):
+                for part in str(one.value).split("."):
+                    self._attributed(part)
 
     def _if(self, node: ast.If) -> None:
         if type_checking(node):
@@ -446,6 +457,9 @@ class Nodes:
         self.out.append(")")
 
     def _compare(self, node: ast.Compare) -> None:
+        sides = (node.left, *node.comparators)
+        if any(isinstance(one, ast.Call) and last_name(one)[:1].isupper() for one in sides):
+            self.attributes.add(ANY)  # all fields of what may be a model
         with self._no_words():
             self._plain(node)
 

@@ -100,13 +100,23 @@ class Reach:
         for name in definition.imports:
             self._import(name)
         for _, target in definition.uses:
-            for found in self.tree.resolve(target):
-                self.todo.append(lambda found=found: self._reach(found))  # type: ignore[misc]
+            self._use(module, target)
         for attribute in definition.attributes:
             self._ask(attribute, self.attributes, self.members)
         for text in definition.strings:
             self._ask(text, self.words, self.entries)
             self._named(module, text)
+
+    def _use(self, module: str, target: str) -> None:
+        """A name is used in a module: what it stands for is reached.
+
+        But not by a stub what is around its job, which is imported all the same.
+        """
+        for found in self.tree.resolve(target):
+            if found.module in self.tree.around and "." not in module:
+                self._import(found.module)
+            else:
+                self.todo.append(lambda found=found: self._reach(found))  # type: ignore[misc]
 
     def _ask(
         self, name: str, asked: set[str], waiting: dict[str, list[Callable[[], None]]]
@@ -119,20 +129,18 @@ class Reach:
             self.todo += waiting.pop(each, ())
 
     def _named(self, module: str, text: str) -> None:
-        """What a string may name: a file beside the code, or a module."""
+        """What a string may name: files beside the code, or something of the project."""
         folder = self.tree.files[module].parent
-        if text in self.tree.data.get(folder, ()):
-            self.data[text] = folder / text
-        elif text in self.tree.files and "." in text:
-            self.todo.append(lambda: self._reach(Found(text, "")))
+        for path in self.tree.data.get(folder / text, ()):
+            self.data[path.relative_to(folder).as_posix()] = path
+        if text.split(".")[0] in self.tree.project and "." in text:
+            self._use(module, text)
 
     def _reach(self, found: Found) -> None:
         if found in self.seen:
             return
         self.seen.add(found)
         self._import(found.module)
-        if found.module in self.tree.around:
-            return
         own = self.tree.module(found.module)
         if not found.name:
             self._whole(found.module, own)

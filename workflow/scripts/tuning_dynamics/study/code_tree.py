@@ -25,7 +25,7 @@ class Tree:
     def __init__(self, root: Path, around: frozenset[str]) -> None:
         self.root, self.around = root, around
         self.files: dict[str, Path] = {}
-        self.data: defaultdict[Path, set[str]] = defaultdict(set)
+        self.data: defaultdict[Path, list[Path]] = defaultdict(list)
         for path in sorted(root.rglob("*")):
             self._note(path)
         self.project = sorted({name.split(".")[0] for name in self.files})
@@ -36,14 +36,15 @@ class Tree:
         self._models: dict[Found, bool] = {}
 
     def _note(self, path: Path) -> None:
-        """A module, or a file that code may read."""
+        """A module, or a file that code may read by its name or by that of a folder it is in."""
         if path.suffix == ".py":
             own = path.parent if path.name == "__init__.py" else path.with_suffix("")
             self.files[".".join(own.relative_to(self.root).parts)] = path
         elif path.is_file() and "__pycache__" not in path.parts:
-            for folder in path.relative_to(self.root).parents:
-                inside = self.root / folder
-                self.data[inside].add(path.relative_to(inside).as_posix())
+            for place in (path, *path.parents):
+                if place == self.root or (place / "__init__.py").is_file():
+                    break
+                self.data[place].append(path)
 
     def module(self, name: str) -> Module:
         """A module's definitions."""

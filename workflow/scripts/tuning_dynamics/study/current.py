@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.study.code import code_changes, parts_from_json, parts_to_json
-from tuning_dynamics.study.digests import Digests, meaning, meanings
+from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError, shorten
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import Paths
@@ -17,6 +17,9 @@ from tuning_dynamics.study.units import JobView, known_parts
 
 #: Definitions that are named where code changed.
 NAMED = 3
+
+#: Stands for a setting that is not given.
+DEFAULT = object()
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,6 @@ class Current:
     def __init__(self, paths: Paths, digests: Digests | None = None) -> None:
         self.paths = paths
         self.digests = digests or Digests()
-        self.made: dict[str, str] = {}
         self.reasons: dict[str, Reason | None] = {}
         self.due: dict[str, list[Unit]] = {}
         self.records: dict[str, Record] = {}
@@ -128,7 +130,6 @@ class Current:
             there = [path for path in view.outputs if Path(path).exists()]
             return Reason(f"nothing says what {there[0]} was made from", True) if there else None
         self.records[view.name] = record
-        self.made |= record.meanings
         found = {unit.name: self.unit_reason(unit, record.units.get(unit.name)) for unit in units}
         self.due[view.name] = [unit for unit in units if found[unit.name] is not None]
         told = [text for text in found.values() if text]
@@ -177,7 +178,6 @@ class Current:
     def _take(self, now: Unit, record: Record, asked: Mapping[str, str]) -> None:
         """Take a unit's outputs as they are; nothing to do where its record says so already."""
         now.outputs = {file: self._raw(file) for file in now.outputs}
-        now.meanings = meanings(now.outputs)
         now.date = datetime.now(UTC).isoformat(timespec="seconds")
         made = record.units.get(now.name)
         if made is not None:
@@ -228,7 +228,7 @@ class Current:
             return "it has other outputs"
         if made.settings != now.settings:
             words = setting_words(made.settings, now.settings)
-            return "; ".join(word.removeprefix("spec.") for word in words)
+            return "; ".join(word.removeprefix("spec.") for word in words) or "a setting changed"
         return self._code_words(made.code, now.code) or _input_words(made, now)
 
     def _code_words(self, before: str, now: str) -> str | None:
@@ -242,11 +242,6 @@ class Current:
         changed = code_changes(parts, known_parts(now))
         return f"the code changed ({', '.join(changed[:NAMED])})" if changed else None
 
-    def keep(self) -> None:
-        """Leave what later runs need: digests of files, and the parts of the code planned with."""
-        self.digests.keep()
-        self.keep_code(unit.code for units in self.due.values() for unit in units)
-
     def keep_code(self, codes: Iterable[str]) -> None:
         """Keep the parts of the code of each digest, to tell later what changed."""
         for code in set(codes) - {""}:
@@ -254,11 +249,9 @@ class Current:
                 write_json(self.paths.code(code), parts_to_json(known_parts(code)))
 
     def digest(self, path: str) -> str | None:
-        """Digest of what an input says; of one that is gone what its own record says."""
+        """Digest of what an input says; None of one that is gone."""
         found = self.digests.of(path)
-        if found is None:
-            return self.made.get(path)
-        return meaning(path, found)
+        return None if found is None else meaning(path, found)
 
 
 def _acceptance(made: Unit | None, now: Unit) -> dict[str, str]:
@@ -279,13 +272,15 @@ def _acceptance(made: Unit | None, now: Unit) -> dict[str, str]:
 
 
 def _input_words(made: Unit, now: Unit) -> str | None:
+    """Which input changed. One that is gone did not: where it is needed it is made again first."""
     for name in sorted({*made.inputs, *now.inputs}):
         before = [found.digest for found in made.inputs.get(name, [])]
         files = now.inputs.get(name, [])
-        if before != [found.digest for found in files]:
-            old = set(before)
-            other = [found.path for found in files if found.digest not in old]
-            return f"{other[0]} changed" if other else f"other files are read ({name})"
+        if len(before) != len(files):
+            return f"other files are read ({name})"
+        for digest, found in zip(before, files, strict=True):
+            if found.digest not in ("", digest):
+                return f"{found.path} changed"
     return None
 
 
@@ -293,7 +288,7 @@ def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
     """`key old -> new` for each setting that two nested mappings or lists do not share."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = [*before, *(name for name in now if name not in before)]
-        pairs = [(name, before.get(name), now.get(name)) for name in names]
+        pairs = [(name, before.get(name, DEFAULT), now.get(name, DEFAULT)) for name in names]
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         pairs = [
             (place, old, new) for place, (old, new) in enumerate(zip(before, now, strict=True))
@@ -305,7 +300,7 @@ def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
 
 
 def _short(value: Any) -> str:
-    return "default" if value is None else shorten(repr(value), 60)
+    return "default" if value is DEFAULT else shorten(repr(value), 60)
 
 
 def unrecorded(reasons: Iterable[tuple[str, Reason | None]]) -> list[str]:

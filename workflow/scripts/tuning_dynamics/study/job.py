@@ -6,6 +6,7 @@ not those that were planned, and inputs are not what the jobs before it made.
 
 import importlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,12 +16,13 @@ from typing import Any
 
 from tuning_dynamics.study.code import reached_modules, recall, spec_words
 from tuning_dynamics.study.current import Current
-from tuning_dynamics.study.digests import Digests, meaning, meanings
+from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import file_digest, read_json, remove, write_json
+from tuning_dynamics.study.locks import work_on
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, read_record, write_record
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.study.stub import RUN, logged
 from tuning_dynamics.study.units import JobView, forget_code, parse_cells, unread
 from tuning_dynamics.study.versions import installed
 
@@ -77,7 +79,6 @@ class Job:
         """Record that a unit is there."""
         files = {path: _output_digest(path) for path in unit.outputs}
         unit.outputs, unit.versions, unit.run = files, self.versions, self.run
-        unit.meanings = meanings(files)
         unit.date = datetime.now(UTC).isoformat(timespec="seconds")
         self.record.units[unit.name] = unit
         write_record(self.path, self.record)
@@ -131,7 +132,9 @@ def running(snakemake: Any) -> Iterator[Job]:
 def _started(snakemake: Any) -> Job:
     recall()
     paths = Paths(Path(snakemake.log[0]).parts[1])
+    work_on(paths.root)
     plan = read_json(paths.planned)
+    _require_run(plan["run"])
     view = view_of(snakemake, plan)
     planned = Planned(**plan["jobs"][view.name])
     _require_planned(view, planned)
@@ -154,6 +157,16 @@ def _started(snakemake: Any) -> Job:
         forget_code()
         _require_planned(view, planned)
     return job
+
+
+def _require_run(run: str) -> None:
+    if run != os.environ.get(RUN, run):
+        raise StudyError(
+            "another run works on this study, and the one that this job is of is gone",
+            key=RUN,
+            value={"this job's": os.environ[RUN], "now": run},
+            fix="leave it to the other run",
+        )
 
 
 def _require_planned(view: JobView, planned: Planned) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import BaseModel
 
 #: A module-level `NAME: Kinds[str, …] = {"kind": …}` is a registry: of its entries only those count
-#: in a job's code whose kinds the job uses, so that a new kind makes nothing anew (see `code`).
+#: in a job's code whose kinds the job uses, so that a new kind makes nothing anew (see `code`). For
+#: kinds that a job's spec names, as a key or a value, or that are the default of a key.
 Kinds = dict
 
 

@@ -176,6 +176,7 @@ def planned_jobs(workflow: Any) -> Iterator[tuple[Any, bool, list[Any]]]:
         yield job, bool(dag.reason(job).forced), list(dag.dependencies.get(job, ()))
 
 
-def same_command() -> list[str]:
-    """The command that this process was started with."""
-    return [sys.executable, "-m", "snakemake", *sys.argv[1:]]
+def same_command(*options: str) -> list[str]:
+    """The command that this process was started with, and options before its own: what follows
+    `--` are names of files."""
+    return [sys.executable, "-m", "snakemake", *options, *sys.argv[1:]]

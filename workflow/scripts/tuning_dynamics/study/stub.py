@@ -13,7 +13,7 @@ from typing import Any
 from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.errors import StudyError
 
-#: The environment variable that tells a job the process id of the Snakemake that started it.
+#: The environment variable that tells a job which process started it (`this_process`).
 DRIVER = "TUNING_DYNAMICS_DRIVER"
 
 #: The environment variable that tells a job the id of its run.
@@ -76,16 +76,34 @@ def _tell_job() -> None:
         print(f"SLURM job {job} on node {node}, GPUs {gpus}", flush=True)
 
 
+def this_process() -> str:
+    """This process, for others that may see it: its id, and where that is one."""
+    return f"{os.getpid()} {_namespace()}"
+
+
+def _namespace() -> str:
+    """Where process ids are the same: a container may have its own; "" where nothing says."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:  # no such file where the system is not Linux
+        return ""
+
+
 def _follow_driver() -> None:
     """Have SIGTERM sent to this process when the Snakemake that started it is gone.
 
     The next run of the study would start the job again beside it. Training saves its state on
-    SIGTERM, a server takes its address back, and everything else just ends.
+    SIGTERM, and everything else just ends. StudyError where it is gone already.
     """
-    driver = int(os.environ.get(DRIVER, "0"))
-    # One that can't be seen from here (a container may hide it) can't be followed.
-    if driver and _runs(driver):
-        threading.Thread(target=end_with, args=(driver,), daemon=True).start()
+    driver, _, namespace = os.environ.get(DRIVER, "").partition(" ")
+    # One that can't be seen from here can't be followed.
+    if not driver or namespace != _namespace():
+        return
+    if not _runs(int(driver)):
+        raise StudyError(
+            "the Snakemake that started this job is gone", fix="run the same command again"
+        )
+    threading.Thread(target=end_with, args=(int(driver),), daemon=True).start()
 
 
 def end_with(starter: int) -> None:

@@ -1,0 +1,88 @@
+"""What an edit is: how it is done, and what a person expects of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edited.jobs import Job
+from edited.world import World
+
+#: What is made of cells' records, in the end.
+SCORED = ("scores", "summaries", "cost", "figures", "findings", "report")
+#: What reads the merged config, which any change of the settings makes anew.
+CONFIGURED = ("datasets", *SCORED)
+#: What is drawn and told of the table of checkpoints.
+CHECKPOINTS = ("checkpoints", "cost", "figures", "report")
+#: What follows a set's items that are to be tuned on, and what is tuned on them.
+ITEMS_TUNED = ("encode", "tune", "evaluate .*/(whole|adapter)/")
+TRAINED = frozenset({"pretrain", "try_rate", "tune"})
+
+Do = Callable[[World], None]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An edit of a finished study, with patterns of jobs (see `jobs.matching`).
+
+    A plan must have the jobs `must` and may have those of `may` besides: what reads a file that
+    is made anew is planned, though it may then be found current. `trains` are the jobs that may
+    train when the command is given, those of `must` unless told otherwise. `joins` are jobs that
+    the study has with the edit only: they must be planned and may train. `leaves` are those that
+    it has without the edit only. Edits of one `topic` are not done together. `says` is a regular
+    expression of what the plan must say.
+    """
+
+    name: str
+    do: Do
+    must: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    trains: tuple[str, ...] | None = None
+    joins: tuple[Job, ...] = ()
+    leaves: tuple[str, ...] = ()
+    topic: str = ""
+    says: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The topic, which is the name where none is given."""
+        return self.topic or self.name
+
+    @property
+    def training(self) -> tuple[str, ...]:
+        """Patterns of the jobs that may train."""
+        told = self.must if self.trains is None else self.trains
+        return tuple(pattern for pattern in told if pattern.split(" ")[0] in TRAINED)
+
+
+def replace(file: str, old: str, new: str) -> Do:
+    """Replace text that is in a file once."""
+    return lambda world: world.replace(file, old, new)
+
+
+def substitute(file: str, pattern: str, new: str) -> Do:
+    """Replace the first match of a regular expression in a file."""
+    return lambda world: world.substitute(file, pattern, new)
+
+
+def in_study(pattern: str, new: str) -> Do:
+    """Replace the first match of a regular expression in the study's file."""
+    return lambda world: world.substitute(world.study, pattern, new)
+
+
+def in_code(old: str, new: str) -> Do:
+    """Replace text that is in one module once."""
+    return lambda world: world.in_code(old, new)
+
+
+def remove(pattern: str) -> Do:
+    """Delete the one file or folder of the results that a pattern matches."""
+    return lambda world: world.remove(pattern)
+
+
+def all_of(*parts: Do) -> Do:
+    """Several edits in order."""
+
+    def do(world: World) -> None:
+        for part in parts:
+            part(world)
+
+    return do

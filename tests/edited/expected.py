@@ -1,0 +1,43 @@
+"""Whether what was planned, or was trained, is what edits may have planned or trained."""
+
+from collections.abc import Iterable, Sequence
+
+from edited.edits.edit import TRAINED, Edit
+from edited.jobs import Job, jobs_of, matching
+
+SETS = ("relations", "plants", "notices")
+#: All jobs of `own/study.yaml`.
+STUDY = jobs_of(
+    {"grown": (2, 4), "kept": (2, 4), "fetched": (2, 4)},
+    (
+        *(f"{family}/4/whole/relations/seed0" for family in ("grown", "kept", "fetched")),
+        "kept/4/adapter/relations/seed0",
+    ),
+    SETS,
+)
+#: What the tests ask for of `own/brief.yaml`, and all jobs of it.
+TARGETS = [f"results/edited/tables/{name}.csv" for name in ("scores", "checkpoints", "datasets")]
+BRIEF = jobs_of(
+    {"kept": (4,), "fetched": (4,)}, ("fetched/4/whole/relations/seed0",), ("relations", "plants")
+) - {Job(stage) for stage in ("summaries", "cost", "figures", "findings", "report")}
+
+
+def wrongly_planned(planned: set[Job], edits: Sequence[Edit], study: set[Job]) -> list[str]:
+    """What a plan lacks, which leaves results stale, and what it has without need."""
+    joining = {job for edit in edits for job in edit.joins}
+    there = study | joining
+    leaving = matching(there - joining, (p for edit in edits for p in edit.leaves))
+    must = joining | matching(there - leaving, (p for edit in edits for p in edit.must))
+    may = must | matching(planned, (p for edit in edits for p in (*edit.must, *edit.may)))
+    return [*_told("not planned", must - planned), *_told("needless", planned - may)]
+
+
+def wrongly_trained(trained: set[Job], edits: Sequence[Edit]) -> list[str]:
+    """What was trained without need."""
+    joining = {job for edit in edits for job in edit.joins if job.stage in TRAINED}
+    may = joining | matching(trained, (p for edit in edits for p in edit.training))
+    return _told("trained without need", trained - may)
+
+
+def _told(what: str, jobs: Iterable[Job]) -> list[str]:
+    return [f"{what}: {job}" for job in sorted(jobs)]

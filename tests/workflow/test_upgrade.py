@@ -1,0 +1,343 @@
+"""What an upgrade of the project makes anew, of a study that is finished: exactly the jobs whose
+numbers it may change. What is expected is written by hand."""
+
+import ast
+import re
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from repository import Repository
+
+PACKAGE = Path("workflow/scripts/tuning_dynamics")
+
+#: What follows from any cell's records.
+FROM_CELLS = Counter(scores=1, summaries=1, cost=1, figures=1, findings=1, report=1)
+#: What follows from the scores alone.
+FROM_SCORES = FROM_CELLS - Counter(scores=1)
+#: What follows from what the merged config says.
+FROM_CONFIG = Counter(merged_config=1, datasets=1) + FROM_CELLS
+
+#: Config models of which the smoke study has none, so that its merged config has no key of theirs.
+ELSEWHERE = {
+    *("plan/calibration.py: Calibration", "plan/calibration.py: Fit", "plan/calibration.py: Mean"),
+    "plan/devices.py: Device",
+    *("study/datasets.py: HubDataset", "study/datasets.py: Join"),
+    *("study/datasets.py: Splits", "study/datasets.py: Threshold", "study/datasets.py: Clean"),
+    *("study/datasets.py: Turn",),
+    *("study/families.py: HubFamily", "study/families.py: LocalFamily"),
+    "study/families.py: Size",
+    "study/models.py: DeclaredGroups",
+    *("study/recipes.py: L2ToBase", "study/recipes.py: RateSelection"),
+}
+
+
+@pytest.fixture
+def finished(smoke: Repository, copied: Repository) -> Repository:
+    """A copy of the finished study to edit, with what its run knows of the code."""
+    (copied.folder / ".snakemake").mkdir()
+    shutil.copy(smoke.folder / ".snakemake/code.json", copied.folder / ".snakemake/code.json")
+    return copied
+
+
+def of_package(repository: Repository, file: str, old: str, new: str) -> None:
+    """Replace text of a module of the package, which must be there once."""
+    repository.edit(str(PACKAGE / file), old, new)
+
+
+def append(repository: Repository, file: str, text: str) -> None:
+    """Write text to the end of a file, which need not be there."""
+    path = repository.folder / file
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    path.write_text(before + text, encoding="utf-8")
+
+
+# --- what makes nothing anew ---------------------------------------------------------------------
+
+
+def test_words_make_nothing_anew(finished: Repository) -> None:
+    for file, old, new in (
+        # Docstrings of a module, a class and a function.
+        ("tune/order.py", '"""Which examples each', '"""The examples that each'),
+        ("engine/loop.py", '"""A run over steps', '"""Training over steps'),
+        ("data/prompts.py", '"""A target as it continues', '"""A target that continues'),
+        # Comments, one of them within an expression.
+        ("engine/loop.py", "# Dropout of a step depends", "# The dropout of a step depends"),
+        ("tune/kinds.py", "# type: ignore[arg-type]  # any", "# type: ignore[arg-type]  # every"),
+        # Texts of errors: what is wrong, and what to do.
+        ("engine/loop.py", "the loss or its gradient is not finite", "the loss is not finite"),
+        ("evaluate/cell.py", "mend the row, or gold and options", "mend gold and options"),
+        # What is printed.
+        ("engine/loop.py", "tokens/s", "tokens a second"),
+        ("evaluate/variant.py", "loaded in", "its model loaded in"),
+        # Layout.
+        ("tune/order.py", "return epochs * -(-examples", "return epochs * (\n        -(-examples"),
+        ("tune/order.py", "// batch_size)\n\n\nclass", "// batch_size)\n    )\n\n\n\nclass"),
+    ):
+        of_package(finished, file, old, new)
+    assert finished.planned() == {}
+
+
+#: Kinds that no recipe of the study names: trainable parameters, and a regulariser.
+KINDS = (
+    ("study/recipes.py", "class StageData(", "class PrefixTrain(Strict):\n    prefix: int\n\n\n"),
+    (
+        "study/recipes.py",
+        "class RateSelection(",
+        "class Spectral(Strict):\n    spectral: float\n\n\n",
+    ),
+    ("tune/kinds.py", '    "full": Trainable(', '    "prefix": Trainable(with_all, as_it_is),\n'),
+    ("tune/kinds.py", '    "none": as_it_is', '    "spectral": l2_to_start,\n'),
+)
+
+
+def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Repository) -> None:
+    for file, before, new in (
+        # A class, a function and a constant, in modules that all kinds of jobs import.
+        ("study/errors.py", "class StudyError(", "class Another(Exception):\n    pass\n\n\n"),
+        (
+            "engine/loop.py",
+            "class Training:",
+            "def another(step: int) -> int:\n    return step\n\n\n",
+        ),
+        ("study/paths.py", "def variant_key(", "ANOTHER = 3\n\n\n"),
+        *KINDS,
+        # A metric, and a prediction method.
+        ("stats/metrics.py", '"accuracy": accuracy, ', '"exact": accuracy, '),
+        ("evaluate/score.py", '    "token_prob": _by', '    "by_sum": _by_likelihood,\n'),
+        ("evaluate/request.py", '    "token_prob": False', '    "by_sum": False,\n'),
+    ):
+        of_package(finished, file, before, new + before)
+    of_package(finished, "study/recipes.py", "| LoraTrain =", "| LoraTrain | PrefixTrain =")
+    of_package(finished, "study/recipes.py", "| L2ToBase =", "| L2ToBase | Spectral =")
+    for kind, like in (("devices", "a100"), ("recipes", "full"), ("tasks", "nli")):
+        folder = finished.folder / "config" / kind
+        shutil.copy(folder / f"{like}.yaml", folder / "another.yaml")
+    finished.edit("config/devices/a100.yaml", "memory", "# of the larger kind\nmemory")
+    add_key(finished, ELSEWHERE)
+    assert finished.planned() == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        # Used by pre-training and tuning; by freezing and the choice of rates; by scores.
+        ("engine/flops.py", "study/flops.py"),
+        ("data/choose.py", "tune/picking.py"),
+        ("stats/pairs.py", "study/partners.py"),
+    ],
+)
+def test_a_moved_module_makes_nothing_anew(finished: Repository, old: str, new: str) -> None:
+    move(finished, old, new)
+    assert finished.planned() == {}
+
+
+def move(repository: Repository, old: str, new: str) -> None:
+    """Move a module of the package, and rewrite all that imports it."""
+    package = repository.folder / PACKAGE
+    (package / old).rename(package / new)
+    names = [f"tuning_dynamics.{file[:-3].replace('/', '.')} import" for file in (old, new)]
+    users = [path for path in package.rglob("*.py") if names[0] in path.read_text()]
+    assert users
+    for path in users:
+        path.write_text(path.read_text().replace(*names))
+
+
+def test_other_versions_are_told_and_make_nothing_anew(finished: Repository) -> None:
+    finished.edit("envs/train.yaml", "  - transformers=5.23.0", "  - transformers=5.24.1")
+    finished.edit("envs/stats.yaml", "  - docutils=0.22.4\n", "")
+    text = finished.succeed("-n")
+    assert "Nothing to be done" in text
+    told = re.findall(r".* jobs ran with .*", text)
+    assert len(told) == 1
+    assert "transformers 5.23.0, and their environment now has 5.24.1: kept" in told[0]
+
+
+# --- what makes tables, figures and pages anew ---------------------------------------------------
+
+
+def test_a_new_key_makes_the_merged_config_anew_and_what_reads_it(finished: Repository) -> None:
+    models = config_models(finished.folder / PACKAGE)
+    assert len(models) > 40
+    assert models > ELSEWHERE
+    add_key(finished, models - ELSEWHERE)
+    assert finished.planned() == FROM_CONFIG
+
+
+def config_models(package: Path) -> set[str]:
+    """All classes that come from Strict, each as `file: name`."""
+    bases = {
+        (str(path.relative_to(package)), node.name): [ast.unparse(base) for base in node.bases]
+        for path in package.rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
+    found = {"Strict"}
+    while more := {name for (_, name), own in bases.items() if found & {*own}} - found:
+        found |= more
+    return {f"{file}: {name}" for (file, name), own in bases.items() if found & {*own}}
+
+
+def add_key(repository: Repository, models: set[str]) -> None:
+    """Give config models an optional key more."""
+    for model in sorted(models):
+        file, name = model.split(": ")
+        of_package(
+            repository,
+            file,
+            re.search(
+                rf"^class {name}\(.*\n", (repository.folder / PACKAGE / file).read_text(), re.M
+            )[0],
+            f"class {name}(Strict):\n    another_key: int | None = None\n",
+        )
+
+
+def test_a_new_prompt_format_makes_the_merged_config_anew(finished: Repository) -> None:
+    append(finished, "config/tasks/nli.yaml", '  short: "{a} / {b}"\n')
+    assert finished.planned() == FROM_CONFIG
+
+
+def test_a_new_table_makes_the_summaries_anew(finished: Repository) -> None:
+    of_package(finished, "study/paths.py", '    "noise",\n', '    "noise",\n    "counts",\n')
+    of_package(
+        finished,
+        "stats/summaries.py",
+        '        "noise": noise,\n',
+        '        "noise": noise,\n        "counts": noise[["kind", "n"]],\n',
+    )
+    of_package(
+        finished,
+        "stats/tables.py",
+        '    "checkpoints": {\n',
+        '    "counts": {"kind": "str", "n": "int"},\n    "checkpoints": {\n',
+    )
+    of_package(
+        finished, "stats/latex.py", '    "noise": "', '    "counts": "Items.",\n    "noise": "'
+    )
+    append(finished, "workflow/report/table_counts.rst", "Items by kind.\n")
+    assert finished.planned() == FROM_SCORES
+
+
+def test_a_new_figure_makes_figures_and_pages_anew(finished: Repository) -> None:
+    of_package(
+        finished,
+        "study/figures.py",
+        '    FigureKind("noise", CHECKS,',
+        '    FigureKind("spread", CHECKS, "Spread", (), ("noise",), lambda asked: True),\n'
+        '    FigureKind("noise", CHECKS,',
+    )
+    of_package(
+        finished,
+        "report/figures/draw.py",
+        '    "noise": ',
+        '    "spread": checks.noise,\n    "noise": ',
+    )
+    append(finished, "workflow/report/figure_spread.rst", "How scores differ.\n")
+    assert finished.planned() == Counter(figures=1, cost=1, report=1)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("workflow/report/table_scores.rst", "Of each cell.\n"),
+        (f"{PACKAGE}/report/page/style.css", "p { color: black }\n"),
+    ],
+)
+def test_a_caption_or_the_pages_look_makes_the_pages_anew(
+    finished: Repository, file: str, text: str
+) -> None:
+    append(finished, file, text)
+    assert finished.planned() == Counter(report=1)
+
+
+def test_a_new_statistic_makes_the_summaries_anew(finished: Repository) -> None:
+    append(
+        finished,
+        f"{PACKAGE}/stats/noise.py",
+        "\n\ndef without_one(rows: pd.DataFrame) -> pd.DataFrame:\n    return rows[rows.n > 1]\n",
+    )
+    of_package(
+        finished,
+        "stats/summaries.py",
+        "from tuning_dynamics.stats.noise import noise_rows\n",
+        "from tuning_dynamics.stats.noise import noise_rows, without_one\n",
+    )
+    of_package(
+        finished, "stats/summaries.py", "noise = noise_rows(", "noise = without_one(noise_rows("
+    )
+    of_package(finished, "stats/summaries.py", "(noise_rows(scores)", "(noise_rows(scores))")
+    assert finished.planned() == FROM_SCORES
+
+
+# --- what makes a stage anew ---------------------------------------------------------------------
+
+#: The study has 3 checkpoints, 5 tuned models, 8 variants; 5 sets, 2 of which are encoded.
+TUNED = Counter(tune=5, evaluate=5) + FROM_CELLS
+ALL_MODELS = Counter(pretrain=3, encode=2, tune=5, evaluate=8, checkpoints=1) + FROM_CELLS
+
+#: An edit of code that computes, and the jobs whose numbers it may change.
+STAGES = {
+    # The first checkpoint's manifest says where the tokenizer lies.
+    "loss": ("engine/flat.py", 'reduction="sum"', 'reduction="mean"', ALL_MODELS),
+    "sampler": ("tune/order.py", "Random(seed)", "Random(str(seed))", TUNED),
+    "set-up of adapters": (
+        "tune/kinds.py",
+        "lora_dropout=lora.dropout",
+        "lora_dropout=0",
+        Counter(tune=1, evaluate=1) + FROM_CELLS,
+    ),
+    "rendering of prompts": (
+        "data/prompts.py",
+        'return f" {target}"',
+        'return f"  {target}"',
+        Counter(encode=2, tune=5, evaluate=8) + FROM_CELLS,
+    ),
+    "demonstrations": (
+        "data/prompts.py",
+        'SEPARATOR = "\\n\\n"',
+        'SEPARATOR = "\\n"',
+        Counter(evaluate=8) + FROM_CELLS,
+    ),
+    # All variants but the one with an adapter are evaluated on a set of texts to write.
+    "greedy decoding": (
+        "evaluate/generate.py",
+        'split("\\n")[0].strip()',
+        'split("\\n")[0]',
+        Counter(evaluate=7) + FROM_CELLS,
+    ),
+    # Of the base model at the last checkpoint, and of that with an adapter.
+    "prediction method": (
+        "evaluate/score.py",
+        "s / n for s, n",
+        "s / (n + 1) for s, n",
+        Counter(evaluate=2) + FROM_CELLS,
+    ),
+    "metric": ("stats/metrics.py", "2 * precision * recall", "precision * recall", FROM_CELLS),
+    # Of items, for scores and changes; of groups of cells, for what these add up to.
+    "bootstrap": (
+        "stats/bootstrap.py",
+        "generator = np.random.default_rng(seed)",
+        "generator = np.random.default_rng([seed])",
+        FROM_CELLS,
+    ),
+    "bootstrap of summaries": (
+        "stats/bootstrap.py",
+        "default_rng(seed).integers",
+        "default_rng([seed]).integers",
+        FROM_SCORES,
+    ),
+    "world": (
+        "data/world/lexicon.py",
+        "fair race",
+        "race fair",
+        Counter(corpus=1, freeze=5, datasets=1) + ALL_MODELS,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_code_that_computes_makes_its_stage_anew(finished: Repository, name: str) -> None:
+    file, old, new, expected = STAGES[name]
+    of_package(finished, file, old, new)
+    assert finished.planned() == expected
