@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,12 @@ def started(job: StandIn) -> Iterator[Job]:
     """A job that runs in this process, whose output goes where it went once the job has ended."""
     streams = {stream: os.dup(stream) for stream in (1, 2)}
     try:
-        with running(job) as own:
+        # What is printed goes where the stream 1 goes, whatever the tests have in its place.
+        with (
+            open(1, "w", closefd=False, buffering=1) as printed,
+            redirect_stdout(printed),
+            running(job) as own,
+        ):
             yield own
     finally:
         for stream, kept in streams.items():

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tuning_dynamics.study.code import code_changes, parts_from_json, parts_to_json
-from tuning_dynamics.study.digests import Digests, meaning, meanings
+from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import Paths
@@ -43,7 +43,6 @@ class Current:
     def __init__(self, paths: Paths, digests: Digests | None = None) -> None:
         self.paths = paths
         self.digests = digests or Digests()
-        self.made: dict[str, str] = {}
         self.reasons: dict[str, Reason | None] = {}
         self.due: dict[str, dict[str, Reason]] = {}
         self.records: dict[str, Record] = {}
@@ -134,7 +133,6 @@ class Current:
             reason = UNRECORDED.of(there[0]) if there else None
             return self._all_due(view.name, units, reason)
         self.records[view.name] = record
-        self.made |= record.meanings
         found = {
             unit.name: self.unit_reason(view.name, unit, record.units.get(unit.name))
             for unit in units
@@ -188,7 +186,6 @@ class Current:
     def _take(self, unit: Unit, record: Record) -> None:
         before = record.units.get(unit.name)
         unit.outputs = {file: self._raw(file) for file in unit.outputs}
-        unit.meanings = meanings(unit.outputs)
         if before is None:
             unit.date = moment()
             record.accept(unit.name, "", unit.identity())
@@ -259,8 +256,6 @@ class Current:
                 write_json(self.paths.code(code), parts_to_json(known_parts(code)))
 
     def digest(self, path: str) -> str | None:
-        """Digest of what an input says; of one that is gone what its own record says."""
+        """Digest of what an input says; None of one that is gone."""
         found = self.digests.of(path)
-        if found is None:
-            return self.made.get(path)
-        return meaning(path, found)
+        return None if found is None else meaning(path, found)

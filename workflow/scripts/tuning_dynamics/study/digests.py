@@ -75,12 +75,6 @@ def meaning(path: str, digest: str) -> str:
     return _MEANINGS[digest]
 
 
-def meanings(digests: dict[str, str]) -> dict[str, str]:
-    """`meaning` of each file of a mapping to digests that is not its digest."""
-    said = {path: meaning(path, digest) for path, digest in digests.items() if digest}
-    return {path: text for path, text in said.items() if text != digests[path]}
-
-
 #: What files of a digest say, as far as this process has read them.
 _MEANINGS: dict[str, str] = {}
 

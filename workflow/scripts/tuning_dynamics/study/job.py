@@ -15,7 +15,7 @@ from typing import Any
 
 from tuning_dynamics.study.code import reached_modules, recall, spec_words
 from tuning_dynamics.study.current import Current
-from tuning_dynamics.study.digests import Digests, meaning, meanings
+from tuning_dynamics.study.digests import Digests, meaning
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import file_digest, read_json, remove, write_json
 from tuning_dynamics.study.locks import work_on
@@ -78,7 +78,6 @@ class Job:
         """Record that a unit is there."""
         files = {path: _output_digest(path) for path in unit.outputs}
         unit.outputs, unit.versions, unit.run = files, self.versions, self.run
-        unit.meanings = meanings(files)
         unit.date = moment()
         self.record.units[unit.name] = unit
         write_record(self.path, self.record)

@@ -170,17 +170,22 @@ def _names(names: Sequence[str]) -> str:
 
 
 def input_reason(made: Unit, now: Unit) -> Reason | None:
-    """Which input of a unit is not what it was made from; None where all are."""
+    """Which input of a unit is not what it was made from; None where all are.
+
+    One that is gone is no other: where it is needed, it is made again first.
+    """
     for name in sorted({*made.inputs, *now.inputs}):
         before, files = made.inputs.get(name, []), now.inputs.get(name, [])
-        if [found.digest for found in before] != [found.digest for found in files]:
+        pairs = zip(before, files, strict=False)
+        same = all(one.digest in ("", was.digest) for was, one in pairs)
+        if not same or len(before) != len(files):
             return _other_input(name, {one.path: one.digest for one in before}, files)
     return None
 
 
 def _other_input(name: str, before: dict[str, str], files: Sequence[Any]) -> Reason:
     digests = set(before.values())
-    other = [one for one in files if one.digest not in digests]
+    other = [one for one in files if one.digest and one.digest not in digests]
     for found in other:
         if found.path in before:
             return Reason("not what it was", found.path)

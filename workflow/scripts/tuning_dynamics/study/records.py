@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,7 @@ class Unit:
 
     A job has one, an evaluation one for each cell. `code` is a digest of the code that computes
     (see study/code.py), `inputs` are in the order of the job's inputs under each name, `outputs`
-    maps each file to its digest ("" before it is made; folders are described by a manifest), and
-    `meanings` those of which it is not the digest that says what they say (see study/digests.py).
+    maps each file to its digest ("" before it is made; folders are described by a manifest).
     `versions` are those of the packages of the job's environment, or were accepted in their place
     by hand, and decide nothing.
     """
@@ -46,7 +44,6 @@ class Unit:
     settings: dict[str, Any]
     code: str
     inputs: dict[str, list[Input]]
-    meanings: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     run: str = ""
     date: str = ""
@@ -82,12 +79,6 @@ class Record:
     def digests(self) -> dict[str, str]:
         """The digest of each output that is made."""
         return {path: text for unit in self.units.values() for path, text in unit.outputs.items()}
-
-    @property
-    def meanings(self) -> dict[str, str]:
-        """The digest of what each output says."""
-        own = (unit.meanings.items() for unit in self.units.values())
-        return {**self.digests, **dict(chain.from_iterable(own))}
 
     def accept(self, output: str, before: str, now: str, other: str = "") -> None:
         """Note that an output was accepted as current: by its identities, or by the versions of
