@@ -33,6 +33,9 @@ from tuning_dynamics.study.records import (
 )
 from tuning_dynamics.study.units import JobView, known_parts
 
+#: The name of a folder that a manifest describes.
+WEIGHTS = "weights"
+
 
 class Current:
     """Compares the jobs of a study with their records; each is read and compared once.
@@ -194,7 +197,8 @@ class Current:
         except StudyError:
             record = Record()
         for unit in view.units(self.digest):
-            if all(Path(file).exists() for file in unit.outputs):
+            # Weights may have been dropped: what they were, their manifest says.
+            if all(Path(file).exists() for file in unit.outputs if Path(file).name != WEIGHTS):
                 self._take(unit, record)
                 for package, version in record.other_versions(record.units[unit.name], asked):
                     record.accept(unit.name, version, asked[package], other=package)
