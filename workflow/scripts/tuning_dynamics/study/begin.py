@@ -14,7 +14,7 @@ from tuning_dynamics.plan.dry_run import LEFT, ONLY_COUNT
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.code import recall, remember
-from tuning_dynamics.study.current import Current, unrecorded, unrecorded_error
+from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.errors import StudyError
@@ -26,6 +26,7 @@ from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.locks import let_go, lock, without_jobs
 from tuning_dynamics.study.parts import parse_part, settings
 from tuning_dynamics.study.paths import Paths
+from tuning_dynamics.study.reasons import unrecorded, unrecorded_error
 from tuning_dynamics.study.sides import Sides, check_sides, sides_of
 from tuning_dynamics.study.snakemake_internals import (
     environment_of,

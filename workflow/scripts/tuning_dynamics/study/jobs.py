@@ -130,9 +130,9 @@ class Jobs:
     def _require_current_cells(self, parts: int) -> None:
         """StudyError for cells of a study in parts that are missing or not current."""
         stale = {
-            unit.name: text
+            cell: reason
             for variant in self.grid.variants
-            for unit, text in self.current.stale_cells(self.evaluation(variant))
+            for cell, reason in self.current.stale_cells(self.evaluation(variant)).items()
         }
         if stale:
             first = min(stale)
@@ -140,7 +140,7 @@ class Jobs:
                 f"{len(stale):,} of {len(self.cell_files()):,} cells are missing or not current",
                 file=first,
                 key="part",
-                value=stale[first] or "missing",
+                value="missing" if stale[first].absent else stale[first].text,
                 fix=f"run the parts again, 1/{parts} to {parts}/{parts}; each makes only what is "
                 "missing",
             )

@@ -7,9 +7,10 @@ copy of a study's folder is as current as the study.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,29 @@ class Record:
     def digests(self) -> dict[str, str]:
         """The digest of each output that is made."""
         return {path: text for unit in self.units.values() for path, text in unit.outputs.items()}
+
+    def accept(self, output: str, before: str, now: str, other: str = "") -> None:
+        """Note that an output was accepted as current: by its identities, or by the versions of
+        the package `other`."""
+        date = moment()
+        entry = {"output": output, "date": date, "other": other, "before": before, "now": now}
+        self.accepted.append(entry)
+
+    def other_versions(self, unit: Unit, asked: Mapping[str, str]) -> list[tuple[str, str]]:
+        """The packages, each with its version, that a unit was made with, where others are asked
+        for that were not accepted."""
+        accepted = {(entry["output"], entry["other"], entry["now"]) for entry in self.accepted}
+        return [
+            (package, version)
+            for package, version in unit.versions.items()
+            if asked.get(package, version) != version
+            and (unit.name, package, asked[package]) not in accepted
+        ]
+
+
+def moment() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def digest_of(value: Any) -> str:

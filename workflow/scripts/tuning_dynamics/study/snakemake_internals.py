@@ -18,9 +18,10 @@ from snakemake.persistence import NO_PARAMS_CHANGE, MetadataRecord, ParamsChange
 from snakemake.persistence.file import FilePersistence
 from snakemake.settings.types import RerunTrigger
 
-from tuning_dynamics.study.current import Current, Reason
+from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.job import named_files
+from tuning_dynamics.study.reasons import Reason
 from tuning_dynamics.study.units import JobView
 
 
@@ -98,8 +99,7 @@ class Records(FilePersistence):  # type: ignore[misc]
         """Note what is there, as Snakemake has just given it a new time; accept it if touched."""
         if self.current is not None and recorded(job):
             if self.dag.workflow.touch:
-                asked = asked_for(environment_of(job))
-                self.current.accept(view_of_planned(job), asked)
+                self.current.accept(view_of_planned(job), asked_for(environment_of(job)))
             self.current.note(view_of_planned(job))
 
     async def incomplete(self, job: Any) -> list[Any]:

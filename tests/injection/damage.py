@@ -1,0 +1,143 @@
+"""Files of a finished study damaged, and what the next run makes of it."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from injection.faults import RAW, Reference, Scene, differing
+
+#: What a plan says of a file that is not what was made.
+REASON = "is not what was made"
+RECORD = "record is damaged"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A kind of file, by two of it below a study's results, and the rule that makes the first.
+
+    `read_by` are outputs whose job reads the file: those of a weight, which no plan looks at, are
+    deleted, so that it is read. `others` are kinds of damage that other content can't be.
+    """
+
+    name: str
+    path: str
+    other: str
+    rule: str
+    read_by: tuple[str, ...] = ()
+
+    @property
+    def small(self) -> bool:
+        """Whether the next plan must notice."""
+        return not self.read_by
+
+
+def flipped(path: Path, other: Path) -> None:
+    """One bit in the middle of the file is another."""
+    del other
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncated(path: Path, other: Path) -> None:
+    """The second half of the file is gone."""
+    del other
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def swapped(path: Path, other: Path) -> None:
+    """Two files of a kind have changed places."""
+    first, second = path.read_bytes(), other.read_bytes()
+    path.write_bytes(second)
+    other.write_bytes(first)
+
+
+def replaced(path: Path, other: Path) -> None:
+    """The file holds something else that can be read where its kind is text."""
+    del other
+    text = "{}\n" if path.suffix in (".json", ".html") else "something else\n"
+    path.write_text(text, encoding="utf-8")
+
+
+HOWS: dict[str, Callable[[Path, Path], None]] = {
+    "flipped": flipped,
+    "truncated": truncated,
+    "swapped": swapped,
+    "replaced": replaced,
+}
+
+
+@dataclass
+class Finding:
+    """What a damage led to: what the plan was, how the runs ended, and what is wrong."""
+
+    subject: Subject
+    how: str
+    planned: list[str] = field(default_factory=list)
+    ended: str = ""
+    wrong: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        """For a file of results."""
+        row: dict[str, object] = {"file": self.subject.name, "how": self.how, "ended": self.ended}
+        row["planned"] = self.planned
+        return {**row, "wrong": self.wrong} if self.wrong else row
+
+
+def inflict(scene: Scene, subject: Subject, how: str) -> bool:
+    """Damage a file, its time as before; whether it is another file now."""
+    path, other = scene.results / subject.path, scene.results / subject.other
+    before = path.read_bytes()
+    times = {file: file.stat() for file in (path, other)}
+    HOWS[how](path, other)
+    for file, stat in times.items():
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    return path.read_bytes() != before
+
+
+def check(scene: Scene, subject: Subject, how: str, clean: Reference) -> Finding | None:
+    """Damage a file of a scene, plan, run and compare; None where it would be no other file."""
+    finding = Finding(subject, how)
+    if not inflict(scene, subject, how):
+        return None
+    if subject.small:
+        _plan(scene, finding)
+    for path in subject.read_by:
+        scene.remove(scene.results / path)
+    done = scene.repository.run()
+    finding.ended = "made again"
+    if done.returncode:
+        finding.ended = "in words, then made again"
+        if "fix:" not in done.stdout:
+            finding.wrong.append(f"no words: {done.stdout[-1000:]}")
+        again = scene.repository.run()
+        if again.returncode:
+            finding.wrong.append(f"the same command fails again: {again.stdout[-1500:]}")
+    if RAW in done.stdout or scene.raw():
+        finding.wrong.append("a raw traceback")
+    found = scene.contents()
+    finding.wrong += differing(sorted({*found, *clean.files}), found, clean)
+    left = scene.repository.planned()
+    if left:
+        finding.wrong.append(f"still planned: {left}")
+    return finding
+
+
+def _plan(scene: Scene, finding: Finding) -> None:
+    """Have the next start notice a small file, and say why."""
+    said = scene.repository.run("-n").stdout
+    rules = re.findall(r"^ *(?:local)?rule (\w+):$", said, re.M)
+    finding.planned = sorted({rule for rule in rules if rule != "all"})
+    if not any(rule.startswith(finding.subject.rule) for rule in finding.planned):
+        finding.wrong.append(f"{finding.subject.rule} is not planned: {finding.planned}")
+    if not says_why(said, finding.subject.path):
+        finding.wrong.append("the plan does not say why")
+
+
+def says_why(said: str, path: str) -> bool:
+    """Whether a plan gives the file as the reason of a job."""
+    lines = [line for line in said.splitlines() if path in line]
+    return any(REASON in line or RECORD in line for line in lines)
