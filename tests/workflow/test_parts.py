@@ -8,7 +8,7 @@ import pytest
 from repository import Repository, clone
 
 #: Rules whose jobs belong to a variant, so that they run in one part alone.
-OF_VARIANTS = ("tune", "serve", "cell")
+OF_VARIANTS = ("tune", "evaluate")
 #: Rules that only the whole study and the run for the tables have.
 AFTER_CELLS = {
     *("merged_config", "checkpoints", "datasets", "scores"),
@@ -21,11 +21,15 @@ AFTER_CELLS = {
 PRINTED = re.compile(
     r"^ *(?:local)?rule (\w+):\n(?:(?! *(?:local)?rule ).+\n)*? *output: ([^\s,]+)", re.M
 )
+CELL = "results/smoke/tiny/40/quick/nli_people/seed0/cells/nli_places/io/0shot/token_prob.parquet"
 
 
 def jobs(repository: Repository, *arguments: str) -> Counter[tuple[str, str]]:
-    """The jobs of a dry run, each as its rule and its first output."""
-    return Counter(PRINTED.findall(repository.succeed("-n", *arguments)))
+    """The jobs of a dry run, each as its stage and its first output."""
+    found = PRINTED.findall(repository.succeed("-n", *arguments))
+    return Counter(
+        ("evaluate" if rule.startswith("evaluate_") else rule, output) for rule, output in found
+    )
 
 
 @pytest.mark.parametrize(("study", "parts"), [("study", 3), ("short", 1)])
@@ -35,49 +39,48 @@ def test_parts_are_disjoint_and_together_the_whole(tmp_path: Path, study: str, p
     found = [
         jobs(repository, "--config", f"part={number}/{parts}") for number in range(1, parts + 1)
     ]
-    assert all(any(rule == "cell" for rule, _ in part) for part in found)
+    assert all(any(rule == "evaluate" for rule, _ in part) for part in found)
     together = sum(found, Counter())
     for (rule, output), times in together.items():
         assert times == 1 or rule not in OF_VARIANTS, output
-    expected = {job for job in whole if job[0] not in AFTER_CELLS}
-    assert {job for job in together if job[0] != "part"} == expected
-    assert sum(rule == "part" for rule, _ in together) == parts
+    assert set(together) == {job for job in whole if job[0] not in AFTER_CELLS}
 
 
 def test_a_made_study_is_current_for_its_parts(copied: Repository) -> None:
-    assert "part 1 of 2 was not made" in copied.run("-n", "--config", "part=tables/2").stdout
-    for part in ("part=1/2", "part=2/2"):
-        assert copied.planned("--config", part) == {"part": 1}
-        copied.succeed("--config", part)
-        assert copied.planned("--config", part) == {}
-    assert copied.planned("--config", "part=tables/2") == {}
-    assert copied.planned() == {}
-
-    tables = copied.folder / "results/smoke/tables/scores.csv"
-    before = tables.read_bytes()
-    tables.unlink()
+    for part in ("1/2", "2/2", "tables/2"):
+        assert copied.planned("--config", f"part={part}") == {}
+    table = copied.folder / "results/smoke/tables/findings.csv"
+    before = table.read_bytes()
+    table.unlink()
     (copied.folder / "results/smoke/report.html").unlink()
     copied.succeed("--config", "part=tables/2")
-    assert tables.read_bytes() == before
+    assert table.read_bytes() == before
     assert copied.planned() == {}
 
-    cell = "results/smoke/tiny/40/quick/nli_people/seed0/cells/nli_places/io/0shot"
-    (copied.folder / cell / "token_prob.parquet").unlink()
+
+def test_tables_are_refused_over_cells_that_are_not_current(copied: Repository) -> None:
+    (copied.folder / CELL).unlink()
     refused = copied.run("--config", "part=tables/2")
     assert refused.returncode != 0
-    assert "1 of 47 cells are missing" in refused.stdout
-    assert f"{cell}/token_prob.parquet" in refused.stdout
-    assert copied.planned("--config", "part=2/2") == {"serve": 1, "cell": 1, "part": 1}
+    assert "1 of 47 cells are missing or not current" in refused.stdout
+    assert f"file:  {CELL}" in refused.stdout
+    assert copied.planned("--config", "part=1/2") == {}
+    assert copied.planned("--config", "part=2/2") == {"evaluate": 1}
 
 
-def test_parts_of_other_settings_or_code_are_refused(copied: Repository) -> None:
-    copied.succeed("--config", "part=1/1")
+def test_tables_are_refused_over_cells_of_other_settings_or_code(copied: Repository) -> None:
     copied.edit(copied.study, "resamples: 200", "resamples: 300")
-    assert "scores" in copied.planned("--config", "part=tables/1")
+    assert copied.planned("--config", "part=tables/2")["scores"] == 1
     copied.edit("tests/catalogue/recipes/quick_lora.yaml", "lr: 1e-3", "lr: 2e-3")
-    refused = copied.run("-n", "--config", "part=tables/1")
-    assert "part 1 of 1 was made from other settings or code" in refused.stdout
-    assert copied.planned("--config", "part=1/1")["tune"] == 1
+    change = "recipes/quick_lora.yaml: stages.0.optim.lr 0.001 -> 0.002"
+    refused = copied.run("--config", "part=tables/2")
+    assert refused.returncode != 0
+    assert "1 jobs that cells are made from are to be done" in refused.stdout
+    assert change in refused.stdout
+    told = copied.succeed("-n", "--config", "part=tables/2")
+    assert "A run of this would be refused:\n  1 jobs that cells are made from" in told
+    assert copied.planned("--config", "part=1/2") == {}
+    assert copied.planned("--config", "part=2/2") == {"tune": 1, "evaluate": 1}
 
 
 def test_what_is_no_part_is_refused(fresh: Repository) -> None:

@@ -4,8 +4,7 @@ Inputs: a variant's manifest and frozen items. Outputs: results/{study}/{variant
 {eval_set}/{format}/{shots}shot/{prediction}.parquet (answers and log-likelihoods, or why an input
 is refused) and evaluation.json (seconds, loads, cells, tokens, memory). Variants with the same
 cells share a rule. Its job keeps the cells that are current, and loads the model only for others.
-A study too large for one plan is made in parts (docs/scale.md): results/{study}/parts/
-{number}of{parts}.json says that a part's cells are made.
+A study too large for one plan is made in parts (docs/scale.md).
 """
 
 for evaluation in jobs.evaluations:
@@ -40,23 +39,3 @@ for evaluation in jobs.evaluations:
             cells=jobs.cells_of(evaluation),
         script:
             "../scripts/evaluate_variant.py"
-
-
-rule part:
-    """Note that a part's cells are all made."""
-    input:
-        cells=lambda wildcards: jobs.part_cells(int(wildcards.number), int(wildcards.parts)),
-    output:
-        paths.part("{number}", "{parts}"),
-    log:
-        paths.log("part", "{number}of{parts}"),
-    benchmark:
-        paths.benchmark("part", "{number}of{parts}")
-    wildcard_constraints:
-        number="[0-9]+",
-        parts="[0-9]+",
-    localrule: True
-    conda:
-        "../../envs/stats.yaml"
-    script:
-        "../scripts/evaluate_part.py"

@@ -10,13 +10,12 @@ from typing import Any
 from tuning_dynamics.plan.basis import Basis, basis_of
 from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.files import FOLDER, write_files
-from tuning_dynamics.plan.guard import refused
+from tuning_dynamics.plan.guard import refused, unknown
 from tuning_dynamics.plan.planned import planned
 from tuning_dynamics.plan.tell import tell, told_refusal
 from tuning_dynamics.plan.wall import wall_times
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.reasons import unrecorded, unrecorded_error
 
 #: The environment variable that has a dry run print LEFT and the number of its jobs alone.
 ONLY_COUNT = "TUNING_DYNAMICS_ONLY_COUNT"
@@ -66,11 +65,8 @@ def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> No
     if FOLDER in os.environ:
         write_files(Path(os.environ[FOLDER]), budget, walls, jobs, plan.again)
     told = jobs.current.version_lines()
-    names = unrecorded(jobs.current.reasons.items())
-    if names:
-        told.append(str(unrecorded_error(names, jobs.paths.records)))
-    sys.stdout.write("".join(f"{line}\n" for line in told))
     if plan.jobs:
-        told = [tell(budget, jobs.resolved, jobs.grid, walls, plan.again)]
-        told += told_refusal(refused(budget, jobs.resolved.study))
-        sys.stdout.write("\n".join(told) + "\n")
+        refusal = unknown(jobs, plan) or refused(budget, jobs.resolved.study)
+        told.append(tell(budget, jobs.resolved, jobs.grid, walls, plan.again))
+        told += told_refusal(refusal)
+    sys.stdout.write("".join(f"{line}\n" for line in told))

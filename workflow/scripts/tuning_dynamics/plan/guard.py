@@ -1,5 +1,5 @@
-"""What stops a run before its first job: results of unknown origin, its cost, or a job that does
-not fit its device."""
+"""What stops a run before its first job: results of unknown origin, cells of what is not current,
+its cost, or a job that does not fit its device."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 from tuning_dynamics.plan.allocate import gpus
 from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.budget import Budget, budget_of
-from tuning_dynamics.plan.planned import planned
+from tuning_dynamics.plan.planned import Planned, planned
 from tuning_dynamics.plan.tell import gigabytes, hours, reason_lines, told_part
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
@@ -18,26 +18,51 @@ from tuning_dynamics.study.reasons import unrecorded, unrecorded_error
 #: Stages that a refusal names, the dearest first.
 DEAREST = 3
 
+#: The rules whose jobs make what cells are made from.
+BEFORE_CELLS = frozenset(
+    {
+        *("freeze", "encode", "corpus", "pretrain", "revisions", "download", "tokenizer"),
+        *("verify", "try_rate", "choose_rate", "tune"),
+    }
+)
+
 
 def guard(workflow: Any, jobs: Jobs) -> list[str]:
     """Stop a run that must not begin; `workflow` is Snakemake's, its jobs planned. Of one that
     begins, the lines that say why it makes finished results once more.
 
-    StudyError where results are there that nothing says anything of, where its likely hours exceed
+    StudyError where it can't take results as they lie (`unknown`), where its likely hours exceed
     max_gpu_hours, where that is set and they are not known, or where a job does not fit the memory
     of the device that is planned for.
     """
     study = jobs.resolved.study
     basis = basis_of(study, Path(workflow.basedir))
     plan = planned(workflow, jobs)
-    names = unrecorded(jobs.current.reasons.items())
-    if names:
-        raise unrecorded_error(names, jobs.paths.records)
+    refusal = unknown(jobs, plan)
+    if refusal is not None:
+        raise refusal
     budget = budget_of(jobs.resolved, jobs.grid, plan.jobs, basis)
     refusal = refused(budget, study)
     if refusal is not None:
         raise refusal
     return reason_lines(plan.again, budget.prices)
+
+
+def unknown(jobs: Jobs, plan: Planned) -> StudyError | None:
+    """Why a run can't take results as they lie: nothing says what they are, or it makes tables of
+    cells and what these are made from is not current. None where it can."""
+    names = unrecorded(jobs.current.reasons.items())
+    if names:
+        return unrecorded_error(names, jobs.paths.records)
+    left = [job for job in plan.jobs if job.rule in BEFORE_CELLS]
+    if not (jobs.makes_tables_of_parts and left):
+        return None
+    return StudyError(
+        f"{len(left):,} jobs that cells are made from are to be done",
+        key="part",
+        value=[text for text, _ in plan.again],
+        fix="run the parts again; each makes only what is not current",
+    )
 
 
 def refused(budget: Budget, study: Study) -> StudyError | None:

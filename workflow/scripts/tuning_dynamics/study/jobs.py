@@ -113,7 +113,6 @@ class Jobs:
             return
         if self.part is not None and self.part.number is None:
             self._require_current_cells(self.part.parts)
-            return
         for dataset in self.resolved.datasets:
             for path in self.data_files(dataset):
                 if not Path(path).is_file():
@@ -685,15 +684,21 @@ class Jobs:
     @property
     def stages(self) -> list[str]:
         """The rule files of the study, in the order of its data."""
-        making = ["data", "checkpoints", "tune", "evaluate"] if self.makes_cells else []
-        source = "sources" if self.table is None else "published"
-        return [*making, source, "stats", "report", "plan"]
+        if self.table is not None:
+            return ["published", "stats", "report", "plan"]
+        making = ["data", "checkpoints", "tune", *(["evaluate"] if self.makes_cells else [])]
+        return [*making, "sources", "stats", "report", "plan"]
 
     @property
     def makes_cells(self) -> bool:
         """Whether this run makes cells; the run for the tables of a study in parts takes them as
         they are (docs/scale.md), and scores made elsewhere have none (docs/published.md)."""
-        return self.table is None and (self.part is None or self.part.number is not None)
+        return self.table is None and not self.makes_tables_of_parts
+
+    @property
+    def makes_tables_of_parts(self) -> bool:
+        """Whether this run makes the tables of a study in parts."""
+        return self.part is not None and self.part.number is None
 
     def wanted(self) -> list[str]:
         """The files that a run without named targets makes."""
@@ -703,9 +708,9 @@ class Jobs:
         if self.part is None:
             return [*whole, *self.cell_files()]  # named, so that a deleted one is made again
         if self.part.number is None:
-            return whole
-        mark = self.paths.part(self.part.number, self.part.parts)
-        return [mark, *self.part_cells(self.part.number, self.part.parts)]
+            # What cells are made from is to be current, which a plan of it shows (`plan.guard`).
+            return [*whole, *(self.paths.manifest(variant) for variant in self.grid.variants)]
+        return self.part_cells(self.part.number, self.part.parts)
 
     def part_cells(self, number: int, parts: int) -> list[str]:
         """The records of a part's cells."""

@@ -18,7 +18,7 @@ ROOT = SCRIPTS.parents[1]
 RESERVED = frozenset(
     {
         *("data", "tables", "figures", "logs", "benchmarks", "metrics"),
-        *("parts", "plan", "records", "scratch"),
+        *("plan", "records", "scratch"),
     }
 )
 
@@ -62,10 +62,6 @@ class Paths:
     @property
     def report(self) -> str:
         return f"{self.root}/report.html"
-
-    def part(self, number: int | str, parts: int | str) -> str:
-        """What a part of the study was made from."""
-        return f"{self.root}/parts/{number}of{parts}.json"
 
     def table(self, name: str) -> str:
         """A table as CSV."""
