@@ -16,6 +16,9 @@ TABLES = (
     *("checkpoints", "datasets", "cost"),
 )
 
+#: Files beside a model's weights that say how it computes.
+DESCRIBED = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
+
 
 def table(repository: Repository, name: str, study: str = "smoke") -> list[dict[str, str]]:
     """A table's rows."""
@@ -71,7 +74,7 @@ def test_checkpoints_say_what_they_are(smoke: Repository) -> None:
         path = smoke.folder / f"results/smoke/tiny/{step}/checkpoint/manifest.json"
         manifest = json.loads(path.read_text(encoding="utf-8"))
         assert (manifest["step"], manifest["tokens"]) == (step, step * 4 * 64)
-        assert set(manifest["digests"]) == {"model.safetensors"}
+        assert set(manifest["digests"]) == {"model.safetensors", *DESCRIBED}
         losses.append(manifest["text_loss"])
     assert losses[0] > losses[1] > losses[2]
 

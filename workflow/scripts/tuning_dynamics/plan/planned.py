@@ -8,6 +8,7 @@ from typing import Any
 from tuning_dynamics.plan.price import Job
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.reasons import Reason, told
+from tuning_dynamics.study.snakemake_internals import recorded, view_of_planned
 from tuning_dynamics.study.units import EVALUATE, job_name, stage_rule
 
 
@@ -35,7 +36,10 @@ def planned(workflow: Any, jobs: Jobs) -> Planned:
     names = [job_name(job.rule.name, tuple(map(str, job.wildcards))) for job in waiting]
     forced = {name for name, job in zip(names, waiting, strict=True) if dag.reason(job).forced}
     outputs = (str(path) for job in waiting for path in job.output)
-    jobs.current.planned(outputs, forced)
+    # Evaluations are asked for their cells below.
+    views = (view_of_planned(job) for job in waiting if recorded(job))
+    others = (view for view in views if stage_rule(view.rule) != EVALUATE)
+    jobs.current.planned(outputs, forced, others)
     priced = [planned_job(jobs, job.rule.name, job.wildcards_dict) for job in waiting]
     firsts = [next((str(path) for path in job.output), "") for job in waiting]
     own = [jobs.current.why(*job) for job in zip(names, firsts, strict=True)]

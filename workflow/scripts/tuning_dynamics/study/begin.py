@@ -26,7 +26,6 @@ from tuning_dynamics.study.load import load_study
 from tuning_dynamics.study.locks import let_go, lock, without_jobs
 from tuning_dynamics.study.parts import parse_part, settings
 from tuning_dynamics.study.paths import Paths
-from tuning_dynamics.study.reasons import unrecorded, unrecorded_error
 from tuning_dynamics.study.sides import Sides, check_sides, sides_of
 from tuning_dynamics.study.snakemake_internals import (
     environment_of,
@@ -188,9 +187,6 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
 
 def _refuse(workflow: Any, jobs: Jobs) -> None:
     """Say why finished results are made again; StudyError where the run must not begin."""
-    names = unrecorded(jobs.current.reasons.items())
-    if names:
-        raise unrecorded_error(names, jobs.paths.records)
     for line in [*guard(workflow, jobs), *jobs.current.version_lines()]:
         print(line.strip(), flush=True)
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +32,9 @@ from tuning_dynamics.study.records import (
     write_record,
 )
 from tuning_dynamics.study.units import JobView, known_parts
+
+#: The name of a folder that a manifest describes.
+WEIGHTS = "weights"
 
 
 class Current:
@@ -93,9 +97,14 @@ class Current:
             for (stage, date, other), entries in sorted(found.items())
         ]
 
-    def planned(self, outputs: Iterable[str], forced: set[str]) -> None:
-        """Take what a run would make, and the names of the jobs that are forced."""
+    def planned(
+        self, outputs: Iterable[str], forced: set[str], views: Iterable[JobView] = ()
+    ) -> None:
+        """Take what a run would make, the names of the jobs that are forced, and the jobs whose
+        reasons are told, though they run as others before them do."""
         self.remade, self.forced = set(outputs), forced
+        for view in views:
+            self.reason(view)
 
     def why(self, name: str, output: str) -> list[Reason]:
         """Why a planned job makes what it makes, of which `output` is the first; nothing where
@@ -135,11 +144,21 @@ class Current:
         self.records[view.name] = record
         found = {
             unit.name: self.unit_reason(view.name, unit, record.units.get(unit.name))
-            for unit in units
+            for unit in self._as_planned(units, record)
         }
         due = {unit: reason for unit, reason in found.items() if reason is not None}
         self.due[view.name] = due
         return next((reason for reason in due.values() if not reason.absent), None)
+
+    def _as_planned(self, units: list[Unit], record: Record) -> list[Unit]:
+        """The units, with the inputs that they were made from where a run makes these again: what
+        these are now is of no interest."""
+        remade = self.remade or set()
+        again = [unit.name in record.units and not remade.isdisjoint(unit.paths) for unit in units]
+        return [
+            replace(unit, inputs=record.units[unit.name].inputs) if planned else unit
+            for unit, planned in zip(units, again, strict=True)
+        ]
 
     def _all_due(self, name: str, units: list[Unit], reason: Reason | None) -> Reason | None:
         self.due[name] = {unit.name: reason or NEW.of(unit.name) for unit in units}
@@ -176,7 +195,8 @@ class Current:
         except StudyError:
             record = Record()
         for unit in view.units(self.digest):
-            if all(Path(file).exists() for file in unit.outputs):
+            # Weights may have been dropped: what they were, their manifest says.
+            if all(Path(file).exists() for file in unit.outputs if Path(file).name != WEIGHTS):
                 self._take(unit, record)
                 for package, version in record.other_versions(record.units[unit.name], asked):
                     record.accept(unit.name, version, asked[package], other=package)
