@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 from tuning_dynamics.plan.allocate import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.study.begin import Shown, begin, finish, start
-from tuning_dynamics.study.paths import parse_variant
+from tuning_dynamics.study.paths import ALL_TABLES, CELL_TABLES, SUMMARIES, parse_variant
 from tuning_dynamics.study.snakemake_internals import keep_outputs
 
 # A study is read whole from one file: nothing of the demo leaks into another study.

@@ -4,8 +4,8 @@
 
 runs tests/slurm/study.yaml, undisturbed, on the one-machine cluster of `make slurm-test` (root,
 Debian's SLURM) and prints, for each job of a variant, its seconds in the allocation and those of
-them that are model work: training (metrics.json) and answering cells (serve.json, without
-loading). The rest is two starts of Snakemake, imports, loading and clients. Besides: how long
+them that are model work: training (metrics.json) and making cells (evaluation.json, without
+loading). The rest is two starts of Snakemake, imports and loading. Besides: how long
 jobs that were alone in their allocation had ended before Snakemake noticed (polling), and the
 run's seconds in all. Other load on the machine lengthens all of it.
 """
@@ -47,12 +47,12 @@ def seconds(job: dict[str, str]) -> float:
 def variants(results: Path, jobs: dict[str, dict[str, str]]) -> list[dict[str, Any]]:
     """A row per variant: seconds of its job, of training and of answering."""
     rows = []
-    for served in sorted(results.rglob("serve.json")):
-        key = served.parent.relative_to(results)
-        log = (results / "logs" / "serve" / f"{key}.log").read_text()
+    for evaluated in sorted(results.rglob("evaluation.json")):
+        key = evaluated.parent.relative_to(results)
+        log = (results / "logs" / "evaluate" / f"{key}.log").read_text()
         found = re.match(r"SLURM job (\d+)", log)
         assert found is not None, log
-        cost, trained = read_json(served), served.with_name("metrics.json")
+        cost, trained = read_json(evaluated), evaluated.with_name("metrics.json")
         rows.append(
             {
                 "variant": str(key),

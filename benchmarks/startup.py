@@ -2,17 +2,15 @@
 
     python benchmarks/startup.py --folder FOLDER [--runs 5] [--out benchmarks/results/startup.json]
 
-Each process is started as in a run, on an OLMo of a few thousand weights: trainers by Snakemake
-from a rule with `script:`, servers and clients by their shell commands. Counted are the CPU
-seconds (user and system) up to a trainer's first optimiser step, a server's first answered cell,
-and a client's end, by the kernel's account. `nothing` is an empty stub that Snakemake starts: what
-Snakemake and the interpreter take of a trainer's seconds. A second series of runs, which
-benchmarks/probe/ watches, splits them; `rest` is what is in no part, such as the step or the cell.
-Linux only.
+Each process is started as in a run, by Snakemake from a rule with `script:`, on an OLMo of a few
+thousand weights. Counted are the CPU seconds (user and system) up to a trainer's first optimiser
+step, an evaluation's first cell, and the end of a job that is current, by the kernel's account.
+`nothing` is an empty stub: what Snakemake and the interpreter take of the others' seconds. A second
+series of runs, which benchmarks/probe/ watches, splits them; `rest` is what is in no part, such as
+the step or the cell. Linux only.
 """
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -36,8 +34,13 @@ from tuning_dynamics.data.encode import tokenizer_digest  # noqa: E402
 from tuning_dynamics.data.items import write_items  # noqa: E402
 from tuning_dynamics.data.sequences import completions  # noqa: E402
 from tuning_dynamics.data.tokens import write_tokens  # noqa: E402
+from tuning_dynamics.study.code import remember  # noqa: E402
+from tuning_dynamics.study.environments import asked_for  # noqa: E402
 from tuning_dynamics.study.files import read_json, write_json  # noqa: E402
 from tuning_dynamics.study.identity import canonical  # noqa: E402
+from tuning_dynamics.study.job import Planned, write_plan  # noqa: E402
+from tuning_dynamics.study.paths import Paths  # noqa: E402
+from tuning_dynamics.study.units import JobView, cells_param, stage_rule  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 #: A process that has not come so far after this many seconds has failed.
@@ -53,18 +56,33 @@ rule tune:
         tokens=["tokens.arrow"],
         rates=[],
     output:
-        manifest="results/s/{{variant}}/manifest.json",
-        weights=directory("results/s/{{variant}}/weights"),
-        metrics="results/s/{{variant}}/metrics.json",
+        manifest=update("results/s/{{variant}}/manifest.json"),
+        weights=update(directory("results/s/{{variant}}/weights")),
+        metrics=update("results/s/{{variant}}/metrics.json"),
     wildcard_constraints:
         variant=".+",
     params:
         spec=lambda wildcards: {specs!r}[wildcards.variant.split("/")[2]],
-        code="x",
     log:
-        "logs/{{variant}}.txt",
+        "results/s/logs/tune/{{variant}}.log",
     script:
         "{scripts}/tune_variant.py"
+
+rule evaluate_1:
+    input:
+        manifest=lambda wildcards: {manifests!r}[wildcards.variant],
+        frozen=["items.parquet"],
+    output:
+        cells=[update("results/s/{{variant}}/cells/one.parquet")],
+        metrics=update("results/s/{{variant}}/evaluation.json"),
+    wildcard_constraints:
+        variant=".+",
+    params:
+        cells=lambda _: {cells!r},
+    log:
+        "results/s/logs/evaluate/{{variant}}.log",
+    script:
+        "{scripts}/evaluate_variant.py"
 
 rule nothing:
     output:
@@ -84,20 +102,70 @@ with open(snakemake.output[0], "w") as stream:
 #: A kind of process: starts one, and returns its pid and the CPU seconds it took.
 Measured = Callable[[Path, int, dict[str, str]], tuple[int, float]]
 
+PATHS = Paths("s")
+#: The manifest that each evaluated variant's weights flow through.
+MANIFESTS = {
+    "tiny/1/base": "checkpoint/manifest.json",
+    "tiny/1/lora/nli/seed0": "results/s/tiny/1/lora/nli/seed0/manifest.json",
+}
+
 
 def prepare(folder: Path) -> None:
-    """A checkpoint, items, an encoded train set and a Snakefile."""
-    save_checkpoint(folder / "checkpoint")
-    manifest = folder / "checkpoint" / "manifest.json"
+    """A checkpoint, items, an encoded train set, a Snakefile, and what a run has planned."""
+    os.chdir(folder)
+    save_checkpoint(Path("checkpoint"))
+    manifest = Path("checkpoint", "manifest.json")
     write_json(manifest, {**read_json(manifest), "family": "tiny", "step": 1, "tokens": 8})
-    write_items(folder / "items.parquet", [pair(number) for number in range(8)])
+    write_items("items.parquet", [pair(number) for number in range(8)])
     template = request(folder, folder).template
     train = [pair(number, "train") for number in range(8)]
     digest = tokenizer_digest(folder / "checkpoint")
-    write_tokens(folder / "tokens.arrow", completions(train, template, tiny_encoder(), 256), digest)
+    write_tokens("tokens.arrow", completions(train, template, tiny_encoder(), 256), digest)
     specs = {name: tune_spec(trained) for name, trained in TRAINED.items()}
-    (folder / "Snakefile").write_text(SNAKEFILE.format(specs=specs, scripts=SCRIPTS))
-    (folder / "nothing.py").write_text(NOTHING)
+    text = SNAKEFILE.format(specs=specs, scripts=SCRIPTS, manifests=MANIFESTS, cells=cells_spec())
+    Path("Snakefile").write_text(text)
+    Path("nothing.py").write_text(NOTHING)
+    plan(specs)
+
+
+def plan(specs: dict[str, str]) -> None:
+    """What a run leaves for its jobs: what was planned, and what is known of the code."""
+    views = [training(name, spec) for name, spec in specs.items()]
+    views += [evaluation(variant) for variant in MANIFESTS]
+    envs = {"tune_variant.py": "train", "evaluate_variant.py": "evaluate"}
+    jobs = {}
+    for view in views:
+        environment = str(ROOT / "envs" / f"{envs[view.stub]}.yaml")
+        jobs[view.name] = Planned(view.stub, view.planned(), environment, False, [])
+    versions = {name: asked_for(name) for name in {job.environment for job in jobs.values()}}
+    write_plan(PATHS.planned, "startup", jobs, versions)
+    remember()
+
+
+def training(name: str, spec: str) -> JobView:
+    """The job of a trainer, as it sees itself."""
+    variant = f"tiny/1/{name}/nli/seed0"
+    inputs = {"checkpoint": ["checkpoint/manifest.json"], "tokens": ["tokens.arrow"], "rates": []}
+    files = ("manifest.json", "weights", "metrics.json")
+    outputs = [PATHS.variant_file(variant, file) for file in files]
+    return JobView("tune", (variant,), "tune_variant.py", {"spec": spec}, inputs, outputs)
+
+
+def evaluation(variant: str) -> JobView:
+    """The job of an evaluation, as it sees itself."""
+    inputs = {"manifest": [MANIFESTS[variant]], "frozen": ["items.parquet"]}
+    files = ("cells/one.parquet", "evaluation.json")
+    outputs = [PATHS.variant_file(variant, file) for file in files]
+    params = {"cells": cells_spec()}
+    return JobView("evaluate_1", (variant,), "evaluate_variant.py", params, inputs, outputs)
+
+
+def cells_spec() -> str:
+    """The param of an evaluation of one cell."""
+    asked = vars(request(Path("items.parquet"), Path("x")))
+    given = ("items", "demonstrations", "out")
+    spec = canonical({name: value for name, value in asked.items() if name not in given})
+    return cells_param([{"spec": spec, "items": "items.parquet", "demonstrations": ""}])
 
 
 def tune_spec(trained: Any) -> str:
@@ -108,8 +176,11 @@ def tune_spec(trained: Any) -> str:
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU seconds of a running process so far, all threads, in steps of 10 ms."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    """CPU seconds of a process so far, all threads, in steps of 10 ms; 0 where it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
@@ -139,25 +210,38 @@ def wait(found: Callable[[], Any], process: "subprocess.Popen[bytes]") -> Any:
 
 
 def snakemake(folder: Path, target: str, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
-    """Snakemake, making a target."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all", "--", target]
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+    """Snakemake, making a target whether it is there or not."""
+    options = ["--cores", "1", "--quiet", "all", "--force"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "snakemake", *options, "--", target],
+        cwd=folder,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
 
 
-def trainer(kind: str) -> Measured:
-    """A trainer up to the end of its first step."""
+def job(view: JobView, says: str, *, current: bool = False) -> Measured:
+    """A job's process until its log says something; its outputs are made, unless `current`."""
 
     def measure(folder: Path, run: int, environment: dict[str, str]) -> tuple[int, float]:
-        variant = f"tiny/1/{kind}/nli/seed{run}"
-        log = folder / "logs" / f"{variant}.txt"
+        del run
+        log = Path(PATHS.log(stage_rule(view.rule), *view.wildcards))
         log.unlink(missing_ok=True)
-        process = snakemake(folder, f"results/s/{variant}/manifest.json", environment)
-        job = wait(lambda: running("tune_variant.py", folder), process)
-        wait(lambda: log.is_file() and "step 1 of 1" in log.read_text(), process)
-        seconds = cpu_seconds(job)
+        if not current:
+            Path(PATHS.record(view.name)).unlink(missing_ok=True)
+        process = snakemake(folder, view.outputs[-1], environment)
+        pid = wait(lambda: running(view.stub, folder), process)
+        seconds = [0.0]
+
+        def said() -> bool:
+            seconds.append(cpu_seconds(pid))
+            return log.is_file() and says in log.read_text()
+
+        wait(said, process)
+        seconds.append(cpu_seconds(pid))
         if process.wait():
             raise RuntimeError(log.read_text())
-        return job, seconds
+        return pid, max(seconds)
 
     return measure
 
@@ -172,70 +256,15 @@ def nothing(folder: Path, run: int, environment: dict[str, str]) -> tuple[int, f
     return int(pid), float(seconds)
 
 
-def server(variant: str, manifest: str) -> Measured:
-    """A server up to its first answer."""
-
-    def measure(folder: Path, run: int, environment: dict[str, str]) -> tuple[int, float]:
-        with serving(folder, f"{variant}{run}", manifest, environment) as process:
-            ask(folder, f"{variant}{run}", run, environment)
-            return process.pid, cpu_seconds(process.pid)
-
-    return measure
-
-
-def client(folder: Path, run: int, environment: dict[str, str]) -> tuple[int, float]:
-    """A client from its start to its end, with a server that still loads its model."""
-    with serving(folder, f"c{run}", "checkpoint/manifest.json", {**os.environ}):
-        return ask(folder, f"c{run}", run, environment)
-
-
-class serving:  # noqa: N801
-    """A server, ended with the block."""
-
-    def __init__(
-        self, folder: Path, variant: str, manifest: str, environment: dict[str, str]
-    ) -> None:
-        address = folder / "served" / variant / "server.json"
-        address.parent.mkdir(parents=True, exist_ok=True)
-        stub, log = str(SCRIPTS / "evaluate_serve.py"), str(folder / f"{variant}.log")
-        settings = ["cpu", "8192", "float32", "x", variant, manifest, str(address), "0", log]
-        self.process = subprocess.Popen(
-            [sys.executable, stub, *settings], cwd=folder, env=environment
-        )
-
-    def __enter__(self) -> "subprocess.Popen[bytes]":
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait()
-
-
-def ask(folder: Path, variant: str, run: int, environment: dict[str, str]) -> tuple[int, float]:
-    """Have a server answer a cell; the client's pid and CPU seconds."""
-    asked = vars(request(folder / "items.parquet", folder / "x"))
-    given = ("items", "demonstrations", "out")
-    spec = json.dumps({name: value for name, value in asked.items() if name not in given})
-    place = folder / "served" / variant
-    command = [sys.executable, str(SCRIPTS / "evaluate_cell.py"), spec]
-    files = [folder / "items.parquet", place / "server.json", place / f"{run}.parquet"]
-    process = subprocess.Popen(
-        [*command, *map(str, files), str(place / "log")], cwd=folder, env=environment
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError((place / "log").read_text())
-    return process.pid, usage.ru_utime + usage.ru_stime
-
-
-LORA = "results/s/tiny/1/lora/nli/seed0/manifest.json"
+FULL, LORA = (training(name, tune_spec(trained)) for name, trained in TRAINED.items())
+BASE, ADAPTER = map(evaluation, MANIFESTS)
 KINDS: dict[str, Measured] = {
     "nothing": nothing,
-    "client": client,
-    "trainer, full": trainer("full"),
-    "trainer, LoRA": trainer("lora"),
-    "server": server("base", "checkpoint/manifest.json"),
-    "server, LoRA": server("lora", LORA),
+    "trainer, full": job(FULL, "step 1 of 1"),
+    "current": job(FULL, "current: nothing", current=True),
+    "trainer, LoRA": job(LORA, "step 1 of 1"),
+    "evaluation": job(BASE, " items in "),
+    "evaluation, LoRA": job(ADAPTER, " items in "),
 }
 
 
@@ -254,7 +283,7 @@ def measure(folder: Path, runs: int) -> Iterator[dict[str, Any]]:
         for name, kind in KINDS.items():
             _, whole = kind(folder, 2 * run, plain)
             pid, watched = kind(folder, 2 * run + 1, probed)
-            # The first round reads all files from disk, and leaves an adapter to serve.
+            # The first round reads all files from disk.
             if run:
                 seconds[name].append(whole)
                 split = read_json(folder / f"{pid}.json")
@@ -286,7 +315,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     rows = list(measure(folder, options.runs))
     for row in rows:
-        print(f"{row['process']:<15} {row['cpu_seconds']:>6.2f}")
+        print(f"{row['process']:<17} {row['cpu_seconds']:>6.2f}")
         print("".join(f"    {part:<28} {value:>6.2f}\n" for part, value in row["parts"].items()))
     machine = {
         "date": time.strftime("%Y-%m-%d"),

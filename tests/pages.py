@@ -14,7 +14,7 @@ from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.page import CAPTIONS, About, write_pages
 from tuning_dynamics.stats.tables import KEY_COLUMNS, TABLES, from_rows, write_table
 from tuning_dynamics.study.figures import KINDS, StudyFigure
-from tuning_dynamics.study.paths import Paths
+from tuning_dynamics.study.paths import ALL_TABLES
 
 #: Large enough for each table to have rows.
 SMALL = Truth(steps=(100, 1000), domains=("people", "places"), formats=("default", "io"), items=20)
@@ -96,7 +96,7 @@ def _tables() -> dict[str, pd.DataFrame]:
     rows: list[dict[str, object]] = [
         {**row, "family": family} for family in ("toy", "other") for row in FINDINGS
     ]
-    empty = {name: from_rows([], name) for name in Paths.tables}
+    empty = {name: from_rows([], name) for name in ALL_TABLES}
     with TemporaryDirectory() as folder:
         made = study_tables(write_cells(Path(folder), SMALL))
     cost = from_rows([dict.fromkeys(TABLES["cost"], "") | COST], "cost")

@@ -29,15 +29,12 @@ import yaml
 from repository import Repository, clone, environment
 
 from slurm.cluster import Cluster, cluster, run
-from slurm.faults import KINDS, Hit, Scene
+from slurm.faults import CELL, KINDS, Hit, Scene
 
 CONFIG = "tests/slurm/faults.yaml"
-#: The study's models are small enough for a CPU; on the cluster they ask for a (made-up) GPU all
-#: the same. The first look at a job is after 5 seconds rather than 20: its jobs are short.
-ON_CLUSTER = (
-    *("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "5"),
-    *("--set-resources", "pretrain:gpu=1", "tune:gpu=1", "serve:gpu=1"),
-)
+#: The first look at a job is after 5 seconds rather than 20: its jobs are short. They ask for a
+#: (made-up) GPU each, as the study plans for a device with some.
+ON_CLUSTER = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "5")
 #: Bytes of the file system that holds the results: the study needs a tenth.
 DISK = "160m"
 
@@ -232,11 +229,13 @@ def _resumed(repository: Repository, log: str) -> list[int]:
 
 
 def _kept(repository: Repository, log: str) -> int:
-    """How many cells the last server of a variant found done."""
+    """How many cells the last evaluation of a variant found made."""
     file = results_of(repository) / "logs" / log
-    if not log.startswith("serve/") or not file.is_file():
+    if not log.startswith("evaluate/") or not file.is_file():
         return 0
-    return file.read_text(errors="replace").count("kept from an earlier run")
+    variant = log.removeprefix("evaluate/").removesuffix(".log")
+    cells = len(list((results_of(repository) / variant).rglob("*.parquet")))
+    return cells - file.read_text(errors="replace").count(CELL)
 
 
 @contextmanager

@@ -19,7 +19,20 @@ from slurm.processes import Process, alive, processes, tell
 
 #: Stubs as they appear in the command of a job's process.
 TRAINERS = ("tune_variant.py", "checkpoints_pretrain.py")
-SERVER, CLIENT = ("evaluate_serve.py",), ("evaluate_cell.py",)
+EVALUATION = ("evaluate_variant.py",)
+
+#: What an evaluation's log says of each cell that it made.
+CELL = " items in "
+
+#: What is edited in the middle of a run: settings, and code that evaluates.
+EDITS = (
+    ("config/tasks/nli.yaml", "### Inference:", "### Relation:"),
+    (
+        "workflow/scripts/tuning_dynamics/evaluate/prompts.py",
+        "TOGETHER = 1024",
+        "TOGETHER = 512",
+    ),
+)
 
 
 @dataclass
@@ -62,12 +75,12 @@ class Scene:
         ]
 
     def _begun(self, process: Process) -> bool:
-        """Whether a process has loaded its model, by its log; a client has none to load."""
-        if any(stub in process.command for stub in CLIENT):
-            return True
+        """Whether a process has loaded its model, or made a cell, by its log."""
         with suppress(OSError):
-            # The first line names the SLURM job.
-            return Path(process.output).read_text(errors="replace").count("\n") > 1
+            text = Path(process.output).read_text(errors="replace")
+            if any(stub in process.command for stub in EVALUATION):
+                return CELL in text
+            return text.count("\n") > 1  # the first line names the SLURM job
         return False
 
     def job(self, states: str) -> str | None:
@@ -114,19 +127,14 @@ def trainer_told_to_end(scene: Scene) -> Hit | None:
     return _signalled(scene, TRAINERS, signal.SIGTERM)
 
 
-def server_killed(scene: Scene) -> Hit | None:
-    """SIGKILL of a variant's server."""
-    return _signalled(scene, SERVER, signal.SIGKILL)
-
-
-def client_killed(scene: Scene) -> Hit | None:
-    """SIGKILL of a cell's client."""
-    return _signalled(scene, CLIENT, signal.SIGKILL)
+def evaluation_killed(scene: Scene) -> Hit | None:
+    """SIGKILL of a variant's evaluation in the middle of its cells."""
+    return _signalled(scene, EVALUATION, signal.SIGKILL)
 
 
 def out_of_memory(scene: Scene) -> Hit | None:
     """The kernel's OOM killer takes a process: it is put where no more memory is to be had."""
-    process = scene.working((*TRAINERS, *SERVER))
+    process = scene.working((*TRAINERS, *EVALUATION))
     if process is None:
         return None
     tight = MEMORY / f"fault-{process.pid}"
@@ -213,7 +221,7 @@ def time_up(scene: Scene) -> Hit | None:
 
 def preempted(scene: Scene) -> Hit | None:
     """An urgent job takes a node, and what runs there is requeued."""
-    process = scene.working((*TRAINERS, *SERVER))
+    process = scene.working((*TRAINERS, *EVALUATION))
     if process is None:
         return None
     run(
@@ -225,7 +233,7 @@ def preempted(scene: Scene) -> Hit | None:
 
 def node_lost(scene: Scene) -> Hit | None:
     """A node dies with all that runs on it, and comes back."""
-    process = scene.working((*TRAINERS, *SERVER))
+    process = scene.working((*TRAINERS, *EVALUATION))
     if process is None:
         return None
     scene.cluster.kill_node(process.node)
@@ -288,10 +296,26 @@ def disk_full(scene: Scene) -> Hit | None:
     return Hit(f"for {full:.0f} s", undo=lambda: filler.unlink(missing_ok=True), after=full)
 
 
+def edited(scene: Scene) -> Hit | None:
+    """A file that jobs work with is edited, and put back after a while."""
+    if not scene.cluster.running_jobs():
+        return None
+    name, old, new = scene.random.choice(EDITS)
+    path = scene.repository / name
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    back = scene.random.uniform(5, 20)
+
+    def undo() -> None:
+        path.write_text(text, encoding="utf-8")
+
+    return Hit(f"{path.name} for {back:.0f} s", undo=undo, after=back)
+
+
 KINDS: dict[str, Callable[[Scene], Hit | None]] = {
     kind.__name__: kind
     for kind in (
-        *(trainer_killed, server_killed, client_killed, out_of_memory, trainer_told_to_end),
+        *(trainer_killed, evaluation_killed, out_of_memory, trainer_told_to_end, edited),
         *(warned, cancelled_running, cancelled_waiting, requeued, preempted, time_up),
         *(node_lost, controller_lost, driver_killed, driver_interrupted, second_run, disk_full),
     )

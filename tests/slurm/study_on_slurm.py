@@ -17,7 +17,7 @@ from tuning_dynamics.study.begin import SLURM_RUN
 
 STUDY = "tests/slurm/study.yaml"
 #: One of each sort, in this order: those that what follows waits for cost time.
-FAULTS = ("second_run", "driver_killed", "server_killed", "trainer_killed", "cancelled_running")
+FAULTS = ("second_run", "driver_killed", "evaluation_killed", "trainer_killed", "cancelled_running")
 #: A command that ends so, in its own words, need only be given again: SLURM was too busy.
 BUSY = ("SLURM jobs of an earlier run did not end", "SLURM does not answer")
 

@@ -1,24 +1,26 @@
-"""A run that is killed anywhere continues with the same command, to the same bytes."""
+"""A run that is killed anywhere continues with the same command, to the same bytes.
+
+`benchmarks/kills.py` does it at many random moments; these are the ones with most to lose.
+"""
 
 import json
-import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from repository import Repository, clone, environment
+from kills import Held, Moment, Run, contents, hold, leftovers
+from repository import Repository, clone
 
 from tuning_dynamics.study.paths import Paths
 
 STUDY = "tests/smoke/short.yaml"
-PRETRAINED = "steady/900/checkpoint"
-TUNED = "steady/900/long/nli_people/seed0"
+PRETRAINED = "steady/600/checkpoint"
+TUNED = "steady/600/long/nli_people/seed0"
 #: What the runs are asked for: tables of every cell. All others are made of these.
-TABLES = [Paths("short").table(name) for name in ("scores", "changes")]
+TABLES = tuple(Paths("short").table(name) for name in ("scores", "changes"))
 
 
 @pytest.fixture(scope="module")
@@ -29,105 +31,95 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return repository
 
 
-def kill_when(repository: Repository, reached: Callable[[], bool]) -> None:
-    """Start a run in a process group of its own, and SIGKILL the group once `reached`."""
-    process = subprocess.Popen(
-        repository.command(*TABLES),
-        cwd=repository.folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 900
-    while not reached():
-        assert process.poll() is None, "the run ended before it could be killed"
-        assert time.monotonic() < deadline, "the point to kill at was never reached"
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def results(repository: Repository) -> Path:
     return repository.folder / "results/short"
 
 
-def contents(repository: Repository) -> dict[str, bytes]:
-    """The bytes of every number: weights, per-item records and tables."""
-    folder = results(repository)
-    files = [
-        *folder.glob("steady/**/*.safetensors"),
-        *folder.glob("steady/**/cells/**/*.parquet"),
-        *folder.glob("tables/*"),
-    ]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def state(job: str) -> Callable[[Repository], bool]:
+def state(job: str) -> Callable[[Run], bool]:
     """Whether a training job has saved a state and not yet ended."""
-    return lambda repository: (
-        (results(repository) / "scratch" / job).exists()
-        and any((results(repository) / "scratch" / job).rglob("state.pt"))
-    )
+    return lambda run: any((results(run.repository) / "scratch" / job).rglob("state.pt"))
 
 
-def some_cells(repository: Repository) -> bool:
-    """Whether the tuned variant's server has answered some of its twelve cells."""
-    cells = (results(repository) / TUNED / "cells").rglob("*.parquet")
-    return len(list(cells)) >= 3
+def cells(number: int) -> Callable[[Run], bool]:
+    """Whether so many of the tuned variant's nine cells are made."""
+    return lambda run: len(list((results(run.repository) / TUNED).rglob("*.parquet"))) >= number
 
 
-def resumed_from(repository: Repository, job: str) -> list[list[int]]:
-    """The steps that each stage of a training job continued from."""
-    path = results(repository) / job / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8"))
-    return [run["resumed_from"] for run in metrics.get("stages", [metrics])]
+@dataclass
+class Killed:
+    """The study that was killed and then finished, and what was seen in between."""
+
+    repository: Repository
+    held: list[Held]
+    refused: "subprocess.CompletedProcess[str]"
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """The short study, killed in pre-training, in tuning and in evaluation, and then finished."""
-    repository = clone(tmp_path_factory.mktemp("killed"), STUDY)
-    for reached in (state(PRETRAINED), state(TUNED), some_cells):
-        kill_when(repository, partial(reached, repository))
-    repository.succeed(*TABLES)
-    return repository
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """The short study: Snakemake is killed in pre-training, the job in tuning, all in evaluation,
+    and then the job of what is left of it; a second run is tried beside the last one."""
+    folder = tmp_path_factory.mktemp("killed")
+    repository = clone(folder / "clone", STUDY)
+    held = []
+
+    def run_until(reached: Callable[[Run], bool]) -> Run:
+        run = Run(repository, TABLES)
+        assert run.wait(reached), run.said
+        return run
+
+    def hold_now() -> None:
+        held.append(hold(repository, "short", folder / str(len(held))))
+
+    run_until(state(PRETRAINED)).kill_driver()
+    hold_now()
+    run = run_until(state(TUNED))
+    assert run.tell_job("tune_variant", signal.SIGKILL)
+    hold_now()
+    run.wait(lambda _: False)
+    assert run.process.returncode == 1, run.said
+    run_until(cells(3)).kill_all()
+    hold_now()
+    run = run_until(cells(5))
+    run.tell_job("evaluate_variant", signal.SIGTERM)
+    hold_now()
+    run.wait(lambda _: False)
+    run = run_until(Moment("evaluate_variant", 0))
+    refused = repository.run(*TABLES)
+    run.wait(lambda _: False)
+    assert run.process.returncode == 0, run.said
+    return Killed(repository, held, refused)
 
 
-def test_killed_and_continued_equals_undisturbed(
-    killed: Repository, undisturbed: Repository
-) -> None:
-    expected, found = contents(undisturbed), contents(killed)
+def test_killed_and_continued_equals_undisturbed(killed: Killed, undisturbed: Repository) -> None:
+    expected, found = contents(undisturbed, "short"), contents(killed.repository, "short")
     # Three models, a cell of each set and format, and five tables in three file formats.
-    assert len(expected) == 3 + 16 + 5 * 3
+    assert len(expected) == 3 + 12 + 5 * 3
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
-    assert killed.planned(*TABLES) == {}
+    assert killed.repository.planned(*TABLES) == {}
+    assert leftovers(killed.repository, "short") == []
 
 
-def test_killed_training_resumes(killed: Repository) -> None:
+def test_what_was_finished_is_not_made_again(killed: Killed) -> None:
+    for held in killed.held:
+        assert held.made_again() == []
+        assert all(number <= 1 for number in held.unrecorded.values())
+    counts = [len(held.made) for held in killed.held]
+    assert counts == sorted(counts)
+    cells = [path for path in killed.held[2].made if f"{TUNED}/cells" in str(path)]
+    assert len(cells) >= 2
+
+
+def test_killed_training_resumes(killed: Killed) -> None:
     for job, first_step in ((PRETRAINED, 20), (TUNED, 0)):
-        resumed = resumed_from(killed, job)
-        assert resumed[0], "the job began again instead of resuming"
-        assert resumed[0][0] > first_step
+        path = results(killed.repository) / job / "metrics.json"
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        resumed = metrics.get("stages", [metrics])[0]["resumed_from"]
+        assert resumed, "the job began again instead of resuming"
+        assert resumed[0] > first_step
 
 
-def test_killed_evaluation_keeps_its_cells(killed: Repository) -> None:
-    text = (results(killed) / "logs/serve" / f"{TUNED}.log").read_text(encoding="utf-8")
-    # The last of the three may have been written and not yet kept.
-    assert text.count("kept from an earlier run") >= 2, "cells were evaluated again"
-
-
-def test_a_second_run_on_one_study_is_refused(tmp_path: Path) -> None:
-    repository = clone(tmp_path / "clone", STUDY)
-    refusals = []
-
-    def second_is_refused() -> bool:
-        if not (results(repository) / ".lock").exists():
-            return False
-        refusals.append(repository.run())
-        return True
-
-    kill_when(repository, second_is_refused)
-    assert refusals[0].returncode != 0
-    assert "another run works on this study" in refusals[0].stdout
+def test_a_second_run_on_one_study_is_refused(killed: Killed) -> None:
+    assert killed.refused.returncode != 0
+    assert "another run works on this study" in killed.refused.stdout
+    assert "Traceback" not in killed.refused.stdout

@@ -1,6 +1,7 @@
 """The smoke study from start to report: every file is there and says what it should."""
 
 import csv
+import hashlib
 import json
 import re
 from html import unescape
@@ -14,6 +15,9 @@ TABLES = (
     *("latent_gain", "format_trend", "forgetting", "noise", "findings"),
     *("checkpoints", "datasets", "cost"),
 )
+
+#: Files beside a model's weights that say how it computes.
+DESCRIBED = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 
 
 def table(repository: Repository, name: str, study: str = "smoke") -> list[dict[str, str]]:
@@ -55,7 +59,7 @@ def test_changes_are_tuned_less_base(smoke: Repository) -> None:
 
 
 def test_each_model_is_loaded_once(smoke: Repository) -> None:
-    records = list((smoke.folder / "results/smoke/tiny").rglob("serve.json"))
+    records = list((smoke.folder / "results/smoke/tiny").rglob("evaluation.json"))
     assert len(records) == 8
     for path in records:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -70,7 +74,7 @@ def test_checkpoints_say_what_they_are(smoke: Repository) -> None:
         path = smoke.folder / f"results/smoke/tiny/{step}/checkpoint/manifest.json"
         manifest = json.loads(path.read_text(encoding="utf-8"))
         assert (manifest["step"], manifest["tokens"]) == (step, step * 4 * 64)
-        assert set(manifest["digests"]) == {"model.safetensors"}
+        assert set(manifest["digests"]) == {"model.safetensors", *DESCRIBED}
         losses.append(manifest["text_loss"])
     assert losses[0] > losses[1] > losses[2]
 
@@ -107,17 +111,28 @@ def test_the_merged_config_has_the_defaults(smoke: Repository) -> None:
     assert "nli_places" in text
 
 
-def test_no_training_state_is_left(smoke: Repository) -> None:
-    states = (smoke.folder / "results/smoke/scratch").rglob("state.pt")
-    # Those of pre-trained checkpoints are outputs, kept as such.
-    assert {path.parent.name for path in states} == {"finished"}
+def test_nothing_of_a_finished_job_stays_under_scratch(smoke: Repository) -> None:
+    left = (smoke.folder / "results/smoke/scratch").rglob("*")
+    assert [path for path in left if not path.is_dir()] == []
 
 
-def test_kept_cells_take_no_space_of_their_own(smoke: Repository) -> None:
-    results = smoke.folder / "results/smoke"
-    cells = {path.stat().st_ino for path in (results / "tiny").rglob("cells/**/*.parquet")}
-    kept = {path.stat().st_ino for path in (results / "scratch").rglob("*.parquet")}
-    assert kept == cells
+def test_every_file_that_was_made_is_recorded_as_it_is(smoke: Repository) -> None:
+    digests: dict[str, str] = {}
+    for path in (smoke.folder / "results/smoke/records").rglob("*.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if "units" in record:
+            digests |= {
+                name: text for unit in record["units"] for name, text in unit["outputs"].items()
+            }
+    made = [
+        path
+        for pattern in ("*/**/cells/**/*.parquet", "*/**/manifest.json", "tables/*.csv", "*.html")
+        for path in (smoke.folder / "results/smoke").glob(pattern)
+    ]
+    assert len(made) > 60
+    for path in made:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert digests[str(path.relative_to(smoke.folder))] == found, path
 
 
 def test_two_runs_give_the_same_bytes(smoke: Repository, tmp_path: Path) -> None:

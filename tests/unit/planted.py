@@ -17,6 +17,7 @@ from unit.synthetic import PLANTED, dataset_table, records
 from tuning_dynamics.report.findings import finding_rows
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.summaries import Asked, summary_tables
+from tuning_dynamics.study.cells import cell_row
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import load_study, read_yaml
 
@@ -117,7 +118,7 @@ def _written(folder: Path, jobs: DemoJobs, planted: Planted) -> Iterator[dict[st
     models: dict[tuple[Any, ...], float] = {}
     tasks = {name: dataset.task for name, dataset in jobs.resolved.datasets.items()}
     for number, cell in enumerate(jobs.grid.cells):
-        row = jobs.cell_row(cell)
+        row = cell_row(jobs.resolved, cell)
         pair = pairs.setdefault(
             (row["train_set"], row["eval_set"]), generator.normal(0, planted.between)
         )

@@ -50,7 +50,7 @@ class Waiting:
 
     @property
     def rule(self) -> SimpleNamespace:
-        return SimpleNamespace(name=self.name)
+        return SimpleNamespace(name=self.name, script=None)
 
 
 def workflow(*waiting: Waiting, **after: set[Waiting]) -> Any:

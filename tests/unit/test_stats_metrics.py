@@ -13,6 +13,7 @@ from tuning_dynamics.stats.metrics import (
     places_of,
     rouge_l,
 )
+from tuning_dynamics.study.cells import cell_row
 from tuning_dynamics.study.code import code_parts, spec_words
 from tuning_dynamics.study.errors import StudyError
 
@@ -63,7 +64,7 @@ def test_the_metrics_of_a_study_are_among_the_code_that_makes_its_scores() -> No
     jobs = demo()
     used = json.loads(jobs.metrics())
     assert used == ["accuracy", "rouge_l"]
-    assert {jobs.cell_row(cell)["metric"] for cell in jobs.grid.cells} == set(used)
+    assert {cell_row(jobs.resolved, cell)["metric"] for cell in jobs.grid.cells} == set(used)
     counted = {part.name for part in code_parts("stats_scores.py", spec_words(jobs.metrics()))}
     assert counted >= {f"METRICS[{name}]" for name in used} | set(used)
     assert not any("METRICS" in part.name for part in code_parts("evaluate_variant.py"))

@@ -13,12 +13,14 @@ from tuning_dynamics.stats.bases import WeakBases, denominator_rows, weak_bases
 from tuning_dynamics.stats.provenance import dataset_rows
 from tuning_dynamics.stats.tables import TABLES, from_rows
 from tuning_dynamics.stats.transfer import chance_of
-from tuning_dynamics.study.cells import used_splits
+from tuning_dynamics.study.cells import split_rows
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import write_json
+from tuning_dynamics.study.grid import expand
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.load import dump_merged, load_study, read_yaml
 from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.study.uses import used_splits
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "tests/smoke/study.yaml"
@@ -50,7 +52,8 @@ def study(document: dict[str, Any]) -> ResolvedStudy:
 
 
 def used(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    rows = Jobs(study(document), "study.yaml").used_splits()
+    resolved = study(document)
+    rows = used_splits(resolved, expand(resolved, "study.yaml"))
     return {(row["dataset"], row["use"]): row for row in rows}
 
 
@@ -89,7 +92,7 @@ def test_the_splits_are_read_back_from_the_merged_config(tmp_path: Path) -> None
     (tmp_path / "config.yaml").write_text(
         dump_merged(study(GLUE).model_dump(mode="json")), encoding="utf-8"
     )
-    assert used_splits(str(tmp_path / "config.yaml")) == list(used(GLUE).values())
+    assert split_rows(str(tmp_path / "config.yaml")) == list(used(GLUE).values())
 
 
 def test_holes_of_a_series_are_given_in_tokens() -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from tuning_dynamics.stats.latex import CAPTIONS, MOST_UPRIGHT
 from tuning_dynamics.stats.tables import TABLES, from_rows, read_table, typed, write_table
+from tuning_dynamics.study.code import code_parts
 from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.paths import CELL_TABLES, SUMMARIES
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,3 +149,23 @@ def test_the_page_lists_every_table_with_its_columns_in_order() -> None:
     assert list(sections) == list(TABLES)
     for name, text in sections.items():
         assert re.findall(r"^\| `(\w+)` \|", text, re.M) == list(TABLES[name])
+
+
+@pytest.mark.parametrize(
+    ("stub", "tables"),
+    [
+        ("stats_scores.py", CELL_TABLES),
+        ("stats_summaries.py", SUMMARIES),
+        *(
+            (f"stats_{name}.py", (name,))
+            for name in ("findings", "checkpoints", "datasets", "cost")
+        ),
+        ("stats_published.py", (*CELL_TABLES, "checkpoints", "datasets")),
+    ],
+)
+def test_columns_and_captions_count_in_the_code_of_the_job_that_writes_them(
+    stub: str, tables: tuple[str, ...]
+) -> None:
+    counted = {part.name for part in code_parts(stub, frozenset())}
+    assert counted >= {f"{kinds}[{name}]" for kinds in ("TABLES", "CAPTIONS") for name in tables}
+    assert "TABLES[comparison]" not in counted

@@ -1,125 +1,107 @@
-"""What re-runs: nothing after a copy, and exactly what a change can affect."""
+"""What re-runs: nothing after a copy, and exactly what a change to the study can affect."""
 
+import json
+import os
+import shutil
 from collections import Counter
+from pathlib import Path
 
 from repository import Repository
 
-#: The smoke study: 3 base checkpoints x 4 sets and 1 more; 4 tuned variants x 4 sets x 2
-#: formats; 1 variant x 1 set x 2 prediction methods.
-CELLS = 3 * 4 + 1 + 4 * 4 * 2 + 2
-VARIANTS = 3 + 4 + 1
-
 #: What follows from any cell's records.
-FROM_CELLS = Counter(
-    {
-        "scores": 1,
-        "summaries": 1,
-        "cost": 1,
-        "figures": 1,
-        "findings": 1,
-        "report": 1,
-    }
+FROM_CELLS = Counter(scores=1, summaries=1, cost=1, figures=1, findings=1, report=1)
+#: What follows from another text of the merged config, besides.
+CONFIG = Counter(merged_config=1, datasets=1)
+#: All of the smoke study: 3 base and 5 tuned models, each evaluated by a job of its own.
+EVERYTHING = (
+    Counter(corpus=1, pretrain=3, freeze=5, encode=2, tune=5, evaluate=8, checkpoints=1)
+    + CONFIG
+    + FROM_CELLS
 )
+
+CELL = "results/smoke/tiny/40/quick/nli_people/seed0/cells/nli_places/io/0shot/token_prob.parquet"
 
 
 def test_a_finished_study_runs_nothing(smoke: Repository) -> None:
     assert smoke.planned() == {}
 
 
+def test_each_result_has_a_record_and_the_code_that_made_it(smoke: Repository) -> None:
+    folder = smoke.folder / "results/smoke/records"
+    jobs = [path for path in folder.glob("*/**/*.json") if path.parent.name != "code"]
+    units = [unit for path in jobs for unit in json.loads(path.read_text())["units"]]
+    assert len(jobs) == sum(EVERYTHING.values())
+    for path in (file for unit in units for file in unit["outputs"]):
+        assert (smoke.folder / path).exists()
+    codes = {path.stem for path in (folder / "code").iterdir()}
+    assert codes >= {unit["code"] for unit in units} - {""}
+
+
 def test_a_copy_with_other_times_runs_nothing(copied: Repository) -> None:
-    assert copied.planned() == {}
-
-
-def test_a_touched_module_and_config_run_nothing(copied: Repository) -> None:
     for path in [*copied.folder.rglob("*.py"), *copied.folder.rglob("*.yaml")]:
-        if "results" not in path.parts:
-            path.touch()
+        path.touch()
     assert copied.planned() == {}
 
 
-def test_a_comment_and_a_docstring_run_nothing(copied: Repository) -> None:
-    copied.edit(
-        "workflow/scripts/tuning_dynamics/engine/loop.py",
-        '"""One optimiser step\'s examples',
-        '"""The examples of one optimiser step',
-    )
+def test_inputs_newer_and_outputs_older_run_nothing(copied: Repository) -> None:
+    for path in copied.folder.glob("results/smoke/tables/*"):
+        os.utime(path, (1, 1))
+    for path in copied.folder.glob("results/smoke/data/*/*.parquet"):
+        path.touch()
     assert copied.planned() == {}
 
 
-def test_an_edited_caption_or_template_makes_the_report_alone(copied: Repository) -> None:
-    for file in (
-        "workflow/report/table_scores.rst",
-        "workflow/scripts/tuning_dynamics/report/page/style.css",
-    ):
-        path = copied.folder / file
-        text = path.read_text(encoding="utf-8")
-        path.write_text(f"{text}\n", encoding="utf-8")
-        assert copied.planned() == {"report": 1}
-        path.write_text(text, encoding="utf-8")
+def test_a_folder_of_results_is_current_in_another_checkout(
+    smoke: Repository, fresh: Repository
+) -> None:
+    shutil.copytree(smoke.folder / "results/smoke", fresh.folder / "results/smoke")
+    assert fresh.planned() == {}
+    fresh.edit("tests/catalogue/recipes/quick_lora.yaml", "lr: 1e-3", "lr: 2e-3")
+    assert fresh.planned() == Counter(tune=1, evaluate=1) + CONFIG + FROM_CELLS
 
 
-def test_an_edited_statistic_runs_statistics_only(copied: Repository) -> None:
-    copied.edit(
-        "workflow/scripts/tuning_dynamics/stats/bootstrap.py",
-        "np.random.default_rng(seed).integers",
-        "np.random.default_rng(seed + 1).integers",
-    )
-    assert copied.planned() == FROM_CELLS
+def test_a_deleted_cell_runs_its_evaluation_and_what_follows(copied: Repository) -> None:
+    (copied.folder / CELL).unlink()
+    assert copied.planned() == Counter(evaluate=1) + FROM_CELLS
 
 
-def test_an_edited_metric_scores_anew_and_evaluates_nothing(copied: Repository) -> None:
-    path = copied.folder / "workflow/scripts/tuning_dynamics/stats/metrics.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    assert copied.planned() == FROM_CELLS
-
-
-def test_edited_code_of_evaluation_runs_it_but_no_training(copied: Repository) -> None:
-    path = copied.folder / "workflow/scripts/tuning_dynamics/evaluate/labels.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\nADDED = 1\n", encoding="utf-8")
-    planned = copied.planned()
-    assert planned["cell"] == CELLS
-    assert planned["serve"] == VARIANTS
-    assert not {"tune", "pretrain", "freeze", "check"} & set(planned)
-
-
-def test_a_deleted_cell_runs_alone_with_what_follows(copied: Repository) -> None:
-    cell = "results/smoke/tiny/40/quick/nli_people/seed0/cells/nli_places/io/0shot"
-    (copied.folder / cell / "token_prob.parquet").unlink()
-    assert copied.planned() == Counter({"serve": 1, "cell": 1}) + FROM_CELLS
-    copied.succeed()
-    assert copied.planned() == {}
-
-
-def test_an_added_dataset_runs_its_own_cells(copied: Repository) -> None:
-    datasets = copied.folder / "tests/catalogue/datasets"
-    datasets.mkdir(exist_ok=True)
-    text = (copied.folder / "config/datasets/nli_people.yaml").read_text(encoding="utf-8")
-    (datasets / "nli_again.yaml").write_text(text, encoding="utf-8")
+def test_an_added_set_runs_where_it_is_evaluated(copied: Repository) -> None:
+    add_set(copied)
     copied.edit(
         copied.study,
         "eval_sets: [nli_people, nli_places, facts_qa, summary_people]\n    shots",
         "eval_sets: [nli_people, nli_places, facts_qa, summary_people, nli_again]\n    shots",
     )
-    own = Counter(freeze=1, check=1, serve=3, cell=3, merged_config=1, datasets=1)
-    assert copied.planned() == own + FROM_CELLS
+    assert copied.planned() == Counter(freeze=1, evaluate=3) + CONFIG + FROM_CELLS
 
 
-def test_another_learning_rate_tunes_its_recipe_only(copied: Repository) -> None:
-    copied.edit("tests/catalogue/recipes/quick_lora.yaml", "lr: 1e-3", "lr: 2e-3")
-    planned = copied.planned()
-    assert planned["tune"] == 1
-    assert planned["serve"] == 1
-    assert planned["cell"] == 2
-    assert "pretrain" not in planned
+def add_set(repository: Repository) -> None:
+    """Another set of the catalogue, nli_again."""
+    folder = repository.folder / "tests/catalogue/datasets"
+    folder.mkdir()
+    shutil.copy(repository.folder / "config/datasets/nli_people.yaml", folder / "nli_again.yaml")
+
+
+def test_another_template_runs_what_shows_it(copied: Repository) -> None:
+    # Five sets are of two tasks of texts in pairs; both formats are evaluated, one is tuned on.
+    copied.edit("config/tasks/nli.yaml", 'io: "{a} {b}"', 'io: "{a}, {b}"')
+    assert copied.planned() == Counter(evaluate=4) + CONFIG + FROM_CELLS
 
 
 def test_another_seed_of_the_world_runs_everything(copied: Repository) -> None:
     copied.edit(copied.study, "people: 32,", "people: 32, seed: 1,")
-    planned = copied.planned()
-    assert planned["corpus"] == 1
-    assert planned["pretrain"] == 3
-    assert planned["tune"] == 5
-    assert planned["cell"] == CELLS
+    assert copied.planned() == EVERYTHING
+
+
+def test_a_setting_of_statistics_runs_statistics(copied: Repository) -> None:
+    copied.edit(copied.study, "resamples: 200", "resamples: 300")
+    assert copied.planned() == CONFIG + FROM_CELLS
+
+
+def test_what_is_left_out_of_the_study_runs_its_tables_alone(copied: Repository) -> None:
+    copied.edit(copied.study, "    seeds: [0, 1]\n", "    seeds: [0]\n")
+    assert copied.planned() == CONFIG + FROM_CELLS
+    assert Path(copied.folder, CELL.replace("seed0", "seed1")).exists()
 
 
 def test_what_the_grid_lacks_is_refused(copied: Repository) -> None:

@@ -23,11 +23,11 @@ FROM_CONFIG = Counter(merged_config=1, datasets=1) + FROM_CELLS
 ELSEWHERE = {
     *("plan/calibration.py: Calibration", "plan/calibration.py: Fit", "plan/calibration.py: Mean"),
     "plan/devices.py: Device",
-    *("study/datasets.py: HubDataset", "study/datasets.py: Join", "study/datasets.py: Size"),
+    *("study/datasets.py: HubDataset", "study/datasets.py: Join"),
     *("study/datasets.py: Splits", "study/datasets.py: Threshold", "study/datasets.py: Clean"),
     *("study/datasets.py: Turn",),
     *("study/families.py: HubFamily", "study/families.py: LocalFamily"),
-    *("study/families.py: Size", "study/families.py: Spacing"),
+    "study/families.py: Size",
     "study/models.py: DeclaredGroups",
     *("study/recipes.py: L2ToBase", "study/recipes.py: RateSelection"),
 }
@@ -106,6 +106,7 @@ def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Reposit
         # A metric, and a prediction method.
         ("stats/metrics.py", '"accuracy": accuracy, ', '"exact": accuracy, '),
         ("evaluate/score.py", '    "token_prob": _by', '    "by_sum": _by_likelihood,\n'),
+        ("evaluate/request.py", '    "token_prob": False', '    "by_sum": False,\n'),
     ):
         of_package(finished, file, before, new + before)
     of_package(finished, "study/recipes.py", "| LoraTrain =", "| LoraTrain | PrefixTrain =")
@@ -148,9 +149,9 @@ def test_other_versions_are_told_and_make_nothing_anew(finished: Repository) -> 
     finished.edit("envs/stats.yaml", "  - docutils=0.22.4\n", "")
     text = finished.succeed("-n")
     assert "Nothing to be done" in text
-    told = re.findall(r".* jobs ran with .*", text)
-    assert len(told) == 1
-    assert "transformers 5.23.0, and their environment now has 5.24.1: kept" in told[0]
+    (told,) = re.findall(r".* ran with .*", text)
+    assert told.startswith("10 jobs (encode, pretrain, tune) ran with transformers 5.23.0, and ")
+    assert "now has 5.24.1: they are kept" in told
 
 
 # --- what makes tables, figures and pages anew ---------------------------------------------------
@@ -198,9 +199,7 @@ def test_a_new_prompt_format_makes_the_merged_config_anew(finished: Repository) 
 
 
 def test_a_new_table_makes_the_summaries_anew(finished: Repository) -> None:
-    of_package(
-        finished, "study/paths.py", '        "noise",\n', '        "noise",\n        "counts",\n'
-    )
+    of_package(finished, "study/paths.py", '    "noise",\n', '    "noise",\n    "counts",\n')
     of_package(
         finished,
         "stats/summaries.py",
@@ -212,6 +211,9 @@ def test_a_new_table_makes_the_summaries_anew(finished: Repository) -> None:
         "stats/tables.py",
         '    "checkpoints": {\n',
         '    "counts": {"kind": "str", "n": "int"},\n    "checkpoints": {\n',
+    )
+    of_package(
+        finished, "stats/latex.py", '    "noise": "', '    "counts": "Items.",\n    "noise": "'
     )
     append(finished, "workflow/report/table_counts.rst", "Items by kind.\n")
     assert finished.planned() == FROM_SCORES
@@ -253,7 +255,7 @@ def test_a_new_statistic_makes_the_summaries_anew(finished: Repository) -> None:
     append(
         finished,
         f"{PACKAGE}/stats/noise.py",
-        "\n\ndef without_one(rows: pd.DataFrame) -> pd.DataFrame:\n    return rows[rows['n'] > 1]\n",
+        "\n\ndef without_one(rows: pd.DataFrame) -> pd.DataFrame:\n    return rows[rows.n > 1]\n",
     )
     of_package(
         finished,
@@ -312,11 +314,18 @@ STAGES = {
         Counter(evaluate=2) + FROM_CELLS,
     ),
     "metric": ("stats/metrics.py", "2 * precision * recall", "precision * recall", FROM_CELLS),
+    # Of items, for scores and changes; of groups of cells, for what these add up to.
     "bootstrap": (
         "stats/bootstrap.py",
-        "default_rng(seed).integers",
-        "default_rng(seed + 1).integers",
+        "generator = np.random.default_rng(seed)",
+        "generator = np.random.default_rng([seed])",
         FROM_CELLS,
+    ),
+    "bootstrap of summaries": (
+        "stats/bootstrap.py",
+        "default_rng(seed).integers",
+        "default_rng([seed]).integers",
+        FROM_SCORES,
     ),
     "world": (
         "data/world/lexicon.py",

@@ -50,8 +50,8 @@ rule scores:
         config=paths.config,
         cells=lambda wildcards: jobs.cell_files(),
     output:
-        csv=[shown.table(name) for name in paths.cell_tables],
-        parquet=[paths.parquet(name) for name in paths.cell_tables],
+        csv=[shown.table(name) for name in CELL_TABLES],
+        parquet=[paths.parquet(name) for name in CELL_TABLES],
     log:
         paths.log("scores", "all"),
     benchmark:

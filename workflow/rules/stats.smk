@@ -33,8 +33,8 @@ rule summaries:
         unpaired=paths.table("unpaired"),
         datasets=paths.table("datasets"),
     output:
-        csv=[shown.table(name) for name in paths.summaries],
-        parquet=[paths.parquet(name) for name in paths.summaries],
+        csv=[shown.table(name) for name in SUMMARIES],
+        parquet=[paths.parquet(name) for name in SUMMARIES],
     log:
         paths.log("summaries", "all"),
     benchmark:
@@ -56,7 +56,7 @@ rule findings:
         sensitivity=paths.table("sensitivity"),
         unpaired=paths.table("unpaired"),
         datasets=paths.table("datasets"),
-        summaries=[paths.table(name) for name in paths.summaries],
+        summaries=[paths.table(name) for name in SUMMARIES],
     output:
         csv=shown.table("findings"),
         parquet=paths.parquet("findings"),
@@ -77,7 +77,7 @@ rule cost:
     input:
         metrics=lambda wildcards: jobs.metrics_files(),
         # What else jobs leave of their cost is no output of theirs; it is complete by then.
-        tables=[paths.table(name) for name in paths.tables if name != "cost"],
+        tables=[paths.table(name) for name in ALL_TABLES if name != "cost"],
         figures=lambda wildcards: jobs.figure_files(),
     output:
         csv=shown.table("cost"),

@@ -3,5 +3,5 @@
 from tuning_dynamics.study.audit import audit
 from tuning_dynamics.study.stub import logged
 
-with logged(snakemake.log):
-    print(audit(snakemake.config["study"]))
+with logged(snakemake.log) as say:
+    say(audit(snakemake.config["study"]))

@@ -4,5 +4,5 @@ from tuning_dynamics.plan.calibrate import calibrate
 from tuning_dynamics.study.paths import ROOT
 from tuning_dynamics.study.stub import logged
 
-with logged(snakemake.log):
-    print(calibrate(snakemake.config, ROOT))
+with logged(snakemake.log) as say:
+    say(calibrate(snakemake.config, ROOT))

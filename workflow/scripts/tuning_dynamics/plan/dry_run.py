@@ -14,9 +14,9 @@ from tuning_dynamics.plan.guard import refused
 from tuning_dynamics.plan.planned import planned
 from tuning_dynamics.plan.tell import tell, told_refusal
 from tuning_dynamics.plan.wall import wall_times
-from tuning_dynamics.study.current import unrecorded, unrecorded_error
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.study.reasons import unrecorded, unrecorded_error
 
 #: The environment variable that has a dry run print LEFT and the number of its jobs alone.
 ONLY_COUNT = "TUNING_DYNAMICS_ONLY_COUNT"

@@ -1,4 +1,5 @@
-"""What stops a run before its first job: it costs too much, or a job does not fit its device."""
+"""What stops a run before its first job: results of unknown origin, its cost, or a job that does
+not fit its device."""
 
 import math
 from pathlib import Path
@@ -12,6 +13,7 @@ from tuning_dynamics.plan.tell import gigabytes, hours, reason_lines, told_part
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.models import Study
+from tuning_dynamics.study.reasons import unrecorded, unrecorded_error
 
 #: Stages that a refusal names, the dearest first.
 DEAREST = 3
@@ -21,12 +23,16 @@ def guard(workflow: Any, jobs: Jobs) -> list[str]:
     """Stop a run that must not begin; `workflow` is Snakemake's, its jobs planned. Of one that
     begins, the lines that say why it makes finished results once more.
 
-    StudyError where its likely hours exceed max_gpu_hours, where that is set and they are not
-    known, or where a job does not fit the memory of the device that is planned for.
+    StudyError where results are there that nothing says anything of, where its likely hours exceed
+    max_gpu_hours, where that is set and they are not known, or where a job does not fit the memory
+    of the device that is planned for.
     """
     study = jobs.resolved.study
     basis = basis_of(study, Path(workflow.basedir))
     plan = planned(workflow, jobs)
+    names = unrecorded(jobs.current.reasons.items())
+    if names:
+        raise unrecorded_error(names, jobs.paths.records)
     budget = budget_of(jobs.resolved, jobs.grid, plan.jobs, basis)
     refusal = refused(budget, study)
     if refusal is not None:

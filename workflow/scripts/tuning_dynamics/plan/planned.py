@@ -1,12 +1,14 @@
 """The jobs that Snakemake has planned, and which waits for which."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tuning_dynamics.plan.price import Job
-from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.study.reasons import Reason, told
+from tuning_dynamics.study.snakemake_internals import recorded, view_of_planned
 from tuning_dynamics.study.units import EVALUATE, job_name, stage_rule
 
 
@@ -34,33 +36,46 @@ def planned(workflow: Any, jobs: Jobs) -> Planned:
     names = [job_name(job.rule.name, tuple(map(str, job.wildcards))) for job in waiting]
     forced = {name for name, job in zip(names, waiting, strict=True) if dag.reason(job).forced}
     outputs = (str(path) for job in waiting for path in job.output)
-    jobs.current.planned(outputs, forced)
+    # Evaluations are asked for their cells below.
+    views = (view_of_planned(job) for job in waiting if recorded(job))
+    others = (view for view in views if stage_rule(view.rule) != EVALUATE)
+    jobs.current.planned(outputs, forced, others)
     priced = [planned_job(jobs, job.rule.name, job.wildcards_dict) for job in waiting]
-    return Planned(priced, after, again(jobs.current, names, priced, after))
+    firsts = [next((str(path) for path in job.output), "") for job in waiting]
+    own = [jobs.current.why(*job) for job in zip(names, firsts, strict=True)]
+    finished = [jobs.current.finished(name) for name in names]
+    return Planned(priced, after, again(own, finished, priced, after))
 
 
 def again(
-    current: Current, names: Sequence[str], jobs: Sequence[Job], after: Sequence[Sequence[int]]
+    own: Sequence[Sequence[Reason]],
+    finished: Sequence[bool],
+    jobs: Sequence[Job],
+    after: Sequence[Sequence[int]],
 ) -> list[tuple[str, list[Job]]]:
     """The reasons to make finished results once more, each with the jobs that run for it.
 
-    A job that runs as one before it does has that one's reasons.
+    `own` are the reasons of each job; one that has none runs as those before it do, and has
+    theirs. What is said of several files is one reason.
     """
-    found: dict[int, tuple[str, ...]] = {}
+    found: dict[int, tuple[Reason, ...]] = {}
 
-    def reasons(place: int) -> tuple[str, ...]:
+    def reasons(place: int) -> tuple[Reason, ...]:
         if place not in found:
-            own = current.why(names[place])
-            earlier = (text for before in after[place] for text in reasons(before))
-            found[place] = (own,) if own else tuple(dict.fromkeys(earlier))
+            earlier = (reason for before in after[place] for reason in reasons(before))
+            found[place] = tuple(dict.fromkeys(own[place] or earlier))
         return found[place]
 
-    groups: dict[str, list[Job]] = {}
-    for place, name in enumerate(names):
-        if current.finished(name):
-            for text in reasons(place):
-                groups.setdefault(text, []).append(jobs[place])
-    return list(groups.items())
+    files: dict[str, dict[str, None]] = defaultdict(dict)
+    places: dict[str, dict[int, None]] = defaultdict(dict)
+    for place in (place for place, made in enumerate(finished) if made):
+        for reason in reasons(place):
+            files[reason.what][reason.file] = None
+            places[reason.what][place] = None
+    return [
+        (told(what, list(files[what])), [jobs[place] for place in own])
+        for what, own in places.items()
+    ]
 
 
 def planned_job(jobs: Jobs, name: str, wildcards: Mapping[str, str]) -> Job:

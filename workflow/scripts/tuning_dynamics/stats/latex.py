@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tuning_dynamics.study.kinds import Kinds
+
 #: What each table is, as its caption in print.
-CAPTIONS = {
+CAPTIONS: Kinds[str, str] = {
     "scores": "Score of every cell, with its interval.",
     "changes": "Change of each tuned cell against its base.",
     "transfer": "Change by kind of train set and of evaluation set.",

@@ -16,12 +16,14 @@ from tuning_dynamics.stats.latex import latex_table
 from tuning_dynamics.study import score_columns
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import whole_file
+from tuning_dynamics.study.kinds import Kinds
 
 SIGNIFICANT_DIGITS = 9
 
 KEY_COLUMNS, IDENTITY = score_columns.KEY_COLUMNS, score_columns.IDENTITY
 
-TABLES: dict[str, dict[str, str]] = {
+#: The columns of each table, in order, with their types.
+TABLES: Kinds[str, dict[str, str]] = {
     "scores": score_columns.SCORE_COLUMNS,
     "changes": {
         **KEY_COLUMNS,

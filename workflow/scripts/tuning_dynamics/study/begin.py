@@ -14,7 +14,7 @@ from tuning_dynamics.plan.dry_run import LEFT, ONLY_COUNT
 from tuning_dynamics.plan.guard import guard
 from tuning_dynamics.study.cluster import end_orphans, require_cluster
 from tuning_dynamics.study.code import recall, remember
-from tuning_dynamics.study.current import unrecorded, unrecorded_error
+from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.errors import StudyError
@@ -36,6 +36,7 @@ from tuning_dynamics.study.snakemake_internals import (
     view_of_planned,
 )
 from tuning_dynamics.study.stub import DRIVER, RUN, this_process
+from tuning_dynamics.study.units import planned_digest, unread
 from tuning_dynamics.study.watch import watch
 
 #: The environment variable that says that this process looks for what a run has left, and how many
@@ -177,8 +178,8 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         with without_jobs(jobs.paths.root):
             sweep(jobs.paths.root)
             remember()
-            jobs.current.keep()
-            planned = planned_of(workflow)
+            jobs.current.digests.keep()
+            planned = planned_of(workflow, jobs.current)
             environments = {job.environment for job in planned.values()}
             versions = {name: asked_for(name) for name in environments}
             write_plan(jobs.paths.planned, os.environ[RUN], planned, versions)
@@ -186,22 +187,22 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
 
 def _refuse(workflow: Any, jobs: Jobs) -> None:
     """Say why finished results are made again; StudyError where the run must not begin."""
-    names = unrecorded(jobs.current.reasons.items())
-    if names:
-        raise unrecorded_error(names, jobs.paths.records)
     for line in [*guard(workflow, jobs), *jobs.current.version_lines()]:
         print(line.strip(), flush=True)
 
 
-def planned_of(workflow: Any) -> dict[str, Planned]:
-    """What a run has planned of each of its jobs, by name."""
-    found = {}
+def planned_of(workflow: Any, current: Current) -> dict[str, Planned]:
+    """What a run has planned of each of its jobs, by name; the parts of their code are kept."""
+    found, codes = {}, set()
     for job, forced, before in planned_jobs(workflow):
         if recorded(job):
             view = view_of_planned(job)
-            environment = environment_of(job)
+            units = view.units(unread)
+            codes |= {unit.code for unit in units}
+            identity, environment = planned_digest(units), environment_of(job)
             sources = [view_of_planned(source).name for source in before if recorded(source)]
-            found[view.name] = Planned(view.stub, view.planned(), environment, forced, sources)
+            found[view.name] = Planned(view.stub, identity, environment, forced, sources)
+    current.keep_code(codes)
     return found
 
 
@@ -222,15 +223,14 @@ def look_again(root: str) -> None:
     looks = int(os.environ.get(LOOK, 0)) + 1
     environment = {**os.environ, LOOK: str(looks)}
     let_go()
-    command = same_command()
     planned = subprocess.run(
-        [*command, "--dry-run", "--quiet", "all"],
+        same_command("--quiet", "all", "--dry-run"),
         env={**environment, ONLY_COUNT: "1"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if planned.returncode:
+    if planned.returncode or LEFT not in planned.stdout:
         raise SystemExit(f"\nThe study can't be planned again.\n{planned.stdout}{planned.stderr}")
     left = planned.stdout.rpartition(LEFT)[2].strip()
     if left == "0":
@@ -242,6 +242,6 @@ def look_again(root: str) -> None:
             fix="run the same command again once nothing edits the study's files",
         )
     print(f"\nSomething was edited during the run: {left} jobs are to be done again.\n", flush=True)
-    done = subprocess.run(command, env=environment, check=False)
+    done = subprocess.run(same_command(), env=environment, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)

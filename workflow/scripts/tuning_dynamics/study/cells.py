@@ -1,33 +1,81 @@
-"""The cells of a study, read back from its merged config."""
+"""A study read back from its merged config: its cells, and what was studied.
 
+Nothing here is of `Jobs`, which says how all of it is made: an edit there makes no table anew.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.study.grid import Grid, expand, role
 from tuning_dynamics.study.load import load_merged
+from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.study.paths import Paths
+from tuning_dynamics.study.published import PublishedTable, read_published
 from tuning_dynamics.study.score_columns import KEY_COLUMNS
+from tuning_dynamics.study.uses import used_splits
+from tuning_dynamics.study.variants import Cell
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A study and its grid; `table` is that of scores made elsewhere."""
+
+    resolved: ResolvedStudy
+    grid: Grid
+    table: PublishedTable | None
+
+
+def read_merged(config: str) -> Merged:
+    """The study of a merged config."""
+    resolved = load_merged(config)
+    table = read_published(resolved.study, config) if resolved.study.scores else None
+    return Merged(resolved, table.grid if table else expand(resolved, config), table)
 
 
 def cell_rows(config: str) -> list[dict[str, Any]]:
     """Every cell's key columns of scores.csv, and the `path` of its records: "" without any."""
-    jobs = Jobs(load_merged(config), config)
-    if jobs.table is not None:
+    study = read_merged(config)
+    if study.table is not None:
         return [
-            {**{name: row[name] for name in KEY_COLUMNS}, "path": ""} for row in jobs.table.rows
+            {**{name: row[name] for name in KEY_COLUMNS}, "path": ""} for row in study.table.rows
         ]
-    return [jobs.cell_row(cell) for cell in jobs.grid.cells]
+    return [cell_row(study.resolved, cell) for cell in study.grid.cells]
 
 
-def used_splits(config: str) -> list[dict[str, Any]]:
-    """What the config says of each split that is used, with its dataset's `manifest` and
-    `items`."""
-    return Jobs(load_merged(config), config).used_splits()
+def cell_row(resolved: ResolvedStudy, cell: Cell) -> dict[str, Any]:
+    """A cell's key columns of scores.csv, and `path` of its records."""
+    variant = cell.variant
+    return {
+        "family": variant.family,
+        "checkpoint": str(variant.step),
+        "step": variant.step,
+        "tokens": resolved.families[variant.family].tokens(variant.step),
+        "recipe": variant.recipe,
+        "train_set": variant.train_set,
+        "seed": variant.seed,
+        "eval_set": cell.eval_set,
+        "task": resolved.datasets[cell.eval_set].task,
+        "kind": resolved.kind(cell.eval_set),
+        "role": role(resolved, variant, cell.eval_set),
+        "format": cell.format,
+        "shots": cell.shots,
+        "prediction": cell.prediction,
+        "metric": resolved.metric(cell.eval_set),
+        "path": Paths(resolved.study.study).cell(cell),
+    }
+
+
+def split_rows(config: str) -> list[dict[str, Any]]:
+    """`used_splits` of a study."""
+    study = read_merged(config)
+    return used_splits(study.resolved, study.grid)
 
 
 def summary(config: str) -> dict[str, str]:
     """What was studied, in words and counts, for the head of a page."""
-    jobs = Jobs(load_merged(config), config)
-    grid, table = jobs.grid, jobs.table
+    study = read_merged(config)
+    grid, table = study.grid, study.table
     elsewhere = {}
     if table is not None:
         made = f"{Path(table.file).name} (SHA-256 {table.digest[:16]}), made elsewhere"
@@ -46,9 +94,9 @@ def summary(config: str) -> dict[str, str]:
 
 def seeds(config: str) -> dict[str, str]:
     """The seeds that the study was made with, by what they are of."""
-    jobs = Jobs(load_merged(config), config)
-    study = jobs.resolved.study
-    tuning = sorted({variant.seed for variant in jobs.grid.tuned if variant.seed is not None})
+    merged = read_merged(config)
+    study = merged.resolved.study
+    tuning = sorted({variant.seed for variant in merged.grid.tuned if variant.seed is not None})
     return {
         "Subsets, demonstrations, order of options": str(study.seed),
         "Tuning": ", ".join(map(str, tuning)),

@@ -2,46 +2,53 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from tuning_dynamics.study.code import code_changes, parts_from_json, parts_to_json
 from tuning_dynamics.study.digests import Digests, meaning
-from tuning_dynamics.study.errors import StudyError, shorten
+from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.paths import Paths
-from tuning_dynamics.study.records import Record, Unit, all_records, read_record, write_record
+from tuning_dynamics.study.reasons import (
+    DAMAGED,
+    FORCED,
+    GONE,
+    NEW,
+    UNFINISHED,
+    UNRECORDED,
+    Reason,
+    code_reason,
+    input_reason,
+    settings_reason,
+)
+from tuning_dynamics.study.records import (
+    Record,
+    Unit,
+    all_records,
+    moment,
+    read_record,
+    write_record,
+)
 from tuning_dynamics.study.units import JobView, known_parts
 
-#: Definitions that are named where code changed.
-NAMED = 3
-
-#: Stands for a setting that is not given.
-DEFAULT = object()
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why what a job made is not current, in words; `unrecorded` where nothing says what it is."""
-
-    text: str
-    unrecorded: bool = False
+#: The name of a folder that a manifest describes.
+WEIGHTS = "weights"
 
 
 class Current:
     """Compares the jobs of a study with their records; each is read and compared once.
 
-    Producers must be asked about before what is made from them.
+    Producers must be asked about before what is made from them. `due` are the units of a job that
+    are not current or not there, by name, and why.
     """
 
     def __init__(self, paths: Paths, digests: Digests | None = None) -> None:
         self.paths = paths
         self.digests = digests or Digests()
-        self.made: dict[str, str] = {}
         self.reasons: dict[str, Reason | None] = {}
-        self.due: dict[str, list[Unit]] = {}
+        self.due: dict[str, dict[str, Reason]] = {}
         self.records: dict[str, Record] = {}
         self.versions: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self.asked: set[str] = set()
@@ -54,54 +61,60 @@ class Current:
         return self.reason(view)
 
     def compare_versions(self, name: str, asked: Mapping[str, str]) -> None:
-        """Note where current results were made with other versions than are asked for now."""
+        """Note where current results were made with other versions than are asked for now, unless
+        these were accepted."""
         if self.reasons.get(name) is not None or not self.finished(name):
             return
         for unit in self.records[name].units.values():
-            for package, version in unit.versions.items():
-                if asked.get(package, version) != version:
-                    self.versions[package, version, asked[package]].add(name)
+            for package, version in self.records[name].other_versions(unit, asked):
+                self.versions[package, version, asked[package]].add(name)
 
     def version_lines(self) -> list[str]:
         """What was made with other versions than the environments have now, in words."""
         return [
-            f"{len(names):,} jobs ran with {package} {version}, and their environment now has "
-            f"{now}: kept (make again: --forcerun {rule}; accept: --touch --forcerun {rule})"
+            f"{len(names):,} jobs ({', '.join(sorted({name.split('/')[0] for name in names}))}) "
+            f"ran with {package} {version}, and their environment now has {now}: they are kept "
+            "(docs/reliability.md: how to make them again, or accept them)"
             for (package, version, now), names in sorted(self.versions.items())
-            for rule in [sorted(names)[0].partition("/")[0]]
         ]
 
     def accepted(self) -> list[dict[str, str]]:
-        """What was accepted as current by hand: by stage and day, how many outputs, and the
-        identities of the first before and after."""
-        found: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+        """What was accepted as current by hand: by stage, day and what is other (a package, or ""
+        for what results are made from), how many outputs, and before and after of the first."""
+        found: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
         for name, record in all_records(self.paths.records):
             for entry in record.accepted:
-                found[name.partition("/")[0], entry["date"][:10]].append(entry)
+                found[name.partition("/")[0], entry["date"][:10], entry["other"]].append(entry)
         return [
             {
                 "stage": stage,
                 "date": date,
+                "other": other,
                 "outputs": str(len(entries)),
                 "before": entries[0]["before"] or "unknown",
                 "now": entries[0]["now"],
             }
-            for (stage, date), entries in sorted(found.items())
+            for (stage, date, other), entries in sorted(found.items())
         ]
 
-    def planned(self, outputs: Iterable[str], forced: set[str]) -> None:
-        """Take what a run would make, and the names of the jobs that are forced."""
+    def planned(
+        self, outputs: Iterable[str], forced: set[str], views: Iterable[JobView] = ()
+    ) -> None:
+        """Take what a run would make, the names of the jobs that are forced, and the jobs whose
+        reasons are told, though they run as others before them do."""
         self.remade, self.forced = set(outputs), forced
+        for view in views:
+            self.reason(view)
 
-    def why(self, name: str) -> str:
-        """Why a planned job's finished results are made again; "" where only as others are."""
+    def why(self, name: str, output: str) -> list[Reason]:
+        """Why a planned job makes what it makes, of which `output` is the first; nothing where
+        only as others before it do."""
         if name in self.forced:
-            return "it is forced"
-        reason = self.reasons.get(name)
-        if reason is not None:
-            return reason.text
-        gone = [unit.name for unit in self.due.get(name, ())]
-        return f"{gone[0]} is gone" if gone and self.finished(name) else ""
+            return [FORCED]
+        due = self.due.get(name, {})
+        if due or self.finished(name):
+            return list(dict.fromkeys(due.values()))
+        return [NEW.of(output)] if output else []
 
     def finished(self, name: str) -> bool:
         """Whether a job's record says that it made something."""
@@ -119,32 +132,43 @@ class Current:
         return self.reasons[view.name]
 
     def _reason(self, view: JobView) -> Reason | None:
+        units = view.units(self.digest)
         try:
             record = read_record(self.paths.record(view.name))
         except StudyError as error:
-            self.due[view.name] = view.units(self.digest)
-            return Reason(f"its record is damaged: {error.file}")
-        units = view.units(self.digest)
+            return self._all_due(view.name, units, Reason("damaged", str(error.file)))
         if record is None:
-            self.due[view.name] = units
             there = [path for path in view.outputs if Path(path).exists()]
-            return Reason(f"nothing says what {there[0]} was made from", True) if there else None
+            reason = UNRECORDED.of(there[0]) if there else None
+            return self._all_due(view.name, units, reason)
         self.records[view.name] = record
-        self.made |= record.digests
-        found = {unit.name: self.unit_reason(unit, record.units.get(unit.name)) for unit in units}
-        self.due[view.name] = [unit for unit in units if found[unit.name] is not None]
-        told = [text for text in found.values() if text]
-        return Reason(told[0]) if told else None
+        found = {
+            unit.name: self.unit_reason(view.name, unit, record.units.get(unit.name))
+            for unit in self._as_planned(units, record)
+        }
+        due = {unit: reason for unit, reason in found.items() if reason is not None}
+        self.due[view.name] = due
+        return next((reason for reason in due.values() if not reason.absent), None)
 
-    def stale_cells(self, view: JobView) -> list[tuple[Unit, str]]:
-        """The units of an evaluation that are missing or not current, each with the reason."""
+    def _as_planned(self, units: list[Unit], record: Record) -> list[Unit]:
+        """The units, with the inputs that they were made from where a run makes these again: what
+        these are now is of no interest."""
+        remade = self.remade or set()
+        again = [unit.name in record.units and not remade.isdisjoint(unit.paths) for unit in units]
+        return [
+            replace(unit, inputs=record.units[unit.name].inputs) if planned else unit
+            for unit, planned in zip(units, again, strict=True)
+        ]
+
+    def _all_due(self, name: str, units: list[Unit], reason: Reason | None) -> Reason | None:
+        self.due[name] = {unit.name: reason or NEW.of(unit.name) for unit in units}
+        return reason
+
+    def stale_cells(self, view: JobView) -> dict[str, Reason]:
+        """The cells of an evaluation that are missing or not current, each with the reason."""
         self.reason(view)
-        record = self.records.get(view.name, Record())
-        texts = (
-            (unit, self.unit_reason(unit, record.units.get(unit.name)))
-            for unit in self.due[view.name]
-        )
-        return [(unit, text or "") for unit, text in texts if unit.settings]
+        cells = {unit.name for unit in view.units(self.digest) if unit.settings}
+        return {unit: reason for unit, reason in self.due[view.name].items() if unit in cells}
 
     def due_outputs(self, view: JobView) -> set[str]:
         """The first outputs of the units of an evaluation that a run would make.
@@ -158,41 +182,39 @@ class Current:
         if view.name in self.forced:
             return {unit.name for unit in units}
         self.reason(view)
-        due = {unit.name for unit in self.due[view.name]}
         remade = self.remade or set()
-        return due | {unit.name for unit in units if not remade.isdisjoint(unit.paths)}
+        again = {unit.name for unit in units if not remade.isdisjoint(unit.paths)}
+        return again.union(self.due[view.name])
 
-    def accept(self, view: JobView) -> None:
-        """Take what is there for what would be made now, and record that it was accepted."""
+    def accept(self, view: JobView, asked: Mapping[str, str]) -> None:
+        """Take what is there for what would be made now, with the versions `asked` for, and record
+        that it was accepted."""
         path = self.paths.record(view.name)
         try:
             record = read_record(path) or Record()
         except StudyError:
             record = Record()
         for unit in view.units(self.digest):
-            there = all(Path(file).exists() for file in unit.outputs)
-            before = record.units.get(unit.name)
-            if there:
-                self._take(unit, before, record)
+            # Weights may have been dropped: what they were, their manifest says.
+            if all(Path(file).exists() for file in unit.outputs if Path(file).name != WEIGHTS):
+                self._take(unit, record)
+                for package, version in record.other_versions(record.units[unit.name], asked):
+                    record.accept(unit.name, version, asked[package], other=package)
         write_record(path, record)
         self.keep_code(unit.code for unit in record.units.values())
 
-    def _take(self, unit: Unit, before: Unit | None, record: Record) -> None:
+    def _take(self, unit: Unit, record: Record) -> None:
+        before = record.units.get(unit.name)
         unit.outputs = {file: self._raw(file) for file in unit.outputs}
-        unit.date = datetime.now(UTC).isoformat(timespec="seconds")
-        if before is not None:
-            unit.versions, unit.run = before.versions, before.run
+        if before is None:
+            unit.date = moment()
+            record.accept(unit.name, "", unit.identity())
+        else:
             if (before.identity(), before.outputs) == (unit.identity(), unit.outputs):
                 return
+            unit.versions, unit.run, unit.date = before.versions, before.run, before.date
+            record.accept(unit.name, before.identity(), unit.identity())
         record.units[unit.name] = unit
-        record.accepted.append(
-            {
-                "output": unit.name,
-                "date": unit.date,
-                "before": before.identity() if before else "",
-                "now": unit.identity(),
-            }
-        )
 
     def _raw(self, path: str) -> str:
         return "" if Path(path).is_dir() else self.digests.of(path) or ""
@@ -210,47 +232,42 @@ class Current:
             if digest and Path(path).is_file():
                 self.digests.note(path, digest)
 
-    def unit_reason(self, now: Unit, made: Unit | None) -> str | None:
-        """Why a unit is not current, None where it is; "" where it is only not there."""
+    def unit_reason(self, job: str, now: Unit, made: Unit | None) -> Reason | None:
+        """Why a unit of a job is not current, None where it is."""
         if made is None:
-            there = any(Path(path).exists() for path in now.outputs)
-            return "it was not finished" if there else ""
-        changed = self.changes(made, now)
-        if changed is not None:
-            return changed
-        missing = False
+            there = [path for path in now.outputs if Path(path).exists()]
+            return UNFINISHED.of(there[0]) if there else NEW.of(now.name)
+        return self.changes(job, made, now) or self._damage(made)
+
+    def _damage(self, made: Unit) -> Reason | None:
+        """Which of a unit's files is not what was made, or gone."""
+        gone = None
         for path, digest in made.outputs.items():
-            found = self.digests.of(path) if digest else ""
+            found = self.digests.of(path) if digest or not Path(path).is_dir() else ""
             if found is None:
-                missing = True
+                gone = gone or GONE.of(path)
             elif found != digest:
-                return f"{path} is not what was made (damaged, or changed by hand)"
-        return "" if missing else None
+                return Reason(DAMAGED, path)
+        return gone
 
-    def changes(self, made: Unit, now: Unit) -> str | None:
-        """What a unit was made from that is otherwise now, in words; None where nothing is."""
-        if set(made.outputs) != set(now.outputs):
-            return "it has other outputs"
+    def changes(self, job: str, made: Unit, now: Unit) -> Reason | None:
+        """What a unit of a job was made from that is otherwise now; None where nothing is."""
+        if other := made.outputs.keys() ^ now.outputs.keys():
+            return Reason("made by other jobs than before", min(other))
         if made.settings != now.settings:
-            words = setting_words(made.settings, now.settings)
-            return "; ".join(word.removeprefix("spec.") for word in words)
-        return self._code_words(made.code, now.code) or _input_words(made, now)
+            return settings_reason(job, made.settings, now.settings)
+        return self._code_change(made.code, now.code) or input_reason(made, now)
 
-    def _code_words(self, before: str, now: str) -> str | None:
+    def _code_change(self, before: str, now: str) -> Reason | None:
         """Which code changed, by the parts that were kept when it ran; None where none did."""
         if before == now:
             return None
         try:
             parts = parts_from_json(read_json(self.paths.code(before)))
         except (StudyError, KeyError, TypeError, ValueError):
-            return "the code changed"
+            return code_reason([])
         changed = code_changes(parts, known_parts(now))
-        return f"the code changed ({', '.join(changed[:NAMED])})" if changed else None
-
-    def keep(self) -> None:
-        """Leave what later runs need: digests of files, and the parts of the code planned with."""
-        self.digests.keep()
-        self.keep_code(unit.code for units in self.due.values() for unit in units)
+        return code_reason(changed) if changed else None
 
     def keep_code(self, codes: Iterable[str]) -> None:
         """Keep the parts of the code of each digest, to tell later what changed."""
@@ -259,54 +276,6 @@ class Current:
                 write_json(self.paths.code(code), parts_to_json(known_parts(code)))
 
     def digest(self, path: str) -> str | None:
-        """Digest of what an input says; of one that is gone what its own record says."""
+        """Digest of what an input says; None of one that is gone."""
         found = self.digests.of(path)
-        if found is None:
-            return self.made.get(path)
-        return meaning(path, found)
-
-
-def _input_words(made: Unit, now: Unit) -> str | None:
-    for name in sorted({*made.inputs, *now.inputs}):
-        before = [found.digest for found in made.inputs.get(name, [])]
-        files = now.inputs.get(name, [])
-        if before != [found.digest for found in files]:
-            old = set(before)
-            other = [found.path for found in files if found.digest not in old]
-            return f"{other[0]} changed" if other else f"other files are read ({name})"
-    return None
-
-
-def setting_words(before: Any, now: Any, key: str = "") -> list[str]:
-    """`key old -> new` for each setting that two nested mappings or lists do not share."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        names = [*before, *(name for name in now if name not in before)]
-        pairs = [(name, before.get(name, DEFAULT), now.get(name, DEFAULT)) for name in names]
-    elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
-        pairs = [
-            (place, old, new) for place, (old, new) in enumerate(zip(before, now, strict=True))
-        ]
-    else:
-        return [] if before == now else [f"{key} {_short(before)} -> {_short(now)}"]
-    inner = ((f"{key}.{name}" if key else str(name), old, new) for name, old, new in pairs)
-    return [text for name, old, new in inner for text in setting_words(old, new, name)]
-
-
-def _short(value: Any) -> str:
-    return "default" if value is DEFAULT else shorten(repr(value), 60)
-
-
-def unrecorded(reasons: Iterable[tuple[str, Reason | None]]) -> list[str]:
-    """The names of the jobs whose outputs nothing says anything of."""
-    return [name for name, reason in reasons if reason is not None and reason.unrecorded]
-
-
-def unrecorded_error(names: list[str], records: str) -> StudyError:
-    """What ends a run where results are there that nothing says anything of."""
-    return StudyError(
-        f"nothing says from what the results of {len(names):,} jobs were made",
-        file=records,
-        value=names[:NAMED],
-        fix="accept them as they are (the same command with --touch), or delete them, or make them "
-        "again (--forceall)",
-    )
+        return None if found is None else meaning(path, found)

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import file_digest, read_json, remove, write_json
 from tuning_dynamics.study.locks import work_on
 from tuning_dynamics.study.paths import Paths
-from tuning_dynamics.study.records import Record, Unit, read_record, write_record
+from tuning_dynamics.study.records import Record, Unit, moment, read_record, write_record
 from tuning_dynamics.study.stub import RUN, logged
 from tuning_dynamics.study.units import JobView, forget_code, parse_cells, unread
 from tuning_dynamics.study.versions import installed
@@ -79,7 +78,7 @@ class Job:
         """Record that a unit is there."""
         files = {path: _output_digest(path) for path in unit.outputs}
         unit.outputs, unit.versions, unit.run = files, self.versions, self.run
-        unit.date = datetime.now(UTC).isoformat(timespec="seconds")
+        unit.date = moment()
         self.record.units[unit.name] = unit
         write_record(self.path, self.record)
 
@@ -88,6 +87,10 @@ class Job:
         self.before = Record(dict(self.record.units))
         for unit in self.due:
             self.record.units.pop(unit.name, None)
+        again = {unit.name for unit in self.due}
+        self.record.accepted = [
+            entry for entry in self.record.accepted if entry["output"] not in again
+        ]
         wanted = {unit.name for unit in self.view.units(unread)}
         for name in set(self.record.units) - wanted:
             del self.record.units[name]
@@ -243,7 +246,7 @@ def _current(unit: Unit, job: Job, planned: Planned, current: Current) -> bool:
     made = job.record.units.get(unit.name)
     if made is None or (planned.forced and made.run != job.run):
         return False
-    if current.changes(made, unit) is not None:
+    if current.changes(job.view.name, made, unit) is not None:
         return False
     return all(_as_made(path, digest, made) for path, digest in made.outputs.items())
 

@@ -26,7 +26,7 @@ from tuning_dynamics.study.figures import (
     grid_pieces,
 )
 from tuning_dynamics.study.files import file_digest, text_digest
-from tuning_dynamics.study.grid import Grid, expand, role
+from tuning_dynamics.study.grid import Grid, expand
 from tuning_dynamics.study.identity import canonical, files_digest
 from tuning_dynamics.study.model_files import config_for_text, model_files, tokenizer_files
 from tuning_dynamics.study.models import ResolvedStudy
@@ -48,7 +48,7 @@ from tuning_dynamics.study.rates import rate_name, selecting, with_rate
 from tuning_dynamics.study.recipes import RateSelection, Recipe, Stage
 from tuning_dynamics.study.score_columns import POOLED
 from tuning_dynamics.study.units import DATA, EVALUATE, JobView, cells_param, parse_cells
-from tuning_dynamics.study.uses import use_row, uses
+from tuning_dynamics.study.uses import used_splits
 from tuning_dynamics.study.variants import Cell, Checkpoint, Setting, Variant
 
 #: What the pages are made of besides Python: templates and captions, and docs/tables.md.
@@ -130,9 +130,9 @@ class Jobs:
     def _require_current_cells(self, parts: int) -> None:
         """StudyError for cells of a study in parts that are missing or not current."""
         stale = {
-            unit.name: text
+            cell: reason
             for variant in self.grid.variants
-            for unit, text in self.current.stale_cells(self.evaluation(variant))
+            for cell, reason in self.current.stale_cells(self.evaluation(variant)).items()
         }
         if stale:
             first = min(stale)
@@ -140,7 +140,7 @@ class Jobs:
                 f"{len(stale):,} of {len(self.cell_files()):,} cells are missing or not current",
                 file=first,
                 key="part",
-                value=stale[first] or "missing",
+                value="missing" if stale[first].absent else stale[first].text,
                 fix=f"run the parts again, 1/{parts} to {parts}/{parts}; each makes only what is "
                 "missing",
             )
@@ -627,28 +627,6 @@ class Jobs:
 
     # --- statistics --------------------------------------------------------------------------
 
-    def cell_row(self, cell: Cell) -> dict[str, Any]:
-        """A cell's key columns of scores.csv, and `path` of its records."""
-        variant = cell.variant
-        return {
-            "family": variant.family,
-            "checkpoint": str(variant.step),
-            "step": variant.step,
-            "tokens": self.resolved.families[variant.family].tokens(variant.step),
-            "recipe": variant.recipe,
-            "train_set": variant.train_set,
-            "seed": variant.seed,
-            "eval_set": cell.eval_set,
-            "task": self.resolved.datasets[cell.eval_set].task,
-            "kind": self.resolved.kind(cell.eval_set),
-            "role": role(self.resolved, variant, cell.eval_set),
-            "format": cell.format,
-            "shots": cell.shots,
-            "prediction": cell.prediction,
-            "metric": self.metric(cell.eval_set),
-            "path": self.paths.cell(cell),
-        }
-
     @property
     def published(self) -> PublishedTable:
         """The table of a study of scores made elsewhere."""
@@ -678,13 +656,9 @@ class Jobs:
         drawing = ("resamples", "level", "seed", "interval")
         return self.statistics_spec(*drawing, "test_families", **partial)
 
-    def metric(self, eval_set: str) -> str:
-        """What a set's answers are scored by: a name in `stats/metrics.py`."""
-        return "rouge_l" if self.resolved.kind(eval_set) == "generation" else "accuracy"
-
     def metrics(self) -> str:
         """The metrics of all cells, whose code the job `scores` runs."""
-        return canonical(sorted(set(map(self.metric, self.grid.eval_sets))))
+        return canonical(sorted(set(map(self.resolved.metric, self.grid.eval_sets))))
 
     def summaries_spec(self) -> str:
         """The settings of `statistics` that the summaries and findings depend on."""
@@ -760,21 +734,9 @@ class Jobs:
         }
         return canonical({"holes": holes})
 
-    def used_splits(self) -> list[dict[str, Any]]:
-        """What the config says of each split that is used, with its dataset's `manifest` and
-        `items`."""
-        return [
-            {
-                **use_row(self.resolved, use),
-                "manifest": self.paths.data_manifest(use.dataset),
-                "items": self.paths.items(use.dataset),
-            }
-            for use in uses(self.resolved, self.grid)
-        ]
-
     def dataset_files(self) -> list[str]:
         """The manifest of every dataset that is used, and the items of those with options."""
-        used = self.used_splits()
+        used = used_splits(self.resolved, self.grid)
         chosen = [row["items"] for row in used if row["kind"] == "multiple_choice"]
         return sorted({*(row["manifest"] for row in used), *chosen})
 
@@ -817,7 +779,8 @@ class Jobs:
     def page_spec(self) -> str:
         """What the pages depend on besides their inputs and code: templates, captions, what is said
         of the tables' columns, and what was accepted as current by hand."""
-        accepted = self.current.accepted()
+        # Not the pages themselves, which would be other ones for saying so.
+        accepted = [entry for entry in self.current.accepted() if entry["stage"] != "report"]
         return canonical({"shown": files_digest(*PAGE_PARTS), "accepted": accepted})
 
     def figure_path(self, figure: StudyFigure, suffix: str = "svg") -> str:

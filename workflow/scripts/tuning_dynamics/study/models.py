@@ -261,6 +261,10 @@ class ResolvedStudy(Strict):
         """Kind of a dataset's items."""
         return self.tasks[self.datasets[dataset].task].kind
 
+    def metric(self, dataset: str) -> str:
+        """What answers on a dataset are scored by: a name in `stats/metrics.py`."""
+        return "rouge_l" if self.kind(dataset) == "generation" else "accuracy"
+
     def formats(self, dataset: str) -> dict[str, str]:
         """A dataset's prompt templates by format."""
         return {

@@ -23,6 +23,27 @@ RESERVED = frozenset(
 )
 
 
+#: Names of the tables that are made of cells' records, in one pass.
+CELL_TABLES = ("scores", "changes", "unpaired", "seed_means", "sensitivity")
+
+#: The tables that rule `summaries` makes of others.
+SUMMARIES = (
+    "transfer",
+    "denominators",
+    "groups",
+    "group_changes",
+    "group_rules",
+    "turning_points",
+    "latent_gain",
+    "format_trend",
+    "forgetting",
+    "noise",
+)
+
+#: Names of all tables.
+ALL_TABLES = (*CELL_TABLES, *SUMMARIES, "findings", "checkpoints", "datasets", "cost")
+
+
 @dataclass(frozen=True)
 class Paths:
     """The paths of one study, relative to the repository."""
@@ -41,26 +62,6 @@ class Paths:
     @property
     def report(self) -> str:
         return f"{self.root}/report.html"
-
-    #: Names of the tables that are made of cells' records, in one pass.
-    cell_tables = ("scores", "changes", "unpaired", "seed_means", "sensitivity")
-
-    #: The tables that rule `summaries` makes of others.
-    summaries = (
-        "transfer",
-        "denominators",
-        "groups",
-        "group_changes",
-        "group_rules",
-        "turning_points",
-        "latent_gain",
-        "format_trend",
-        "forgetting",
-        "noise",
-    )
-
-    #: Names of all tables.
-    tables = (*cell_tables, *summaries, "findings", "checkpoints", "datasets", "cost")
 
     def part(self, number: int | str, parts: int | str) -> str:
         """What a part of the study was made from."""

@@ -7,9 +7,10 @@ copy of a study's folder is as current as the study.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class Unit:
     A job has one, an evaluation one for each cell. `code` is a digest of the code that computes
     (see study/code.py), `inputs` are in the order of the job's inputs under each name, `outputs`
     maps each file to its digest ("" before it is made; folders are described by a manifest).
-    `versions` are those of the packages of the job's environment, and decide nothing.
+    `versions` are those of the packages of the job's environment, or were accepted in their place
+    by hand, and decide nothing.
     """
 
     outputs: dict[str, str]
@@ -78,6 +80,29 @@ class Record:
         """The digest of each output that is made."""
         return {path: text for unit in self.units.values() for path, text in unit.outputs.items()}
 
+    def accept(self, output: str, before: str, now: str, other: str = "") -> None:
+        """Note that an output was accepted as current: by its identities, or by the versions of
+        the package `other`."""
+        date = moment()
+        entry = {"output": output, "date": date, "other": other, "before": before, "now": now}
+        self.accepted.append(entry)
+
+    def other_versions(self, unit: Unit, asked: Mapping[str, str]) -> list[tuple[str, str]]:
+        """The packages, each with its version, that a unit was made with, where others are asked
+        for that were not accepted."""
+        accepted = {(entry["output"], entry["other"], entry["now"]) for entry in self.accepted}
+        return [
+            (package, version)
+            for package, version in unit.versions.items()
+            if asked.get(package, version) != version
+            and (unit.name, package, asked[package]) not in accepted
+        ]
+
+
+def moment() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
 
 def digest_of(value: Any) -> str:
     """The first 16 hex digits of the SHA-256 of a value's canonical JSON."""
@@ -101,16 +126,22 @@ def read_record(path: str | Path) -> Record | None:
         ) from None
 
 
-def all_records(folder: str | Path) -> Iterator[tuple[str, Record]]:
-    """The records in a study's folder of them, each with its job's name; damaged ones are left
-    out: their jobs are done again."""
+def record_files(folder: str | Path) -> Iterator[tuple[str, Path]]:
+    """The files in a study's folder of records, each with its job's name."""
     for path in sorted(Path(folder).glob("*/**/*.json")):
         name = str(path.relative_to(folder).with_suffix(""))
         if not name.startswith(f"{CODE}/"):
-            with suppress(StudyError):
-                record = read_record(path)
-                if record is not None:
-                    yield name, record
+            yield name, path
+
+
+def all_records(folder: str | Path) -> Iterator[tuple[str, Record]]:
+    """The records in a study's folder of them, each with its job's name; damaged ones are left
+    out: their jobs are done again."""
+    for name, path in record_files(folder):
+        with suppress(StudyError):
+            record = read_record(path)
+            if record is not None:
+                yield name, record
 
 
 def write_record(path: str | Path, record: Record) -> None:

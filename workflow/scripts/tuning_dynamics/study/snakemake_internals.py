@@ -18,9 +18,10 @@ from snakemake.persistence import NO_PARAMS_CHANGE, MetadataRecord, ParamsChange
 from snakemake.persistence.file import FilePersistence
 from snakemake.settings.types import RerunTrigger
 
-from tuning_dynamics.study.current import Current, Reason
+from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.job import named_files
+from tuning_dynamics.study.reasons import Reason
 from tuning_dynamics.study.units import JobView
 
 
@@ -98,7 +99,7 @@ class Records(FilePersistence):  # type: ignore[misc]
         """Note what is there, as Snakemake has just given it a new time; accept it if touched."""
         if self.current is not None and recorded(job):
             if self.dag.workflow.touch:
-                self.current.accept(view_of_planned(job))
+                self.current.accept(view_of_planned(job), asked_for(environment_of(job)))
             self.current.note(view_of_planned(job))
 
     async def incomplete(self, job: Any) -> list[Any]:
@@ -175,6 +176,7 @@ def planned_jobs(workflow: Any) -> Iterator[tuple[Any, bool, list[Any]]]:
         yield job, bool(dag.reason(job).forced), list(dag.dependencies.get(job, ()))
 
 
-def same_command() -> list[str]:
-    """The command that this process was started with."""
-    return [sys.executable, "-m", "snakemake", *sys.argv[1:]]
+def same_command(*options: str) -> list[str]:
+    """The command that this process was started with, and options before its own: what follows
+    `--` are names of files."""
+    return [sys.executable, "-m", "snakemake", *options, *sys.argv[1:]]

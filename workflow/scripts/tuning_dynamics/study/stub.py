@@ -5,8 +5,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ RUN = "TUNING_DYNAMICS_RUN"
 
 
 @contextmanager
-def logged(log: Any) -> Iterator[None]:
+def logged(log: Any) -> Iterator[Callable[[str], None]]:
     """Send everything the block prints to the job's log, and end the job with its Snakemake.
+
+    What it gives says a text on the terminal too.
 
     A StudyError ends the job with its text alone, and so does an error of the system, such as a
     full disk; anything else keeps its traceback.
@@ -32,7 +35,7 @@ def logged(log: Any) -> Iterator[None]:
         _send_to(log)
         _tell_job()
         _follow_driver()
-        yield
+        yield partial(_say_to_both, terminal)
     except StudyError as error:
         _say(error, terminal)
         raise SystemExit(1) from None
@@ -66,6 +69,11 @@ def _say(error: StudyError, terminal: int) -> None:
         with suppress(OSError):
             if os.write(stream, text) == len(text):
                 return
+
+
+def _say_to_both(terminal: int, text: str) -> None:
+    print(text, flush=True)
+    os.write(terminal, f"\n{text}\n".encode())
 
 
 def _tell_job() -> None:

@@ -85,7 +85,12 @@ class JobView:
 
     def planned(self) -> str:
         """Digest of what is known of the job before its inputs are there."""
-        return digest_of([unit.planned() for unit in self.units(unread)])
+        return planned_digest(self.units(unread))
+
+
+def planned_digest(units: list[Unit]) -> str:
+    """Digest of what is known of a job's units before its inputs are there."""
+    return digest_of([unit.planned() for unit in units])
 
 
 #: The data that a cell is made of, by the names of its entry.

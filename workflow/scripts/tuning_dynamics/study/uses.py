@@ -6,6 +6,7 @@ from typing import Any
 from tuning_dynamics.study.datasets import Dataset, HubDataset
 from tuning_dynamics.study.grid import Grid
 from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.study.paths import Paths
 
 
 @dataclass(frozen=True, order=True)
@@ -29,6 +30,19 @@ def uses(resolved: ResolvedStudy, grid: Grid) -> list[Use]:
         mixed = {name for stage in resolved.recipes[recipe].stages for name in stage.data.mix}
         found |= {Use(train_set if name == "$target" else name, "train") for name in mixed}
     return sorted(found)
+
+
+def used_splits(resolved: ResolvedStudy, grid: Grid) -> list[dict[str, Any]]:
+    """`use_row` of each split that a study uses, with its dataset's `manifest` and `items`."""
+    paths = Paths(resolved.study.study)
+    return [
+        {
+            **use_row(resolved, use),
+            "manifest": paths.data_manifest(use.dataset),
+            "items": paths.items(use.dataset),
+        }
+        for use in uses(resolved, grid)
+    ]
 
 
 def use_row(resolved: ResolvedStudy, use: Use) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""Records: what a job made and from what, as a file; and what tells two units apart."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.records import (
+    Input,
+    Record,
+    Unit,
+    all_records,
+    digest_of,
+    read_record,
+    write_record,
+)
+
+CELL = Unit(
+    {"a.parquet": "d1"},
+    {"shots": 2, "labels": [["é", "no"]]},
+    "c0de",
+    {"items": [Input("i.parquet", "d2")], "demonstrations": []},
+    {"torch": "2.13.0"},
+    "run1",
+    "2030-01-01T00:00:00+00:00",
+)
+TOOK = Unit({"evaluation.json": "d3"}, {}, "", {})
+ACCEPTED = {"output": "a.parquet", "date": "2030", "before": "", "now": "x"}
+
+
+def record(*units: Unit) -> Record:
+    return Record({unit.name: unit for unit in units}, [ACCEPTED])
+
+
+def test_a_record_reads_back(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "r.json"
+    write_record(path, record(CELL, TOOK))
+    found = read_record(path)
+    assert found == record(CELL, TOOK)
+    assert found is not None
+    assert found.digests == {"a.parquet": "d1", "evaluation.json": "d3"}
+    assert found.units["a.parquet"].paths == {"i.parquet"}
+
+
+def test_a_job_that_made_nothing_has_none(tmp_path: Path) -> None:
+    assert read_record(tmp_path / "r.json") is None
+
+
+def without(key: str) -> Any:
+    def change(document: dict[str, Any]) -> Any:
+        (document if key in document else document["units"][0]).pop(key)
+        return document
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *map(without, ("units", "accepted", "outputs", "settings", "code", "inputs")),
+        lambda document: [document],
+        lambda document: {**document, "units": [1]},
+        lambda document: {**document, "units": [{**document["units"][0], "outputs": {}}]},
+        lambda document: {**document, "units": [{**document["units"][0], "colour": "red"}]},
+        lambda document: {**document, "units": [{**document["units"][0], "inputs": {"a": [{}]}}]},
+        lambda _: None,
+    ],
+)
+def test_a_record_that_lacks_something_is_damaged(tmp_path: Path, change: Any) -> None:
+    path = tmp_path / "r.json"
+    write_record(path, record(CELL))
+    path.write_text(json.dumps(change(json.loads(path.read_text()))))
+    with pytest.raises(StudyError, match="a job's record is damaged") as error:
+        read_record(path)
+    assert error.value.file == path
+    assert "run the same command again" in error.value.fix
+
+
+@pytest.mark.parametrize("size", [0, 40, -2])
+def test_a_record_that_is_cut_is_damaged(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "r.json"
+    write_record(path, record(CELL))
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(StudyError, match="damaged"):
+        read_record(path)
+
+
+def test_all_records_of_a_study_are_those_that_can_be_read(tmp_path: Path) -> None:
+    for name in ("tune/a/1/full/t/seed0", "scores/all", "code/c0de"):
+        write_record(tmp_path / f"{name}.json", record(CELL))
+    (tmp_path / "freeze").mkdir()
+    (tmp_path / "freeze" / "x.json").write_text("{")
+    (tmp_path / "seen.json").write_text("{}")
+    assert [name for name, _ in all_records(tmp_path)] == ["scores/all", "tune/a/1/full/t/seed0"]
+    assert list(all_records(tmp_path / "none")) == []
+
+
+def test_a_digest_is_of_the_value_not_of_its_order() -> None:
+    assert digest_of({"a": 1, "b": [1, 2]}) == digest_of({"b": [1, 2], "a": 1})
+    assert digest_of([1, 2]) != digest_of([2, 1])
+    assert digest_of(1) != digest_of("1")
+    assert len(digest_of(None)) == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "planned", "identity"),
+    [
+        ({"settings": {"shots": 3}}, True, True),
+        ({"code": "c1"}, True, True),
+        ({"outputs": {"b.parquet": "d1"}}, True, True),
+        ({"inputs": {**CELL.inputs, "items": [Input("i.parquet", "d9")]}}, False, True),
+        ({"inputs": {"items": CELL.inputs["items"]}}, False, True),
+        # Where an input lies, what came out, and with which versions, say nothing of what it is.
+        ({"inputs": {**CELL.inputs, "items": [Input("moved", "d2")]}}, False, False),
+        ({"outputs": {"a.parquet": "d9"}}, False, False),
+        ({"versions": {}, "run": "run2", "date": "2031"}, False, False),
+    ],
+)
+def test_what_tells_two_units_apart(changes: dict[str, Any], planned: bool, identity: bool) -> None:
+    other = replace(CELL, **changes)
+    assert (other.planned() != CELL.planned()) == planned
+    assert (other.identity() != CELL.identity()) == identity
