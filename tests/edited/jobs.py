@@ -88,5 +88,4 @@ def _making(family: str, points: Iterable[str]) -> set[Job]:
     checked = {Job("verify", point) for point in points}
     if family == "kept":
         return checked
-    fetched = {Job("download", point) for point in points}
-    return {Job("revisions", family)} | checked | fetched
+    return checked | {Job("download", point) for point in points}

@@ -114,4 +114,4 @@ def overlong_prompts_are_refused_or_counted(folder: Path) -> None:
 
 
 def cut_in_silence(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(prompts._Fitting, "_length", lambda *_: 0)
+    patch.setattr(prompts._Fitting, "length", lambda *_: 0)

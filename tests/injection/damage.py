@@ -18,7 +18,7 @@ class Subject:
     """A kind of file, by two of it below a study's results, and the rule that makes the first.
 
     `read_by` are outputs whose job reads the file: those of a weight, which no plan looks at, are
-    deleted, so that it is read. `others` are kinds of damage that other content can't be.
+    deleted, so that it is read.
     """
 
     name: str

@@ -28,6 +28,12 @@ KILLS = ("before", "after")
 
 RAW = "Traceback (most recent call last)"
 
+#: Parts of paths of files that two runs don't make equal: clocks are in them.
+CLOCKED = (
+    *("logs/", "benchmarks/", "records/", "metrics.json", "evaluation.json", "/cost."),
+    *("report.html", "findings.html"),
+)
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -233,6 +239,12 @@ class Reference:
     files: dict[str, bytes | str]
     volatile: frozenset[str]
     requests: dict[tuple[str, str], list[Request]]
+
+
+def standing(scene: Scene) -> Reference:
+    """What a finished study holds."""
+    files = scene.contents()
+    return Reference(files, frozenset(n for n in files if any(part in n for part in CLOCKED)), {})
 
 
 def reference(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from injection.damage import Subject, inflict, says_why
-from injection.faults import RAW, Reference, Scene, differing
+from injection.faults import RAW, Scene, differing, standing
 from repository import Repository
 
 CELL = "cells/facts_qa/default/0shot/likelihood.parquet"
@@ -34,8 +34,6 @@ SMALL = [
 WEIGHTS = Subject(
     "weights", f"{FIRST}/weights/model.safetensors", f"{SECOND}/weights/model.safetensors", "tune"
 )
-#: What two runs don't make equal: clocks are in them.
-CLOCKED = ("logs/", "benchmarks/", "records/", "metrics", "/cost.", "report.html", "findings.html")
 
 
 @pytest.mark.parametrize(("subject", "how"), SMALL, ids=[one.name for one, _ in SMALL])
@@ -49,8 +47,7 @@ def test_a_damaged_file_is_the_reason_of_its_job(
 
 
 def test_damage_is_never_used(copied: Repository, smoke: Repository) -> None:
-    files = Scene(smoke, "smoke", Path()).contents()
-    volatile = frozenset(path for path in files if any(part in path for part in CLOCKED))
+    clean = standing(Scene(smoke, "smoke", Path()))
     scene = Scene(copied, "smoke", Path())
     for subject, how in (*SMALL, (WEIGHTS, "flipped")):
         inflict(scene, subject, how)
@@ -61,5 +58,5 @@ def test_damage_is_never_used(copied: Repository, smoke: Repository) -> None:
         assert "fix:" in done.stdout
         copied.succeed()
     found = scene.contents()
-    assert differing(sorted({*found, *files}), found, Reference(files, volatile, {})) == []
+    assert differing(sorted({*found, *clean.files}), found, clean) == []
     assert copied.planned() == {}

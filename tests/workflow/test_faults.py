@@ -6,7 +6,7 @@ A sample; benchmarks/faults.py strikes every point of every job.
 from pathlib import Path
 
 import pytest
-from injection.faults import Fault, Kind, Reference, Scene, compiled, strike, variables
+from injection.faults import Fault, Kind, Scene, compiled, standing, strike, variables
 from repository import Repository
 
 TUNED = "tiny/40/quick/nli_people"
@@ -64,9 +64,6 @@ RUNS = {
     "tables": [Fault(SCORES, SCORES.keys[0], 25, "before")],
 }
 
-#: What two runs don't make equal: clocks are in them.
-CLOCKED = ("logs/", "benchmarks/", "records/", "metrics", "/cost.", "report.html", "findings.html")
-
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -83,8 +80,6 @@ def test_the_same_command_ends_as_without_faults(
 ) -> None:
     repository = Repository(smoke.folder, smoke.study, {**smoke.variables, **variables()})
     scene = Scene(repository, "smoke", shim)
-    files = scene.contents()
-    volatile = frozenset(path for path in files if any(part in path for part in CLOCKED))
-    outcomes = strike(scene, RUNS[name], Reference(files, volatile, {}), tmp_path, edited=False)
+    outcomes = strike(scene, RUNS[name], standing(scene), tmp_path, edited=False)
     assert [outcome.as_json() for outcome in outcomes if outcome.wrong] == []
     assert all(outcome.request is not None for outcome in outcomes), "a fault was not reached"

@@ -56,12 +56,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
         ("template of what is tuned on", "code of prompts"),
         ("learning rate", "a checkpoint of the hub joins"),
         ("accuracy", "code that lists revisions"),
-        ("sampler", "code that downloads"),
         ("text of a checkpoint's loss",),
         ("an evaluated row is changed",),
         ("optional key of adapters", "error text"),
-        ("the study's folder is copied alone",),
-        ("the checkout is moved", "tokenizer.json of all local checkpoints"),
+        ("the study's folder is copied alone", "tokenizer.json of all local checkpoints"),
         ("all files get new times", "the merged config is edited"),
     ],
     ids=" and ".join,
@@ -96,10 +94,9 @@ def test_edits_and_their_undoing_end_in_the_tables_of_a_fresh_run(finished: Fini
     world, since = finished.begin(), now()
     EDITS["config.json of a tuned checkpoint"].do(world)
     EDITS["template of multiple choice"].do(world)
-    EDITS["code of prompts"].do(world)
     world.repository.succeed(*TARGETS)
     changed = differing(world.outcome(), finished.outcome)
-    cells = {name for name in finished.outcome if "/base/cells/" in name}
+    cells = {name for name in finished.outcome if name.startswith("kept/4/base/cells/")}
     assert {"tables/checkpoints.csv", *cells} <= set(changed)
 
     for part in SOURCES:

@@ -49,10 +49,10 @@ COMPUTING = (
     _line(
         "code that lists revisions",
         *('"steps": sorted(places),', '"steps": [*sorted(places)],'),
-        "revisions",
+        "download",
         may=(
-            *("tokenizer", "download", "verify fetched/", "encode .*/fetched/", "tune fetched/"),
-            *("evaluate fetched/", *CHECKPOINTS, *SCORED),
+            *("revisions", "tokenizer", "verify fetched/", "encode .*/fetched/"),
+            *("tune fetched/", "evaluate fetched/", *CHECKPOINTS, *SCORED),
         ),
         trains=(),
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import file_digest, read_json
 from tuning_dynamics.study.paths import Paths
-from tuning_dynamics.study.records import Record, all_records
+from tuning_dynamics.study.records import Record, read_record, record_files
 
 #: Damaged files that are named.
 NAMED = 20
@@ -17,8 +17,13 @@ def audit(study: str) -> str:
 
     Files that are gone, such as weights that were dropped, are no damage.
     """
-    checked, damaged = 0, []
-    for _, record in all_records(Paths(study).records):
+    checked, damaged = 0, list[str]()
+    for _, file in record_files(Paths(study).records):
+        try:
+            record = read_record(file) or Record()
+        except StudyError:
+            checked, damaged = checked + 1, [*damaged, str(file)]
+            continue
         for path, digest in _told(record):
             if Path(path).is_file():
                 checked += 1

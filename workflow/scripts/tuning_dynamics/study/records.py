@@ -126,16 +126,22 @@ def read_record(path: str | Path) -> Record | None:
         ) from None
 
 
-def all_records(folder: str | Path) -> Iterator[tuple[str, Record]]:
-    """The records in a study's folder of them, each with its job's name; damaged ones are left
-    out: their jobs are done again."""
+def record_files(folder: str | Path) -> Iterator[tuple[str, Path]]:
+    """The files in a study's folder of records, each with its job's name."""
     for path in sorted(Path(folder).glob("*/**/*.json")):
         name = str(path.relative_to(folder).with_suffix(""))
         if not name.startswith(f"{CODE}/"):
-            with suppress(StudyError):
-                record = read_record(path)
-                if record is not None:
-                    yield name, record
+            yield name, path
+
+
+def all_records(folder: str | Path) -> Iterator[tuple[str, Record]]:
+    """The records in a study's folder of them, each with its job's name; damaged ones are left
+    out: their jobs are done again."""
+    for name, path in record_files(folder):
+        with suppress(StudyError):
+            record = read_record(path)
+            if record is not None:
+                yield name, record
 
 
 def write_record(path: str | Path, record: Record) -> None:

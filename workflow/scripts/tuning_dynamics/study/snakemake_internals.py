@@ -57,6 +57,7 @@ class Records(FilePersistence):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, dag: Any, **options: Any) -> None:
         """As Snakemake's, once its jobs are known and before any is planned."""
+        options.pop("db_url", None)  # of a database for notes
         super().__init__(*arguments, dag=dag, **options)
         # Its other reasons are times and notes, which there are none of.
         dag.workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.PARAMS})
@@ -157,6 +158,7 @@ def judge_by_records(current: Current | None, *, forces: bool = True) -> None:
     """
     Records.current, Records.forces = current, forces
     snakemake.workflow.FilePersistence = Records  # type: ignore[misc]
+    snakemake.workflow.DbPersistence = Records  # type: ignore[misc]
     snakemake.jobs.Job.output_mintime = property(_no_time)  # type: ignore[method-assign]
 
 
