@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
 from repository import Repository, stages
 
 SMOKE = Path("results/smoke")
@@ -47,14 +46,14 @@ def other_rate(repository: Repository) -> None:
 # --- targets -------------------------------------------------------------------------------------
 
 
-def test_cells_are_targets_and_are_made_alone(smoke: Repository, copied: Repository) -> None:
+def test_cells_are_targets_and_are_made_alone(copied: Repository) -> None:
     """A cell that was deleted, and one of a set that another variant is evaluated on besides."""
     before = {path: path.read_bytes() for path in (copied.folder / TUNED).rglob("*.parquet")}
     (copied.folder / CELL).unlink()
     add_set(copied)
     text = copied.succeed("-n", str(CELL), str(ADDED))
     assert stages(text) == Counter(freeze=1, evaluate=2)
-    assert f"\n  evaluate {2:>12} jobs" in text
+    assert f"\n  {'evaluate':<10} {2:>8} jobs" in text
     told = reasons(text)
     assert told[f"{CELL} is gone"].startswith("1 job")
     assert told[f"{ADDED} is new"].startswith("1 job")
@@ -152,17 +151,22 @@ def test_inputs_made_again_alike_make_nothing_of_them_again(copied: Repository) 
 
 def test_a_dry_run_says_why_results_are_made_again(copied: Repository) -> None:
     other_rate(copied)
-    (copied.folder / CELL).unlink()
-    (copied.folder / CELL.parents[2] / "facts_qa/io/0shot/likelihood.parquet").unlink()
+    for cell in (CELL, TUNED / "cells/facts_qa/io/0shot/likelihood.parquet"):
+        (copied.folder / cell).unlink()
     (copied.folder / FINDINGS).write_text("finding\n", encoding="utf-8")
     copied.edit(
         "workflow/scripts/tuning_dynamics/stats/noise.py",
         "other.tokens - one.tokens <",
         "abs(other.tokens - one.tokens) <",
     )
-    copied.edit("config/tasks/generation_world.yaml", "x", "y")
     told = reasons(copied.succeed("-n"))
-    assert told == {}
+    (gone,) = (reason for reason in told if reason.startswith("2 files are gone, such as "))
+    assert set(told) == {
+        RATE,
+        gone,
+        f"{FINDINGS} is not what was made (damaged, or changed by hand)",
+        "the code changed (stats/noise.py: _over_near_checkpoints)",
+    }
 
 
 # --- accepting -----------------------------------------------------------------------------------
