@@ -49,5 +49,6 @@ rule report:
         "../../envs/stats.yaml"
     params:
         spec=lambda wildcards: jobs.page_spec(),
+        accepted=lambda wildcards: jobs.accepted(),
     script:
         "../scripts/report_page.py"

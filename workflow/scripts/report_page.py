@@ -10,7 +10,7 @@ with running(snakemake) as job:
         write_report(
             snakemake.input.config,
             snakemake.input.tables,
-            json.loads(snakemake.params.spec)["accepted"],
+            json.loads(snakemake.params.accepted),
             report=snakemake.output.report,
             findings=snakemake.output.findings,
         )

@@ -31,7 +31,7 @@ from tuning_dynamics.study.records import (
     read_record,
     write_record,
 )
-from tuning_dynamics.study.units import JobView, known_parts
+from tuning_dynamics.study.units import TOLD, JobView, known_parts
 
 #: The name of a folder that a manifest describes.
 WEIGHTS = "weights"
@@ -205,6 +205,11 @@ class Current:
 
     def _take(self, unit: Unit, record: Record) -> None:
         before = record.units.get(unit.name)
+        said = before.settings if before else {}
+        unit.settings = {
+            name: said.get(name, "") if name in TOLD else value
+            for name, value in unit.settings.items()
+        }
         unit.outputs = {file: self._raw(file) for file in unit.outputs}
         if before is None:
             unit.date = moment()

@@ -782,11 +782,15 @@ class Jobs:
         return figure_list(grid_pieces(self.resolved, self.grid), recipe)
 
     def page_spec(self) -> str:
-        """What the pages depend on besides their inputs and code: templates, captions, what is said
-        of the tables' columns, and what was accepted as current by hand."""
-        # Not the pages themselves, which would be other ones for saying so.
-        accepted = [entry for entry in self.current.accepted() if entry["stage"] != "report"]
-        return canonical({"shown": files_digest(*PAGE_PARTS), "accepted": accepted})
+        """What the pages depend on besides their inputs and code: templates, captions, and what is
+        said of the tables' columns."""
+        return canonical({"shown": files_digest(*PAGE_PARTS)})
+
+    def accepted(self) -> str:
+        """What was accepted as current by hand, which the pages tell: not of themselves, as they
+        would be other ones for saying so."""
+        accepted = self.current.accepted()
+        return canonical([entry for entry in accepted if entry["stage"] != "report"])
 
     def figure_path(self, figure: StudyFigure, suffix: str = "svg") -> str:
         """A figure's file as SVG, PDF or PNG."""

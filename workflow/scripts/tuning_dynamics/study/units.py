@@ -16,6 +16,9 @@ EVALUATE = "evaluate"
 #: Params that change no number: what only stops a job, and which cells an evaluation has.
 NO_SETTINGS = frozenset({"others", "cells"})
 
+#: Params that an output tells, so that it can't be taken as current without saying so.
+TOLD = frozenset({"accepted"})
+
 #: Inputs that flow through a manifest, which names their digests.
 BY_MANIFEST = frozenset({"weights"})
 
