@@ -10,7 +10,7 @@ from injection.faults import RAW, Reference, Scene, differing
 
 #: What a plan says of a file that is not what was made.
 REASON = "is not what was made"
-RECORD = "record is damaged"
+RECORD = "is damaged"
 
 
 @dataclass(frozen=True)

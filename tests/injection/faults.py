@@ -144,23 +144,15 @@ class Scene:
                 assert found, f"{pattern.format(key=key)} is not there"
                 for path in found:
                     self.remove(path)
-            for path in self._of_job(kind, key):
-                self.remove(path)
+            state = self.results / "scratch" / key.strip("/")
+            if state.exists():
+                self.remove(state)
 
     def remove(self, path: Path) -> None:
         """Remove a file or folder of the results, and nothing else."""
         assert path.resolve().is_relative_to(self.results.resolve()), path
         assert path.resolve() != self.results.resolve(), path
         remove(path)
-
-    def _of_job(self, kind: Kind, key: str) -> list[Path]:
-        """A job's record, and the state it would go on from."""
-        records = (self.results / "records").rglob("*.json")
-        # An evaluation's rule is named by its settings too.
-        own = (path for path in records if kind.name in path.parts[len(self.results.parts) + 1])
-        found = [path for path in own if key in str(path)]
-        state = self.results / "scratch" / key.strip("/")
-        return [*found, state] if key.strip("/") and state.exists() else found
 
     def run(self, kinds: Mapping[Kind, Sequence[str]], faults: Sequence[Fault], log: Path) -> str:
         """Run jobs with faults and return what the run says; `log` is what jobs asked for."""
