@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
@@ -26,10 +27,12 @@ from tuning_dynamics.checkpoints.corpus import train_tokenizer
 from tuning_dynamics.checkpoints.pretrain import build_model
 from tuning_dynamics.checkpoints.verify import verify
 from tuning_dynamics.data.freeze import freeze_from_spec
+from tuning_dynamics.data.items import read_items
 from tuning_dynamics.study.begin import begin
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import Architecture
 from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.study.refused import refused_reason
 
 #: Lines of an error that one screen shows.
 SCREEN = 24
@@ -304,28 +307,22 @@ WEIGHTS = {
 }
 
 #: What goes wrong in a job that a model has part in: what must be said, the job's output, its log.
-MODEL = {
+#: What is refused once it meets the model: a cell that says so, and why.
+REFUSED = {
     "colliding_labels": (
         ["begin with the same token", "'qa'"],
-        "results/bad/data/colliding/mine.json",
-        "check/colliding/mine.log",
+        f"{CELLS}/colliding/default/0shot/token_prob.parquet",
     ),
     "prompt_longer_than_the_context": (
         ["evaluate.truncation", "context"],
         f"{CELLS}/long/default/0shot/token_prob.parquet",
-        "cell/mine/7/base/long/default/0shot/token_prob.log",
     ),
     "too_few_demonstrations": (
         ["demonstrations", "4"],
         f"{CELLS}/few/default/4shot/token_prob.parquet",
-        "cell/mine/7/base/few/default/4shot/token_prob.log",
-    ),
-    "diverging_training": (
-        ["not finite at step", "lower the learning rate"],
-        "results/bad/mine/7/wild/nli_people/seed0/manifest.json",
-        "tune/mine/7/wild/nli_people/seed0.log",
     ),
 }
+WILD = "results/bad/mine/7/wild/nli_people/seed0/manifest.json"
 GOOD = f"{CELLS}/weather/default/0shot/token_prob.parquet"
 TRAINED = {"recipes": ["base", "wild"], "train_sets": ["nli_people"], "eval_sets": ["nli_people"]}
 #: A study that has all of these, and a cell that nothing is wrong with.
@@ -510,10 +507,9 @@ def test_weights(bad: Bad, within: Path, checkpoint: Path) -> None:
     [
         (CONFIG["unknown_nested_key"], ["-n"]),
         (CONFIG["missing_data_file"], ["-n"]),
-        (DATA["corrupt_jsonl"], [FROZEN]),
         (WEIGHTS["truncated_safetensors"], [IMPORTED]),
     ],
-    ids=["config", "file", "data", "weights"],
+    ids=["config", "file", "weights"],
 )
 def test_command_line(bad: Bad, arguments: list[str], tmp_path: Path, checkpoint: Path) -> None:
     prepare(tmp_path, bad, checkpoint, "mine" if arguments == [IMPORTED] else "tiny")
@@ -524,23 +520,45 @@ def test_command_line(bad: Bad, arguments: list[str], tmp_path: Path, checkpoint
     assert not list(tmp_path.glob("results/**/manifest.json"))
 
 
+def test_data_on_the_command_line(tmp_path: Path, checkpoint: Path) -> None:
+    bad = DATA["corrupt_jsonl"]
+    prepare(tmp_path, bad, checkpoint, "tiny")
+    done = run(tmp_path, FROZEN)
+    assert done.returncode == 0, done.stdout
+    manifest = json.loads((tmp_path / FROZEN).with_name("manifest.json").read_text("utf-8"))
+    assert_told(bad.says, manifest["refused"])
+    with pytest.raises(StudyError, match="line"):
+        read_items(tmp_path / FROZEN, "evaluation")
+
+
 @pytest.fixture(scope="module")
 def with_model(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> tuple[Path, str]:
-    """The folder of the study of MODEL after a run for all its outputs, and what the run said."""
+    """The folder of the study of WITH_MODEL after a run for all its outputs, and what it said."""
     folder = tmp_path_factory.mktemp("with_model")
     prepare(folder, WITH_MODEL, checkpoint, "mine")
-    done = run(folder, *(target for _, target, _ in MODEL.values()))
+    done = run(folder, WILD, *(target for _, target in REFUSED.values()))
     assert done.returncode != 0, done.stdout
     return folder, done.stdout
 
 
-@pytest.mark.parametrize(("says", "target", "log"), MODEL.values(), ids=MODEL.keys())
-def test_model(says: list[str], target: str, log: str, with_model: tuple[Path, str]) -> None:
+@pytest.mark.parametrize(("says", "target"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_refused_cell_says_why(
+    says: list[str], target: str, with_model: tuple[Path, str]
+) -> None:
+    folder, _ = with_model
+    reason = refused_reason(pq.read_schema(folder / target).metadata)
+    assert reason is not None
+    assert_told(says, reason)
+    assert pq.read_metadata(folder / target).num_rows == 0
+
+
+def test_training_that_diverges(with_model: tuple[Path, str]) -> None:
     folder, said = with_model
-    text = (folder / "results/bad/logs" / log).read_text(encoding="utf-8")
-    assert_screen(says, text)
+    log = folder / "results/bad/logs/tune/mine/7/wild/nli_people/seed0.log"
+    text = log.read_text(encoding="utf-8")
+    assert_screen(["not finite at step", "lower the learning rate"], text)
     assert all(line in said for line in last_error(text).splitlines())
-    assert not (folder / target).exists()
+    assert not (folder / WILD).exists()
 
 
 def test_what_has_no_mistake_runs_in_the_same_study(with_model: tuple[Path, str]) -> None:
