@@ -39,6 +39,13 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     return repository
 
 
+@pytest.fixture(autouse=True)
+def no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run's id and process, which a test that begins one in this process would leave."""
+    for name in ("TUNING_DYNAMICS_RUN", "TUNING_DYNAMICS_DRIVER"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def copied(smoke: Repository, tmp_path: Path) -> Repository:
     """A copy of the finished smoke study, with other modification times."""

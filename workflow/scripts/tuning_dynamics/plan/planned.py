@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from typing import Any
 
 from tuning_dynamics.plan.price import Job
 from tuning_dynamics.study.jobs import Jobs
 from tuning_dynamics.study.reasons import Reason, told
-from tuning_dynamics.study.snakemake_internals import recorded, view_of_planned
 from tuning_dynamics.study.units import EVALUATE, job_name, stage_rule
+from tuning_dynamics.study.views import recorded, view_of_planned
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,13 @@ def again(
     theirs. What is said of several files is one reason.
     """
     found: dict[int, tuple[Reason, ...]] = {}
-
-    def reasons(place: int) -> tuple[Reason, ...]:
-        if place not in found:
-            earlier = (reason for before in after[place] for reason in reasons(before))
-            found[place] = tuple(dict.fromkeys(own[place] or earlier))
-        return found[place]
-
+    for place in TopologicalSorter(dict(enumerate(after))).static_order():
+        earlier = (reason for before in after[place] for reason in found[before])
+        found[place] = tuple(dict.fromkeys(own[place] or earlier))
     files: dict[str, dict[str, None]] = defaultdict(dict)
     places: dict[str, dict[int, None]] = defaultdict(dict)
     for place in (place for place, made in enumerate(finished) if made):
-        for reason in reasons(place):
+        for reason in found[place]:
             files[reason.what][reason.file] = None
             places[reason.what][place] = None
     return [

@@ -31,12 +31,11 @@ from tuning_dynamics.study.snakemake_internals import (
     environment_of,
     judge_by_records,
     planned_jobs,
-    recorded,
     same_command,
-    view_of_planned,
 )
 from tuning_dynamics.study.stub import DRIVER, RUN, this_process
 from tuning_dynamics.study.units import planned_digest, unread
+from tuning_dynamics.study.views import recorded, view_of_planned
 from tuning_dynamics.study.watch import watch
 
 #: The environment variable that says that this process looks for what a run has left, and how many

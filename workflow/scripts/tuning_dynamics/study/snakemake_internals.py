@@ -20,26 +20,8 @@ from snakemake.settings.types import RerunTrigger
 
 from tuning_dynamics.study.current import Current
 from tuning_dynamics.study.environments import asked_for
-from tuning_dynamics.study.job import named_files
 from tuning_dynamics.study.reasons import Reason
-from tuning_dynamics.study.units import JobView
-
-
-def view_of_planned(job: Any) -> JobView:
-    """What identity takes of a job that Snakemake has planned."""
-    return JobView(
-        job.rule.name,
-        tuple(str(value) for value in job.wildcards_dict.values()),
-        Path(str(job.rule.script)).name,
-        dict(job.params.items()),
-        named_files(job.input),
-        [str(path) for path in job.output],
-    )
-
-
-def recorded(job: Any) -> bool:
-    """Whether a job has a record: it runs a stub and has outputs."""
-    return bool(job.rule.script and job.output)
+from tuning_dynamics.study.views import recorded, view_of_planned
 
 
 class NotCurrent(ParamsChange):  # type: ignore[misc]
