@@ -92,7 +92,7 @@ blocks:
   - family: made
     checkpoints: all
     recipes: [plain, adapted]
-    train_sets: [nli_people, nli_places]
+    train_sets: [nli_people, paraphrase_people]
     eval_sets: [facts_qa, nli_people]
 """
 
@@ -223,12 +223,18 @@ def subjects() -> list[Subject]:
         ),
         Subject(
             "tokens",
-            *(f"data/{name}/tokens/made/default.arrow" for name in ("nli_people", "nli_places")),
+            *(
+                f"data/{name}/tokens/made/default.arrow"
+                for name in ("nli_people", "paraphrase_people")
+            ),
             "encode",
         ),
         Subject(
             "token counts",
-            *(f"data/{name}/tokens/made/default.json" for name in ("nli_people", "nli_places")),
+            *(
+                f"data/{name}/tokens/made/default.json"
+                for name in ("nli_people", "paraphrase_people")
+            ),
             "encode",
         ),
         Subject(
@@ -238,7 +244,10 @@ def subjects() -> list[Subject]:
         ),
         Subject(
             "rate",
-            *(f"made/rates/adapted/{name}/rate.json" for name in ("nli_people", "nli_places")),
+            *(
+                f"made/rates/adapted/{name}/rate.json"
+                for name in ("nli_people", "paraphrase_people")
+            ),
             "choose_rate",
         ),
         Subject("cell (base)", f"made/20/base/{CELL}", f"made/40/base/{CELL}", "evaluate"),
