@@ -146,8 +146,8 @@ def test_a_checkpoint_that_joins_has_nothing_tuned_or_encoded_again(
     again.edit(f"{families}/hub_olmo.yaml", "{steps: [0, 20, 30]}", "{steps: [0, 10, 20, 30]}")
     planned = again.planned("results/hub/tables/scores.csv")
     assert planned["download"] == planned["verify"] == 1
-    assert planned["serve"] == planned["cell"] == 1
-    assert not {"revisions", "tokenizer", "freeze", "check", "encode", "tune"} & set(planned)
+    assert planned["evaluate"] == 1
+    assert not {"revisions", "tokenizer", "freeze", "encode", "tune"} & set(planned)
 
 
 def test_a_dataset_and_a_family_are_one_file_each(ran: Ran, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_dataset_and_a_family_are_one_file_each(ran: Ran, tmp_path: Path) -> N
     path.write_text(path.read_text(encoding="utf-8") + block, encoding="utf-8")
     cell = "results/hub/mine/10/base/cells/my_pairs/default/0shot/token_prob.parquet"
     planned = again.planned(cell)
-    wanted = "tokenizer download verify freeze check serve cell"
+    wanted = "download verify freeze evaluate"
     assert planned == dict.fromkeys(wanted.split(), 1)
     again.succeed(cell)
     assert (again.folder / cell).is_file()
