@@ -314,8 +314,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with ExitStack() as stack:
+        published = (folder / "repositories").exists()
         hub = stack.enter_context(Hub(folder / "repositories"))
-        publish_models(hub)
+        if not published:
+            publish_models(hub)
         scene = finished(folder, {**hub.environment(folder / "home"), "HF_HUB_OFFLINE": "0"})
         rows = check_all(scene, folder, arguments)
     found = summary(rows, time.monotonic() - began)
