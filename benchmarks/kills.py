@@ -111,7 +111,7 @@ def after(run: Run, kill: Kill) -> None:
 def trial(folder: Path, number: int, seed: int, clean: Repository, work: Any) -> dict[str, Any]:
     """A study with its kills, and what is wrong at its end."""
     shutil.rmtree(folder, ignore_errors=True)
-    repository = clone(folder, STUDY)
+    repository = clean.copy(folder, results=False)
     kills = drawn(random.Random(f"{seed} {number}"), work)
     held = []
     waited = done_already = 0

@@ -263,7 +263,7 @@ def disturbed(
 ) -> Disturbed:
     """Run the study in a new repository in `folder` with faults, and compare its tables."""
     with small_disk(folder / "results"):
-        repository = clone(folder, undisturbed.study)
+        repository = undisturbed.copy(folder, results=False)
         result = Campaign(where, repository, kinds, seed=seed, gap=gap).run(faults)
         outcomes(result, where, repository)
         expected, found = tables(undisturbed), tables(repository)

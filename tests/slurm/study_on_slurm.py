@@ -3,21 +3,51 @@
 No file of `make test`: it needs root, and Debian's SLURM installed.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
+import pyarrow.parquet as pq
 import pytest
 from repository import Repository, clone
 
-from slurm.campaign import Campaign, Disturbed, outcomes, results_of, small_disk, tables
+from slurm.campaign import ON_CLUSTER, Campaign, Disturbed, outcomes, results_of, small_disk, tables
 from slurm.cluster import ETC, NODES, Cluster, cluster, run
+from slurm.faults import CELL
 from slurm.processes import alive, processes
 from tuning_dynamics.study.begin import SLURM_RUN
+from tuning_dynamics.study.refused import refused_reason
 
 STUDY = "tests/slurm/study.yaml"
 #: One of each sort, in this order: those that what follows waits for cost time.
 FAULTS = ("second_run", "driver_killed", "evaluation_killed", "trainer_killed", "cancelled_running")
+TUNED, BASE = "loopback/300/brief/facts_qa/seed0", "loopback/600/base"
+
+#: Sets that are added to the finished study: a good one, one that is refused for its content when
+#: it is frozen, and one when it is evaluated.
+ADDED = ("nli_reworded", "unlabelled", "lengthy")
+ROW = {"a": "It rains.", "b": "It is wet.", "g": "entailment"}
+SPOILT = {
+    "unlabelled": [ROW, {**ROW, "a": "It snows.", "g": "unheard of"}],
+    "lengthy": [ROW, {**ROW, "a": "It snows . " * 400, "g": "neutral"}],
+}
+LABELS = ("entailment", "neutral", "contradiction")
+DATASET = {
+    "task": "nli",
+    "domain": "weather",
+    "licence": "none",
+    "fields": {"a": "a", "b": "b"},
+    "gold": {"field": "g", "labels": dict(zip(LABELS, LABELS, strict=True))},
+}
+BLOCK = f"""\
+  - family: loopback
+    checkpoints: last
+    recipes: [base]
+    eval_sets: [{", ".join(ADDED)}]
+"""
+
 #: A command that ends so, in its own words, need only be given again: SLURM was too busy.
 BUSY = ("SLURM jobs of an earlier run did not end", "SLURM does not answer")
 
@@ -66,6 +96,30 @@ def ran(
         outcomes(result, loopback, repository)
         print(told(loopback, repository), flush=True)
         yield repository, result
+
+
+@dataclass
+class Again:
+    """A run on the cluster of the finished study: what it said, and how often it sent each rule."""
+
+    said: str
+
+    @property
+    def sent(self) -> list[str]:
+        """The names of the SLURM jobs, in order."""
+        return re.findall(r"has been submitted with SLURM jobid .*slurm_logs/([^/]+)/", self.said)
+
+
+def again(repository: Repository, *arguments: str) -> Again:
+    """Run on the cluster what is left of `arguments`; it must succeed."""
+    return Again(repository.succeed(*ON_CLUSTER, *arguments))
+
+
+def evaluated(repository: Repository, variant: str) -> tuple[int, int]:
+    """Loads of the model and cells made, by the log of a variant's last evaluation."""
+    log = results_of(repository) / "logs" / "evaluate" / f"{variant}.log"
+    text = log.read_text(encoding="utf-8")
+    return text.count(": loaded in "), text.count(CELL)
 
 
 def told(where: Cluster, repository: Repository) -> str:
@@ -136,3 +190,42 @@ def test_logs_say_which_slurm_job_and_gpu(
         assert said["node"] in ("gpu1", "gpu2")
         assert said["gpus"].isdigit()
         assert ended[said["job"]][-1] == "COMPLETED"
+
+
+def test_a_deleted_cell_is_evaluated_alone(ran: tuple[Repository, Disturbed]) -> None:
+    repository, _ = ran
+    cell = f"results/cluster/{TUNED}/cells/facts_qa/io/0shot/likelihood.parquet"
+    before = (repository.folder / cell).read_bytes()
+    (repository.folder / cell).unlink()
+    (sent,) = again(repository, cell).sent
+    assert sent.startswith("group_variant_evaluate_")
+    assert not sent.endswith("tune")
+    assert evaluated(repository, TUNED) == (1, 1)
+    assert (repository.folder / cell).read_bytes() == before
+    assert repository.planned() == {}
+
+
+def test_refused_sets_cost_their_own_cells_and_are_not_tried_again(
+    ran: tuple[Repository, Disturbed],
+) -> None:
+    repository, _ = ran
+    catalogue = repository.folder / "tests/catalogue/datasets"
+    catalogue.mkdir()
+    for name, rows in SPOILT.items():
+        (catalogue / f"{name}.jsonl").write_text(
+            "".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8"
+        )
+        text = DATASET.format(file=f"tests/catalogue/datasets/{name}.jsonl")
+        (catalogue / f"{name}.yaml").write_text(text, encoding="utf-8")
+    study = repository.folder / STUDY
+    study.write_text(study.read_text(encoding="utf-8") + BLOCK, encoding="utf-8")
+    cells = [f"{BASE}/cells/{name}/default/0shot/token_prob.parquet" for name in ADDED]
+    run = again(repository, *(f"results/cluster/{cell}" for cell in cells))
+    assert sorted(run.sent) == [*["rule_freeze"] * len(ADDED), "group_variant_evaluate"]
+    assert evaluated(repository, BASE) == (1, 1)
+    reasons = [
+        refused_reason(pq.read_schema(results_of(repository) / cell).metadata) for cell in cells
+    ]
+    assert reasons[0] is None
+    assert "label" in str(reasons[1])
+    assert "context" in str(reasons[2])
