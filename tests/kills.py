@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,6 +93,15 @@ class Run:
         """SIGKILL Snakemake alone: its jobs are left behind."""
         self.process.kill()
         self.process.wait()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Hold Snakemake itself still, so that the run can't end in the block; its jobs work on."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def tell_job(self, stub: str, number: signal.Signals) -> bool:
         """Send a signal to a job's process; whether there was one."""

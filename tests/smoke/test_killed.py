@@ -84,7 +84,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     hold_now()
     run.wait(lambda _: False)
     run = run_until(Moment("evaluate_variant", 0))
-    refused = repository.run(*TABLES)
+    with run.stopped():
+        refused = repository.run(*TABLES)
     run.wait(lambda _: False)
     assert run.process.returncode == 0, run.said
     return Killed(repository, held, refused)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from tuning_dynamics.study import cluster
-from tuning_dynamics.study.cluster import end_orphans, require_cluster
+from tuning_dynamics.study.cluster import end_orphans, jobs_not_started, require_cluster
 from tuning_dynamics.study.errors import StudyError
 
 
@@ -134,3 +134,9 @@ def test_jobs_that_may_be_left_where_slurm_is_not_stop_the_run(slurm, tmp_path):
     (slurm / "squeue").unlink()
     with pytest.raises(StudyError, match=r"may have left jobs(.|\n)*delete this file"):
         end_orphans(note, None)
+
+
+def test_jobs_that_no_node_could_start_are_told_from_others_that_wait(slurm):
+    rows = ("7 launch failed requeued held", "8 Priority", "9 JobHeldUser", "10 (null)")
+    command(slurm, "squeue", "; ".join(f"echo '{row}'" for row in rows))
+    assert jobs_not_started("run") == ["7"]

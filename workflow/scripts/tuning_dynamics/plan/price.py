@@ -248,14 +248,15 @@ class Prices:
 
     def _run(self, stage: Stage, family: str, train_set: str, size: Size, share: float) -> "_Run":
         rows = self._mixed_rows(stage, train_set)
-        count = sum(rows.values())
+        count = sum(rows.values())  # none of a set that encode will refuse
         longest = min(self.resolved.study.tune.max_length, size.context)
         mean = counted = 0.0
         for dataset, own in rows.items():
             told = (dataset, family, self._layout(stage, dataset))
             length = min(self.known.train_tokens(*told), longest)
-            mean += own / count * length
-            counted += own / count * min(self.known.counted_tokens(*told), length)
+            part = own / count if count else 0.0
+            mean += part * length
+            counted += part * min(self.known.counted_tokens(*told), length)
         lora = stage.train.lora if isinstance(stage.train, LoraTrain) else None
         trained = adapter_weights(size, lora.r) if lora else size.parameters
         execution, batch = self.resolved.study.execution, stage.optim.batch_size

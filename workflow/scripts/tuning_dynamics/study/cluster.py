@@ -22,6 +22,8 @@ PAUSE, PATIENCE = 2.0, 300.0
 #: Seconds until a command is given again that SLURM did not answer, and until no more: a busy
 #: controller leaves one unanswered now and then.
 AGAIN, ANSWER_WITHIN = 3.0, 60.0
+#: How SLURM's reason begins for a waiting job that a node failed to start.
+NOT_STARTED = "launch failed"
 
 
 def require_cluster(workflow: Any, gpu: int) -> None:
@@ -96,7 +98,7 @@ def _end(run: str) -> None:
     while left := listed_jobs(run, ended=False):
         # Not checked, and given again: one may just have ended, another just been put back
         # into the queue.
-        subprocess.run(["scancel", "--quiet", *left], check=False)
+        cancel(left)
         if time.monotonic() > deadline:
             raise StudyError(
                 f"SLURM jobs of an earlier run did not end within {PATIENCE:.0f} seconds",
@@ -113,6 +115,22 @@ def listed_jobs(run: str, *, ended: bool) -> list[str]:
     """
     states = ["--states=all"] if ended else []
     return _told("squeue", "--noheader", "--format=%A", f"--name={run}", *states).split()
+
+
+def jobs_not_started(run: str) -> list[str]:
+    """Ids of a run's jobs that no node could start, and that SLURM holds in the queue for it.
+
+    Those that a person holds are not among them. StudyError where SLURM does not answer.
+    """
+    rows = _told("squeue", "--noheader", "--states=PENDING", "--format=%A %r", f"--name={run}")
+    waiting = [line.replace("_", " ").partition(" ")[::2] for line in rows.splitlines()]
+    return [job for job, reason in waiting if reason.startswith(NOT_STARTED)]
+
+
+def cancel(jobs: list[str]) -> None:
+    """Have SLURM end these jobs; one that has ended meanwhile is no error."""
+    if jobs:
+        subprocess.run(["scancel", "--quiet", *jobs], check=False)
 
 
 def _told(*command: str) -> str:

@@ -1,15 +1,16 @@
-"""Jobs that SLURM has forgotten are counted as failed, so that they are sent again.
+"""Jobs that SLURM has forgotten, or holds, are counted as failed, so that they are sent again.
 
 The plugin takes a job that SLURM doesn't list for one that it doesn't list yet, and would wait
 for it for ever. It happens where the controller lost its last seconds, or where Snakemake was
-stopped for longer than SLURM remembers an ended job (MinJobAge).
+stopped for longer than SLURM remembers an ended job (MinJobAge). It would also wait for ever for
+a job that a node could not start, which SLURM puts back into the queue and holds there.
 """
 
 import threading
 import time
 from typing import Any
 
-from tuning_dynamics.study.cluster import listed_jobs
+from tuning_dynamics.study.cluster import cancel, jobs_not_started, listed_jobs
 from tuning_dynamics.study.errors import StudyError
 
 #: Seconds between looks; a job that is missing twice in a row is forgotten.
@@ -29,6 +30,7 @@ def _watch(executor: Any, run: str) -> None:
     while executor.wait:
         time.sleep(PAUSE)
         try:
+            cancel(jobs_not_started(run))
             missing = look(executor, listed_jobs(run, ended=True), missing)
         except StudyError:
             continue  # the controller is away: that says nothing of a job
