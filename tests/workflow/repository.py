@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
     *("Snakefile", "workflow", "config", "profiles", "envs", "docs/tables.md"),
     *("tests/catalogue", "tests/smoke", "tests/hub", "tests/slurm", "slurm", "own"),
+    ".snakemake/code.json",  # what earlier runs know of the code: less time, no other plan
 )
 
 

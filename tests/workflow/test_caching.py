@@ -38,12 +38,9 @@ def test_each_result_has_a_record_and_the_code_that_made_it(smoke: Repository) -
 
 
 def test_a_copy_with_other_times_runs_nothing(copied: Repository) -> None:
+    """Newer code, settings and inputs, and older outputs."""
     for path in [*copied.folder.rglob("*.py"), *copied.folder.rglob("*.yaml")]:
         path.touch()
-    assert copied.planned() == {}
-
-
-def test_inputs_newer_and_outputs_older_run_nothing(copied: Repository) -> None:
     for path in copied.folder.glob("results/smoke/tables/*"):
         os.utime(path, (1, 1))
     for path in copied.folder.glob("results/smoke/data/*/*.parquet"):
@@ -60,9 +57,17 @@ def test_a_folder_of_results_is_current_in_another_checkout(
     assert fresh.planned() == Counter(tune=1, evaluate=1) + CONFIG + FROM_CELLS
 
 
-def test_a_deleted_cell_runs_its_evaluation_and_what_follows(copied: Repository) -> None:
-    (copied.folder / CELL).unlink()
-    assert copied.planned() == Counter(evaluate=1) + FROM_CELLS
+def test_what_was_deleted_is_made_again(copied: Repository) -> None:
+    """Also where nothing needs it: it is what the study was run for."""
+    tuned = CELL.partition("/cells/")[0]
+    for file in ("tables/checkpoints.csv", "figures/tiny/base_by_checkpoint.svg"):
+        (copied.folder / "results/smoke" / file).unlink()
+    (copied.folder / tuned / "manifest.json").unlink()
+    shutil.rmtree(copied.folder / tuned.replace("seed0", "seed1") / "weights")
+    planned = copied.planned()
+    assert planned["tune"] == planned["evaluate"] == 2
+    assert planned["checkpoints"] == planned["figures"] == 1
+    assert "pretrain" not in planned
 
 
 def test_an_added_set_runs_where_it_is_evaluated(copied: Repository) -> None:
@@ -91,11 +96,6 @@ def test_another_template_runs_what_shows_it(copied: Repository) -> None:
 def test_another_seed_of_the_world_runs_everything(copied: Repository) -> None:
     copied.edit(copied.study, "people: 32,", "people: 32, seed: 1,")
     assert copied.planned() == EVERYTHING
-
-
-def test_a_setting_of_statistics_runs_statistics(copied: Repository) -> None:
-    copied.edit(copied.study, "resamples: 200", "resamples: 300")
-    assert copied.planned() == CONFIG + FROM_CELLS
 
 
 def test_what_is_left_out_of_the_study_runs_its_tables_alone(copied: Repository) -> None:

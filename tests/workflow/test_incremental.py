@@ -57,10 +57,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
         ("learning rate", "a checkpoint of the hub joins"),
         ("accuracy", "code that lists revisions"),
         ("text of a checkpoint's loss",),
-        ("an evaluated row is changed",),
-        ("optional key of adapters", "error text"),
         ("the study's folder is copied alone", "tokenizer.json of all local checkpoints"),
-        ("all files get new times", "the merged config is edited"),
     ],
     ids=" and ".join,
 )

@@ -2,10 +2,8 @@
 
 import re
 from collections import Counter
-from pathlib import Path
 
-import pytest
-from repository import Repository, clone
+from repository import Repository
 
 #: Rules whose jobs belong to a variant, so that they run in one part alone.
 OF_VARIANTS = ("tune", "evaluate")
@@ -32,13 +30,9 @@ def jobs(repository: Repository, *arguments: str) -> Counter[tuple[str, str]]:
     )
 
 
-@pytest.mark.parametrize(("study", "parts"), [("study", 3), ("short", 1)])
-def test_parts_are_disjoint_and_together_the_whole(tmp_path: Path, study: str, parts: int) -> None:
-    repository = clone(tmp_path / "clone", f"tests/smoke/{study}.yaml")
-    whole = jobs(repository)
-    found = [
-        jobs(repository, "--config", f"part={number}/{parts}") for number in range(1, parts + 1)
-    ]
+def test_parts_are_disjoint_and_together_the_whole(fresh: Repository) -> None:
+    whole = jobs(fresh)
+    found = [jobs(fresh, "--config", f"part={number}/3") for number in (1, 2, 3)]
     assert all(any(rule == "evaluate" for rule, _ in part) for part in found)
     together = sum(found, Counter())
     for (rule, output), times in together.items():

@@ -34,10 +34,8 @@ ELSEWHERE = {
 
 
 @pytest.fixture
-def finished(smoke: Repository, copied: Repository) -> Repository:
-    """A copy of the finished study to edit, with what its run knows of the code."""
-    (copied.folder / ".snakemake").mkdir()
-    shutil.copy(smoke.folder / ".snakemake/code.json", copied.folder / ".snakemake/code.json")
+def finished(copied: Repository) -> Repository:
+    """A copy of the finished study to edit."""
     return copied
 
 
@@ -119,17 +117,11 @@ def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Reposit
     assert finished.planned() == {}
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        # Used by pre-training and tuning; by freezing and the choice of rates; by scores.
-        ("engine/flops.py", "study/flops.py"),
-        ("data/choose.py", "tune/picking.py"),
-        ("stats/pairs.py", "study/partners.py"),
-    ],
-)
-def test_a_moved_module_makes_nothing_anew(finished: Repository, old: str, new: str) -> None:
-    move(finished, old, new)
+def test_moved_modules_make_nothing_anew(finished: Repository) -> None:
+    # Used by pre-training and tuning; by freezing and the choice of rates; by scores.
+    move(finished, "engine/flops.py", "study/flops.py")
+    move(finished, "data/choose.py", "tune/picking.py")
+    move(finished, "stats/pairs.py", "study/partners.py")
     assert finished.planned() == {}
 
 
@@ -237,17 +229,9 @@ def test_a_new_figure_makes_figures_and_pages_anew(finished: Repository) -> None
     assert finished.planned() == Counter(figures=1, cost=1, report=1)
 
 
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        ("workflow/report/table_scores.rst", "Of each cell.\n"),
-        (f"{PACKAGE}/report/page/style.css", "p { color: black }\n"),
-    ],
-)
-def test_a_caption_or_the_pages_look_makes_the_pages_anew(
-    finished: Repository, file: str, text: str
-) -> None:
-    append(finished, file, text)
+def test_a_caption_and_the_pages_look_make_the_report_anew(finished: Repository) -> None:
+    append(finished, "workflow/report/table_scores.rst", "Of each cell.\n")
+    append(finished, f"{PACKAGE}/report/page/style.css", "p { color: black }\n")
     assert finished.planned() == Counter(report=1)
 
 

@@ -35,6 +35,7 @@ from tuning_dynamics.study.parts import (
     part_variants,
 )
 from tuning_dynamics.study.paths import (
+    ALL_TABLES,
     RESERVED,
     ROOT,
     SCRIPTS,
@@ -701,16 +702,35 @@ class Jobs:
         return self.part is not None and self.part.number is None
 
     def wanted(self) -> list[str]:
-        """The files that a run without named targets makes."""
-        whole = [self.paths.report, self.paths.config]
+        """The files that a run without named targets makes: all that a study is run for, by name,
+        so that a deleted one is made again."""
+        tables = [self.paths.table(name) for name in ALL_TABLES]
+        pages = [self.paths.report, self.paths.findings, self.paths.config]
+        whole = [*pages, *tables, *self.figure_files()]
         if self.table is not None:
             return whole
         if self.part is None:
-            return [*whole, *self.cell_files()]  # named, so that a deleted one is made again
+            return [*whole, *self.cell_files(), *self._model_files()]
         if self.part.number is None:
             # What cells are made from is to be current, which a plan of it shows (`plan.guard`).
             return [*whole, *(self.paths.manifest(variant) for variant in self.grid.variants)]
         return self.part_cells(self.part.number, self.part.parts)
+
+    def _model_files(self) -> list[str]:
+        """The manifest of every model, and the folder of weights of those that are made here and
+        kept."""
+        keys = [variant_key(variant) for variant in self.grid.tuned]
+        kept = keys if self.resolved.study.keep_weights == "all" else []
+        return [
+            *self.checkpoint_files(),
+            *(
+                self.paths.checkpoint_file(name, str(step), "weights")
+                for name in self._pretrained_to()
+                for step in self.grid.steps(name)
+            ),
+            *(self.paths.variant_file(key, "manifest.json") for key in keys),
+            *(self.paths.variant_file(key, "weights") for key in kept),
+        ]
 
     def part_cells(self, number: int, parts: int) -> list[str]:
         """The records of a part's cells."""
