@@ -1,55 +1,49 @@
-"""Every failure point of the jobs that write: what is left after the same command.
+"""Every failure point of the jobs that write: what is left after the same job is done again.
 
     python benchmarks/faults.py FOLDER [--jobs tune,evaluate] [--sample 100] [--seed 1]
-        [--out benchmarks/results/faults.json]
+        [--processes 2] [--out benchmarks/results/faults.json]
 
-A study of tiny models is run once in FOLDER. Then jobs of each kind are made again, once with
-nothing of theirs there and once over what they made with other settings. Each thing that a job
-asks of the system (opening for writing, write, sync, rename, link, removal, new folder; see
-tests/injection) is met once by ENOSPC, once by EIO, once by EPERM and once by SIGKILL before it;
-the last one also by SIGKILL after it, as a kill after any other leaves what one before the next
-does. After each, the same command must end well, with the files of a run without faults, byte for
-byte but for clocks, no other file, and no raw traceback anywhere. Eight jobs are struck in one run,
-each by a fault of its own.
+A study of tiny models is run once in FOLDER. Then a job of each kind is made again, once with
+nothing of it there and once over what it made with other settings. Each thing that it asks of the
+system (opening for writing, write, sync, rename, link, removal, new folder; see tests/injection)
+is met once by ENOSPC, once by EIO, once by EPERM and once by SIGKILL before it; the last one also
+by SIGKILL after it, as a kill after any other leaves what one before the next does. After each,
+the same job must end well, with the files of a run without faults, byte for byte but for clocks,
+no other file, and no raw traceback anywhere.
+
+A job is the script that Snakemake writes for it, in a process that is forked from one with the
+job's libraries (tests/injection/forked.py): Snakemake would take ten times as long at thousands
+of points. `make test` strikes some of them through Snakemake's own command.
 
 FOLDER/outcomes.jsonl grows by a line a fault; the same command goes on from it. --sample takes so
-many faults, drawn by --seed. Linux with a C compiler only.
+many faults of each job, drawn by --seed. Linux with a C compiler only.
 """
 
 import argparse
 import json
 import platform
-import random
+import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "workflow")]
+sys.path[:0] = [str(ROOT / p) for p in ("workflow/scripts", "tests", "tests/workflow")]
 
 import yaml  # noqa: E402
-from injection.faults import (  # noqa: E402
-    ERRORS,
-    Fault,
-    Kind,
-    Outcome,
-    Reference,
-    Scene,
-    compiled,
-    reference,
-    strike,
-    variables,
-)
-from repository import Repository, clone  # noqa: E402
+from injection.faults import Fault, Kind, Scene, compiled, variables  # noqa: E402
+from repository import Repository, clone, environment  # noqa: E402
 
-STUDY = "tests/faults.yaml"
-#: Jobs struck in one run.
-BATCH = 8
-TUNED = "fam0/10/two/nli_people"
+from tuning_dynamics.study.paths import Paths  # noqa: E402
+from tuning_dynamics.study.stub import RUN  # noqa: E402
+
+FORKED = ROOT / "tests" / "injection" / "forked.py"
+NAME, STUDY = "faults", "tests/faults.yaml"
+TUNED = "tiny_one/10/two/nli_people/seed0"
 
 FAMILY = """\
 source: pretrain
@@ -67,66 +61,52 @@ stages:
   - id: second
     optim: {lr: 1e-3, epochs: 1}
 """
-CONFIG = """\
-study: faults
-catalogue: [config, tests/catalogue]
-world: {people: 32, documents: 400}
-data: {train_items: 8, evaluation_items: 4}
-statistics: {resamples: 100, main_recipe: two}
-execution: {save_seconds: 3600, device: cpu}
-evaluate: {truncation: demonstrations, text_tokens: 4}
-"""
-BLOCKS: list[dict[str, Any]] = [
-    {
-        "family": "fam0",
-        "checkpoints": "last",
-        "recipes": ["base"],
-        "eval_sets": ["facts_qa", *(f"set{number}" for number in range(BATCH))],
-    },
-    {
-        "family": "fam0",
-        "checkpoints": "last",
-        "recipes": ["two"],
-        "train_sets": ["nli_people"],
-        "seeds": list(range(BATCH)),
-        "eval_sets": ["facts_qa", "set0"],
-    },
-    *(
+SETS = ["facts_qa", "nli_places"]
+CONFIG = {
+    "study": NAME,
+    "catalogue": ["config", "tests/catalogue"],
+    "world": {"people": 32, "documents": 400},
+    "data": {"train_items": 8, "evaluation_items": 4},
+    "statistics": {"resamples": 100, "main_recipe": "two"},
+    "execution": {"save_seconds": 3600, "device": "cpu"},
+    "evaluate": {"truncation": "demonstrations", "text_tokens": 4},
+    "blocks": [
+        {"family": "tiny_one", "checkpoints": "last", "recipes": ["base"], "eval_sets": SETS},
         {
-            "family": f"fam{number}",
+            "family": "tiny_one",
             "checkpoints": "last",
-            "recipes": ["base"],
-            "eval_sets": ["facts_qa"],
-        }
-        for number in range(1, BATCH)
-    ),
-]
+            "recipes": ["two"],
+            "train_sets": ["nli_people"],
+            "eval_sets": SETS,
+        },
+    ],
+}
 
-CELLS = ("facts_qa/default/0shot/likelihood", "set0/default/0shot/token_prob")
-SEEDS = tuple(f"{TUNED}/seed{number}" for number in range(BATCH))
+CELLS = ("facts_qa/default/0shot/likelihood", "nli_places/default/0shot/token_prob")
 TABLES = ("scores", "changes", "unpaired", "seed_means", "sensitivity")
 KINDS = (
     Kind(
         "freeze",
         "data_freeze.py",
-        tuple(f"/set{number}" for number in range(BATCH)),
+        ("/nli_places",),
         ("data{key}/items.parquet", "data{key}/manifest.json"),
-        ("results/faults/data{key}/items.parquet",),
+        (f"results/{NAME}/data{{key}}/items.parquet",),
         (STUDY, "evaluation_items: 4", "evaluation_items: 3"),
     ),
     Kind(
         "pretrain",
         "checkpoints_pretrain.py",
-        tuple(f"fam{number}/10" for number in range(BATCH)),
+        ("tiny_one/10",),
         tuple(f"{{key}}/checkpoint/{name}" for name in ("weights", "state.pt", "manifest.json")),
-        ("results/faults/{key}/checkpoint/manifest.json",),
+        (f"results/{NAME}/{{key}}/checkpoint/manifest.json",),
+        ("tests/catalogue/families/tiny_one.yaml", "lr: 3e-3", "lr: 2e-3"),
     ),
     Kind(
         "tune",
         "tune_variant.py",
-        SEEDS,
+        (TUNED,),
         ("{key}/weights", "{key}/manifest.json", "{key}/metrics.json"),
-        ("results/faults/{key}/manifest.json",),
+        (f"results/{NAME}/{{key}}/manifest.json",),
         (
             "tests/catalogue/recipes/two.yaml",
             "id: second\n    optim: {lr: 1e-3",
@@ -136,96 +116,102 @@ KINDS = (
     Kind(
         "evaluate",
         "evaluate_variant.py",
-        SEEDS,
+        (TUNED,),
         ("{key}/cells",),
-        tuple(f"results/faults/{{key}}/cells/{cell}.parquet" for cell in CELLS),
-        (STUDY, "text_tokens: 4", "text_tokens: 4, dtype: bfloat16"),
+        tuple(f"results/{NAME}/{{key}}/cells/{cell}.parquet" for cell in CELLS),
+        (STUDY, "text_tokens: 4", "text_tokens: 4\n  dtype: bfloat16"),
     ),
     Kind(
         "scores",
         "stats_scores.py",
-        ("results/faults/",),
+        (f"results/{NAME}/",),
         tuple(f"tables/{name}.*" for name in TABLES),
-        tuple(f"results/faults/tables/{name}.csv" for name in TABLES),
+        tuple(f"results/{NAME}/tables/{name}.csv" for name in TABLES),
         (STUDY, "resamples: 100", "resamples: 120"),
     ),
 )
+
+#: In a Python process that Snakemake starts: keep the script that it was given.
+HOOK = """\
+import os, pathlib, shutil, sys
+for word in sys.orig_argv[1:]:
+    path = pathlib.Path(word)
+    if path.parent.name == "scripts" and path.name.startswith("tmp"):
+        shutil.copy(path, pathlib.Path(os.environ["KEPT"], path.name.partition(".")[2]))
+"""
 
 
 def finished(folder: Path, shim: Path) -> Scene:
     """The study, run from start to end; one that is there already is taken."""
     done = folder / "finished"
-    scene = Scene(Repository(folder / "base", STUDY, variables()), "faults", shim)
+    scene = Scene(Repository(folder / "base", STUDY, variables()), NAME, shim)
     if done.exists():
         return scene
     clone(folder / "base", STUDY)
     catalogue = scene.repository.folder / "tests" / "catalogue"
-    for number in range(BATCH):
-        (catalogue / "families" / f"fam{number}.yaml").write_text(FAMILY, encoding="utf-8")
-        data = (ROOT / "config/datasets/nli_people.yaml").read_text(encoding="utf-8")
-        (catalogue / "datasets").mkdir(exist_ok=True)
-        (catalogue / "datasets" / f"set{number}.yaml").write_text(data, encoding="utf-8")
+    (catalogue / "families" / "tiny_one.yaml").write_text(FAMILY, encoding="utf-8")
     (catalogue / "recipes" / "two.yaml").write_text(RECIPE, encoding="utf-8")
-    study = CONFIG + yaml.safe_dump({"blocks": BLOCKS}, sort_keys=False)
+    study = yaml.safe_dump(CONFIG, sort_keys=False)
     (scene.repository.folder / STUDY).write_text(study, encoding="utf-8")
     scene.repository.succeed()
     done.touch()
     return scene
 
 
-def faults_of(kind: Kind, clean: Reference) -> list[Fault]:
-    """All faults of a kind of job, shared out over its jobs."""
-    asked = {key: clean.requests[kind.word, key] for key in kind.keys}
-    points = min(len(one) for one in asked.values())
-    whats = [(number, what) for number in range(1, points + 1) for what in (*ERRORS, "before")]
-    return [
-        Fault(kind, kind.keys[place % len(kind.keys)], number, what)
-        for place, (number, what) in enumerate([*whats, (points, "after")])
-    ]
+def captured(scene: Scene, kind: Kind, folder: Path) -> tuple[Path, str]:
+    """The script that Snakemake writes for a job, which dies when it begins; and the run's id."""
+    hook = folder / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
+    old = scene.repository
+    told = {"PYTHONPATH": str(hook), "KEPT": str(folder)}
+    watched = Scene(
+        Repository(old.folder, old.study, {**old.variables, **told}), scene.study, scene.shim
+    )
+    said = watched.run(
+        {kind: list(kind.keys)}, [Fault(kind, kind.keys[0], 1, "before")], folder / "log"
+    )
+    script = folder / kind.word
+    assert script.is_file(), said
+    planned = scene.repository.folder / Paths(scene.study).planned
+    return script, json.loads(planned.read_text(encoding="utf-8"))["run"]
 
 
-def batches(faults: Sequence[Fault]) -> Iterator[list[Fault]]:
-    """Faults, one of each job at a time."""
-    by_job: dict[str, list[Fault]] = {}
-    for fault in faults:
-        by_job.setdefault(fault.key, []).append(fault)
-    for batch in zip_longest(*by_job.values()):
-        yield [fault for fault in batch if fault is not None]
-
-
-def strike_all(
-    scene: Scene, kind: Kind, folder: Path, arguments: argparse.Namespace, *, edited: bool
-) -> list[dict[str, Any]]:
-    """Every fault of a kind of job that has no outcome yet; returns all outcomes."""
-    path = folder / "outcomes.jsonl"
-    mode = "over other results" if edited else "anew"
-    clean = reference(scene, {kind: kind.keys}, folder, edited=edited)
-    known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    known = [row for row in known if (row["job"], row["mode"]) == (kind.name, mode)]
-    had = {(row["number"], row["what"]) for row in known}
-    faults = faults_of(kind, clean)
-    if arguments.sample:
-        drawn = random.Random(f"{arguments.seed} {kind.name} {mode}")
-        faults = drawn.sample(faults, min(arguments.sample, len(faults)))
-    left = [fault for fault in faults if (fault.number, fault.what) not in had]
-    print(f"{kind.name}, {mode}: {len(faults)} faults, {len(left)} to do", flush=True)
-    if clean.volatile:
-        print(f"  other bytes in each run: {', '.join(sorted(clean.volatile)[:12])}", flush=True)
-    for batch in batches(left):
-        for outcome in strike(scene, batch, clean, folder, edited=edited):
-            known.append({**outcome.as_json(), "mode": mode})
-            tell(outcome)
-            with path.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(known[-1]) + "\n")
-    wanted = {(fault.number, fault.what) for fault in faults}
-    return [row for row in known if (row["number"], row["what"]) in wanted]
-
-
-def tell(outcome: Outcome) -> None:
-    """What is wrong after a fault."""
-    for wrong in outcome.wrong:
-        fault = outcome.fault
-        print(f"  {fault.kind.name} {fault.number} {fault.what}: {wrong}", flush=True)
+def strike(
+    scene: Scene, kind: Kind, folder: Path, arguments: Any, *, edited: bool
+) -> dict[str, str]:
+    """Every fault of a kind of job that has no outcome yet; what its outcomes have in common."""
+    row = {"job": kind.name, "mode": "over other results" if edited else "anew"}
+    work = folder / f"{kind.name} {row['mode']}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    copy = scene.copy(work / "scene")
+    copy.prepare(kind, list(kind.keys), edited=edited)
+    script, run = captured(copy, kind, work)
+    snapshot = work / "snapshot"
+    subprocess.run(["cp", "-a", str(copy.results), str(snapshot)], check=True)
+    told = {
+        "study": scene.study,
+        "snapshot": str(snapshot),
+        "outcomes": str(folder / "outcomes.jsonl"),
+        "row": row,
+        "sample": arguments.sample,
+        "seed": arguments.seed,
+    }
+    (work / "told.json").write_text(json.dumps(told), encoding="utf-8")
+    where = {
+        "LD_PRELOAD": str(scene.shim),
+        "FAULTS_ROOT": f"results/{scene.study}/",
+        RUN: run,
+    }
+    subprocess.run(
+        [sys.executable, str(FORKED), str(script), str(work / "told.json")],
+        cwd=copy.repository.folder,
+        env={**environment(), **variables(), **where},
+        check=True,
+    )
+    shutil.rmtree(work)
+    return row
 
 
 def summary(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
@@ -234,7 +220,6 @@ def summary(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
         "machine": platform.machine(),
         "seconds": round(seconds),
         "faults": len(rows),
-        "reached": sum(row["at"] != "not reached" for row in rows),
         "wrong": [row for row in rows if "wrong" in row],
         "by_job": dict(sorted(Counter(f"{row['job']}, {row['mode']}" for row in rows).items())),
         "by_what": dict(sorted(Counter(row["what"] for row in rows).items())),
@@ -247,6 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--jobs", default=",".join(kind.name for kind in KINDS))
+    parser.add_argument("--processes", type=int, default=1, help="kinds of jobs side by side")
     parser.add_argument("--sample", type=int, default=0, help="faults of each kind of job; 0: all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
@@ -258,11 +244,14 @@ def main() -> None:
         raise SystemExit("this needs Linux and a C compiler")
     began = time.monotonic()
     scene = finished(folder, shim)
-    rows: list[dict[str, Any]] = []
-    for kind in KINDS:
-        if kind.name in arguments.jobs.split(","):
-            for edited in (False, True) if kind.edit else (False,):
-                rows += strike_all(scene, kind, folder, arguments, edited=edited)
+    asked = [kind for kind in KINDS if kind.name in arguments.jobs.split(",")]
+    ways = [(kind, edited) for kind in asked for edited in (False, True)]
+    with ThreadPoolExecutor(arguments.processes) as pool:
+        struck = list(
+            pool.map(lambda way: strike(scene, way[0], folder, arguments, edited=way[1]), ways)
+        )
+    lines = (folder / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, lines) if any(s.items() <= row.items() for s in struck)]
     found = summary(rows, time.monotonic() - began)
     print(json.dumps(found, indent=1))
     if arguments.out:

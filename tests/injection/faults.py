@@ -239,35 +239,11 @@ def standing(scene: Scene) -> Reference:
     return Reference(files, frozenset(n for n in files if any(part in n for part in CLOCKED)), {})
 
 
-def reference(
-    scene: Scene, kinds: Mapping[Kind, Sequence[str]], work: Path, *, edited: bool
-) -> Reference:
-    """Run jobs twice without faults, in copies of a scene below `work`."""
-    found: list[dict[str, bytes | str]] = []
-    log = work / "requests.log"
-    for number in range(2):
-        copy = scene.copy(work / f"reference{number}")
-        for kind, keys in kinds.items():
-            copy.prepare(kind, keys, edited=edited)
-        said = copy.run(kinds, [], log)
-        done = copy.again(kinds)
-        assert done.returncode == 0, said + done.stdout
-        assert "Nothing to be done" in done.stdout, said + done.stdout
-        found.append(copy.contents())
-        shutil.rmtree(copy.repository.folder)
-    first, second = found
-    assert sorted(first) == sorted(second)
-    volatile = frozenset(name for name in first if first[name] != second[name])
-    return Reference(first, volatile, requests(log))
-
-
 def strike(
     scene: Scene,
     faults: Sequence[Fault],
     clean: Reference,
     work: Path,
-    *,
-    edited: bool,
 ) -> list[Outcome]:
     """Make one job again for each fault, all in one run, and then give the same command.
 
@@ -276,11 +252,9 @@ def strike(
     kinds: dict[Kind, list[str]] = {}
     for fault in faults:
         kinds.setdefault(fault.kind, []).append(fault.key)
-    if edited:  # the edit is one of all jobs' settings
-        kinds = {kind: list(kind.keys) for kind in kinds}
     copy = scene.copy(work / "struck")
     for kind, keys in kinds.items():
-        copy.prepare(kind, keys, edited=edited)
+        copy.prepare(kind, keys, edited=False)
     log = work / "struck.log"
     said = copy.run(kinds, faults, log)
     struck = requests(log)

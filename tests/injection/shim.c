@@ -7,6 +7,7 @@
  * Number 0 lets all pass. After ENOSPC all later requests fail too, but those that make room: a
  * full disk stays full. FAULTS_ROOT is what all paths must hold, such as results/study/.
  * FAULTS_LOG gets a line "word TAB key TAB number TAB request TAB path" for each request.
+ * A process may also be told by itself (faults_arm), whatever its command line: see forked.py.
  *
  *     cc -shared -fPIC -O1 -o shim.so shim.c -ldl
  */
@@ -77,6 +78,15 @@ __attribute__((constructor)) static void begin(void) {
             strstr(command, one->word))
             count++;
     }
+}
+
+/* Have this process's request of a number met with `what`; number 0 lets all pass. */
+void faults_arm(int number, const char *what) {
+    memset(&entries[0], 0, sizeof entries[0]);
+    snprintf(entries[0].what, sizeof entries[0].what, "%s", what);
+    entries[0].number = number;
+    count = 1;
+    full = 0;
 }
 
 /* What to do before a request: 0 nothing, > 0 the error to fail with, -1 die when it is done. */

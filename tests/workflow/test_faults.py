@@ -76,6 +76,6 @@ def test_the_same_command_ends_as_without_faults(
 ) -> None:
     repository = Repository(smoke.folder, smoke.study, {**smoke.variables, **variables()})
     scene = Scene(repository, "smoke", shim)
-    outcomes = strike(scene, RUNS[name], standing(scene), tmp_path, edited=False)
+    outcomes = strike(scene, RUNS[name], standing(scene), tmp_path)
     assert [outcome.as_json() for outcome in outcomes if outcome.wrong] == []
     assert all(outcome.request is not None for outcome in outcomes), "a fault was not reached"
