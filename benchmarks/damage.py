@@ -31,7 +31,7 @@ sys.path[:0] = [str(ROOT / "workflow/scripts"), str(ROOT / "tests"), str(ROOT / 
 from hub.models import publish_models  # noqa: E402
 from hub.server import Hub  # noqa: E402
 from injection.damage import HOWS, Subject, check  # noqa: E402
-from injection.faults import Reference, Scene  # noqa: E402
+from injection.faults import CLOCKED, Reference, Scene  # noqa: E402
 from repository import Repository, clone  # noqa: E402
 from tiny import save_checkpoint  # noqa: E402
 
@@ -306,7 +306,8 @@ def clocked(scene: Scene, work: Path) -> Reference:
     copy.repository.succeed("--forceall")
     again, files = copy.contents(), scene.contents()
     shutil.rmtree(copy.repository.folder)
-    volatile = frozenset(name for name in files if files[name] != again.get(name))
+    other = {name for name in files if files[name] != again.get(name)}
+    volatile = frozenset(other | {name for name in files if any(part in name for part in CLOCKED)})
     return Reference(files, volatile, {})
 
 

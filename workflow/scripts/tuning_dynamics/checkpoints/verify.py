@@ -58,7 +58,7 @@ def _local_folder(name: str, family: LocalFamily, step: int, data_root: str | No
             value=str(folder),
             fix="check path, data_root and the step",
         )
-    return folder.resolve()
+    return folder
 
 
 def _require_folder(folder: Path, downloaded: str) -> None:
@@ -89,7 +89,8 @@ def _load_and_write(
         manifest,
         {
             **record,
-            "folder": str(folder.resolve()),
+            # As the study names it: a relative one is that of a copied or moved checkout.
+            "folder": str(folder),
             "adapter": None,
             "digests": model_digests(folder),
             "text_loss": text_loss(model, load_encoder(folder), texts, context, device),
