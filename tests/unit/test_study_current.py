@@ -9,7 +9,6 @@ import pytest
 from standin import JobCode, StandIn, make
 
 from tuning_dynamics.study.current import Current
-from tuning_dynamics.study.digests import Digests
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.reasons import (
     DAMAGED,
@@ -484,11 +483,3 @@ def test_when_something_was_made_is_what_its_record_says() -> None:
     record.units["results/s/first.txt"].date = "2030-01-01T00:00:00+00:00"
     write_record(first().record, record)
     assert Current(PATHS).made_at("make/first") == 1893456000
-
-
-def test_what_a_job_has_just_made_is_not_read_again() -> None:
-    made(first())
-    digests = Digests()
-    Current(PATHS, digests).note(first().view)
-    told = read_record(first().record).digests["results/s/first.txt"]
-    assert digests._seen["results/s/first.txt"][1] == told

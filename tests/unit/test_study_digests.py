@@ -17,6 +17,12 @@ def sha(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files count as written long ago."""
+    monkeypatch.setattr(digests, "SETTLED", -(10**12))
+
+
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files whose bytes were read."""
@@ -125,22 +131,23 @@ def test_without_a_place_nothing_is_kept(file: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_digest_that_is_noted_holds_until_the_file_changes(file: Path, taken: list[str]) -> None:
-    seen = Digests()
-    seen.note(str(file), "told")
-    assert seen.of(file) == "told"
-    file.write_text("other")
-    assert seen.of(file) == sha("other")
-    assert taken == ["a.txt"]
+def test_a_file_that_has_just_been_written_is_not_kept(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digests, "SETTLED", 2_000_000_000)
+    seen = Digests(tmp_path / "seen.json")
+    seen.of(file)
+    seen.keep()
+    assert json.loads((tmp_path / "seen.json").read_text()) == {}
 
 
 # --- what a manifest says ----------------------------------------------------------------------
 
 
-def said(path: Path, document: Any) -> str:
+def said(path: Path, document: Any, rule: str = "tune") -> str:
     path.parent.mkdir(exist_ok=True)
     path.write_text(document if isinstance(document, str) else json.dumps(document))
-    return meaning(str(path), file_digest(path))
+    return meaning(str(path), file_digest(path), rule)
 
 
 MANIFEST = {"folder": "/a", "adapter": None, "step": 1, "digests": {"x": "1"}}
@@ -154,6 +161,20 @@ def test_where_a_models_files_lie_is_not_what_its_manifest_says(tmp_path: Path) 
     assert said(path, dict(reversed(MANIFEST.items()))) == plain
     for change in ({"step": 2}, {"digests": {"x": "2"}}, {"more": 1}):
         assert said(path, {**MANIFEST, **change}) != plain
+
+
+def test_where_a_model_is_from_is_told_to_the_table_of_checkpoints_alone(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    for key in ("commit", "tokens", "text_loss"):
+        found = {rule: said(path, MANIFEST, rule) for rule in ("tune", "checkpoints")}
+        changed = {rule: said(path, {**MANIFEST, key: 1}, rule) for rule in found}
+        assert (
+            changed["tune"] == found["tune"],
+            changed["checkpoints"] == found["checkpoints"],
+        ) == (
+            True,
+            False,
+        )
 
 
 def test_of_a_tokenizers_note_the_files_count_alone(tmp_path: Path) -> None:
@@ -178,4 +199,5 @@ def test_of_any_other_file_every_byte_counts(tmp_path: Path, name: str, document
     path = tmp_path / name
     assert said(path, document) == file_digest(path)
     text = path.read_text()
-    assert said(path, text + "\n") != meaning(str(path), hashlib.sha256(text.encode()).hexdigest())
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    assert said(path, text + "\n") != meaning(str(path), digest, "tune")

@@ -11,6 +11,7 @@ import pytest
 from standin import ENVIRONMENT, RUN, JobCode, Named, StandIn, failed, make, plan, started
 
 from tuning_dynamics.study import job as study_job
+from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import file_digest, write_json
 from tuning_dynamics.study.job import named_files
 from tuning_dynamics.study.records import Record, Unit, read_record
@@ -293,11 +294,11 @@ def test_an_evaluation_makes_only_the_cells_that_are_due() -> None:
 def test_cells_of_an_evaluation_come_and_go() -> None:
     make(evaluation(CELLS[:1]))
     assert make(evaluation()) == [CELLS[1], TOOK]
-    # A cell that was left out is still there, but nothing is said of it once others are made.
+    # A cell that is left out for a while is still there when it is wanted again.
     Path(CELLS[0]).write_text("damaged")
     assert make(evaluation(CELLS[:1])) == [CELLS[0], TOOK]
-    assert list(record(evaluation()).units) == [CELLS[0], TOOK]
-    assert make(evaluation()) == [CELLS[1], TOOK]
+    assert set(record(evaluation()).units) == {*CELLS, TOOK}
+    assert make(evaluation()) == []
 
 
 def test_what_an_evaluation_took_stays_until_it_is_written_again() -> None:
@@ -371,6 +372,52 @@ def test_what_a_json_output_held_before_is_there_for_the_job() -> None:
     assert former(forced=True) is None
     Path(name).write_text('{"commit": "changed by hand"}')
     assert former() is None
+
+
+def test_what_an_output_held_before_outlives_an_attempt_that_failed() -> None:
+    """Such as the commit that a download is pinned to."""
+    job, name = one(out="results/s/out.json"), "results/s/out.json"
+    plan({job: job.planned()})
+    with started(job):
+        write_json(name, {"commit": "c1"})
+    Path("in.txt").write_text("other rows")
+    with pytest.raises(SystemExit), started(job):
+        raise StudyError("the hub is away", fix="wait")
+    with started(job) as own:
+        assert own.former(name) == {"commit": "c1"}
+        write_json(name, {"commit": "c2"})
+    assert record(job).formers == {}
+
+
+def test_an_input_that_is_written_while_a_job_reads_it_records_nothing() -> None:
+    job = one()
+    plan({job: job.planned()})
+    with pytest.raises(SystemExit), started(job):
+        Path("in.txt").write_text("other rows")
+        Path(OUT).write_text("made of either")
+        Path("in.txt").write_text("rows")  # as it was, but written
+    assert "an input was written while the job read it" in job.told()
+    assert record(job).units == {}
+    assert make(job) == [OUT]
+
+
+def test_what_an_output_only_tells_is_no_plan() -> None:
+    """What was accepted may change while a run goes on, as it is made again in it."""
+    before, now = (
+        StandIn(
+            "make",
+            {"name": "one"},
+            "make.py",
+            inputs={"file": "in.txt"},
+            outputs={"out": OUT},
+            params=told,
+        )
+        for told in ({"accepted": "1"}, {"accepted": "0"})
+    )
+    plan({now: before.planned()})
+    with started(now):
+        Path(OUT).write_text("made")
+    assert unit(now).settings == {"accepted": "0"}
 
 
 def test_files_are_lists_by_name() -> None:

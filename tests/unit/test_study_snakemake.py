@@ -109,7 +109,6 @@ class Judge:
     def __init__(self) -> None:
         self.reasons: dict[str, Reason] = {}
         self.asked: list[str] = []
-        self.noted: list[str] = []
         self.accepted: dict[str, Any] = {}
         self.compared: set[str] = set()
 
@@ -120,9 +119,6 @@ class Judge:
     def compare_versions(self, name: str, asked: dict[str, str]) -> None:
         assert asked == {"torch": "2.13.0"}
         self.compared.add(name)
-
-    def note(self, view: JobView) -> None:
-        self.noted.append(view.name)
 
     def accept(self, view: JobView, asked: dict[str, str]) -> None:
         self.accepted[view.name] = asked
@@ -192,7 +188,7 @@ def planned(told: str) -> set[str]:
 def made(run: Run, judge: Judge) -> None:
     """The workflow has run once."""
     run("last.txt")
-    for told in (judge.asked, judge.noted, judge.compared):
+    for told in (judge.asked, judge.compared):
         told.clear()
 
 
@@ -270,12 +266,11 @@ def test_newer_inputs_are_one_where_the_time_of_outputs_is_snakemakes(
     assert planned(run("--dry-run", "last.txt")) == {"last"}
 
 
-def test_snakemake_keeps_no_notes_that_could_be_out_of_step(run: Run, judge: Judge) -> None:
+def test_snakemake_keeps_no_notes_that_could_be_out_of_step(run: Run) -> None:
     run("last.txt")
     left = [path for path in Path(".snakemake").rglob("*") if path.is_file()]
     kept = {path.parts[1] for path in left}
     assert not kept & {"metadata", "incomplete", "backup", "iocache"}
-    assert judge.noted == [*sorted(FIRSTS, key=judge.noted.index), "last/all"]
 
 
 # --- forces ------------------------------------------------------------------------------------
@@ -341,7 +336,7 @@ def test_a_job_that_fails_elsewhere_leaves_its_outputs(run: Run) -> None:
     assert Path("spawned.txt").read_text() == "half"
 
 
-# --- accepted, noted ---------------------------------------------------------------------------
+# --- accepted -----------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("made")
@@ -349,7 +344,6 @@ def test_what_is_touched_is_accepted_and_what_is_not_stays(run: Run, judge: Judg
     judge.reasons["last/all"] = Reason("the code changed")
     run("--touch", "last.txt")
     assert judge.accepted == {"last/all": {"torch": "2.13.0"}}
-    assert judge.noted == ["last/all"]
     assert Path("last.txt").read_text() == "made\n"
     run("--touch", "--forcerun", "first", "--", "last.txt")
     assert set(judge.accepted) == {*FIRSTS, "last/all"}

@@ -13,4 +13,5 @@ with running(snakemake) as job:
             snakemake.config.get("data_root"),
             snakemake.output.frozen,
             snakemake.output.manifest,
+            job.former(snakemake.output.manifest),
         )

@@ -4,7 +4,6 @@ Needs the network and no torch. Files go to the hub client's own cache, so studi
 and files that have arrived are kept.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from tuning_dynamics.checkpoints.revisions import (
     weight_files,
 )
 from tuning_dynamics.hub.calls import HubError, patiently
+from tuning_dynamics.hub.digests import hub_digest
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.families import HubFamily, family_of
-from tuning_dynamics.study.files import file_digest, write_json
+from tuning_dynamics.study.files import write_json
 
 
 def download(
@@ -179,12 +179,7 @@ def _fetch(name: str, revision: dict[str, Any], files: list[str]) -> Path:
 
 def _compare(path: Path, entry: dict[str, Any], revision: dict[str, Any]) -> None:
     """StudyError unless a file is what the hub says; a damaged one is removed from the cache."""
-    if not path.is_file():
-        found = "nothing"
-    elif entry["digest"].startswith("sha256:"):
-        found = f"sha256:{file_digest(path)}"
-    else:
-        found = f"git:{_git_digest(path)}"
+    found = hub_digest(path, entry["digest"]) if path.is_file() else "nothing"
     if found == entry["digest"]:
         return
     if path.is_file():
@@ -197,9 +192,3 @@ def _compare(path: Path, entry: dict[str, Any], revision: dict[str, Any]) -> Non
         value={"expected": entry["digest"], "found": found},
         fix="it was removed: run the same command again to fetch it anew",
     )
-
-
-def _git_digest(path: Path) -> str:
-    """The name that git gives a file's content (files too small for large-file storage)."""
-    content = path.read_bytes()
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

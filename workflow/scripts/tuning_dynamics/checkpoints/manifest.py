@@ -35,10 +35,15 @@ class Weights:
 
 
 def weights_of(manifest_path: str | Path) -> Weights:
-    """The weights of a manifest; they are not looked at (see `unchanged_weights`)."""
+    """The weights of a manifest; they are not looked at (see `unchanged_weights`).
+
+    Those under an adapter lie where their checkpoint's own manifest says: they may have moved.
+    """
     manifest = read_json(manifest_path)
     adapter = manifest.get("adapter")
-    return Weights(Path(manifest["folder"]), Path(adapter) if adapter else None)
+    checkpoint = manifest.get("checkpoint")
+    folder = read_json(checkpoint)["folder"] if checkpoint else manifest["folder"]
+    return Weights(Path(folder), Path(adapter) if adapter else None)
 
 
 @contextmanager
@@ -57,7 +62,16 @@ def unchanged_weights(manifest_path: str | Path) -> Iterator[Weights]:
             for folder, digests in found.items():
                 there = _as_told(digests.result(), told[folder])
                 if there != told[folder]:
-                    raise _changed(folder, told[folder], there, manifest_path) from None
+                    maker = _maker(folder, manifest_path)
+                    raise _changed(folder, told[folder], there, maker) from None
+
+
+def _maker(folder: Path, manifest_path: str | Path) -> str | Path:
+    """The manifest of the job that made a folder of the model: of its adapter, or of the weights
+    under it."""
+    manifest = read_json(manifest_path)
+    under = manifest.get("checkpoint") if str(folder) != manifest.get("adapter") else None
+    return under or manifest_path
 
 
 def _as_told(found: dict[str, str], told: dict[str, str]) -> dict[str, str]:

@@ -75,9 +75,11 @@ def pretrain_segment(
     batches = PackedBatches(name, np.load(inputs["tokens"], mmap_mode="r"), family.training)
     training.run(batches.batch, step, kept)
     _write_checkpoint(model, Path(inputs["tokenizer"]), Path(outputs["weights"]))
+    write_json(outputs["metrics"], training.metrics("pretrain", f"{name}/{step}"))
+    # Without seconds, which would make all that continues from it again where it is made again.
+    training.progress = Progress(step=training.progress.step)
     with whole_file(outputs["state"]) as temporary:
         save(training.state(), temporary)
-    write_json(outputs["metrics"], training.metrics("pretrain", f"{name}/{step}"))
     _write_manifest(name, family, step, model.eval(), inputs["heldout"], outputs, device)
     kept.remove()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.data.prompts import Segment
-from tuning_dynamics.study.errors import StudyError, told_as
+from tuning_dynamics.study.errors import StudyError, UnavailableError
 
 Messages = list[dict[str, str]]
 
@@ -42,7 +42,7 @@ def _tokenizer(folder: Path) -> Any:
             str(folder), local_files_only=True, trust_remote_code=False
         )
     except (OSError, ValueError) as error:
-        raise told_as(error)(
+        raise UnavailableError(
             f"the checkpoint's tokenizer cannot be loaded ({' '.join(str(error).split())})",
             file=folder,
             key="tokenizer_config.json",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.study.errors import StudyError, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,14 @@ def load_encoder(folder: str | Path) -> Encoder:
             value=sorted(file.name for file in folder.iterdir()),
             fix="save one with AutoTokenizer.from_pretrained(…).save_pretrained(folder)",
         )
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library's own errors have no class of their own
+        raise UnavailableError(
+            f"the checkpoint's tokenizer cannot be read ({' '.join(str(error).split())})",
+            file=path,
+            fix="save it again, or take a version of tokenizers that reads it (envs/train.yaml)",
+        ) from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     # What the tokenizer adds around nothing is what it puts at a beginning; an end-of-text

@@ -13,8 +13,10 @@ from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import dialogue as tulu_layout
 from tuning_dynamics.data.sequences import Tokens, completions, dialogues
 from tuning_dynamics.data.tokens import write_refused_tokens, write_tokens
-from tuning_dynamics.study.errors import StudyError, UnavailableError, told_as
+from tuning_dynamics.hub.digests import hub_digest
+from tuning_dynamics.study.errors import StudyError, UnavailableError
 from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.model_files import TOKENIZER_FILES
 
 #: Items that are encoded together: some hundred megabytes at most, even of the longest.
 CHUNK = 256
@@ -59,12 +61,29 @@ def encode_set(
     the checkpoint's model. StudyError where nothing is left to learn, RefusedError where the set
     was refused; both leave no file.
     """
-    folder = Path(read_json(manifest[0])["folder"]) if manifest else Path(files[0]).parent
+    told = read_json(manifest[0]) if manifest else {}
+    folder = Path(told["folder"]) if manifest else Path(files[0]).parent
+    _require_as_told(folder, told, manifest)
     longest = min(max_length, context_of(folder))
     encode = _encoding(folder, template, dialogue, longest)
     counted = Counts(name, longest)
     write_tokens(tokens, _sequences(frozen, encode, counted), tokenizer_digest(folder))
+    _require_as_told(folder, told, manifest)
     write_json(counts, vars(counted))
+
+
+def _require_as_told(folder: Path, told: Mapping[str, Any], manifest: Sequence[str]) -> None:
+    """UnavailableError unless what text becomes tokens by is in the folder as its manifest, or
+    the note on a hub's tokenizer, says; local files are inputs of the job themselves."""
+    digests = told.get("files") or told.get("digests") or {}
+    for name in {*TOKENIZER_FILES, "config.json"} & digests.keys():
+        path = folder / name
+        if not path.is_file() or hub_digest(path, digests[name]) != digests[name]:
+            raise UnavailableError(
+                "a file of the tokenizer is gone, or was changed since",
+                file=path,
+                fix=f"make it again: snakemake --force {manifest[0]}",
+            )
 
 
 def _encoding(folder: Path, template: str | None, dialogue: str | None, longest: int) -> Encode:
@@ -139,9 +158,16 @@ def context_of(folder: Path) -> int:
 
     try:
         config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError) as error:  # another transformers may read it
+        raise UnavailableError(
+            f"the checkpoint's config cannot be read ({' '.join(str(error).split())})",
+            file=folder / "config.json",
+            fix="mend it, or take a version of transformers that knows the model (envs/train.yaml)",
+        ) from None
+    try:
         return int(config.max_position_embeddings)
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise told_as(error)(
+    except (AttributeError, TypeError) as error:
+        raise StudyError(
             f"the checkpoint's config names no longest context ({' '.join(str(error).split())})",
             file=folder / "config.json",
             key="max_position_embeddings",

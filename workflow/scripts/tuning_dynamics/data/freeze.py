@@ -5,7 +5,7 @@ import json
 import random
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, compress
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,12 @@ def freeze_or_refuse(
     data_root: str | None,
     items_path: str | Path,
     manifest_path: str | Path,
+    former: Mapping[str, Any] | None = None,
 ) -> None:
     """`freeze_from_spec`; where that refuses the data, files without items that say why: the same
     data would be refused again. UnavailableError where a source can't be read."""
     try:
-        freeze_from_spec(name, spec, data_root, items_path, manifest_path)
+        freeze_from_spec(name, spec, data_root, items_path, manifest_path, former)
     except UnavailableError:
         raise
     except StudyError as error:
@@ -49,16 +50,18 @@ def freeze_from_spec(
     data_root: str | None,
     items_path: str | Path,
     manifest_path: str | Path,
+    former: Mapping[str, Any] | None = None,
 ) -> None:
     """Read, check, subset and write a dataset's items, and a manifest that counts them.
 
     `spec` holds dataset, kind, seed, train_items, evaluation_items and, for the mini world's
     sets, world. Instruction sets are read twice and never held: first every row is checked and
-    the subset chosen, then the chosen rows are written, in the source's order. StudyError where
-    the data would give a wrong number, UnavailableError where a source can't be read; both leave
-    no file.
+    the subset chosen, then the chosen rows are written, in the source's order. A set of the hub
+    stays at the commit of its `former` manifest. StudyError where the data would give a wrong
+    number, UnavailableError where a source can't be read; both leave no file.
     """
-    dataset, origin = pin_revision(name, Dataset.model_validate(spec["dataset"]))
+    pinned = (former or {}).get("hub", {})
+    dataset, origin = pin_revision(name, Dataset.model_validate(spec["dataset"]), pinned)
     screen = Screen(name, dataset, spec["kind"], spec["seed"])
     sources = {
         role: read_split(name, dataset, role, data_root, spec.get("world", {}))

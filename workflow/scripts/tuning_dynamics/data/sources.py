@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -70,13 +70,20 @@ def _world_rows(world_set: str, split: str, world: dict[str, Any], file: str) ->
     return None if rows is None else Rows(lambda: iter(rows))
 
 
-def pin_revision(name: str, dataset: Dataset) -> tuple[Dataset, dict[str, str | None]]:
+def pin_revision(
+    name: str, dataset: Dataset, pinned: Mapping[str, str | None]
+) -> tuple[Dataset, dict[str, str | None]]:
     """(the dataset at a commit of the hub, what it was resolved from), so that all that is read
-    of it is of one state. Other sources stay as they are. StudyError where the hub has none."""
+    of it is of one state. Other sources stay as they are. StudyError where the hub has none.
+
+    The commit of `pinned`, what it was resolved from before, stays while the dataset names the
+    same repository and revision.
+    """
     hub = dataset.source.hub
     if hub is None:
         return dataset, {}
-    commit = _commit(hub, f"datasets/{name}.yaml")
+    same = (pinned.get("repo"), pinned.get("revision")) == (hub.id, hub.revision)
+    commit = pinned["commit"] if same else _commit(hub, f"datasets/{name}.yaml")
     source = dataset.source.model_copy(update={"hub": hub.model_copy(update={"revision": commit})})
     origin = {"repo": hub.id, "revision": hub.revision, "commit": commit}
     return dataset.model_copy(update={"source": source}), origin

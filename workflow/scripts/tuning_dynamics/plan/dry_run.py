@@ -57,6 +57,7 @@ def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> No
     if errors.seen or not workflow.dryrun or workflow.dag is None:
         return
     if ONLY_COUNT in os.environ:
+        jobs.current.digests.keep()  # this look has read all that the run made
         sys.stdout.write(f"{LEFT}{count_left(workflow)}\n")
         return
     plan = planned(workflow, jobs)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from tuning_dynamics.study.code import code_changes, parts_from_json, parts_to_json
@@ -24,6 +25,7 @@ from tuning_dynamics.study.reasons import (
     settings_reason,
 )
 from tuning_dynamics.study.records import (
+    TOLD,
     Record,
     Unit,
     all_records,
@@ -31,7 +33,7 @@ from tuning_dynamics.study.records import (
     read_record,
     write_record,
 )
-from tuning_dynamics.study.units import TOLD, JobView, known_parts
+from tuning_dynamics.study.units import JobView, known_parts
 
 #: The name of a folder that a manifest describes.
 WEIGHTS = "weights"
@@ -132,7 +134,7 @@ class Current:
         return self.reasons[view.name]
 
     def _reason(self, view: JobView) -> Reason | None:
-        units = view.units(self.digest)
+        units = self.units(view)
         try:
             record = read_record(self.paths.record(view.name))
         except StudyError as error:
@@ -167,7 +169,7 @@ class Current:
     def stale_cells(self, view: JobView) -> dict[str, Reason]:
         """The cells of an evaluation that are missing or not current, each with the reason."""
         self.reason(view)
-        cells = {unit.name for unit in view.units(self.digest) if unit.settings}
+        cells = {unit.name for unit in self.units(view) if unit.settings}
         return {unit: reason for unit, reason in self.due[view.name].items() if unit in cells}
 
     def due_outputs(self, view: JobView) -> set[str]:
@@ -176,7 +178,7 @@ class Current:
         Of one that Snakemake did not ask about, as jobs before it run, these are all until the
         plan is known (`planned`).
         """
-        units = view.units(self.digest)
+        units = self.units(view)
         if self.remade is None and view.name not in self.asked:
             return {unit.name for unit in units}
         if view.name in self.forced:
@@ -194,7 +196,7 @@ class Current:
             record = read_record(path) or Record()
         except StudyError:
             record = Record()
-        for unit in view.units(self.digest):
+        for unit in self.units(view):
             # Weights may have been dropped: what they were, their manifest says.
             if all(Path(file).exists() for file in unit.outputs if Path(file).name != WEIGHTS):
                 self._take(unit, record)
@@ -229,13 +231,6 @@ class Current:
         record = self.records.get(name) or read_record(self.paths.record(name))
         dates = [unit.date for unit in record.units.values()] if record else []
         return datetime.fromisoformat(max(dates)).timestamp() if dates else None
-
-    def note(self, view: JobView) -> None:
-        """Take from a job's record the digests of its outputs, which Snakemake has touched."""
-        record = read_record(self.paths.record(view.name)) or Record()
-        for path, digest in record.digests.items():
-            if digest and Path(path).is_file():
-                self.digests.note(path, digest)
 
     def unit_reason(self, job: str, now: Unit, made: Unit | None) -> Reason | None:
         """Why a unit of a job is not current, None where it is."""
@@ -280,7 +275,10 @@ class Current:
             if not Path(self.paths.code(code)).is_file():
                 write_json(self.paths.code(code), parts_to_json(known_parts(code)))
 
-    def digest(self, path: str) -> str | None:
-        """Digest of what an input says; None of one that is gone."""
+    def units(self, view: JobView) -> list[Unit]:
+        """A job's units, with what their inputs say to it now."""
+        return view.units(partial(self._said, view.rule))
+
+    def _said(self, rule: str, path: str) -> str | None:
         found = self.digests.of(path)
-        return None if found is None else meaning(path, found)
+        return None if found is None else meaning(path, found, rule)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 from tuning_dynamics.study.errors import StudyError
@@ -11,6 +12,10 @@ from tuning_dynamics.study.files import file_digest, read_json, write_json
 #: What a file system says of a file: size, time of its content, inode, time of its state. The
 #: last one can't be set by hand, so an edit that puts the first back is seen.
 Stat = tuple[int, int, int, int]
+
+
+#: Nanoseconds after which a file's times tell its next writing from the last.
+SETTLED = 2_000_000_000
 
 
 class Digests:
@@ -37,15 +42,18 @@ class Digests:
             seen = self._seen[name] = (now, file_digest(name))
         return seen[1]
 
-    def note(self, path: str, digest: str) -> None:
-        """Take `digest` for that of a file as it is now."""
-        self._seen[path] = (_stat(path), digest)
-
     def keep(self) -> None:
-        """Leave what is known for later processes."""
+        """Leave what is known for later processes, but of files that have just been written: some
+        file systems tell times to the second, and another writing within it would not be seen."""
+        settled = time.time_ns() - SETTLED
         if self.kept is not None:
             write_json(
-                self.kept, {path: [*stat, text] for path, (stat, text) in self._seen.items()}
+                self.kept,
+                {
+                    path: [*stat, text]
+                    for path, (stat, text) in self._seen.items()
+                    if max(stat[1], stat[3]) < settled
+                },
             )
 
 
@@ -62,30 +70,39 @@ def _stat(path: str) -> Stat:
     return found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
 
 
-def meaning(path: str, digest: str) -> str:
-    """What an input of that digest says: of a manifest all but where the files lie, of a family's
-    tokenizer its files alone.
+#: The rule whose table tells where checkpoints come from; to all others they are their files.
+TELLS_ORIGIN = "checkpoints"
+#: What of a model's manifest, or of the note on a family's tokenizer, says where it comes from,
+#: when it was seen and how well it does on a text: all but what it is.
+ORIGIN = ("repo", "revision", "commit", "tokens", "text_loss")
+PLACES = ("folder", "adapter", "checkpoint")
 
-    So a study that was moved, or whose data were, is not made again.
+
+def meaning(path: str, digest: str, rule: str) -> str:
+    """What an input of that digest says to a rule's jobs: of a model, or of a family's tokenizer,
+    its files: not where they lie, and where they are from to the table of checkpoints alone.
+
+    So a study that was moved is not made again, and no model for a count of tokens that was
+    mended.
     """
     if Path(path).name not in ("manifest.json", "tokenizer.json"):
         return digest
-    if digest not in _MEANINGS:
-        _MEANINGS[digest] = _meaning(path, digest)
-    return _MEANINGS[digest]
+    without = PLACES if rule == TELLS_ORIGIN else (*PLACES, *ORIGIN)
+    if (digest, without) not in _MEANINGS:
+        _MEANINGS[digest, without] = _meaning(path, digest, without)
+    return _MEANINGS[digest, without]
 
 
-#: What files of a digest say, as far as this process has read them.
-_MEANINGS: dict[str, str] = {}
+#: What files of a digest say without some keys, as far as this process has read them.
+_MEANINGS: dict[tuple[str, tuple[str, ...]], str] = {}
 
 
-def _meaning(path: str, digest: str) -> str:
+def _meaning(path: str, digest: str, without: tuple[str, ...]) -> str:
     try:
         document = read_json(path)
     except StudyError:
         return digest
     if not isinstance(document, dict) or "folder" not in document:
         return digest
-    said = {key: value for key, value in document.items() if key not in ("folder", "adapter")}
-    said = {"files": said["files"]} if "files" in said else said
+    said = {key: value for key, value in document.items() if key not in without}
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

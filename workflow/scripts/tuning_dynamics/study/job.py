@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tuning_dynamics.study.locks import work_on
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, moment, read_record, write_record
 from tuning_dynamics.study.stub import RUN, logged
-from tuning_dynamics.study.units import JobView, forget_code, parse_cells, unread
+from tuning_dynamics.study.units import JobView, forget_code, parse_cells
 from tuning_dynamics.study.versions import installed
 
 
@@ -61,13 +62,12 @@ class Job:
     record: Record
     due: list[Unit] = field(default_factory=list)
     forced: bool = False
-    before: Record = field(default_factory=Record)
-    formers: dict[str, Any] = field(default_factory=dict)
+    stats: dict[str, Any] = field(default_factory=dict)
 
     def former(self, path: str) -> Any:
-        """What a JSON output held before this job; None where nothing did, it was damaged, or the
-        job is forced."""
-        return self.formers.get(path)
+        """What a JSON output held before it became due, whichever attempt this is; None where
+        nothing did, it was damaged, or the job is forced."""
+        return None if self.forced else self.record.formers.get(path)
 
     @property
     def code(self) -> str:
@@ -75,37 +75,42 @@ class Job:
         return self.due[0].code
 
     def made(self, unit: Unit) -> None:
-        """Record that a unit is there."""
+        """Record that a unit is there. StudyError where an input was written meanwhile."""
+        self._require_unwritten()
         files = {path: _output_digest(path) for path in unit.outputs}
         unit.outputs, unit.versions, unit.run = files, self.versions, self.run
         unit.date = moment()
         self.record.units[unit.name] = unit
+        for path in unit.outputs:
+            self.record.formers.pop(path, None)
         write_record(self.path, self.record)
 
+    def _require_unwritten(self) -> None:
+        for path, before in self.stats.items():
+            if _stat(path) != before:
+                raise StudyError(
+                    "an input was written while the job read it",
+                    file=path,
+                    fix="run the same command again once nothing writes it",
+                )
+
     def begin(self) -> None:
-        """Take what is due out of the record and away from its place, so that nothing uses it."""
-        self.before = Record(dict(self.record.units))
+        """Take what is due out of the record and away from its place, so that nothing uses it.
+
+        Units that the study does not want now stay: it may want them again.
+        """
         for unit in self.due:
-            self.record.units.pop(unit.name, None)
+            made = self.record.units.pop(unit.name, None)
+            self.record.formers |= _formers(made) if made is not None else {}
         again = {unit.name for unit in self.due}
         self.record.accepted = [
             entry for entry in self.record.accepted if entry["output"] not in again
         ]
-        wanted = {unit.name for unit in self.view.units(unread)}
-        for name in set(self.record.units) - wanted:
-            del self.record.units[name]
         write_record(self.path, self.record)
         for unit in self.due:
-            self._keep_former(unit)
             if unit.settings:  # what an evaluation took adds up over its runs
                 for path in unit.outputs:
                     remove(path)
-
-    def _keep_former(self, unit: Unit) -> None:
-        for path in () if self.forced else unit.outputs:
-            digest = self.before.digests.get(path)
-            if path.endswith(".json") and digest and _as_made(path, digest, unit):
-                self.formers[path] = read_json(path)
 
 
 @contextmanager
@@ -137,6 +142,8 @@ def _started(snakemake: Any) -> Job:
     view = view_of(snakemake, plan)
     planned = Planned(**plan["jobs"][view.name])
     _require_planned(view, planned)
+    files = [path for path in chain(*view.inputs.values()) if not Path(path).is_dir()]
+    stats = {path: _stat(path) for path in files}
     digests = _verified(view, paths, planned)
     try:
         record = read_record(paths.record(view.name)) or Record()
@@ -144,7 +151,8 @@ def _started(snakemake: Any) -> Job:
         print(f"{error}\nIt is done again.", flush=True)
         record = Record()
     versions = installed(plan["versions"][planned.environment], planned.environment)
-    job = Job(view, paths.record(view.name), plan["run"], versions, record, forced=planned.forced)
+    path = paths.record(view.name)
+    job = Job(view, path, plan["run"], versions, record, forced=planned.forced, stats=stats)
     current = Current(paths)
     units = view.units(digests)
     stale = {unit.name for unit in units if not _current(unit, job, planned, current)}
@@ -237,7 +245,7 @@ def _verified(view: JobView, paths: Paths, planned: Planned) -> Any:
                 file=path,
                 fix="run the same command again: it is made again",
             )
-        found[path] = meaning(path, digest)
+        found[path] = meaning(path, digest, view.rule)
     return found.get
 
 
@@ -249,6 +257,24 @@ def _current(unit: Unit, job: Job, planned: Planned, current: Current) -> bool:
     if current.changes(job.view.name, made, unit) is not None:
         return False
     return all(_as_made(path, digest, made) for path, digest in made.outputs.items())
+
+
+def _formers(made: Unit) -> dict[str, Any]:
+    """What the JSON outputs of a unit hold, by path, those left out that are not as made."""
+    return {
+        path: read_json(path)
+        for path, digest in made.outputs.items()
+        if path.endswith(".json") and digest and _as_made(path, digest, made)
+    }
+
+
+def _stat(path: str) -> tuple[int, int, int] | None:
+    """What changes of a file when it is written; None where it is gone."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def _as_made(path: str, digest: str, unit: Unit) -> bool:

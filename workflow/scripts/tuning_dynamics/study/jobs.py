@@ -704,9 +704,13 @@ class Jobs:
     def wanted(self) -> list[str]:
         """The files that a run without named targets makes: all that a study is run for, by name,
         so that a deleted one is made again."""
-        tables = [self.paths.table(name) for name in ALL_TABLES]
-        pages = [self.paths.report, self.paths.findings, self.paths.config]
-        whole = [*pages, *tables, *self.figure_files()]
+        tables = [
+            path(name) for path in (self.paths.table, self.paths.parquet) for name in ALL_TABLES
+        ]
+        figures = [
+            self.figure_path(one, kind) for kind in ("svg", "pdf", "png") for one in self.figures
+        ]
+        whole = [self.paths.report, self.paths.findings, self.paths.config, *tables, *figures]
         if self.table is not None:
             return whole
         if self.part is None:
@@ -714,7 +718,7 @@ class Jobs:
         if self.part.number is None:
             # What cells are made from is to be current, which a plan of it shows (`plan.guard`).
             return [*whole, *(self.paths.manifest(variant) for variant in self.grid.variants)]
-        return self.part_cells(self.part.number, self.part.parts)
+        return self.part_files(self.part.number, self.part.parts)
 
     def _model_files(self) -> list[str]:
         """The manifest of every model, and the folder of weights of those that are made here and
@@ -732,9 +736,13 @@ class Jobs:
             *(self.paths.variant_file(key, "weights") for key in kept),
         ]
 
-    def part_cells(self, number: int, parts: int) -> list[str]:
-        """The records of a part's cells."""
-        return self._cells_of(part_variants(self.grid, number, parts, self.file))
+    def part_files(self, number: int, parts: int) -> list[str]:
+        """The cells of a part, and the manifests of the models that they are made with."""
+        variants = part_variants(self.grid, number, parts, self.file)
+        return [
+            *self._cells_of(variants),
+            *dict.fromkeys(map(self.paths.manifest, variants)),
+        ]
 
     def _evaluated(self) -> list[Variant]:
         """The variants that this run may evaluate."""

@@ -4,6 +4,7 @@ Locks of the operating system, unlike files that say so, are gone when their hol
 that the same command continues.
 """
 
+import errno
 import fcntl
 import time
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ RUN_LOCK, JOBS_LOCK = ".lock", ".jobs"
 #: Seconds between looks at jobs that an earlier run left, and until that counts as failed. They
 #: end within seconds, but for training, which saves its state first.
 PAUSE, PATIENCE = 0.5, 300.0
+
+#: How a file system says that it has no locks.
+NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 #: Locks of this process; the system lets go of them when it ends, however it ends.
 _HELD = ExitStack()
@@ -84,9 +88,13 @@ def _held(path: Path) -> IO[str]:
 
 
 def _taken(handle: IO[str]) -> bool:
-    """Whether a lock for this process alone is had now."""
+    """Whether a lock for this process alone is had now; a file system without locks is told of."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        print(f"{handle.name} takes no locks here ({error}): see that one run works", flush=True)
     return True

@@ -17,6 +17,9 @@ from typing import Any
 from tuning_dynamics.study.errors import StudyError
 from tuning_dynamics.study.files import read_json, write_json
 
+#: Params that an output tells, so that it can't be taken as current without saying so.
+TOLD = frozenset({"accepted"})
+
 #: The folder beside the records that says of each digest of code what it was.
 CODE = "code"
 
@@ -60,7 +63,14 @@ class Unit:
 
     def planned(self) -> str:
         """Digest of what is known of a unit before its inputs are there."""
-        return digest_of([list(self.outputs), self.settings, self.code])
+        return self._digest(self.settings)
+
+    def fixed(self) -> str:
+        """`planned`, without what changes as jobs of a run end."""
+        return self._digest({k: v for k, v in self.settings.items() if k not in TOLD})
+
+    def _digest(self, settings: dict[str, Any]) -> str:
+        return digest_of([list(self.outputs), settings, self.code])
 
     def identity(self) -> str:
         """Digest of all that the unit depends on."""
@@ -70,10 +80,14 @@ class Unit:
 
 @dataclass
 class Record:
-    """A job's record: the units that are made, and what was accepted as current by hand."""
+    """A job's record: the units that are made, and what was accepted as current by hand.
+
+    `formers` is what JSON outputs held that are being made again, by path, until they are there.
+    """
 
     units: dict[str, Unit] = field(default_factory=dict)
     accepted: list[dict[str, str]] = field(default_factory=list)
+    formers: dict[str, Any] = field(default_factory=dict)
 
     @property
     def digests(self) -> dict[str, str]:
@@ -117,7 +131,8 @@ def read_record(path: str | Path) -> Record | None:
     document = read_json(path)
     try:
         units = [_unit(entry) for entry in document["units"]]
-        return Record({unit.name: unit for unit in units}, list(document["accepted"]))
+        by_name = {unit.name: unit for unit in units}
+        return Record(by_name, list(document["accepted"]), dict(document.get("formers", {})))
     except (KeyError, TypeError, ValueError, StopIteration) as error:
         raise StudyError(
             f"a job's record is damaged ({type(error).__name__}: {error})",
@@ -147,7 +162,8 @@ def all_records(folder: str | Path) -> Iterator[tuple[str, Record]]:
 def write_record(path: str | Path, record: Record) -> None:
     """Write a job's record, whole or not at all."""
     units = [asdict(unit) for unit in record.units.values()]
-    write_json(path, {"units": units, "accepted": record.accepted})
+    formers = {"formers": record.formers} if record.formers else {}
+    write_json(path, {"units": units, "accepted": record.accepted, **formers})
 
 
 def _unit(entry: dict[str, Any]) -> Unit:

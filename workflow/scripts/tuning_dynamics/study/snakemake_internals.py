@@ -19,6 +19,7 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.settings.types import RerunTrigger
 
 from tuning_dynamics.study.current import Current
+from tuning_dynamics.study.disk import system_error
 from tuning_dynamics.study.environments import asked_for
 from tuning_dynamics.study.reasons import Reason
 from tuning_dynamics.study.views import recorded, view_of_planned
@@ -58,7 +59,11 @@ class Records(FilePersistence):  # type: ignore[misc]
     def params_changed(self, job: Any, file: Any = None) -> Any:
         """Why a job's outputs are not current, as the change that Snakemake prints."""
         del file
-        reason = reason_of(job)
+        try:
+            reason = reason_of(job)
+        except OSError as error:
+            found = system_error(error, Path("results"))
+            raise SystemExit(f"\nThe study can't be planned.\n{found}\n") from None
         if reason is None:
             return NO_PARAMS_CHANGE
         return NotCurrent(only_new={reason.text}, files=set(job.output))
@@ -79,11 +84,9 @@ class Records(FilePersistence):  # type: ignore[misc]
         """Nothing: the job itself writes its record."""
 
     async def finished(self, job: Any) -> None:
-        """Note what is there, as Snakemake has just given it a new time; accept it if touched."""
-        if self.current is not None and recorded(job):
-            if self.dag.workflow.touch:
-                self.current.accept(view_of_planned(job), asked_for(environment_of(job)))
-            self.current.note(view_of_planned(job))
+        """Accept what is there, if it is touched."""
+        if self.current is not None and self.dag.workflow.touch and recorded(job):
+            self.current.accept(view_of_planned(job), asked_for(environment_of(job)))
 
     async def incomplete(self, job: Any) -> list[Any]:
         """None: a record says what is finished."""

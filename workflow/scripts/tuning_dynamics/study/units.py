@@ -16,9 +16,6 @@ EVALUATE = "evaluate"
 #: Params that change no number: what only stops a job, and which cells an evaluation has.
 NO_SETTINGS = frozenset({"others", "cells"})
 
-#: Params that an output tells, so that it can't be taken as current without saying so.
-TOLD = frozenset({"accepted"})
-
 #: Inputs that flow through a manifest, which names their digests.
 BY_MANIFEST = frozenset({"weights"})
 
@@ -93,7 +90,7 @@ class JobView:
 
 def planned_digest(units: list[Unit]) -> str:
     """Digest of what is known of a job's units before its inputs are there."""
-    return digest_of([unit.planned() for unit in units])
+    return digest_of([unit.fixed() for unit in units])
 
 
 #: The data that a cell is made of, by the names of its entry.

@@ -171,17 +171,17 @@ def _write(
         else:
             _save_whole(model, weights, base, folder)
     checkpoint = read_json(files.checkpoint)
+    under = {"base": checkpoint["digests"], "checkpoint": str(files.checkpoint)}
     write_json(
         files.manifest,
         {
             "family": checkpoint["family"],
             "step": checkpoint["step"],
-            "tokens": checkpoint["tokens"],
             "source": "tune",
             "variant": key,
             "folder": str(base if only_adapter else files.weights),
             "adapter": str(files.weights) if only_adapter else None,
             "digests": model_digests(files.weights),
-            **({"base": checkpoint["digests"]} if only_adapter else {}),
+            **(under if only_adapter else {}),
         },
     )
