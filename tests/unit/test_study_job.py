@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from standin import ENVIRONMENT, RUN, JobCode, Named, StandIn, failed, make, plan, started
+from standin import (
+    ENVIRONMENT,
+    RUN,
+    JobCode,
+    Named,
+    StandIn,
+    failed,
+    make,
+    plan,
+    run_planned,
+    started,
+)
 
 from tuning_dynamics.study import job as study_job
 from tuning_dynamics.study.errors import StudyError
@@ -392,10 +403,14 @@ def test_what_an_output_held_before_outlives_an_attempt_that_failed() -> None:
 def test_an_input_that_is_written_while_a_job_reads_it_records_nothing() -> None:
     job = one()
     plan({job: job.planned()})
-    with pytest.raises(SystemExit), started(job):
+
+    def written_there_and_back(path: str) -> str:
         Path("in.txt").write_text("other rows")
-        Path(OUT).write_text("made of either")
-        Path("in.txt").write_text("rows")  # as it was, but written
+        Path("in.txt").write_text("rows")
+        return f"{path}, made of either"
+
+    with pytest.raises(SystemExit):
+        run_planned(job, written_there_and_back)
     assert "an input was written while the job read it" in job.told()
     assert record(job).units == {}
     assert make(job) == [OUT]
