@@ -1,6 +1,7 @@
 """Loading weights: pickles need an opt-in, code of a repository is never run."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import unchanged_weights
 from tuning_dynamics.checkpoints.verify import verify
 from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import read_json
+from tuning_dynamics.study.files import read_json, write_json
 from tuning_dynamics.study.identity import canonical
 
 CPU = torch.device("cpu")
@@ -110,3 +111,37 @@ def test_weights_that_are_gone_are_told_as_such(tmp_path: Path) -> None:
         unchanged_weights(manifest) as weights,
     ):
         load_model(weights.folder, weights.adapter, CPU)
+
+
+def adapter_over(checkpoint: Path, folder: Path) -> Path:
+    """The manifest of an adapter (an empty folder) that was trained over a checkpoint."""
+    folder.mkdir()
+    told = read_json(checkpoint)
+    manifest = {"folder": told["folder"], "adapter": str(folder), "digests": {}}
+    under = {"base": told["digests"], "checkpoint": str(checkpoint)}
+    write_json(folder / "manifest.json", {**manifest, **under})
+    return folder / "manifest.json"
+
+
+def test_weights_under_an_adapter_lie_where_their_checkpoint_says_now(tmp_path: Path) -> None:
+    checkpoint = save_checkpoint(tmp_path / "x")
+    manifest = adapter_over(checkpoint, tmp_path / "adapter")
+    (tmp_path / "x").rename(tmp_path / "moved")
+    moved = tmp_path / "moved" / "manifest.json"
+    write_json(moved, {**read_json(moved), "folder": str(tmp_path / "moved")})
+    write_json(manifest, {**read_json(manifest), "checkpoint": str(moved)})
+    with unchanged_weights(manifest) as weights:
+        assert (weights.folder, weights.adapter) == (tmp_path / "moved", tmp_path / "adapter")
+
+
+def test_weights_under_an_adapter_that_changed_are_not_made_by_tuning_it_again(
+    tmp_path: Path,
+) -> None:
+    checkpoint = save_checkpoint(tmp_path / "x")
+    manifest = adapter_over(checkpoint, tmp_path / "adapter")
+    (tmp_path / "x" / "model.safetensors").unlink()
+    with (
+        pytest.raises(StudyError, match=re.escape(f"snakemake --force {checkpoint}")),
+        unchanged_weights(manifest),
+    ):
+        pass
