@@ -1,6 +1,5 @@
 """Evaluate one variant: its model is loaded once, and only if a cell is due."""
 
-import gc
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -77,9 +76,6 @@ def _require_own(variant: str, told: Mapping[str, Any], manifest: Path) -> None:
 
 
 def _load(manifest: Path, dtype: Any, execution: Execution, cost: "_Cost") -> LoadedModel:
-    # Libraries have made 600,000 objects that stay: they need not be looked through again.
-    gc.collect()
-    gc.freeze()
     model = load_for_evaluation(manifest, prepare_device(execution.device), dtype)
     cost.load_seconds = time.monotonic() - cost.began
     print(f"{cost.variant}: loaded in {cost.load_seconds:.1f} s", flush=True)

@@ -4,6 +4,7 @@ A job works out its identity itself when it starts. It refuses to write where co
 not those that were planned, and inputs are not what the jobs before it made.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -217,8 +218,21 @@ def _import_all(view: JobView) -> None:
     """Import all code of the job now, so that an edit of a file cannot mix into it later."""
     texts = [entry["spec"] for entry in parse_cells(view.params["cells"])] if _cells(view) else []
     words = spec_words(json.dumps({**view.params, "cells": texts}))
-    for module in reached_modules(view.stub, words):
-        importlib.import_module(module)
+    with _no_garbage():
+        for module in reached_modules(view.stub, words):
+            importlib.import_module(module)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Look for no garbage in the block, nor later among what it made: libraries make 600,000
+    objects that stay, and looking through them takes 0.7 s of a start's 3.8."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _cells(view: JobView) -> bool:
