@@ -123,14 +123,20 @@ class Forked:
     def wrong(self, number: int, what: str, clean: Reference) -> list[str]:
         """What is wrong after a fault and the same job without one."""
         self.begin()
+        log = self.work / "requests.log"
+        log.unlink()
+        os.environ["FAULTS_LOG"] = str(log)
         self.run(number, what)
+        del os.environ["FAULTS_LOG"]
+        missed = not any(line.endswith("\there") for line in log.read_text().splitlines())
         raw = self.scene.raw()
         sweep(str(self.scene.results))  # as a run does when it begins, and when it ends
         again = self.run(*NOTHING)
         sweep(str(self.scene.results))
         said = (self.work / "said.txt").read_text(errors="replace")
         found = self.scene.contents()
-        wrong = [f"a raw traceback in {log}" for log in {*raw, *self.scene.raw()}]
+        wrong = ["the fault was not reached"] if missed else []
+        wrong += [f"a raw traceback in {log}" for log in {*raw, *self.scene.raw()}]
         wrong += ["a raw traceback on the terminal"] if RAW in said else []
         wrong += [f"the same job fails: {said[-1000:]}"] if again else []
         return wrong + differing(sorted({*found, *clean.files}), found, clean)

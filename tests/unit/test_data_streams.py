@@ -261,41 +261,34 @@ def test_evaluated_items_and_demonstrations_are_not_encoded(tmp_path: Path) -> N
     assert tokens.items == [f"train{n:03d}" for n in range(9)]
 
 
+def encode_talks(tmp_path: Path, manifest: list[str], files: list[str]) -> None:
+    """Encode three dialogues with the tokenizer that `manifest` names, or that is of `files`."""
+    encode_set(
+        "x",
+        template=None,
+        dialogue="tulu",
+        max_length=8,
+        frozen=str(freeze(tmp_path, talks(3))),
+        manifest=manifest,
+        files=files,
+        tokens=str(tmp_path / "t.arrow"),
+        counts=str(tmp_path / "t.json"),
+    )
+
+
 def test_a_config_without_a_context_is_told(tmp_path: Path) -> None:
-    items = freeze(tmp_path, talks(3))
     save_checkpoint(tmp_path / "checkpoint")
     (tmp_path / "checkpoint" / "config.json").write_text('{"model_type": "mamba"}')
     with pytest.raises(StudyError, match="no longest context"):
-        encode_set(
-            "x",
-            template=None,
-            dialogue="tulu",
-            max_length=8,
-            frozen=str(items),
-            manifest=[],
-            files=[str(tmp_path / "checkpoint" / "tokenizer.json")],
-            tokens=str(tmp_path / "t.arrow"),
-            counts=str(tmp_path / "t.json"),
-        )
+        encode_talks(tmp_path, [], [str(tmp_path / "checkpoint" / "tokenizer.json")])
 
 
 def test_a_tokenizer_that_is_not_what_its_manifest_says_encodes_nothing(tmp_path: Path) -> None:
-    items = freeze(tmp_path, talks(3))
     checkpoint = save_checkpoint(tmp_path / "checkpoint")
     path = tmp_path / "checkpoint" / "config.json"
     path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
     with pytest.raises(UnavailableError, match=r"changed since(.|\n)*config.json"):
-        encode_set(
-            "x",
-            template=None,
-            dialogue="tulu",
-            max_length=8,
-            frozen=str(items),
-            manifest=[str(checkpoint)],
-            files=[],
-            tokens=str(tmp_path / "t.arrow"),
-            counts=str(tmp_path / "t.json"),
-        )
+        encode_talks(tmp_path, [str(checkpoint)], [])
 
 
 def test_a_checkpoints_own_template_lays_dialogues_out(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ def _stat(path: str) -> Stat:
 
 #: The rule whose table tells where checkpoints come from; to all others they are their files.
 TELLS_ORIGIN = "checkpoints"
-#: What of a model's manifest, or of the note on a family's tokenizer, says where it comes from,
-#: when it was seen and how well it does on a text: all but what it is.
+#: What of a model's manifest, or of the note on a family's tokenizer, says where it comes from, how
+#: many tokens it was trained on and what its loss on a text is; and what says where files lie.
 ORIGIN = ("repo", "revision", "commit", "tokens", "text_loss")
 PLACES = ("folder", "adapter", "checkpoint")
 

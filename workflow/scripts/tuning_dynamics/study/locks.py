@@ -96,5 +96,5 @@ def _taken(handle: IO[str]) -> bool:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        print(f"{handle.name} takes no locks here ({error}): see that one run works", flush=True)
+        print(f"{handle.name} takes no locks here ({error}): start one run at a time", flush=True)
     return True
