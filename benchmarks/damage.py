@@ -7,8 +7,8 @@ A study of tiny models (pre-trained here, from a hub on this machine, from local
 tuning, adapters at chosen rates) is run once in FOLDER. In a copy of it a file has one bit flipped,
 is cut to its half, changes places with another of its kind, or holds something else, with the time
 that it had. The next plan must name a small file as the reason of its job. Of weights and what lies
-beside them, a job that reads them is made due; it may end in words, and what these advise is done. The
-same command must then end with every file as it was, but for clocks, and leave nothing to do.
+beside them, a job that reads them is made due; it may end in words, and what these advise is done.
+The same command must then end with every file as it was, but for clocks, and leave nothing to do.
 
 FOLDER/outcomes.jsonl grows by a line a case; the same command goes on from it.
 """
