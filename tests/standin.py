@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+import tuning_dynamics.study.job
 from tuning_dynamics.study.job import Job, Planned, named_files, running, write_plan
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.units import JobView
@@ -133,6 +135,7 @@ def started(job: StandIn) -> Iterator[Job]:
         with (
             open(1, "w", closefd=False, buffering=1) as printed,
             redirect_stdout(printed),
+            patch.object(tuning_dynamics.study.job, "leave"),
             running(job) as own,
         ):
             yield own

@@ -25,12 +25,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "workflow")]
 sys.path.insert(0, str(Path("workflow/scripts").resolve()))
 
 from repository import Repository  # noqa: E402
 
+import tuning_dynamics.study.job  # noqa: E402
 from injection.faults import (  # noqa: E402
     CLOCKED,
     ERRORS,
@@ -76,7 +78,8 @@ class Forked:
 
     def _run(self) -> int:
         try:
-            runpy.run_path(self.script, run_name="__main__")
+            with patch.object(tuning_dynamics.study.job, "leave"):
+                runpy.run_path(self.script, run_name="__main__")
         except SystemExit as ended:
             return int(ended.code or 0)
         except BaseException:  # what the interpreter does with it at its end

@@ -19,6 +19,7 @@ import snakemake.api
 import snakemake.jobs
 import snakemake.workflow
 from snakemake.cli import main
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from tuning_dynamics.study.paths import SCRIPTS
 from tuning_dynamics.study.reasons import Reason
@@ -29,7 +30,8 @@ SNAKEFILE = """
 import json
 from pathlib import Path
 from tuning_dynamics.study.snakemake_internals import (
-    Records, environment_of, judge_by_records, keep_outputs, planned_jobs, view_of_planned
+    Records, environment_of, judge_by_records, keep_outputs, planned_jobs, view_of_planned,
+    wake_when_jobs_end,
 )
 
 # As the real one does, in the processes that Snakemake starts for single jobs.
@@ -37,6 +39,7 @@ if not workflow.is_main_process:
     judge_by_records(None, forces=Records.forces)
 
 onstart:
+    wake_when_jobs_end(workflow)
     Path("planned.json").write_text(json.dumps([
         [job.rule.name, forced, [source.rule.name for source in before], environment_of(job)]
         for job, forced, before in planned_jobs(workflow)
@@ -391,6 +394,21 @@ def test_a_job_sees_of_itself_what_was_planned_of_it(run: Run) -> None:
         },
         "outputs": ["last.txt", "last.csv", "last.tex"],
     }
+
+
+@pytest.mark.parametrize("wakes", [True, False])
+def test_jobs_are_looked_for_when_one_ends_alone(
+    run: Run, monkeypatch: pytest.MonkeyPatch, *, wakes: bool
+) -> None:
+    """And Snakemake's own way, which looks again and again, is the one that this replaces."""
+    again: list[int] = []
+    monkeypatch.setattr(JobScheduler, "_schedule_reevalutation", lambda _, wait: again.append(wait))
+    if not wakes:
+        text = Path("Snakefile").read_text()
+        Path("Snakefile").write_text(text.replace("wake_when_jobs_end(workflow)", ""))
+    run("last.txt")
+    assert Path("last.txt").exists()
+    assert bool(again) is not wakes
 
 
 def test_a_command_can_be_given_again_with_options_before_its_files(

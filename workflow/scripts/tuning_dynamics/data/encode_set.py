@@ -1,5 +1,6 @@
 """Encode a train set once for all that is tuned on it: checkpoints, seeds and recipes."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -154,22 +155,28 @@ def _sequences(items_path: str, encode: Encode, counts: Counts) -> Iterator[Toke
 
 def context_of(folder: Path) -> int:
     """The longest text in tokens that a folder's model takes; StudyError where it names none."""
-    from transformers import AutoConfig
-
+    path = folder / "config.json"
     try:
-        config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+        named = json.loads(path.read_text(encoding="utf-8")).get("max_position_embeddings")
+        return named if isinstance(named, int) else _context_by_transformers(folder)
     except (OSError, ValueError) as error:  # another transformers may read it
         raise UnavailableError(
             f"the checkpoint's config cannot be read ({' '.join(str(error).split())})",
-            file=folder / "config.json",
+            file=path,
             fix="mend it, or take a version of transformers that knows the model (envs/train.yaml)",
         ) from None
-    try:
-        return int(config.max_position_embeddings)
     except (AttributeError, TypeError) as error:
         raise StudyError(
             f"the checkpoint's config names no longest context ({' '.join(str(error).split())})",
-            file=folder / "config.json",
+            file=path,
             key="max_position_embeddings",
             fix="add max_position_embeddings to config.json",
         ) from None
+
+
+def _context_by_transformers(folder: Path) -> int:
+    """The same where a config has a name of its own for it; the import takes two seconds."""
+    from transformers import AutoConfig
+
+    config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    return int(config.max_position_embeddings)

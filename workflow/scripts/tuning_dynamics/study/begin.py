@@ -32,6 +32,7 @@ from tuning_dynamics.study.snakemake_internals import (
     judge_by_records,
     planned_jobs,
     same_command,
+    wake_when_jobs_end,
 )
 from tuning_dynamics.study.stub import DRIVER, RUN, this_process
 from tuning_dynamics.study.units import planned_digest, unread
@@ -167,6 +168,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
         if not workflow.touch:
             _refuse(workflow, jobs)
         lock(jobs.paths.root)
+        wake_when_jobs_end(workflow)
         run = None
         if workflow.non_local_exec:
             require_cluster(workflow, gpu)

@@ -23,7 +23,7 @@ from tuning_dynamics.study.files import file_digest, read_json, remove, write_js
 from tuning_dynamics.study.locks import work_on
 from tuning_dynamics.study.paths import Paths
 from tuning_dynamics.study.records import Record, Unit, moment, read_record, write_record
-from tuning_dynamics.study.stub import RUN, logged
+from tuning_dynamics.study.stub import RUN, leave, logged
 from tuning_dynamics.study.units import JobView, forget_code, parse_cells
 from tuning_dynamics.study.versions import installed
 
@@ -118,8 +118,9 @@ class Job:
 def running(snakemake: Any) -> Iterator[Job]:
     """The job of a stub; its block makes what is due, and what it made is recorded at its end.
 
-    All it prints goes to the job's log. StudyError, told in the log, where the code or settings
-    are not those planned, or an input is not what the job before made.
+    All it prints goes to the job's log. The process ends with the block. StudyError, told in the
+    log, where the code or settings are not those planned, or an input is not what the job before
+    made.
     """
     with logged(snakemake.log):
         job = _started(snakemake)
@@ -132,6 +133,7 @@ def running(snakemake: Any) -> Iterator[Job]:
         for unit in job.due:
             if unit.name not in job.record.units:
                 job.made(unit)
+        leave()
 
 
 def _started(snakemake: Any) -> Job:

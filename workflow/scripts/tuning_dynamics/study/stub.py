@@ -76,6 +76,14 @@ def _say_to_both(terminal: int, text: str) -> None:
     os.write(terminal, f"\n{text}\n".encode())
 
 
+def leave() -> None:
+    """End this process, whose work is done, at once: Python itself would first take apart what
+    libraries made, a tenth of a job's start."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 def _tell_job() -> None:
     """Say which SLURM job this is, where it is one."""
     if "SLURM_JOB_ID" in os.environ:
