@@ -134,19 +134,17 @@ class Current:
         return self.reasons[view.name]
 
     def _reason(self, view: JobView) -> Reason | None:
-        units = self.units(view)
         try:
             record = read_record(self.paths.record(view.name))
         except StudyError as error:
-            return self._all_due(view.name, units, Reason("damaged", str(error.file)))
+            return self._all_due(view, Reason("damaged", str(error.file)))
         if record is None:
             there = [path for path in view.outputs if Path(path).exists()]
-            reason = UNRECORDED.of(there[0]) if there else None
-            return self._all_due(view.name, units, reason)
+            return self._all_due(view, UNRECORDED.of(there[0]) if there else None)
         self.records[view.name] = record
         found = {
             unit.name: self.unit_reason(view.name, unit, record.units.get(unit.name))
-            for unit in self._as_planned(units, record)
+            for unit in self._as_planned(self.units(view), record)
         }
         due = {unit: reason for unit, reason in found.items() if reason is not None}
         self.due[view.name] = due
@@ -162,14 +160,14 @@ class Current:
             for unit, planned in zip(units, again, strict=True)
         ]
 
-    def _all_due(self, name: str, units: list[Unit], reason: Reason | None) -> Reason | None:
-        self.due[name] = {unit.name: reason or NEW.of(unit.name) for unit in units}
+    def _all_due(self, view: JobView, reason: Reason | None) -> Reason | None:
+        self.due[view.name] = {name: reason or NEW.of(name) for name in view.unit_names}
         return reason
 
     def stale_cells(self, view: JobView) -> dict[str, Reason]:
         """The cells of an evaluation that are missing or not current, each with the reason."""
         self.reason(view)
-        cells = {unit.name for unit in self.units(view) if unit.settings}
+        cells = view.unit_names[:-1]
         return {unit: reason for unit, reason in self.due[view.name].items() if unit in cells}
 
     def due_outputs(self, view: JobView) -> set[str]:
@@ -178,15 +176,15 @@ class Current:
         Of one that Snakemake did not ask about, as jobs before it run, these are all until the
         plan is known (`planned`).
         """
-        units = self.units(view)
-        if self.remade is None and view.name not in self.asked:
-            return {unit.name for unit in units}
-        if view.name in self.forced:
-            return {unit.name for unit in units}
+        names = set(view.unit_names)
+        if (self.remade is None and view.name not in self.asked) or view.name in self.forced:
+            return names
         self.reason(view)
-        remade = self.remade or set()
-        again = {unit.name for unit in units if not remade.isdisjoint(unit.paths)}
-        return again.union(self.due[view.name])
+        due = set(self.due[view.name])
+        if due == names or not self.remade:
+            return due
+        again = [unit.name for unit in self.units(view) if not self.remade.isdisjoint(unit.paths)]
+        return due.union(again)
 
     def accept(self, view: JobView, asked: Mapping[str, str]) -> None:
         """Take what is there for what would be made now, with the versions `asked` for, and record

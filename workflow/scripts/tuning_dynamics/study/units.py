@@ -53,6 +53,12 @@ class JobView:
         """The job's name."""
         return job_name(self.rule, self.wildcards)
 
+    @property
+    def unit_names(self) -> list[str]:
+        """The names of the job's units, without a look at code or files."""
+        cells = parse_cells(self.params["cells"]) if "cells" in self.params else []
+        return self.outputs[: len(cells) + 1]
+
     def units(self, digest: Digest) -> list[Unit]:
         """The job's units with what they depend on; an input that is not there has digest ""."""
         if "cells" in self.params:
