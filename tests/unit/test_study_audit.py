@@ -28,7 +28,7 @@ def written(path: str | Path, text: str = "content") -> str:
 def recorded(job: str, *outputs: str) -> None:
     """A job's record of its outputs."""
     digests = {path: "" if Path(path).is_dir() else file_digest(path) for path in outputs}
-    write_record(PATHS.record(job), Record({outputs[0]: Unit(digests, {}, "c", {})}))
+    write_record(PATHS.record(job), job, Record({outputs[0]: Unit(digests, {}, "c", {})}))
 
 
 def model(manifest: str, place: Path, **told: Any) -> None:

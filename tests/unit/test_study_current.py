@@ -177,8 +177,12 @@ def test_other_code_of_which_nothing_was_kept(project: JobCode) -> None:
     assert reason(first()) == "the code changed"
     keep(first())
     (kept,) = Path(PATHS.records, "code").iterdir()
-    assert kept.stem != next(iter(read_record(first().record).units.values())).code
-    Path(PATHS.code(read_record(first().record).units["results/s/first.txt"].code)).write_text("{")
+    assert (
+        kept.stem != next(iter(read_record(first().record, first().view.name).units.values())).code
+    )
+    Path(
+        PATHS.code(read_record(first().record, first().view.name).units["results/s/first.txt"].code)
+    ).write_text("{")
     assert reason(first()) == "the code changed"
 
 
@@ -348,15 +352,15 @@ def test_all_cells_are_due_of_an_evaluation_that_waits_for_another_job_or_is_for
 def test_what_is_accepted_is_current_and_said_to_be_accepted() -> None:
     made(first())
     changed = first({**SPEC, "lr": 0.2})
-    before = read_record(changed.record).units["results/s/first.txt"]
+    before = read_record(changed.record, changed.view.name).units["results/s/first.txt"]
     Current(PATHS).accept(changed.view, {})
     assert reason(changed) is None
     assert reason(first()) == "lr 0.2 -> 0.1"
-    after = read_record(changed.record).units["results/s/first.txt"]
+    after = read_record(changed.record, changed.view.name).units["results/s/first.txt"]
     (told,) = Current(PATHS).accepted()
     assert told == {
         "stage": "make",
-        "date": read_record(changed.record).accepted[0]["date"][:10],
+        "date": read_record(changed.record, changed.view.name).accepted[0]["date"][:10],
         "other": "",
         "outputs": "1",
         "before": before.identity(),
@@ -372,7 +376,7 @@ def test_what_was_changed_by_hand_can_be_accepted() -> None:
     Path("results/s/first.txt").write_text("mended")
     Current(PATHS).accept(first().view, {})
     assert reason(first()) is None
-    assert len(read_record(first().record).accepted) == 1
+    assert len(read_record(first().record, first().view.name).accepted) == 1
 
 
 @pytest.mark.parametrize("lost", [lambda path: path.unlink(), lambda path: path.write_text("{")])
@@ -390,7 +394,7 @@ def test_what_is_current_or_not_there_is_not_accepted() -> None:
     current.accept(first().view, {})
     current.accept(evaluation(0, 2).view, {})
     assert Current(PATHS).accepted() == []
-    assert cell(2) not in read_record(evaluation(0).record).units
+    assert cell(2) not in read_record(evaluation(0).record, evaluation(0).view.name).units
     assert seen(first(), evaluation(0, 2)).due_outputs(evaluation(0, 2).view) == {cell(2)}
 
 
@@ -410,7 +414,10 @@ def test_what_is_made_again_is_accepted_no_more() -> None:
     Current(PATHS).accept(evaluation(0, 2).view, {})
     Path(cell(0)).unlink()
     make(evaluation(0, 2))
-    assert [entry["output"] for entry in read_record(evaluation(0).record).accepted] == [cell(2)]
+    assert [
+        entry["output"]
+        for entry in read_record(evaluation(0).record, evaluation(0).view.name).accepted
+    ] == [cell(2)]
 
 
 def test_accepted_code_can_be_named_when_it_changes(project: JobCode) -> None:
@@ -428,11 +435,11 @@ def test_accepted_code_can_be_named_when_it_changes(project: JobCode) -> None:
 
 def with_versions(job: StandIn, **versions: str) -> None:
     """Have a job's record say that it ran with these versions."""
-    record = read_record(job.record)
+    record = read_record(job.record, job.view.name)
     assert record is not None
     for unit in record.units.values():
         unit.versions = versions
-    write_record(job.record, record)
+    write_record(job.record, job.view.name, record)
 
 
 def told_versions(job: StandIn, **asked: str) -> list[str]:
@@ -478,8 +485,8 @@ def test_versions_of_what_runs_anyway_are_not_told() -> None:
 def test_when_something_was_made_is_what_its_record_says() -> None:
     assert Current(PATHS).made_at("make/first") is None
     made(first())
-    record = read_record(first().record)
+    record = read_record(first().record, first().view.name)
     assert record is not None
     record.units["results/s/first.txt"].date = "2030-01-01T00:00:00+00:00"
-    write_record(first().record, record)
+    write_record(first().record, first().view.name, record)
     assert Current(PATHS).made_at("make/first") == 1893456000

@@ -82,7 +82,7 @@ def code(project: JobCode) -> JobCode:
 
 
 def record(job: StandIn) -> Record:
-    found = read_record(job.record)
+    found = read_record(job.record, job.view.name)
     assert found is not None
     return found
 

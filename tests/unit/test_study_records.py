@@ -28,6 +28,7 @@ CELL = Unit(
     "2030-01-01T00:00:00+00:00",
 )
 TOOK = Unit({"evaluation.json": "d3"}, {}, "", {})
+JOB = "evaluate/a/1/base"
 ACCEPTED = {"output": "a.parquet", "date": "2030", "before": "", "now": "x"}
 
 
@@ -37,8 +38,8 @@ def record(*units: Unit) -> Record:
 
 def test_a_record_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "r.json"
-    write_record(path, record(CELL, TOOK))
-    found = read_record(path)
+    write_record(path, JOB, record(CELL, TOOK))
+    found = read_record(path, JOB)
     assert found == record(CELL, TOOK)
     assert found is not None
     assert found.digests == {"a.parquet": "d1", "evaluation.json": "d3"}
@@ -46,7 +47,7 @@ def test_a_record_reads_back(tmp_path: Path) -> None:
 
 
 def test_a_job_that_made_nothing_has_none(tmp_path: Path) -> None:
-    assert read_record(tmp_path / "r.json") is None
+    assert read_record(tmp_path / "r.json", JOB) is None
 
 
 def without(key: str) -> Any:
@@ -71,26 +72,39 @@ def without(key: str) -> Any:
 )
 def test_a_record_that_lacks_something_is_damaged(tmp_path: Path, change: Any) -> None:
     path = tmp_path / "r.json"
-    write_record(path, record(CELL))
+    write_record(path, JOB, record(CELL))
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     with pytest.raises(StudyError, match="a job's record is damaged") as error:
-        read_record(path)
+        read_record(path, JOB)
     assert error.value.file == path
     assert "run the same command again" in error.value.fix
+
+
+def test_a_record_of_another_job_is_damaged_and_one_that_names_none_is_taken(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "r.json"
+    write_record(path, JOB, record(CELL))
+    with pytest.raises(StudyError, match=f"damaged.*it is of {JOB}"):
+        read_record(path, "evaluate/a/2/base")
+    document = json.loads(path.read_text())
+    del document["job"]
+    path.write_text(json.dumps(document))
+    assert read_record(path, "evaluate/a/2/base") == record(CELL)
 
 
 @pytest.mark.parametrize("size", [0, 40, -2])
 def test_a_record_that_is_cut_is_damaged(tmp_path: Path, size: int) -> None:
     path = tmp_path / "r.json"
-    write_record(path, record(CELL))
+    write_record(path, JOB, record(CELL))
     path.write_bytes(path.read_bytes()[:size])
     with pytest.raises(StudyError, match="damaged"):
-        read_record(path)
+        read_record(path, JOB)
 
 
 def test_all_records_of_a_study_are_those_that_can_be_read(tmp_path: Path) -> None:
     for name in ("tune/a/1/full/t/seed0", "scores/all", "code/c0de"):
-        write_record(tmp_path / f"{name}.json", record(CELL))
+        write_record(tmp_path / f"{name}.json", name, record(CELL))
     (tmp_path / "freeze").mkdir()
     (tmp_path / "freeze" / "x.json").write_text("{")
     (tmp_path / "seen.json").write_text("{}")

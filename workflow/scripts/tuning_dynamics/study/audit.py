@@ -18,9 +18,9 @@ def audit(study: str) -> str:
     Files that are gone, such as weights that were dropped, are no damage.
     """
     checked, damaged = 0, list[str]()
-    for _, file in record_files(Paths(study).records):
+    for name, file in record_files(Paths(study).records):
         try:
-            record = read_record(file) or Record()
+            record = read_record(file, name) or Record()
         except StudyError:
             checked, damaged = checked + 1, [*damaged, str(file)]
             continue

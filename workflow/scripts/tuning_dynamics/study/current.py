@@ -122,7 +122,7 @@ class Current:
         """Whether a job's record says that it made something."""
         if name not in self.records:
             try:
-                self.records[name] = read_record(self.paths.record(name)) or Record()
+                self.records[name] = read_record(self.paths.record(name), name) or Record()
             except StudyError:
                 self.records[name] = Record()
         return bool(self.records[name].units)
@@ -135,7 +135,7 @@ class Current:
 
     def _reason(self, view: JobView) -> Reason | None:
         try:
-            record = read_record(self.paths.record(view.name))
+            record = read_record(self.paths.record(view.name), view.name)
         except StudyError as error:
             return self._all_due(view, Reason("damaged", str(error.file)))
         if record is None:
@@ -191,7 +191,7 @@ class Current:
         that it was accepted."""
         path = self.paths.record(view.name)
         try:
-            record = read_record(path) or Record()
+            record = read_record(path, view.name) or Record()
         except StudyError:
             record = Record()
         for unit in self.units(view):
@@ -200,7 +200,7 @@ class Current:
                 self._take(unit, record)
                 for package, version in record.other_versions(record.units[unit.name], asked):
                     record.accept(unit.name, version, asked[package], other=package)
-        write_record(path, record)
+        write_record(path, view.name, record)
         self.keep_code(unit.code for unit in record.units.values())
 
     def _take(self, unit: Unit, record: Record) -> None:
@@ -226,7 +226,7 @@ class Current:
 
     def made_at(self, name: str) -> float | None:
         """When a job's outputs were made, in seconds since 1970; None without a record."""
-        record = self.records.get(name) or read_record(self.paths.record(name))
+        record = self.records.get(name) or read_record(self.paths.record(name), name)
         dates = [unit.date for unit in record.units.values()] if record else []
         return datetime.fromisoformat(max(dates)).timestamp() if dates else None
 

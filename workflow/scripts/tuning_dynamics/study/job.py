@@ -84,7 +84,7 @@ class Job:
         self.record.units[unit.name] = unit
         for path in unit.outputs:
             self.record.formers.pop(path, None)
-        write_record(self.path, self.record)
+        write_record(self.path, self.view.name, self.record)
 
     def _require_unwritten(self) -> None:
         for path, before in self.stats.items():
@@ -107,7 +107,7 @@ class Job:
         self.record.accepted = [
             entry for entry in self.record.accepted if entry["output"] not in again
         ]
-        write_record(self.path, self.record)
+        write_record(self.path, self.view.name, self.record)
         for unit in self.due:
             if unit.settings:  # what an evaluation took adds up over its runs
                 for path in unit.outputs:
@@ -149,7 +149,7 @@ def _started(snakemake: Any) -> Job:
     stats = {path: _stat(path) for path in files}
     digests = _verified(view, paths, planned)
     try:
-        record = read_record(paths.record(view.name)) or Record()
+        record = read_record(paths.record(view.name), view.name) or Record()
     except StudyError as error:
         print(f"{error}\nIt is done again.", flush=True)
         record = Record()
@@ -248,7 +248,7 @@ def _verified(view: JobView, paths: Paths, planned: Planned) -> Any:
     """
     made: dict[str, str] = {}
     for source in planned.sources:
-        record = read_record(paths.record(source))
+        record = read_record(paths.record(source), source)
         made |= record.digests if record else {}
     digests, found = Digests(), {}
     for path in {path for files in view.inputs.values() for path in files}:

@@ -124,16 +124,20 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read_record(path: str | Path) -> Record | None:
-    """A job's record, None where there is none; StudyError where it is damaged."""
+def read_record(path: str | Path, job: str) -> Record | None:
+    """The record of the job of a name, None where there is none; StudyError where it is damaged,
+    or another job's."""
     if not Path(path).is_file():
         return None
     document = read_json(path)
     try:
+        named = document.get("job", job)  # those of before 0.6.0 was finished name none
+        if named != job:
+            raise ValueError(f"it is of {named}")
         units = [_unit(entry) for entry in document["units"]]
         by_name = {unit.name: unit for unit in units}
         return Record(by_name, list(document["accepted"]), dict(document.get("formers", {})))
-    except (KeyError, TypeError, ValueError, StopIteration) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, StopIteration) as error:
         raise StudyError(
             f"a job's record is damaged ({type(error).__name__}: {error})",
             file=path,
@@ -154,16 +158,16 @@ def all_records(folder: str | Path) -> Iterator[tuple[str, Record]]:
     out: their jobs are done again."""
     for name, path in record_files(folder):
         with suppress(StudyError):
-            record = read_record(path)
+            record = read_record(path, name)
             if record is not None:
                 yield name, record
 
 
-def write_record(path: str | Path, record: Record) -> None:
-    """Write a job's record, whole or not at all."""
+def write_record(path: str | Path, job: str, record: Record) -> None:
+    """Write the record of the job of a name, whole or not at all."""
     units = [asdict(unit) for unit in record.units.values()]
     formers = {"formers": record.formers} if record.formers else {}
-    write_json(path, {"units": units, "accepted": record.accepted, **formers})
+    write_json(path, {"job": job, "units": units, "accepted": record.accepted, **formers})
 
 
 def _unit(entry: dict[str, Any]) -> Unit:
