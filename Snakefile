@@ -10,11 +10,11 @@ min_version("9.0")
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
-from tuning_dynamics.plan.allocate import Allocation
+from tuning_dynamics.plan.resources import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
-from tuning_dynamics.study.begin import Shown, begin, finish, start
-from tuning_dynamics.study.paths import ALL_TABLES, CELL_TABLES, SUMMARIES, parse_variant
-from tuning_dynamics.study.snakemake_internals import keep_outputs
+from tuning_dynamics.run.start import Shown, begin, finish, start
+from tuning_dynamics.common.paths import ALL_TABLES, CELL_TABLES, SUMMARIES, parse_variant
+from tuning_dynamics.run.snakemake_internals import keep_outputs
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:
@@ -57,5 +57,5 @@ rule all:
     localrule: True
 
 
-# Jobs themselves judge and replace what they made before (study/job.py).
+# Jobs themselves judge and replace what they made before (identity/job.py).
 keep_outputs(workflow)

@@ -21,13 +21,13 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")]
 
 from unit.figure_tables import Made, made_tables  # noqa: E402
 
-from tuning_dynamics.stats.tables import write_table  # noqa: E402
-from tuning_dynamics.study.figures import (  # noqa: E402
+from tuning_dynamics.report.figures.catalogue import (  # noqa: E402
     Piece,
     figure_list,
     figure_rows,
     figure_tables,
 )
+from tuning_dynamics.tables.tables import write_table  # noqa: E402
 
 STEPS = (0, *(2**power for power in range(10)), 1000, 3000, *range(13000, 144000, 10000))
 

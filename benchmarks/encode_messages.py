@@ -95,7 +95,7 @@ def freeze(folder: Path) -> None:
 
 def encode(folder: Path) -> None:
     """The job of the rule encode."""
-    from tuning_dynamics.data.encode_set import encode_set
+    from tuning_dynamics.data.tokenize_set import encode_set
 
     encode_set(
         "generated",
@@ -112,9 +112,9 @@ def encode(folder: Path) -> None:
 
 def read(folder: Path) -> None:
     """What a tuning job reads: 20,000 examples in a shuffled order, as minibatches of 8."""
-    from tuning_dynamics.data.tokens import StoredTokens
+    from tuning_dynamics.data.token_store import StoredTokens
     from tuning_dynamics.tune.examples import StoredExamples
-    from tuning_dynamics.tune.order import EpochBatches, mix
+    from tuning_dynamics.tune.sampler import EpochBatches, mix
 
     stored = StoredExamples(StoredTokens(folder / "tulu.arrow"))
     batches = EpochBatches(mix({"$target": stored}, {"$target": 1.0}, 0), 8, 0)

@@ -38,8 +38,8 @@ import yaml  # noqa: E402
 from injection.faults import Fault, Kind, Scene, compiled, variables  # noqa: E402
 from repository import Repository, clone, environment  # noqa: E402
 
-from tuning_dynamics.study.paths import Paths  # noqa: E402
-from tuning_dynamics.study.stub import RUN  # noqa: E402
+from tuning_dynamics.common.job_log import RUN  # noqa: E402
+from tuning_dynamics.common.paths import Paths  # noqa: E402
 
 FORKED = ROOT / "tests" / "injection" / "forked.py"
 NAME, STUDY = "faults", "tests/faults.yaml"

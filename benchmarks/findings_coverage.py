@@ -24,8 +24,8 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")]
 
 from unit.planted import NOTHING, Planted, demo, planted_findings  # noqa: E402
 
-from tuning_dynamics.stats.turning import turning_point  # noqa: E402
-from tuning_dynamics.stats.units import Drawing  # noqa: E402
+from tuning_dynamics.stats.cell_bootstrap import Drawing  # noqa: E402
+from tuning_dynamics.stats.turning_points import turning_point  # noqa: E402
 
 KINDS = {"published": Planted(), "nothing": NOTHING}
 

@@ -35,7 +35,7 @@ from incremental_study.cases import KINDS, Case, cases  # noqa: E402
 from incremental_study.places import FreshRuns, Place, sources  # noqa: E402
 from incremental_study.trials import trial  # noqa: E402
 
-from tuning_dynamics.study.files import read_json, write_json  # noqa: E402
+from tuning_dynamics.common.atomic_files import read_json, write_json  # noqa: E402
 
 OUT = ROOT / "benchmarks" / "results" / "incremental.json"
 

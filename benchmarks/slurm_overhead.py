@@ -27,7 +27,7 @@ from repository import Repository, clone, environment  # noqa: E402
 from slurm.campaign import ON_CLUSTER, results_of  # noqa: E402
 from slurm.cluster import cluster  # noqa: E402
 
-from tuning_dynamics.study.files import read_json  # noqa: E402
+from tuning_dynamics.common.atomic_files import read_json  # noqa: E402
 
 STUDY = "tests/slurm/study.yaml"
 

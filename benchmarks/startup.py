@@ -30,17 +30,17 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from tiny import pair, request, save_checkpoint, tiny_encoder  # noqa: E402
 
-from tuning_dynamics.data.encode import tokenizer_digest  # noqa: E402
+from tuning_dynamics.common.atomic_files import read_json, write_json  # noqa: E402
+from tuning_dynamics.common.paths import Paths  # noqa: E402
 from tuning_dynamics.data.items import write_items  # noqa: E402
 from tuning_dynamics.data.sequences import completions  # noqa: E402
-from tuning_dynamics.data.tokens import write_tokens  # noqa: E402
-from tuning_dynamics.study.code import remember  # noqa: E402
-from tuning_dynamics.study.environments import asked_for  # noqa: E402
-from tuning_dynamics.study.files import read_json, write_json  # noqa: E402
-from tuning_dynamics.study.identity import canonical  # noqa: E402
-from tuning_dynamics.study.job import Planned, write_plan  # noqa: E402
-from tuning_dynamics.study.paths import Paths  # noqa: E402
-from tuning_dynamics.study.units import JobView, cells_param, stage_rule  # noqa: E402
+from tuning_dynamics.data.token_store import write_tokens  # noqa: E402
+from tuning_dynamics.data.tokenizer import tokenizer_digest  # noqa: E402
+from tuning_dynamics.identity.canonical import canonical  # noqa: E402
+from tuning_dynamics.identity.code_digest import remember  # noqa: E402
+from tuning_dynamics.identity.job import Planned, write_plan  # noqa: E402
+from tuning_dynamics.identity.units import JobView, cells_param, stage_rule  # noqa: E402
+from tuning_dynamics.run.environments import asked_for  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 #: A process that has not come so far after this many seconds has failed.

@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from unit.synthetic import Truth, study_tables, write_cells
 
+from tuning_dynamics.common.paths import ALL_TABLES
+from tuning_dynamics.report.figures.catalogue import KINDS, StudyFigure
 from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.page import CAPTIONS, About, write_pages
-from tuning_dynamics.stats.tables import KEY_COLUMNS, TABLES, from_rows, write_table
-from tuning_dynamics.study.figures import KINDS, StudyFigure
-from tuning_dynamics.study.paths import ALL_TABLES
+from tuning_dynamics.tables.tables import KEY_COLUMNS, TABLES, from_rows, write_table
 
 #: Large enough for each table to have rows.
 SMALL = Truth(steps=(100, 1000), domains=("people", "places"), formats=("default", "io"), items=20)

@@ -5,14 +5,14 @@ from typing import Any
 
 import yaml
 
+from tuning_dynamics.config.device import device_of
+from tuning_dynamics.config.load import load_study
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.grid import expand
+from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.budget import Budget, budget_of
-from tuning_dynamics.plan.devices import device_of
 from tuning_dynamics.plan.price import Job
-from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.grid import expand
-from tuning_dynamics.study.load import load_study
-from tuning_dynamics.study.models import ResolvedStudy
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.study.score_columns import SCORE_COLUMNS
+from tuning_dynamics.tables.columns import SCORE_COLUMNS
 
 #: Step, tokens, and the planted changes of sets learned in pre-training and of the others.
 CHECKPOINTS = {

@@ -10,10 +10,10 @@ from unittest.mock import patch
 
 import pytest
 
-import tuning_dynamics.study.job
-from tuning_dynamics.study.job import Job, Planned, named_files, running, write_plan
-from tuning_dynamics.study.paths import Paths
-from tuning_dynamics.study.units import JobView
+import tuning_dynamics.identity.job
+from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.identity.job import Job, Planned, named_files, running, write_plan
+from tuning_dynamics.identity.units import JobView
 
 #: Stubs and a package.
 FILES = {
@@ -135,7 +135,7 @@ def started(job: StandIn) -> Iterator[Job]:
         with (
             open(1, "w", closefd=False, buffering=1) as printed,
             redirect_stdout(printed),
-            patch.object(tuning_dynamics.study.job, "leave"),
+            patch.object(tuning_dynamics.identity.job, "leave"),
             running(job) as own,
         ):
             yield own

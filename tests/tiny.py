@@ -20,11 +20,11 @@ from transformers import (
 )
 
 from tuning_dynamics.checkpoints.manifest import model_digests
-from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.common.atomic_files import write_json
 from tuning_dynamics.data.items import Item
+from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.request import CellRequest
-from tuning_dynamics.study.files import write_json
 
 CONTEXT = 256
 ARCHITECTURES = ("olmo", "olmo2", "gpt_neox", "llama")

@@ -9,7 +9,7 @@ from edited.world import World, restore
 from hub.server import Hub
 from repository import Repository
 
-from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.common.atomic_files import read_json, write_json
 
 STUDY, SECOND = "own/study.yaml", "own/second.yaml"
 Outcome = dict[str, str]

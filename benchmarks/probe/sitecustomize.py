@@ -21,10 +21,10 @@ from typing import Any
 
 #: Functions of the project that are parts of their own.
 FUNCTIONS = {
-    ("tuning_dynamics.study.files", "file_digest"): "hashing",
+    ("tuning_dynamics.common.atomic_files", "file_digest"): "hashing",
     ("tuning_dynamics.checkpoints.load", "load_model"): "loading weights",
-    ("tuning_dynamics.data.encode", "load_encoder"): "tokenizer",
-    ("tuning_dynamics.data.encode", "tokenizer_digest"): "tokenizer",
+    ("tuning_dynamics.data.tokenizer", "load_encoder"): "tokenizer",
+    ("tuning_dynamics.data.tokenizer", "tokenizer_digest"): "tokenizer",
 }
 
 SECONDS: dict[str, float] = defaultdict(float)

@@ -10,7 +10,7 @@ from sides.machine import Rates, Taken, compared, interleaved, timed
 from sides.setting import Setting
 from sides.side import Side
 from sides.work import generating, shape_of
-from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.model import LoadedModel
 

@@ -15,16 +15,16 @@ import torch
 from tokenizers import Tokenizer
 
 from tuning_dynamics.checkpoints.corpus import train_tokenizer
-from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.config.dataset import Dataset
+from tuning_dynamics.config.family import END_OF_TEXT
+from tuning_dynamics.config.load import parse, read_yaml
 from tuning_dynamics.data.items import Item, read_items, write_items
 from tuning_dynamics.data.sequences import completions
+from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.data.world import WorldSpec, corpus
 from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.prompts import Prompt, make_prompts
 from tuning_dynamics.evaluate.request import CellRequest
-from tuning_dynamics.study.datasets import Dataset
-from tuning_dynamics.study.families import END_OF_TEXT
-from tuning_dynamics.study.load import parse, read_yaml
 from tuning_dynamics.tune.examples import Example, example_of
 
 CONFIG = Path(__file__).parents[2] / "config"

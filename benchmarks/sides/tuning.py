@@ -17,7 +17,7 @@ from sides.side import Side
 from sides.work import Shape, tuning
 from tuning_dynamics.engine.loop import Batch, Schedule, Settings, Training
 from tuning_dynamics.tune.examples import Example
-from tuning_dynamics.tune.order import EpochBatches
+from tuning_dynamics.tune.sampler import EpochBatches
 
 BATCH, RATE, SEED = 8, 1e-4, 0
 OURS = "this engine"

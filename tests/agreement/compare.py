@@ -11,16 +11,16 @@ from typing import Any
 
 import yaml
 
+from tuning_dynamics.config.dataset import Dataset
+from tuning_dynamics.config.load import parse, read_yaml
 from tuning_dynamics.data.freeze import freeze_from_spec
 from tuning_dynamics.data.items import read_items
 from tuning_dynamics.data.prompts import render
 from tuning_dynamics.evaluate.cell import predict
+from tuning_dynamics.evaluate.loglikelihood import option_scores
 from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.prompts import make_prompts
 from tuning_dynamics.evaluate.request import CellRequest
-from tuning_dynamics.evaluate.score import option_scores
-from tuning_dynamics.study.datasets import Dataset
-from tuning_dynamics.study.load import parse, read_yaml
 
 CONFIG = Path(__file__).parents[2] / "config"
 

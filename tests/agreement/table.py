@@ -26,8 +26,8 @@ from transformers import (
 
 from agreement import compare
 from agreement.test_lm_eval import for_harness, made
-from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.sources import read_rows
+from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.evaluate.model import LoadedModel
 
 REAL = {

@@ -12,7 +12,7 @@ from tiny import tiny_encoder, tiny_model
 from tokenizers import Tokenizer, processors
 
 from agreement import compare
-from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.evaluate.model import LoadedModel
 
 CONTEXT = 1024

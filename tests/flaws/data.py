@@ -11,14 +11,15 @@ import yaml
 from hub import samples
 
 from tuning_dynamics.checkpoints import revisions
-from tuning_dynamics.data import freeze, rows
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.dataset import Dataset
+from tuning_dynamics.config.family import Spacing, Steps, parse_steps
+from tuning_dynamics.config.load import load_study, read_yaml
+from tuning_dynamics.data import freeze
+from tuning_dynamics.data import parse_rows as rows
+from tuning_dynamics.data.dedup import Screen
 from tuning_dynamics.data.items import read_items
-from tuning_dynamics.data.screen import Screen
-from tuning_dynamics.study import grid
-from tuning_dynamics.study.datasets import Dataset
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import Spacing, Steps, parse_steps
-from tuning_dynamics.study.load import load_study, read_yaml
+from tuning_dynamics.grid import grid
 
 ROOT = Path(__file__).parents[2]
 

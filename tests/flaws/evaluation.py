@@ -8,13 +8,14 @@ import pytest
 from tiny import loaded, pair, request
 from tokenizers import Tokenizer, models
 
-from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.items import read_items, write_items
-from tuning_dynamics.evaluate import prompts, score
+from tuning_dynamics.data.tokenizer import Encoder
+from tuning_dynamics.evaluate import loglikelihood as score
+from tuning_dynamics.evaluate import prompts
 from tuning_dynamics.evaluate.cell import evaluate_cell
 from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.request import CellRequest
-from tuning_dynamics.study.errors import StudyError
 
 CONTEXT = 256
 

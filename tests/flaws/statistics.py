@@ -15,12 +15,13 @@ from unit.synthetic import (
     write_cells,
 )
 
-from tuning_dynamics.stats import blocks, cell_tables, cells, changes, groups, noise, refusals
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats import cell_tables, cells, changes, groups, noise, refusals
+from tuning_dynamics.stats import item_blocks as blocks
 from tuning_dynamics.stats.bootstrap import Estimates
+from tuning_dynamics.stats.cell_bootstrap import MIN_UNITS, Drawing
 from tuning_dynamics.stats.noise import under
 from tuning_dynamics.stats.records import Records
-from tuning_dynamics.stats.units import MIN_UNITS, Drawing
-from tuning_dynamics.study.errors import StudyError
 
 #: Nine wrong answers and one right one: the mean is .1, the middle of the interval is not.
 SKEWED = [0.0] * 9 + [1.0]

@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path("workflow/scripts").resolve()))
 
 from repository import Repository  # noqa: E402
 
-import tuning_dynamics.study.job  # noqa: E402
+import tuning_dynamics.identity.job  # noqa: E402
 from injection.faults import (  # noqa: E402
     CLOCKED,
     ERRORS,
@@ -44,8 +44,8 @@ from injection.faults import (  # noqa: E402
     nameless,
     requests,
 )
-from tuning_dynamics.study.files import sweep  # noqa: E402
-from tuning_dynamics.study.stub import DRIVER, this_process  # noqa: E402
+from tuning_dynamics.common.atomic_files import sweep  # noqa: E402
+from tuning_dynamics.common.job_log import DRIVER, this_process  # noqa: E402
 
 #: No fault.
 NOTHING = (0, "none")
@@ -78,7 +78,7 @@ class Forked:
 
     def _run(self) -> int:
         try:
-            with patch.object(tuning_dynamics.study.job, "leave"):
+            with patch.object(tuning_dynamics.identity.job, "leave"):
                 runpy.run_path(self.script, run_name="__main__")
         except SystemExit as ended:
             return int(ended.code or 0)

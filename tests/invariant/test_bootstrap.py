@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats.bootstrap import (
     Estimates,
     Floats,
@@ -20,7 +21,6 @@ from tuning_dynamics.stats.bootstrap import (
     unit_sizes,
     unit_sums,
 )
-from tuning_dynamics.study.errors import StudyError
 
 
 def ours(values: Floats, resamples: int, level: float, seed: int, method: str) -> Floats:

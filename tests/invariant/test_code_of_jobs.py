@@ -13,11 +13,17 @@ from typing import Any
 import pytest
 from tiny import pair, save_checkpoint
 
+from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.data.items import Item, write_items
-from tuning_dynamics.study import job as study_job
-from tuning_dynamics.study.code import AROUND, SCRIPTS, own_code, reached_modules, spec_words
-from tuning_dynamics.study.code_tree import Found
-from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.identity import job as study_job
+from tuning_dynamics.identity.code_digest import (
+    AROUND,
+    SCRIPTS,
+    own_code,
+    reached_modules,
+    spec_words,
+)
+from tuning_dynamics.identity.code_tree import Found
 
 TEMPLATE = "### Input_1: {a}\n### Input_2: {b}\n### Inference:"
 PACKAGE = SCRIPTS / "tuning_dynamics"
@@ -63,7 +69,7 @@ def left_out(module: str, name: str) -> bool:
     tree = own_code().tree
     if owner and tree.is_model(Found(module, owner)):
         return method in tree.module(module).classes[owner].hooks
-    return (module, name) == ("tuning_dynamics.study.strict", "refuse_repeats")
+    return (module, name) == ("tuning_dynamics.config.base", "refuse_repeats")
 
 
 def run_stub(

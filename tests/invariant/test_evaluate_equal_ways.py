@@ -17,16 +17,21 @@ from transformers import (
     MistralForCausalLM,
 )
 
-from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item, write_items
-from tuning_dynamics.evaluate import read
-from tuning_dynamics.evaluate.attend import Rows
+from tuning_dynamics.data.tokenizer import Encoder
+from tuning_dynamics.evaluate import packed_forward as read
 from tuning_dynamics.evaluate.cell import predict
 from tuning_dynamics.evaluate.generate import generate
+from tuning_dynamics.evaluate.loglikelihood import (
+    ROW_ANSWERS,
+    Scored,
+    log_likelihoods,
+    option_scores,
+)
 from tuning_dynamics.evaluate.model import load_for_evaluation
-from tuning_dynamics.evaluate.plain import whole_continuations
+from tuning_dynamics.evaluate.prefix_attention import Rows
 from tuning_dynamics.evaluate.prompts import make_prompts
-from tuning_dynamics.evaluate.score import ROW_ANSWERS, Scored, log_likelihoods, option_scores
+from tuning_dynamics.evaluate.unpacked import whole_continuations
 from tuning_dynamics.stats.metrics import rouge_l
 
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -12,7 +12,8 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.recipe import Lora
 from tuning_dynamics.engine.loop import (
     Batch,
     Interrupted,
@@ -23,12 +24,11 @@ from tuning_dynamics.engine.loop import (
     resume,
     save,
 )
+from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.penalties import l2_to_start
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.recipes import Lora
 from tuning_dynamics.tune.examples import Example
 from tuning_dynamics.tune.kinds import with_adapter
-from tuning_dynamics.tune.order import EpochBatches, mix, steps_in
+from tuning_dynamics.tune.sampler import EpochBatches, mix, steps_in
 
 STEPS = 12
 

@@ -18,8 +18,8 @@ from slurm.campaign import ON_CLUSTER, Campaign, Disturbed, outcomes, results_of
 from slurm.cluster import ETC, NODES, Cluster, cluster, run
 from slurm.faults import CELL
 from slurm.processes import alive, processes
-from tuning_dynamics.study.begin import SLURM_RUN
-from tuning_dynamics.study.refused import refused_reason
+from tuning_dynamics.common.refused import refused_reason
+from tuning_dynamics.run.start import SLURM_RUN
 
 STUDY = "tests/slurm/study.yaml"
 #: One of each sort, in this order: those that what follows waits for cost time.

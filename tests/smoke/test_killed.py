@@ -14,7 +14,7 @@ import pytest
 from kills import Held, Moment, Run, contents, hold, leftovers
 from repository import Repository, clone
 
-from tuning_dynamics.study.paths import Paths
+from tuning_dynamics.common.paths import Paths
 
 STUDY = "tests/smoke/short.yaml"
 PRETRAINED = "steady/600/checkpoint"

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from standin import JobCode
 
-from tuning_dynamics.study import code, digests, units
-from tuning_dynamics.study.code import Code
+from tuning_dynamics.identity import code_digest as code
+from tuning_dynamics.identity import file_digests as digests
+from tuning_dynamics.identity import units
+from tuning_dynamics.identity.code_digest import Code
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from tuning_dynamics.stats.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import TABLES, from_rows
 
 #: Kind, prediction method and metric of each task.
 TASKS = {

@@ -11,15 +11,15 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from tuning_dynamics.common.atomic_files import write_json
+from tuning_dynamics.common.refused import REFUSED_KEY
+from tuning_dynamics.plan.cost_table import cost_rows
+from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.stats.cost import cost_rows
-from tuning_dynamics.stats.curve import checkpoint_rows
+from tuning_dynamics.stats.checkpoint_curve import checkpoint_rows
 from tuning_dynamics.stats.metrics import METRICS
 from tuning_dynamics.stats.summaries import Asked, summary_tables
-from tuning_dynamics.stats.tables import TABLES, from_rows
-from tuning_dynamics.stats.units import Drawing
-from tuning_dynamics.study.files import write_json
-from tuning_dynamics.study.refused import REFUSED_KEY
+from tuning_dynamics.tables.tables import TABLES, from_rows
 
 #: A metric of tests alone, by which an answer is the score that it gets.
 PLANTED = "planted"

@@ -15,11 +15,11 @@ from tuning_dynamics.checkpoints.revisions import (
     wanted_file,
     weight_files,
 )
-from tuning_dynamics.hub.calls import HubError
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import HubFamily
-from tuning_dynamics.study.files import read_json
-from tuning_dynamics.study.identity import canonical
+from tuning_dynamics.common.atomic_files import read_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.hub import HubError
+from tuning_dynamics.config.family import HubFamily
+from tuning_dynamics.identity.canonical import canonical
 
 SPEC = {
     "source": "hub",

@@ -13,8 +13,8 @@ import pytest
 
 from tuning_dynamics.checkpoints import listing as listings
 from tuning_dynamics.checkpoints.listing import Listing, shared_listing
-from tuning_dynamics.hub.calls import HubError
-from tuning_dynamics.study.stub import RUN
+from tuning_dynamics.common.hub import HubError
+from tuning_dynamics.common.job_log import RUN
 
 FILES = {"config.json": {"digest": "git:a", "bytes": 2}}
 
@@ -134,7 +134,7 @@ JOB = """
 import sys, time
 from pathlib import Path
 from tuning_dynamics.checkpoints import listing as listings
-from tuning_dynamics.hub.calls import HubError
+from tuning_dynamics.common.hub import HubError
 folder, fails = Path(sys.argv[1]), sys.argv[2] == "fails"
 def slowly(*asked):
     with (folder / "asked").open("a") as log:

@@ -12,9 +12,9 @@ from tiny import save_checkpoint, tiny_model
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import unchanged_weights
 from tuning_dynamics.checkpoints.verify import verify
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import read_json, write_json
-from tuning_dynamics.study.identity import canonical
+from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.identity.canonical import canonical
 
 CPU = torch.device("cpu")
 

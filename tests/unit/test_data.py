@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from tuning_dynamics.common.errors import RefusedError, StudyError, UnavailableError
 from tuning_dynamics.data.freeze import freeze_from_spec, freeze_or_refuse
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.data.prompts import dialogue, few_shot, render
 from tuning_dynamics.data.sources import look_up
-from tuning_dynamics.study.errors import RefusedError, StudyError, UnavailableError
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -162,8 +162,8 @@ def test_an_item_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_a_join_does_not_depend_on_the_order_of_its_keys(tmp_path: Path) -> None:
+    from tuning_dynamics.config.dataset import Dataset
     from tuning_dynamics.data.sources import read_split
-    from tuning_dynamics.study.datasets import Dataset
 
     (tmp_path / "rows.jsonl").write_text('{"s": "tale", "parts": "1, 3", "q": "who ?"}\n')
     parts = [{"s": "tale", "n": str(n), "text": f"part {n}"} for n in (1, 2, 3)]

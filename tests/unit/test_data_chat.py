@@ -7,11 +7,11 @@ from tiny import tiny_encoder
 from tokenizers import Tokenizer, processors
 from transformers import PreTrainedTokenizerFast
 
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.chat import chat_layout
-from tuning_dynamics.data.encode import Encoder
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.sequences import Tokens, dialogues
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.data.tokenizer import Encoder
 
 MARKED = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from hub.server import Hub
 
+from tuning_dynamics.common.atomic_files import read_json
 from tuning_dynamics.data.items import read_items
-from tuning_dynamics.study.files import read_json
 
 ROOT = Path(__file__).parents[2]
 REPO, TOKEN = "made/talks", "hf_" + "s" * 30
@@ -23,7 +23,7 @@ REPO, TOKEN = "made/talks", "hf_" + "s" * 30
 CODE = """
 import json, sys
 from tuning_dynamics.data.freeze import freeze_from_spec
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
 try:
     freeze_from_spec("x", json.loads(sys.argv[1]), None, sys.argv[2], sys.argv[3])
 except StudyError as error:

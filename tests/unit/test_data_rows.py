@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.dataset import Dataset, Kind
 from tuning_dynamics.data.items import Item
-from tuning_dynamics.data.rows import to_item
-from tuning_dynamics.study.datasets import Dataset, Kind
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.data.parse_rows import to_item
 
 PAIR: dict[str, Any] = {
     "fields": {"a": "sentence1", "b": "sentence2"},

@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import pair, save_checkpoint, tiny_encoder
 
-from tuning_dynamics.data.choose import wanted
-from tuning_dynamics.data.encode_set import encode_or_refuse, encode_set
+from tuning_dynamics.common.atomic_files import read_json
+from tuning_dynamics.common.errors import RefusedError, StudyError, UnavailableError
 from tuning_dynamics.data.freeze import freeze_from_spec
 from tuning_dynamics.data.frozen import read_in_batches, write_in_groups
 from tuning_dynamics.data.items import SCHEMA, Item, read_items, write_items, write_refused
+from tuning_dynamics.data.sampling import wanted
 from tuning_dynamics.data.sources import read_rows
-from tuning_dynamics.data.tokens import StoredTokens
-from tuning_dynamics.study.errors import RefusedError, StudyError, UnavailableError
-from tuning_dynamics.study.files import read_json
+from tuning_dynamics.data.token_store import StoredTokens
+from tuning_dynamics.data.tokenize_set import encode_or_refuse, encode_set
 
 TEMPLATE = "### Input_1: {a}\n### Input_2: {b}\n### Inference:"
 

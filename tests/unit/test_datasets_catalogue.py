@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from hub.rows import CONFIGS, Config, split_rows
 
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.variants import Variant
+from tuning_dynamics.config.dataset import Dataset, Task
+from tuning_dynamics.config.load import load_study, parse, read_yaml
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.data.dedup import Screen
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import render, template_fields
-from tuning_dynamics.data.screen import Screen
-from tuning_dynamics.study.datasets import Dataset, Task
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.grid import expand, role
-from tuning_dynamics.study.load import load_study, parse, read_yaml
-from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.variants import Variant
+from tuning_dynamics.grid.grid import expand, role
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import save_file
 from tiny import tiny_encoder
 
+from tuning_dynamics.common.atomic_files import write_json
+from tuning_dynamics.common.disk_full import system_error
 from tuning_dynamics.engine.loop import save
-from tuning_dynamics.study.disk import system_error
-from tuning_dynamics.study.files import write_json
 
 #: A device that every write to fails for want of space.
 FULL = Path("/dev/full")
@@ -88,7 +88,7 @@ def test_an_error_says_what_where_and_what_to_do(
     path = tmp_path / "a.json"
     text = str(system_error(raised(lambda: write_json(path, 1)), tmp_path))
     assert os.strerror(number) in text
-    assert f"while writing {path}, in study/files.py, line" in text
+    assert f"while writing {path}, in common/atomic_files.py, line" in text
     assert "run the same command again" in text
 
 
@@ -116,7 +116,7 @@ def test_other_errors_are_not_taken_for_one(tmp_path: Path) -> None:
 
 JOB = """
 import sys
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.common.job_log import logged
 with logged(sys.argv[1]):
     {}
 """

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from repository import ROOT
 
-from tuning_dynamics.study.load import read_yaml
-from tuning_dynamics.study.paths import SCRIPTS
+from tuning_dynamics.common.paths import SCRIPTS
+from tuning_dynamics.config.load import read_yaml
 
 ENVS = {path.stem: path for path in (ROOT / "envs").glob("*.yaml")}
 #: A package's name in requirements.txt, where conda's is another.

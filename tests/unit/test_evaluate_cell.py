@@ -10,13 +10,13 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
-from tuning_dynamics.data.encode import Encoder
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.items import Item, write_items
+from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.evaluate import cell
 from tuning_dynamics.evaluate.cell import REQUEST_KEY, evaluate_cell, predict
 from tuning_dynamics.evaluate.model import LoadedModel, batches, shared_prefix
 from tuning_dynamics.evaluate.request import parse_request
-from tuning_dynamics.study.errors import StudyError
 
 RECORDS = [
     "item",

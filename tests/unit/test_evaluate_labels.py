@@ -1,7 +1,7 @@
 import pytest
 
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.evaluate.labels import match_label, refuse_alike
-from tuning_dynamics.study.errors import StudyError
 
 
 @pytest.mark.parametrize(

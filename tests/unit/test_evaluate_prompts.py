@@ -1,9 +1,9 @@
 import pytest
 from tiny import pair, request, tiny_encoder
 
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.evaluate.prompts import make_prompts
-from tuning_dynamics.study.errors import StudyError
 
 DEMONSTRATIONS = [
     pair(number, "demonstration", label)

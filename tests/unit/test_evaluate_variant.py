@@ -11,17 +11,17 @@ import pytest
 import torch
 from tiny import pair, request, save_checkpoint
 
+from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.errors import StudyError, UnavailableError
+from tuning_dynamics.common.refused import refused_reason
+from tuning_dynamics.config.execution import Execution
 from tuning_dynamics.data.items import SCHEMA, write_items, write_refused
 from tuning_dynamics.evaluate import variant
 from tuning_dynamics.evaluate.cell import evaluate_cell
 from tuning_dynamics.evaluate.model import load_for_evaluation
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.evaluate.variant import due_cells, evaluate_variant
-from tuning_dynamics.study.errors import StudyError, UnavailableError
-from tuning_dynamics.study.execution import Execution
-from tuning_dynamics.study.files import read_json, write_json
-from tuning_dynamics.study.records import Unit
-from tuning_dynamics.study.refused import refused_reason
+from tuning_dynamics.identity.records import Unit
 
 KEY = "tiny/1/base"
 CPU = Execution(device="cpu")

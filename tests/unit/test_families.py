@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import HubFamily, Spacing, Steps, parse_steps
-from tuning_dynamics.study.load import load_study
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.family import HubFamily, Spacing, Steps, parse_steps
+from tuning_dynamics.config.load import load_study
 
 ROOT = Path(__file__).parents[2]
 TO_100 = Steps(1, end=100)

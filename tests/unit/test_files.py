@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tuning_dynamics.study.files import sweep, whole_file, whole_folder, write_json
+from tuning_dynamics.common.atomic_files import sweep, whole_file, whole_folder, write_json
 
 KILLED = """
 import os, sys
-from tuning_dynamics.study.files import whole_file, whole_folder
+from tuning_dynamics.common.atomic_files import whole_file, whole_folder
 with whole_folder(sys.argv[1] + "/weights") as folder, whole_file(sys.argv[1] + "/a.csv") as file:
     (folder / "model").write_text("half")
     file.write_text("half")

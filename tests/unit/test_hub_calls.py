@@ -4,7 +4,7 @@ import httpx2
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from tuning_dynamics.hub.calls import TRIES, HubError, patiently, redacted
+from tuning_dynamics.common.hub import TRIES, HubError, patiently, redacted
 
 
 def answered(status: int) -> HfHubHTTPError:

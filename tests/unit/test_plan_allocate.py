@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 from priced import BASE, FAMILY, FILES, ROOT, TUNED, basis, dataset, study
 
-from tuning_dynamics.plan.allocate import (
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.plan.all_jobs import all_jobs
+from tuning_dynamics.plan.price import Prices
+from tuning_dynamics.plan.resources import (
     LEAST_MINUTES,
     SAFETY,
     UNKNOWN_BYTES,
     UNKNOWN_MINUTES,
     Allocation,
 )
-from tuning_dynamics.plan.price import Prices
-from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.run.jobs import Jobs
 
 VARIANT = "big/20/once/pairs/seed0"
 #: Rows of a train set that takes hours.
@@ -175,7 +175,7 @@ def test_a_download_takes_its_bytes_and_a_large_split_its_rows(tmp_path: Path) -
 
 
 def test_the_demo_asks_for_its_corpus() -> None:
-    from tuning_dynamics.study.load import load_study, read_yaml
+    from tuning_dynamics.config.load import load_study, read_yaml
 
     file = ROOT / "config/config.yaml"
     ask = asked(load_study(read_yaml(file), ROOT, file))

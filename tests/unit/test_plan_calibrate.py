@@ -7,17 +7,17 @@ import pytest
 import yaml
 from priced import BASE, FAMILY, ROOT, TUNED, basis, study
 
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import Basis, basis_of
 from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.calibrate import Taken, averaged, calibrate, fitted, spread
 from tuning_dynamics.plan.calibration import Calibration, calibration_path
-from tuning_dynamics.plan.measured import planned
 from tuning_dynamics.plan.price import KINDS, LIKELY
-from tuning_dynamics.plan.tell import tell
-from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.plan.recorded import planned
+from tuning_dynamics.plan.render_text import tell
+from tuning_dynamics.run.jobs import Jobs
 
 BLOCKS: tuple[dict[str, Any], ...] = (
     {**TUNED, "seeds": [0, 1, 2], "eval_sets": ["pairs", "texts"]},

@@ -11,12 +11,14 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import OlmoConfig, OlmoForCausalLM
 
-from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
+from tuning_dynamics.config.device import CASES, Assumed, Device
+from tuning_dynamics.config.family import Size
+from tuning_dynamics.config.load import parse, read_yaml
 from tuning_dynamics.engine.loop import SAVING_SHARE
+from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.evaluate.generate import generate
+from tuning_dynamics.evaluate.loglikelihood import Scored, log_likelihoods
 from tuning_dynamics.evaluate.model import LoadedModel
-from tuning_dynamics.evaluate.score import Scored, log_likelihoods
-from tuning_dynamics.plan.devices import CASES, Assumed, Device
 from tuning_dynamics.plan.equations import (
     ACTIVATION_BYTES,
     NO_WORK,
@@ -43,8 +45,6 @@ from tuning_dynamics.plan.equations import (
     tuning_memory,
     weight_bytes,
 )
-from tuning_dynamics.study.families import Size
-from tuning_dynamics.study.load import parse, read_yaml
 
 #: OLMo-1B.
 OLMO = Size(parameters=1.177e9, layers=16, hidden_size=2048, vocab_size=50304, context=2048)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tuning_dynamics.plan.tell import told_checkpoints
-from tuning_dynamics.study.families import HubFamily
-from tuning_dynamics.study.grid import expand
-from tuning_dynamics.study.load import load_study, read_yaml
-from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.config.family import HubFamily
+from tuning_dynamics.config.load import load_study, read_yaml
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.grid import expand
+from tuning_dynamics.plan.render_text import told_checkpoints
 
 ROOT = Path(__file__).parents[2]
 FILES = {

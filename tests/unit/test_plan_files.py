@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from priced import BASE, FILES, TUNED, basis, budget_for, study
 
+from tuning_dynamics.config.device import Range
+from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.budget import budget_of
-from tuning_dynamics.plan.devices import Range
-from tuning_dynamics.plan.files import COLUMNS, write_files
-from tuning_dynamics.plan.planned import Planned
+from tuning_dynamics.plan.planned_jobs import Planned
 from tuning_dynamics.plan.price import Job, Price
-from tuning_dynamics.plan.tell import tell
-from tuning_dynamics.plan.wall import GPUS, Task, tasks_of, wall_seconds, wall_times
-from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.plan.render_csv import COLUMNS, write_files
+from tuning_dynamics.plan.render_text import tell
+from tuning_dynamics.plan.schedule import GPUS, Task, tasks_of, wall_seconds, wall_times
+from tuning_dynamics.run.jobs import Jobs
 
 BLOCKS: tuple[dict[str, Any], ...] = (
     {**TUNED, "seeds": [0, 1, 2], "checkpoints": "all"},

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from priced import FAMILY, FILES, ROOT, TUNED, basis, budget_for, study
 
-from tuning_dynamics.plan.devices import device_of
-from tuning_dynamics.plan.guard import refused
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.device import device_of
+from tuning_dynamics.plan.limits import refused
 
 
 @pytest.fixture(autouse=True)
@@ -100,9 +100,9 @@ def test_what_only_plans_is_not_in_the_merged_config(tmp_path: Path) -> None:
 
 
 def test_a_devices_own_names_are_those_whose_peak_is_known() -> None:
+    from tuning_dynamics.config.device import Device
+    from tuning_dynamics.config.load import parse, read_yaml
     from tuning_dynamics.engine.hardware import PEAK_FLOPS
-    from tuning_dynamics.plan.devices import Device
-    from tuning_dynamics.study.load import parse, read_yaml
 
     for path in (ROOT / "config/devices").glob("*.yaml"):
         device = parse(Device, read_yaml(path), path)

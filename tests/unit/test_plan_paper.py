@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from priced import ROOT
 
+from tuning_dynamics.common.paths import parse_variant
+from tuning_dynamics.common.variants import Cell, Variant
+from tuning_dynamics.config.device import Device, Range, device_of, total
+from tuning_dynamics.config.family import Size
+from tuning_dynamics.config.load import load_study, parse, read_yaml
+from tuning_dynamics.grid.grid import role
+from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import Basis
-from tuning_dynamics.plan.devices import Device, Range, device_of, total
 from tuning_dynamics.plan.equations import Step, step_seconds, training_flops
 from tuning_dynamics.plan.price import LIKELY, Prices
-from tuning_dynamics.plan.tell import hours
-from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.families import Size
-from tuning_dynamics.study.grid import role
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.load import load_study, parse, read_yaml
-from tuning_dynamics.study.paths import parse_variant
-from tuning_dynamics.study.variants import Cell, Variant
+from tuning_dynamics.plan.render_text import hours
+from tuning_dynamics.run.jobs import Jobs
 
 SETS = {"xsum": "XSum", "socialiqa": "SocialIQA", "mnli": "MNLI", "paws": "PAWS"}
 ROLES = {"id": "in-domain evaluation", "ood": "out-of-domain evaluation", "cross": "cross-task"}

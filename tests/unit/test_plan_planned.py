@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 from priced import BASE, FILES, TUNED, basis, budget_for, dataset, study
 
+from tuning_dynamics.common.variants import Cell
+from tuning_dynamics.config.device import Range
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.identity.units import stage_rule
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.calibration import Calibration, Mean
-from tuning_dynamics.plan.devices import Range
-from tuning_dynamics.plan.files import write_files
-from tuning_dynamics.plan.guard import guard
-from tuning_dynamics.plan.planned import Planned, planned
+from tuning_dynamics.plan.limits import guard
+from tuning_dynamics.plan.planned_jobs import Planned, planned
 from tuning_dynamics.plan.price import Job, Price
-from tuning_dynamics.plan.tell import reason_lines, tell
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.units import stage_rule
-from tuning_dynamics.study.variants import Cell
+from tuning_dynamics.plan.render_csv import write_files
+from tuning_dynamics.plan.render_text import reason_lines, tell
+from tuning_dynamics.run.jobs import Jobs
 
 VARIANT = "big/20/once/pairs/seed0"
 RATE = "the learning rate of recipe once changed (0.001 -> 0.002)"

@@ -14,9 +14,17 @@ from priced import BASE, FAMILY, FILES, ROOT, TUNED, basis, budget_for, dataset,
 from tiny import save_checkpoint, tiny_model
 from transformers import OlmoConfig, OlmoForCausalLM
 
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.device import Range
+from tuning_dynamics.config.family import PretrainFamily
+from tuning_dynamics.config.load import load_study
+from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.demonstrations import MOST, SHARE
-from tuning_dynamics.plan.devices import Range
-from tuning_dynamics.plan.known import (
+from tuning_dynamics.grid.grid import expand
+from tuning_dynamics.plan.all_jobs import all_jobs
+from tuning_dynamics.plan.price import CellPrice, Job, Price, Prices
+from tuning_dynamics.plan.render_text import header, hours, tell, tokens
+from tuning_dynamics.plan.sizes import (
     DEMONSTRATION_SHARE,
     DEMONSTRATIONS,
     Known,
@@ -24,14 +32,6 @@ from tuning_dynamics.plan.known import (
     built_size,
     local_size,
 )
-from tuning_dynamics.plan.price import CellPrice, Job, Price, Prices
-from tuning_dynamics.plan.tell import header, hours, tell, tokens
-from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import PretrainFamily
-from tuning_dynamics.study.grid import expand
-from tuning_dynamics.study.load import load_study
-from tuning_dynamics.study.models import ResolvedStudy
 
 
 def prices(resolved: ResolvedStudy) -> Prices:

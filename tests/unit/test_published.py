@@ -9,14 +9,14 @@ import pytest
 from published import CHECKPOINTS, LEARNED, NOT_LEARNED, SETS, TRAINED, paper_rows, write_rows
 from unit.synthetic import asked
 
-from tuning_dynamics.stats.published import published_tables, write_published
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.load import dump_merged, load_merged, load_study
+from tuning_dynamics.published.table import OPTIONAL, REQUIRED, PublishedTable, read_layout
+from tuning_dynamics.published.tables import published_tables, write_published
+from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.parts import Part
 from tuning_dynamics.stats.summaries import summary_tables
-from tuning_dynamics.stats.tables import read_table
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.load import dump_merged, load_merged, load_study
-from tuning_dynamics.study.parts import Part
-from tuning_dynamics.study.published import OPTIONAL, REQUIRED, PublishedTable, read_layout
+from tuning_dynamics.tables.tables import read_table
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,14 +15,10 @@ from matplotlib.figure import Figure
 from unit.drawn import FOLDER, cases, content, differences, drawn, without_items
 from unit.figure_tables import Made, made_tables
 
-from tuning_dynamics.report.figures.draw import DRAWN, draw_figures
-from tuning_dynamics.report.figures.style import colours, save
-from tuning_dynamics.report.figures.view import View
-from tuning_dynamics.report.numbers import interval_text, percent, short_count, signed
-from tuning_dynamics.stats.tables import TABLES, write_table
-from tuning_dynamics.stats.turning import MIN_CHECKPOINTS
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.figures import (
+from tuning_dynamics.common.atomic_files import read_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.paths import ALL_TABLES
+from tuning_dynamics.report.figures.catalogue import (
     KINDS,
     LEAST_FOR_A_TURN,
     THEMES,
@@ -30,8 +26,12 @@ from tuning_dynamics.study.figures import (
     figure_list,
     figure_rows,
 )
-from tuning_dynamics.study.files import read_json
-from tuning_dynamics.study.paths import ALL_TABLES
+from tuning_dynamics.report.figures.draw import DRAWN, draw_figures
+from tuning_dynamics.report.figures.style import colours, save
+from tuning_dynamics.report.figures.view import View
+from tuning_dynamics.report.formatting import interval_text, percent, short_count, signed
+from tuning_dynamics.stats.turning_points import MIN_CHECKPOINTS
+from tuning_dynamics.tables.tables import TABLES, write_table
 
 Tables = dict[str, pd.DataFrame]
 ROOT = Path(__file__).parents[2]

@@ -14,12 +14,12 @@ from unit.synthetic import (
     write_cells,
 )
 
-from tuning_dynamics.report.caveats import out_of_line
-from tuning_dynamics.report.findings import FINDINGS, Noise, finding, finding_rows
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.findings.caveats import out_of_line
+from tuning_dynamics.findings.findings import FINDINGS, Noise, finding, finding_rows
+from tuning_dynamics.stats.cell_bootstrap import Estimate
 from tuning_dynamics.stats.noise import SEEDS, Floor, noise_rows
 from tuning_dynamics.stats.summaries import summary_tables
-from tuning_dynamics.stats.units import Estimate
-from tuning_dynamics.study.errors import StudyError
 
 Tables = dict[str, pd.DataFrame]
 

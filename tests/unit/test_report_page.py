@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 from pages import FINDINGS, Made, make_pages
 
-from tuning_dynamics.report import embed
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.report import page as pages_module
+from tuning_dynamics.report import table_json as embed
 from tuning_dynamics.report.account import grid_rows, stage_costs
 from tuning_dynamics.report.captions import caption_html, column_meanings, plain_text
-from tuning_dynamics.report.embed import embedded_table, embedded_tables
 from tuning_dynamics.report.interval import MARGIN, WIDTH, drawing
-from tuning_dynamics.stats.tables import TABLES, from_rows
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.report.table_json import embedded_table, embedded_tables
+from tuning_dynamics.tables.tables import TABLES, from_rows
 
 NAN = float("nan")
 

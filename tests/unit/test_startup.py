@@ -11,12 +11,12 @@ import pytest
 from standin import StandIn, plan
 from tiny import pair, request, save_checkpoint, tiny_encoder
 
-from tuning_dynamics.data.encode import tokenizer_digest
+from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.paths import SCRIPTS
 from tuning_dynamics.data.items import write_items
 from tuning_dynamics.data.sequences import completions
-from tuning_dynamics.data.tokens import write_tokens
-from tuning_dynamics.study.files import read_json, write_json
-from tuning_dynamics.study.paths import SCRIPTS
+from tuning_dynamics.data.token_store import write_tokens
+from tuning_dynamics.data.tokenizer import tokenizer_digest
 
 #: Libraries that no trainer or evaluation of a full model uses.
 UNUSED = {"peft", "datasets", "sklearn", "matplotlib", "seaborn", "docutils", "snakemake", "trl"}
@@ -24,9 +24,9 @@ UNUSED = {"peft", "datasets", "sklearn", "matplotlib", "seaborn", "docutils", "s
 #: Runs a stub with the job that a JSON file describes.
 RUN = """
 import json, runpy, sys
-import tuning_dynamics.study.job
+import tuning_dynamics.identity.job
 from standin import StandIn
-tuning_dynamics.study.job.leave = lambda: None
+tuning_dynamics.identity.job.leave = lambda: None
 stub, told = sys.argv[1:]
 described = json.loads(open(told).read())
 sys.argv = [stub]

@@ -13,7 +13,7 @@ from unit.test_stats_scores import cell
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.permutation import q_values, q_values_within, sign_flip_p_values
-from tuning_dynamics.stats.tables import TABLES
+from tuning_dynamics.tables.tables import TABLES
 
 TUNED = {"recipe": "full", "train_set": "nli_people", "seed": 1, "role": "id", "shots": 0}
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from priced import BASE, ROOT, TUNED, study
 
-from tuning_dynamics.stats.cost import Measured, cost_rows, study_cost
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.plan.cost_table import Measured, cost_rows, study_cost
 
 METRICS: dict[str, Any] = {
     "stage": "tune",

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tuning_dynamics.stats.curve import breaks, checkpoint_rows, gap
-from tuning_dynamics.stats.tables import TABLES
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import write_json
+from tuning_dynamics.common.atomic_files import write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats.checkpoint_curve import breaks, checkpoint_rows, gap
+from tuning_dynamics.tables.tables import TABLES
 
 #: Losses of twelve checkpoints, evenly spaced in log tokens, from 9 down to 2.4 nats.
 SMOOTH = 2.0 + 7.0 * np.exp(-np.arange(12) / 4)

@@ -5,6 +5,9 @@ import json
 import pytest
 from unit.planted import demo
 
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.grid.merged_config import cell_row
+from tuning_dynamics.identity.code_digest import code_parts, spec_words
 from tuning_dynamics.stats.metrics import (
     METRICS,
     accuracy,
@@ -13,9 +16,6 @@ from tuning_dynamics.stats.metrics import (
     places_of,
     rouge_l,
 )
-from tuning_dynamics.study.cells import cell_row
-from tuning_dynamics.study.code import code_parts, spec_words
-from tuning_dynamics.study.errors import StudyError
 
 
 def common(first: str, second: str) -> int:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tuning_dynamics.stats.noise import NEAR, SEEDS, UNKNOWN, noise_floor, noise_rows
-from tuning_dynamics.stats.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import TABLES, from_rows
 
 KEY: dict[str, Any] = {
     "family": "toy",

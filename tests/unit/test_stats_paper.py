@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from unit.synthetic import asked
 
-from tuning_dynamics.report.findings import finding_rows
-from tuning_dynamics.stats.published import write_published
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.findings.findings import finding_rows
+from tuning_dynamics.published.tables import write_published
 from tuning_dynamics.stats.summaries import Asked, summary_tables
-from tuning_dynamics.stats.tables import read_tables
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.tables.tables import read_tables
 
 COLUMNS = (
     "family,checkpoint,step,tokens,recipe,train_set,seed,eval_set,task,kind,role,format,shots,"

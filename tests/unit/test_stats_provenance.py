@@ -8,19 +8,19 @@ import pytest
 from unit.test_stats_noise import BASE, scores
 from unit.test_stats_summaries import changes_of
 
+from tuning_dynamics.common.atomic_files import write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.load import dump_merged, load_study, read_yaml
+from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.items import Item, write_items
-from tuning_dynamics.stats.bases import WeakBases, denominator_rows, weak_bases
+from tuning_dynamics.grid.grid import expand
+from tuning_dynamics.grid.merged_config import split_rows
+from tuning_dynamics.grid.splits import used_splits
+from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.stats.denominators import WeakBases, denominator_rows, weak_bases
 from tuning_dynamics.stats.provenance import dataset_rows
-from tuning_dynamics.stats.tables import TABLES, from_rows
 from tuning_dynamics.stats.transfer import chance_of
-from tuning_dynamics.study.cells import split_rows
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import write_json
-from tuning_dynamics.study.grid import expand
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.load import dump_merged, load_study, read_yaml
-from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.uses import used_splits
+from tuning_dynamics.tables.tables import TABLES, from_rows
 
 ROOT = Path(__file__).parents[2]
 SMOKE = ROOT / "tests/smoke/study.yaml"

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from unit.synthetic import records_of, refuse
 
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats.records import read_records, refusal
-from tuning_dynamics.study.errors import StudyError
 
 
 def write(frame: pd.DataFrame, path: Path) -> Path:

@@ -20,14 +20,14 @@ from unit.synthetic import (
 )
 from unit.test_stats_scores import cell
 
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.load import load_study, read_yaml
+from tuning_dynamics.findings.caveats import refused
+from tuning_dynamics.findings.findings import FINDINGS, finding_rows
 from tuning_dynamics.report.account import grid_rows
-from tuning_dynamics.report.caveats import refused
 from tuning_dynamics.report.figures.draw import DRAWN
-from tuning_dynamics.report.findings import FINDINGS, finding_rows
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.summaries import summary_tables
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.load import load_study, read_yaml
 
 Cell = dict[str, Any]
 Tables = dict[str, pd.DataFrame]

@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 from unit.synthetic import DRAWING, PLANTED, records_of
 
-from tuning_dynamics.stats import blocks
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats import item_blocks as blocks
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.stats.tables import TABLES
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.tables.tables import TABLES
 
 
 def cell(path: Path, scores: Any, **changes: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from unit.synthetic import DRAWING
 from unit.test_stats_scores import cell
 
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.stats.tables import TABLES
+from tuning_dynamics.tables.tables import TABLES
 
 
 def study(folder: Path, *seeds: Any, **key: Any) -> dict[str, pd.DataFrame]:

@@ -18,13 +18,8 @@ from unit.synthetic import (
 )
 from unit.test_stats_scores import cell
 
-from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.stats.groups import group_change_rows, group_rows, kendall_p_value
-from tuning_dynamics.stats.select import curve_cells, primary_cells
-from tuning_dynamics.stats.summaries import require_asked
-from tuning_dynamics.stats.tokens import log_tokens, slope
-from tuning_dynamics.stats.transfer import transfer_rows
-from tuning_dynamics.stats.units import (
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats.cell_bootstrap import (
     Drawing,
     Sample,
     contrast,
@@ -33,7 +28,12 @@ from tuning_dynamics.stats.units import (
     mean,
     median,
 )
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.stats.cell_tables import cell_tables
+from tuning_dynamics.stats.groups import group_change_rows, group_rows, kendall_p_value
+from tuning_dynamics.stats.primary_cells import curve_cells, primary_cells
+from tuning_dynamics.stats.summaries import require_asked
+from tuning_dynamics.stats.tokens import log_tokens, slope
+from tuning_dynamics.stats.transfer import transfer_rows
 
 DRAWN = Drawing(**DRAWING)
 FULL: dict[str, Any] = {"drawing": DRAWN, "recipes": ["full"]}

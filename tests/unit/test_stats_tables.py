@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tuning_dynamics.stats.latex import CAPTIONS, MOST_UPRIGHT
-from tuning_dynamics.stats.tables import TABLES, from_rows, read_table, typed, write_table
-from tuning_dynamics.study.code import code_parts
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.paths import CELL_TABLES, SUMMARIES
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.paths import CELL_TABLES, SUMMARIES
+from tuning_dynamics.identity.code_digest import code_parts
+from tuning_dynamics.tables.latex import CAPTIONS, MOST_UPRIGHT
+from tuning_dynamics.tables.tables import TABLES, from_rows, read_table, typed, write_table
 
 ROOT = Path(__file__).parents[2]
 

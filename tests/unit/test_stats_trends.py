@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tuning_dynamics.stats.bases import denominator_rows, weak_bases, weak_denominators
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.denominators import denominator_rows, weak_bases, weak_denominators
 from tuning_dynamics.stats.forgetting import forgetting_rows
 from tuning_dynamics.stats.noise import noise_rows
-from tuning_dynamics.stats.slopes import format_trend_rows, latent_gain_rows
-from tuning_dynamics.stats.tables import TABLES, from_rows
-from tuning_dynamics.stats.units import Drawing
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.stats.trends import format_trend_rows, latent_gain_rows
+from tuning_dynamics.tables.tables import TABLES, from_rows
 
 DRAWING = Drawing(400, 0.95, 0)
 HALF = float(stats.norm.ppf(0.975))

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tuning_dynamics.stats.tables import TABLES, from_rows
-from tuning_dynamics.stats.turning import Turn, turning_point, turning_rows
-from tuning_dynamics.stats.units import Drawing
+from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.turning_points import Turn, turning_point, turning_rows
+from tuning_dynamics.tables.tables import TABLES, from_rows
 
 DRAWING = Drawing(400, 0.95, 0)
 TIMES = 60

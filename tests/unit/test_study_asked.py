@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from unit.planted import ROOT, DemoJobs, demo
 
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.load import load_study, read_yaml
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.load import load_study, read_yaml
 
 
 def asking(**statistics: Any) -> DemoJobs:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from tuning_dynamics.study.audit import audit
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import file_digest, write_json
-from tuning_dynamics.study.paths import Paths
-from tuning_dynamics.study.records import Record, Unit, write_record
+from tuning_dynamics.common.atomic_files import file_digest, write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.identity.audit import audit
+from tuning_dynamics.identity.records import Record, Unit, write_record
 
 PATHS = Paths("s")
 TUNED, ADAPTED = "tiny/1/full/a/seed0", "tiny/1/lora/a/seed0"

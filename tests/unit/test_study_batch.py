@@ -1,6 +1,6 @@
 """How many tokens fit in a batch."""
 
-from tuning_dynamics.study.batch import LEAST, MOST, SHARE, bytes_per_token, tokens_that_fit
+from tuning_dynamics.engine.batch_size import LEAST, MOST, SHARE, bytes_per_token, tokens_that_fit
 
 
 def test_a_batch_never_takes_more_than_its_share_of_the_memory():

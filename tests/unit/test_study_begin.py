@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from snakemake.resources import Resources
 
-from tuning_dynamics.study.begin import take_turns
+from tuning_dynamics.run.start import take_turns
 
 
 def resources(nodes: int | None, **given: int) -> Resources:

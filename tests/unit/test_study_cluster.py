@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tuning_dynamics.study import cluster
-from tuning_dynamics.study.cluster import end_orphans, jobs_not_started, require_cluster
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.run import slurm as cluster
+from tuning_dynamics.run.slurm import end_orphans, jobs_not_started, require_cluster
 
 
 @pytest.fixture

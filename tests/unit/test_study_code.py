@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tuning_dynamics.study import code as study_code
-from tuning_dynamics.study.code import (
+from tuning_dynamics.identity import code_digest as study_code
+from tuning_dynamics.identity.code_digest import (
     AROUND,
     SCRIPTS,
     Code,
@@ -21,7 +21,7 @@ from tuning_dynamics.study.code import (
     parts_to_json,
     spec_words,
 )
-from tuning_dynamics.study.code_tree import Found
+from tuning_dynamics.identity.code_tree import Found
 
 #: A small project: a stub, a package, and every way in which one thing uses another.
 FILES = {
@@ -846,7 +846,9 @@ def test_a_moved_module_changes_no_code(project: Path, whole: Code) -> None:
     (package / "data" / "fit.py").rename(moved)
     for path, text in before.items():
         path.write_text(
-            text.replace("tuning_dynamics.data.fit import", "tuning_dynamics.study.cutting import")
+            text.replace(
+                "tuning_dynamics.data.truncation import", "tuning_dynamics.data.cutting import"
+            )
         )
     assert changed(project, whole) == set()
     moved.rename(package / "data" / "fit.py")

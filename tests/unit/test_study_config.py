@@ -8,20 +8,20 @@ from typing import get_args
 
 import pytest
 
-from tuning_dynamics.study.cells import cell_rows
-from tuning_dynamics.study.datasets import Dataset, Task
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import Family
-from tuning_dynamics.study.grid import expand, role, unpaired_cells
-from tuning_dynamics.study.identity import canonical
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.load import dump_merged, load_merged, load_study, parse, read_yaml
-from tuning_dynamics.study.models import ResolvedStudy, Study, TestColumn
-from tuning_dynamics.study.paths import Paths, parse_variant, scratch, variant_key
-from tuning_dynamics.study.recipes import Recipe
-from tuning_dynamics.study.schemas import MODELS, schema
-from tuning_dynamics.study.score_columns import KEY_COLUMNS
-from tuning_dynamics.study.variants import Variant
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.paths import Paths, parse_variant, scratch, variant_key
+from tuning_dynamics.common.variants import Variant
+from tuning_dynamics.config.dataset import Dataset, Task
+from tuning_dynamics.config.family import Family
+from tuning_dynamics.config.json_schema import MODELS, schema
+from tuning_dynamics.config.load import dump_merged, load_merged, load_study, parse, read_yaml
+from tuning_dynamics.config.recipe import Recipe
+from tuning_dynamics.config.study import ResolvedStudy, Study, TestColumn
+from tuning_dynamics.grid.grid import expand, role, unpaired_cells
+from tuning_dynamics.grid.merged_config import cell_rows
+from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.tables.columns import KEY_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"
@@ -166,8 +166,8 @@ HEAVY = ("torch", "transformers", "numpy", "pandas", "pyarrow", "datasets", "tok
     ("before", "module", "heavy"),
     [
         # Snakemake imports some of them itself.
-        ("snakemake.api", "tuning_dynamics.study.begin", HEAVY),
-        ("sys", "tuning_dynamics.study.job", (*HEAVY, "pydantic", "yaml", "snakemake")),
+        ("snakemake.api", "tuning_dynamics.run.start", HEAVY),
+        ("sys", "tuning_dynamics.identity.job", (*HEAVY, "pydantic", "yaml", "snakemake")),
         ("sys", "tuning_dynamics.data.world", HEAVY),
     ],
 )

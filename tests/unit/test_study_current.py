@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from standin import JobCode, StandIn, make
 
-from tuning_dynamics.study.current import Current
-from tuning_dynamics.study.paths import Paths
-from tuning_dynamics.study.reasons import (
+from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.identity.current import Current
+from tuning_dynamics.identity.reasons import (
     DAMAGED,
     FORCED,
     GONE,
@@ -19,8 +19,8 @@ from tuning_dynamics.study.reasons import (
     unrecorded,
     unrecorded_error,
 )
-from tuning_dynamics.study.records import read_record, write_record
-from tuning_dynamics.study.units import cells_param, forget_code, unread
+from tuning_dynamics.identity.records import read_record, write_record
+from tuning_dynamics.identity.units import cells_param, forget_code, unread
 
 pytestmark = pytest.mark.usefixtures("project")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tuning_dynamics.study import digests
-from tuning_dynamics.study.digests import Digests, meaning
-from tuning_dynamics.study.files import file_digest
+from tuning_dynamics.common.atomic_files import file_digest
+from tuning_dynamics.identity import file_digests as digests
+from tuning_dynamics.identity.file_digests import Digests, meaning
 
 
 def sha(text: str) -> str:

@@ -21,12 +21,12 @@ from standin import (
     started,
 )
 
-from tuning_dynamics.study import job as study_job
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import file_digest, write_json
-from tuning_dynamics.study.job import named_files
-from tuning_dynamics.study.records import Record, Unit, read_record
-from tuning_dynamics.study.units import cells_param, forget_code
+from tuning_dynamics.common.atomic_files import file_digest, write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.identity import job as study_job
+from tuning_dynamics.identity.job import named_files
+from tuning_dynamics.identity.records import Record, Unit, read_record
+from tuning_dynamics.identity.units import cells_param, forget_code
 
 OUT = "results/s/out.txt"
 

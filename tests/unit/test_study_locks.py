@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tuning_dynamics.study import locks
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common import locks
+from tuning_dynamics.common.errors import StudyError
 
 OTHER = """
 import sys, time
-from tuning_dynamics.study import locks
+from tuning_dynamics.common import locks
 getattr(locks, sys.argv[1])(sys.argv[2])
 print("holds", flush=True)
 time.sleep(60)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tuning_dynamics.study.model_files import (
+from tuning_dynamics.common.model_files import (
     TOKENIZER_FILES,
     config_for_text,
     model_files,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.records import (
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.identity.records import (
     Input,
     Record,
     Unit,

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.grid import Grid, expand, unpaired_cells
-from tuning_dynamics.study.load import load_study, read_yaml
-from tuning_dynamics.study.parts import (
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.load import load_study, read_yaml
+from tuning_dynamics.grid.grid import Grid, expand, unpaired_cells
+from tuning_dynamics.run.parts import (
     Part,
     parse_part,
     part_variants,

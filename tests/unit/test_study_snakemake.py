@@ -21,15 +21,15 @@ import snakemake.workflow
 from snakemake.cli import main
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from tuning_dynamics.study.paths import SCRIPTS
-from tuning_dynamics.study.reasons import Reason
-from tuning_dynamics.study.snakemake_internals import Records, judge_by_records, same_command
-from tuning_dynamics.study.units import JobView
+from tuning_dynamics.common.paths import SCRIPTS
+from tuning_dynamics.identity.reasons import Reason
+from tuning_dynamics.identity.units import JobView
+from tuning_dynamics.run.snakemake_internals import Records, judge_by_records, same_command
 
 SNAKEFILE = """
 import json
 from pathlib import Path
-from tuning_dynamics.study.snakemake_internals import (
+from tuning_dynamics.run.snakemake_internals import (
     Records, environment_of, judge_by_records, keep_outputs, planned_jobs, view_of_planned,
     wake_when_jobs_end,
 )
@@ -82,7 +82,7 @@ KEEP
 WRITE = """
 import json
 from pathlib import Path
-from tuning_dynamics.study.job import view_of
+from tuning_dynamics.identity.job import view_of
 
 name = "/".join([snakemake.rule, *(snakemake.wildcards or ["all"])])
 plan = {"jobs": {name: {"stub": "write.py"}}}

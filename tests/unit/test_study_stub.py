@@ -7,11 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-from tuning_dynamics.study.stub import DRIVER, this_process
+from tuning_dynamics.common.job_log import DRIVER, this_process
 
 JOB = """
 import sys, time
-from tuning_dynamics.study.stub import logged
+from tuning_dynamics.common.job_log import logged
 with logged(sys.argv[1]):
     print("began", flush=True)
     time.sleep(60)

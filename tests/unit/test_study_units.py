@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from standin import JobCode
 
-from tuning_dynamics.study.code import code_digest
-from tuning_dynamics.study.records import Input
-from tuning_dynamics.study.units import (
+from tuning_dynamics.identity.code_digest import code_digest
+from tuning_dynamics.identity.records import Input
+from tuning_dynamics.identity.units import (
     JobView,
     cells_param,
     forget_code,

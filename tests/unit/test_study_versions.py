@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tuning_dynamics.study.environments import asked_for
-from tuning_dynamics.study.versions import installed
+from tuning_dynamics.identity.versions import installed
+from tuning_dynamics.run.environments import asked_for
 
 FILE = """
 channels:

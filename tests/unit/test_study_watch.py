@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 
-from tuning_dynamics.study.watch import look
+from tuning_dynamics.run.slurm_watch import look
 
 
 @dataclass

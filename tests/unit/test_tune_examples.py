@@ -7,13 +7,13 @@ import pytest
 from tiny import pair, save_checkpoint, tiny_encoder
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from tuning_dynamics.data.encode import Encoder, tokenizer_digest
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import dialogue as tulu
 from tuning_dynamics.data.sequences import Tokens, completions, dialogues
-from tuning_dynamics.data.tokens import StoredTokens, write_tokens
-from tuning_dynamics.engine.flat import IGNORED
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.data.token_store import StoredTokens, write_tokens
+from tuning_dynamics.data.tokenizer import Encoder, tokenizer_digest
+from tuning_dynamics.engine.padding_free import IGNORED
 from tuning_dynamics.tune.examples import Example, StoredExamples, example_of, hold_out
 from tuning_dynamics.tune.stages import TrainSets, require_tokenizer
 

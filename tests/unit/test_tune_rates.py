@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 from tiny import pair, save_checkpoint
 
-from tuning_dynamics.data.encode_set import encode_set
+from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.execution import Execution
+from tuning_dynamics.config.learning_rate import rate_name, selecting, with_rate
+from tuning_dynamics.config.load import load_study, read_yaml
+from tuning_dynamics.config.recipe import Recipe
+from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.items import Item, write_items
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.execution import Execution
-from tuning_dynamics.study.files import read_json, write_json
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.load import load_study, read_yaml
-from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.rates import rate_name, selecting, with_rate
-from tuning_dynamics.study.recipes import Recipe
+from tuning_dynamics.data.tokenize_set import encode_set
+from tuning_dynamics.run.jobs import Jobs
 from tuning_dynamics.tune.examples import hold_out
-from tuning_dynamics.tune.rates import choose_rate, try_rate
+from tuning_dynamics.tune.learning_rates import choose_rate, try_rate
 from tuning_dynamics.tune.stages import TrainSets
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.world import TASK_SETS, WorldSpec, corpus, task_set
 from tuning_dynamics.data.world.entities import build
-from tuning_dynamics.study.errors import StudyError
 
 SPEC = WorldSpec(documents=4000)
 SETS = {name: task_set(SPEC, name) for name in TASK_SETS}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from repository import Repository
 
+from tuning_dynamics.config.device import device_of
+from tuning_dynamics.config.load import load_study, read_yaml
+from tuning_dynamics.grid.grid import expand
+from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.budget import budget_of
-from tuning_dynamics.plan.devices import device_of
-from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.grid import expand
-from tuning_dynamics.study.load import load_study, read_yaml
 
 
 def test_a_run_over_its_limit_starts_no_job(fresh: Repository) -> None:

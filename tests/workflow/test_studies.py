@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from repository import ROOT, Repository, clone
 
+from tuning_dynamics.config.load import load_study, read_yaml
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.grid import expand
+from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.header import planned
-from tuning_dynamics.plan.tell import hours
-from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.grid import expand
-from tuning_dynamics.study.load import load_study, read_yaml
-from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.plan.render_text import hours
 
 #: Studies of files in a folder of the user's, with their measured cost.
 MEASURED = {"real_text", "pythia_published"}

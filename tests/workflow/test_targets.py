@@ -129,7 +129,7 @@ def test_a_run_leaves_out_and_forces_what_its_plan_says(copied: Repository) -> N
 def test_inputs_made_again_alike_make_nothing_of_them_again(copied: Repository) -> None:
     """A job whose inputs were made again, to the same bytes, ends when it starts."""
     copied.edit(
-        "workflow/scripts/tuning_dynamics/study/load.py",
+        "workflow/scripts/tuning_dynamics/config/load.py",
         "sort_keys=False, allow_unicode=True",
         "allow_unicode=True, sort_keys=False, indent=2",
     )

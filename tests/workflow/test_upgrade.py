@@ -22,14 +22,14 @@ FROM_CONFIG = Counter(merged_config=1, datasets=1) + FROM_CELLS
 #: Config models of which the smoke study has none, so that its merged config has no key of theirs.
 ELSEWHERE = {
     *("plan/calibration.py: Calibration", "plan/calibration.py: Fit", "plan/calibration.py: Mean"),
-    "plan/devices.py: Device",
-    *("study/datasets.py: HubDataset", "study/datasets.py: Join"),
-    *("study/datasets.py: Splits", "study/datasets.py: Threshold", "study/datasets.py: Clean"),
-    *("study/datasets.py: Turn",),
-    *("study/families.py: HubFamily", "study/families.py: LocalFamily"),
-    "study/families.py: Size",
-    "study/models.py: DeclaredGroups",
-    *("study/recipes.py: L2ToBase", "study/recipes.py: RateSelection"),
+    "config/device.py: Device",
+    *("config/dataset.py: HubDataset", "config/dataset.py: Join"),
+    *("config/dataset.py: Splits", "config/dataset.py: Threshold", "config/dataset.py: Clean"),
+    *("config/dataset.py: Turn",),
+    *("config/family.py: HubFamily", "config/family.py: LocalFamily"),
+    "config/family.py: Size",
+    "config/study.py: DeclaredGroups",
+    *("config/recipe.py: L2ToBase", "config/recipe.py: RateSelection"),
 }
 
 
@@ -57,7 +57,7 @@ def append(repository: Repository, file: str, text: str) -> None:
 def test_words_make_nothing_anew(finished: Repository) -> None:
     for file, old, new in (
         # Docstrings of a module, a class and a function.
-        ("tune/order.py", '"""Which examples each', '"""The examples that each'),
+        ("tune/sampler.py", '"""Which examples each', '"""The examples that each'),
         ("engine/loop.py", '"""A run over steps', '"""Training over steps'),
         ("data/prompts.py", '"""A target as it continues', '"""A target that continues'),
         # Comments, one of them within an expression.
@@ -70,8 +70,12 @@ def test_words_make_nothing_anew(finished: Repository) -> None:
         ("engine/loop.py", "tokens/s", "tokens a second"),
         ("evaluate/variant.py", "loaded in", "its model loaded in"),
         # Layout.
-        ("tune/order.py", "return epochs * -(-examples", "return epochs * (\n        -(-examples"),
-        ("tune/order.py", "// batch_size)\n\n\nclass", "// batch_size)\n    )\n\n\n\nclass"),
+        (
+            "tune/sampler.py",
+            "return epochs * -(-examples",
+            "return epochs * (\n        -(-examples",
+        ),
+        ("tune/sampler.py", "// batch_size)\n\n\nclass", "// batch_size)\n    )\n\n\n\nclass"),
     ):
         of_package(finished, file, old, new)
     assert finished.planned() == {}
@@ -79,9 +83,9 @@ def test_words_make_nothing_anew(finished: Repository) -> None:
 
 #: Kinds that no recipe of the study names: trainable parameters, and a regulariser.
 KINDS = (
-    ("study/recipes.py", "class StageData(", "class PrefixTrain(Strict):\n    prefix: int\n\n\n"),
+    ("config/recipe.py", "class StageData(", "class PrefixTrain(Strict):\n    prefix: int\n\n\n"),
     (
-        "study/recipes.py",
+        "config/recipe.py",
         "class RateSelection(",
         "class Spectral(Strict):\n    spectral: float\n\n\n",
     ),
@@ -93,22 +97,22 @@ KINDS = (
 def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Repository) -> None:
     for file, before, new in (
         # A class, a function and a constant, in modules that all kinds of jobs import.
-        ("study/errors.py", "class StudyError(", "class Another(Exception):\n    pass\n\n\n"),
+        ("common/errors.py", "class StudyError(", "class Another(Exception):\n    pass\n\n\n"),
         (
             "engine/loop.py",
             "class Training:",
             "def another(step: int) -> int:\n    return step\n\n\n",
         ),
-        ("study/paths.py", "def variant_key(", "ANOTHER = 3\n\n\n"),
+        ("common/paths.py", "def variant_key(", "ANOTHER = 3\n\n\n"),
         *KINDS,
         # A metric, and a prediction method.
         ("stats/metrics.py", '"accuracy": accuracy, ', '"exact": accuracy, '),
-        ("evaluate/score.py", '    "token_prob": _by', '    "by_sum": _by_likelihood,\n'),
+        ("evaluate/loglikelihood.py", '    "token_prob": _by', '    "by_sum": _by_likelihood,\n'),
         ("evaluate/request.py", '    "token_prob": False', '    "by_sum": False,\n'),
     ):
         of_package(finished, file, before, new + before)
-    of_package(finished, "study/recipes.py", "| LoraTrain =", "| LoraTrain | PrefixTrain =")
-    of_package(finished, "study/recipes.py", "| L2ToBase =", "| L2ToBase | Spectral =")
+    of_package(finished, "config/recipe.py", "| LoraTrain =", "| LoraTrain | PrefixTrain =")
+    of_package(finished, "config/recipe.py", "| L2ToBase =", "| L2ToBase | Spectral =")
     for kind, like in (("devices", "a100"), ("recipes", "full"), ("tasks", "nli")):
         folder = finished.folder / "config" / kind
         shutil.copy(folder / f"{like}.yaml", folder / "another.yaml")
@@ -119,9 +123,9 @@ def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Reposit
 
 def test_moved_modules_make_nothing_anew(finished: Repository) -> None:
     # Used by pre-training and tuning; by freezing and the choice of rates; by scores.
-    move(finished, "engine/flops.py", "study/flops.py")
-    move(finished, "data/choose.py", "tune/picking.py")
-    move(finished, "stats/pairs.py", "study/partners.py")
+    move(finished, "engine/flops.py", "common/flops.py")
+    move(finished, "data/sampling.py", "tune/picking.py")
+    move(finished, "stats/base_pairs.py", "common/partners.py")
     assert finished.planned() == {}
 
 
@@ -191,7 +195,7 @@ def test_a_new_prompt_format_makes_the_merged_config_anew(finished: Repository) 
 
 
 def test_a_new_table_makes_the_summaries_anew(finished: Repository) -> None:
-    of_package(finished, "study/paths.py", '    "noise",\n', '    "noise",\n    "counts",\n')
+    of_package(finished, "common/paths.py", '    "noise",\n', '    "noise",\n    "counts",\n')
     of_package(
         finished,
         "stats/summaries.py",
@@ -200,12 +204,12 @@ def test_a_new_table_makes_the_summaries_anew(finished: Repository) -> None:
     )
     of_package(
         finished,
-        "stats/tables.py",
+        "tables/tables.py",
         '    "checkpoints": {\n',
         '    "counts": {"kind": "str", "n": "int"},\n    "checkpoints": {\n',
     )
     of_package(
-        finished, "stats/latex.py", '    "noise": "', '    "counts": "Items.",\n    "noise": "'
+        finished, "tables/latex.py", '    "noise": "', '    "counts": "Items.",\n    "noise": "'
     )
     append(finished, "workflow/report/table_counts.rst", "Items by kind.\n")
     assert finished.planned() == FROM_SCORES
@@ -214,7 +218,7 @@ def test_a_new_table_makes_the_summaries_anew(finished: Repository) -> None:
 def test_a_new_figure_makes_figures_and_pages_anew(finished: Repository) -> None:
     of_package(
         finished,
-        "study/figures.py",
+        "report/figures/catalogue.py",
         '    FigureKind("noise", CHECKS,',
         '    FigureKind("spread", CHECKS, "Spread", (), ("noise",), lambda asked: True),\n'
         '    FigureKind("noise", CHECKS,',
@@ -263,8 +267,8 @@ ALL_MODELS = Counter(pretrain=3, encode=2, tune=5, evaluate=8, checkpoints=1) + 
 #: An edit of code that computes, and the jobs whose numbers it may change.
 STAGES = {
     # The first checkpoint's manifest says where the tokenizer lies.
-    "loss": ("engine/flat.py", 'reduction="sum"', 'reduction="mean"', ALL_MODELS),
-    "sampler": ("tune/order.py", "Random(seed)", "Random(str(seed))", TUNED),
+    "loss": ("engine/padding_free.py", 'reduction="sum"', 'reduction="mean"', ALL_MODELS),
+    "sampler": ("tune/sampler.py", "Random(seed)", "Random(str(seed))", TUNED),
     "set-up of adapters": (
         "tune/kinds.py",
         "lora_dropout=lora.dropout",
@@ -292,7 +296,7 @@ STAGES = {
     ),
     # Of the base model at the last checkpoint, and of that with an adapter.
     "prediction method": (
-        "evaluate/score.py",
+        "evaluate/loglikelihood.py",
         "s / n for s, n",
         "s / (n + 1) for s, n",
         Counter(evaluate=2) + FROM_CELLS,

@@ -3,7 +3,7 @@
 import json
 
 from tuning_dynamics.checkpoints.corpus import prepare_corpus
-from tuning_dynamics.study.job import running
+from tuning_dynamics.identity.job import running
 
 with running(snakemake) as job:
     if job.due:

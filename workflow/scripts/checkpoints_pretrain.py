@@ -1,7 +1,7 @@
 """Rule pretrain: one segment of a family's pre-training."""
 
-from tuning_dynamics.study.execution import execution_of
-from tuning_dynamics.study.job import running
+from tuning_dynamics.config.execution import execution_of
+from tuning_dynamics.identity.job import running
 
 with running(snakemake) as job:
     if job.due:

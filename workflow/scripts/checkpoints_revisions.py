@@ -2,7 +2,7 @@
 
 from tuning_dynamics.checkpoints.listing import shared_listing
 from tuning_dynamics.checkpoints.revisions import list_family
-from tuning_dynamics.study.job import running
+from tuning_dynamics.identity.job import running
 
 with running(snakemake) as job:
     if job.due:

@@ -1,6 +1,6 @@
 """Rule verify: load a checkpoint that exists already and write its manifest."""
 
-from tuning_dynamics.study.job import running
+from tuning_dynamics.identity.job import running
 
 with running(snakemake) as job:
     if job.due:

@@ -2,11 +2,11 @@
 
 import json
 
-from tuning_dynamics.study.job import running
+from tuning_dynamics.identity.job import running
 
 with running(snakemake) as job:
     if job.due:
-        from tuning_dynamics.data.encode_set import encode_or_refuse
+        from tuning_dynamics.data.tokenize_set import encode_or_refuse
 
         encode_or_refuse(
             snakemake.wildcards.dataset,

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tuning_dynamics.study.execution import execution_of
-from tuning_dynamics.study.job import running
+from tuning_dynamics.config.execution import execution_of
+from tuning_dynamics.identity.job import running
 
 with running(snakemake) as job:
     if job.due:

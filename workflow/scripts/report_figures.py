@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from tuning_dynamics.identity.job import running
 from tuning_dynamics.report.figures.draw import draw_figures
-from tuning_dynamics.study.job import running
 
 with running(snakemake) as job:
     if job.due:

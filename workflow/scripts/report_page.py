@@ -2,8 +2,8 @@
 
 import json
 
+from tuning_dynamics.identity.job import running
 from tuning_dynamics.report.page import write_report
-from tuning_dynamics.study.job import running
 
 with running(snakemake) as job:
     if job.due:

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from tuning_dynamics.stats.curve import checkpoint_rows
-from tuning_dynamics.stats.tables import write_table
-from tuning_dynamics.study.job import running
+from tuning_dynamics.identity.job import running
+from tuning_dynamics.stats.checkpoint_curve import checkpoint_rows
+from tuning_dynamics.tables.tables import write_table
 
 with running(snakemake) as job:
     if job.due:

@@ -2,9 +2,9 @@
 
 import json
 
-from tuning_dynamics.study.files import whole_file
-from tuning_dynamics.study.job import running
-from tuning_dynamics.study.load import dump_merged
+from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.config.load import dump_merged
+from tuning_dynamics.identity.job import running
 
 with running(snakemake) as job:
     if job.due:

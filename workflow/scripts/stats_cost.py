@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tuning_dynamics.stats.cost import study_cost
-from tuning_dynamics.stats.tables import write_table
-from tuning_dynamics.study.job import running
-from tuning_dynamics.study.paths import ROOT
+from tuning_dynamics.common.paths import ROOT
+from tuning_dynamics.identity.job import running
+from tuning_dynamics.plan.cost_table import study_cost
+from tuning_dynamics.tables.tables import write_table
 
 with running(snakemake) as job:
     if job.due:

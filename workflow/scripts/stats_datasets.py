@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from tuning_dynamics.grid.merged_config import split_rows
+from tuning_dynamics.identity.job import running
 from tuning_dynamics.stats.provenance import dataset_rows
-from tuning_dynamics.stats.tables import write_table
-from tuning_dynamics.study.cells import split_rows
-from tuning_dynamics.study.job import running
+from tuning_dynamics.tables.tables import write_table
 
 with running(snakemake) as job:
     if job.due:

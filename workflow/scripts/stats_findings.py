@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tuning_dynamics.report.findings import finding_rows
+from tuning_dynamics.findings.findings import finding_rows
+from tuning_dynamics.identity.job import running
 from tuning_dynamics.stats.summaries import Asked
-from tuning_dynamics.stats.tables import read_tables, write_table
-from tuning_dynamics.study.job import running
+from tuning_dynamics.tables.tables import read_tables, write_table
 
 with running(snakemake) as job:
     if job.due:

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
+from tuning_dynamics.grid.merged_config import cell_rows
+from tuning_dynamics.identity.job import running
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.stats.tables import write_table
-from tuning_dynamics.study.cells import cell_rows
-from tuning_dynamics.study.job import running
+from tuning_dynamics.tables.tables import write_table
 
 with running(snakemake) as job:
     if job.due:

@@ -1,11 +1,11 @@
 """Rule try_rate: a candidate learning rate on training rows that are held out."""
 
-from tuning_dynamics.study.job import running
+from tuning_dynamics.identity.job import running
 
 if __name__ == "__main__":  # processes that share a model import this file too
     with running(snakemake) as job:
         if job.due:
-            from tuning_dynamics.tune.rates import try_from_spec
+            from tuning_dynamics.tune.learning_rates import try_from_spec
 
             try_from_spec(
                 snakemake.params.key,

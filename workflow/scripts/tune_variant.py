@@ -1,6 +1,6 @@
 """Rule tune: a variant through its recipe's stages."""
 
-from tuning_dynamics.study.job import running
+from tuning_dynamics.identity.job import running
 
 if __name__ == "__main__":  # processes that share a model import this file too
     with running(snakemake) as job:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from tuning_dynamics.common.atomic_files import whole_file, write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.family import END_OF_TEXT, Corpus
 from tuning_dynamics.data.sources import read_text
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import END_OF_TEXT, Corpus
-from tuning_dynamics.study.files import whole_file, write_json
 
 
 def prepare_corpus(

@@ -19,11 +19,11 @@ from tuning_dynamics.checkpoints.revisions import (
     step_listing,
     weight_files,
 )
-from tuning_dynamics.hub.calls import HubError, patiently
-from tuning_dynamics.hub.digests import hub_digest
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import HubFamily, family_of
-from tuning_dynamics.study.files import write_json
+from tuning_dynamics.common.atomic_files import write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.hub import HubError, patiently
+from tuning_dynamics.common.hub_digest import hub_digest
+from tuning_dynamics.config.family import HubFamily, family_of
 
 
 def download(

@@ -17,10 +17,10 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from tuning_dynamics.hub.calls import HubError, patiently
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import read_json, text_digest, write_json
-from tuning_dynamics.study.stub import RUN
+from tuning_dynamics.common.atomic_files import read_json, text_digest, write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.hub import HubError, patiently
+from tuning_dynamics.common.job_log import RUN
 
 #: The id of the run in a process that no run started.
 _PROCESS = uuid4().hex

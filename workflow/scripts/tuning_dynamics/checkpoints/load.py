@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
 
 
 def load_model(

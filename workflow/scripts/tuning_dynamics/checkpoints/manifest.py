@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from tuning_dynamics.data.encode import Encoder
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import file_digest, read_json
-from tuning_dynamics.study.model_files import model_files
+from tuning_dynamics.common.atomic_files import file_digest, read_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.model_files import model_files
+from tuning_dynamics.data.tokenizer import Encoder
 
 
 def model_digests(folder: Path) -> dict[str, str]:

@@ -9,7 +9,24 @@ import numpy as np
 import torch
 
 from tuning_dynamics.checkpoints.manifest import model_digests, text_loss
-from tuning_dynamics.data.encode import load_encoder
+from tuning_dynamics.common.atomic_files import (
+    file_digest,
+    read_json,
+    whole_file,
+    whole_folder,
+    write_json,
+)
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.paths import scratch
+from tuning_dynamics.config.execution import Execution
+from tuning_dynamics.config.family import (
+    END_OF_TEXT,
+    Architecture,
+    PretrainFamily,
+    Pretraining,
+    family_of,
+)
+from tuning_dynamics.data.tokenizer import load_encoder
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.engine.loop import (
     Batch,
@@ -22,17 +39,6 @@ from tuning_dynamics.engine.loop import (
     save,
     saved_state,
 )
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.execution import Execution
-from tuning_dynamics.study.families import (
-    END_OF_TEXT,
-    Architecture,
-    PretrainFamily,
-    Pretraining,
-    family_of,
-)
-from tuning_dynamics.study.files import file_digest, read_json, whole_file, whole_folder, write_json
-from tuning_dynamics.study.paths import scratch
 
 
 def pretrain_segment(

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from tuning_dynamics.checkpoints.listing import Listing
-from tuning_dynamics.hub.calls import HubError
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import HubFamily, Steps
-from tuning_dynamics.study.files import write_json
+from tuning_dynamics.common.atomic_files import write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.hub import HubError
+from tuning_dynamics.config.family import HubFamily, Steps
 
 #: Weight files at the top of a repository; others there are optimiser states and conversions.
 SAFETENSORS = re.compile(r"model[^/]*\.safetensors")

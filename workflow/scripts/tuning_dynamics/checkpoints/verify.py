@@ -6,12 +6,12 @@ from typing import Any
 
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import model_digests, text_loss
-from tuning_dynamics.data.encode import load_encoder
+from tuning_dynamics.common.atomic_files import read_json, whole_folder, write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.paths import fill_root
+from tuning_dynamics.config.family import HubFamily, LocalFamily, PretrainFamily, family_of
+from tuning_dynamics.data.tokenizer import load_encoder
 from tuning_dynamics.engine.hardware import prepare_device
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.families import HubFamily, LocalFamily, PretrainFamily, family_of
-from tuning_dynamics.study.files import read_json, whole_folder, write_json
-from tuning_dynamics.study.paths import fill_root
 
 #: Every checkpoint that was not pre-trained here records its loss on this text, so that a
 #: series of them shows the one that is not what its name says.

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.common.errors import StudyError, UnavailableError
 from tuning_dynamics.data.prompts import Segment
-from tuning_dynamics.study.errors import StudyError, UnavailableError
 
 Messages = list[dict[str, str]]
 

@@ -4,8 +4,8 @@ import random
 from collections import defaultdict
 from dataclasses import replace
 
+from tuning_dynamics.config.dataset import Kind
 from tuning_dynamics.data.items import Item
-from tuning_dynamics.study.datasets import Kind
 
 #: Set apart for demonstrations: enough for any usual number of shots, and never more than a
 #: tenth of the training items, so that small sets can still be tuned on.

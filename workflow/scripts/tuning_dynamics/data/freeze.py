@@ -10,15 +10,15 @@ from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.data.choose import selection_key, smallest, wanted
+from tuning_dynamics.common.atomic_files import write_json
+from tuning_dynamics.common.errors import StudyError, UnavailableError
+from tuning_dynamics.config.dataset import Dataset
+from tuning_dynamics.data.dedup import Screen
 from tuning_dynamics.data.demonstrations import choose_demonstrations
 from tuning_dynamics.data.frozen import write_in_groups
 from tuning_dynamics.data.items import SCHEMA, SPLITS, Item, write_refused
-from tuning_dynamics.data.screen import Screen
+from tuning_dynamics.data.sampling import selection_key, smallest, wanted
 from tuning_dynamics.data.sources import Rows, pin_revision, read_split
-from tuning_dynamics.study.datasets import Dataset
-from tuning_dynamics.study.errors import StudyError, UnavailableError
-from tuning_dynamics.study.files import write_json
 
 #: The key of a row that does not become an item: larger than any selection key.
 OUT = 2**64 - 1

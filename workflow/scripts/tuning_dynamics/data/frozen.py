@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.common.errors import UnavailableError
 from tuning_dynamics.data.items import SCHEMA, Item, item_of, require_accepted
-from tuning_dynamics.study.errors import UnavailableError
-from tuning_dynamics.study.files import whole_file
 
 #: Items of a row group: a few megabytes of long dialogues.
 GROUP = 1000

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tuning_dynamics.study.errors import RefusedError, UnavailableError
-from tuning_dynamics.study.files import whole_file
-from tuning_dynamics.study.refused import REFUSED_KEY, refused_reason
+from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.common.errors import RefusedError, UnavailableError
+from tuning_dynamics.common.refused import REFUSED_KEY, refused_reason
 
 #: A training row, an evaluated item, or a demonstration (never an evaluated item).
 SPLITS = ("train", "evaluation", "demonstration")

@@ -4,7 +4,7 @@ import string
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
 
 #: Between demonstrations, and between them and the item's own prompt.
 SEPARATOR = "\n\n"

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
 
-from tuning_dynamics.data.encode import Encoder
-from tuning_dynamics.data.fit import cut_longest
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import Segment, completion, render
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.data.tokenizer import Encoder
+from tuning_dynamics.data.truncation import cut_longest
 
 
 @dataclass(frozen=True)

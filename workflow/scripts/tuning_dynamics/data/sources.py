@@ -12,10 +12,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.hub.calls import HubError, patiently, redacted
-from tuning_dynamics.study.datasets import Dataset, HubDataset, Join
-from tuning_dynamics.study.errors import StudyError, UnavailableError, told_as
-from tuning_dynamics.study.paths import fill_root
+from tuning_dynamics.common.errors import StudyError, UnavailableError, told_as
+from tuning_dynamics.common.hub import HubError, patiently, redacted
+from tuning_dynamics.common.paths import fill_root
+from tuning_dynamics.config.dataset import Dataset, HubDataset, Join
 
 Row = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
 
 #: Dense bf16 peak in FLOP/s, from the makers' data sheets, by the whole name that torch gives: an
 #: H100 PCIe or NVL, or a slice of a GPU, is no H100 SXM. A device that is not listed yields no

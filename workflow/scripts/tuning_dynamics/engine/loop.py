@@ -19,13 +19,13 @@ from typing import Any
 
 import torch
 
-from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
+from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
+from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.penalties import Penalty
-from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import whole_file
+from tuning_dynamics.engine.processes import ALONE, IDLE, Ranks
 
 #: Saving takes at most one part in this many of a run, however large the state: one of 14 GB
 #: every two minutes would take a tenth of a fast GPU's time.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from tuning_dynamics.engine.ranks import Ranks
+from tuning_dynamics.engine.processes import Ranks
 
 #: Adds the gradient of a penalty to the weights, and returns the penalty.
 Pull = Callable[[], torch.Tensor]

@@ -9,17 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from tuning_dynamics.common.atomic_files import text_digest, whole_file
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.refused import REFUSED_KEY
+from tuning_dynamics.common.registry import Kinds
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.labels import match_label, refuse_alike
+from tuning_dynamics.evaluate.loglikelihood import option_scores
 from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.prompts import Prompt, candidates, cut_apart, make_prompts
 from tuning_dynamics.evaluate.request import CellRequest
-from tuning_dynamics.evaluate.score import option_scores
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import text_digest, whole_file
-from tuning_dynamics.study.kinds import Kinds
-from tuning_dynamics.study.refused import REFUSED_KEY
 
 #: Key of the parquet's metadata that holds the request.
 REQUEST_KEY = "tuning_dynamics.request"

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import torch
 
 from tuning_dynamics.engine.attention import attending
-from tuning_dynamics.evaluate.attend import ROWS, Kept, Rows
 from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
-from tuning_dynamics.evaluate.plain import likeliest, whole_continuations
-from tuning_dynamics.evaluate.read import Reader, Text
+from tuning_dynamics.evaluate.packed_forward import Reader, Text
+from tuning_dynamics.evaluate.prefix_attention import ROWS, Kept, Rows
+from tuning_dynamics.evaluate.unpacked import likeliest, whole_continuations
 
 #: Rows that ended leave a batch once they are this share of it: the others' keys and values are
 #: copied then. Measured on a CPU, 32 rows, a tenth of which ends at each step: 4.1 s, against 4.4 s

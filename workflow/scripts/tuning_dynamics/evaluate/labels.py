@@ -2,7 +2,7 @@
 
 import re
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
 
 
 def normalise(text: str) -> str:

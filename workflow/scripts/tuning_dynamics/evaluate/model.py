@@ -8,16 +8,16 @@ from typing import Any, Literal
 
 import torch
 
-from tuning_dynamics.data.encode import Encoder, load_encoder
-from tuning_dynamics.evaluate.read import reads_rows
-from tuning_dynamics.study.batch import (
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.data.tokenizer import Encoder, load_encoder
+from tuning_dynamics.engine.batch_size import (
     CPU_TOKENS,
     bytes_per_token,
     head_tokens,
     row_tokens,
     tokens_that_fit,
 )
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.evaluate.packed_forward import reads_rows
 
 
 @dataclass

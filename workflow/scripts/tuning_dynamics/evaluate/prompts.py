@@ -6,13 +6,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
-from tuning_dynamics.data.encode import Encoder
-from tuning_dynamics.data.fit import cut_longest
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.registry import Kinds
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.data.prompts import completion, few_shot, render
+from tuning_dynamics.data.tokenizer import Encoder
+from tuning_dynamics.data.truncation import cut_longest
 from tuning_dynamics.evaluate.request import CellRequest
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.kinds import Kinds
 
 #: Items whose texts are encoded together, on all cores; more at once only take memory.
 TOGETHER = 1024

@@ -7,8 +7,8 @@ more makes no cell of another anew.
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.kinds import Kinds
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.registry import Kinds
 
 #: By prediction method: whether the answer is generated rather than scored.
 GENERATES: Kinds[str, bool] = {

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.errors import StudyError, UnavailableError
+from tuning_dynamics.config.execution import Execution
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, prepare_device
 from tuning_dynamics.evaluate.cell import evaluate_cell, write_refused
 from tuning_dynamics.evaluate.model import LoadedModel, load_for_evaluation
 from tuning_dynamics.evaluate.request import CellRequest, parse_request
-from tuning_dynamics.study.errors import StudyError, UnavailableError
-from tuning_dynamics.study.execution import Execution
-from tuning_dynamics.study.files import read_json, write_json
 
 #: A cell's request, and what records that it is made.
 Due = tuple[CellRequest, Callable[[], None]]

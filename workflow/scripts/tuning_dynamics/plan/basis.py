@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuning_dynamics.config.device import Device, device_of
+from tuning_dynamics.config.study import Study
 from tuning_dynamics.plan.calibration import Calibration, calibration_of
-from tuning_dynamics.plan.devices import Device, device_of
-from tuning_dynamics.study.models import Study
 
 
 @dataclass(frozen=True)

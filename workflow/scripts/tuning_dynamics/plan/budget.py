@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from tuning_dynamics.config.device import Device, Range, total
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.grid import Grid
 from tuning_dynamics.plan.basis import Basis
-from tuning_dynamics.plan.devices import Device, Range, total
 from tuning_dynamics.plan.disk import Disk, Download, disk_of, downloads_of
 from tuning_dynamics.plan.price import Job, Price, Prices
-from tuning_dynamics.study.grid import Grid
-from tuning_dynamics.study.models import ResolvedStudy
 
 #: In the order in which a study goes through them.
 ORDER = ("download", "pre-train", "verify", "tune", "evaluate", "other")

@@ -15,17 +15,17 @@ from typing import Any
 
 import yaml
 
+from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.device import Device, device_of
+from tuning_dynamics.config.load import load_study
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.calibration import Calibration, Fit, Mean, calibration_path
-from tuning_dynamics.plan.devices import Device, device_of
-from tuning_dynamics.plan.known import Known
-from tuning_dynamics.plan.measured import planned
 from tuning_dynamics.plan.price import KINDS, LIKELY
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import whole_file
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.load import load_study
-from tuning_dynamics.study.parts import settings
+from tuning_dynamics.plan.recorded import planned
+from tuning_dynamics.plan.sizes import Known
+from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.parts import settings
 
 #: The smallest part of a job's time that is taken to be its work, and not its start.
 LEAST_WORK = 0.05

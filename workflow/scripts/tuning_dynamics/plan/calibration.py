@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
-from tuning_dynamics.plan.devices import Range
-from tuning_dynamics.study.load import parse, read_yaml
-from tuning_dynamics.study.models import Study
-from tuning_dynamics.study.strict import Strict
+from tuning_dynamics.config.base import Strict
+from tuning_dynamics.config.device import Range
+from tuning_dynamics.config.load import parse, read_yaml
+from tuning_dynamics.config.study import Study
 
 #: A fit speaks of models of up to this many times, or this part of, the weights it was made on.
 REACH = 4.0

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tuning_dynamics.common.paths import parse_variant
+from tuning_dynamics.common.variants import Variant
+from tuning_dynamics.config.recipe import LoraTrain
 from tuning_dynamics.plan.equations import BYTES, adapter_weights
-from tuning_dynamics.plan.known import Known, NotKnown
 from tuning_dynamics.plan.price import Job
-from tuning_dynamics.study.paths import parse_variant
-from tuning_dynamics.study.recipes import LoraTrain
-from tuning_dynamics.study.variants import Variant
+from tuning_dynamics.plan.sizes import Known, NotKnown
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.plan.basis import Basis, basis_of
 from tuning_dynamics.plan.budget import budget_of
-from tuning_dynamics.plan.files import FOLDER, write_files
-from tuning_dynamics.plan.guard import refused, unknown
-from tuning_dynamics.plan.planned import planned
-from tuning_dynamics.plan.tell import tell, told_refusal
-from tuning_dynamics.plan.wall import wall_times
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.plan.limits import refused, unknown
+from tuning_dynamics.plan.planned_jobs import planned
+from tuning_dynamics.plan.render_csv import FOLDER, write_files
+from tuning_dynamics.plan.render_text import tell, told_refusal
+from tuning_dynamics.plan.schedule import wall_times
+from tuning_dynamics.run.jobs import Jobs
 
 #: The environment variable that has a dry run print LEFT and the number of its jobs alone.
 ONLY_COUNT = "TUNING_DYNAMICS_ONLY_COUNT"

@@ -7,10 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tuning_dynamics.plan.devices import Assumed, Device
-from tuning_dynamics.study import batch
-from tuning_dynamics.study.batch import LOGIT_BYTES, bytes_per_token
-from tuning_dynamics.study.families import Size
+from tuning_dynamics.config.device import Assumed, Device
+from tuning_dynamics.config.family import Size
+from tuning_dynamics.engine import batch_size as batch
+from tuning_dynamics.engine.batch_size import LOGIT_BYTES, bytes_per_token
 
 #: Weights are fp32 in memory and in the files that jobs write.
 BYTES = 4

@@ -8,14 +8,14 @@ prints the line; a test compares it with the one in the file.
 import sys
 from pathlib import Path
 
+from tuning_dynamics.config.device import device_of
+from tuning_dynamics.config.load import load_study, read_yaml
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.grid import expand
+from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.budget import budget_of
-from tuning_dynamics.plan.devices import device_of
-from tuning_dynamics.plan.tell import header
-from tuning_dynamics.plan.whole import all_jobs
-from tuning_dynamics.study.grid import expand
-from tuning_dynamics.study.load import load_study, read_yaml
-from tuning_dynamics.study.models import ResolvedStudy
+from tuning_dynamics.plan.render_text import header
 
 
 def planned(resolved: ResolvedStudy, file: str, root: Path) -> str:

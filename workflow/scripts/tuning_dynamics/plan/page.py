@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from html import escape
 
 from tuning_dynamics.plan.budget import Budget, Part
-from tuning_dynamics.plan.tell import at_most, gigabytes, hours, told_basis, told_checkpoints
-from tuning_dynamics.study.jobs import Jobs
+from tuning_dynamics.plan.render_text import at_most, gigabytes, hours, told_basis, told_checkpoints
+from tuning_dynamics.run.jobs import Jobs
 
 #: Rows of a table that are shown; the others are in budget.csv.
 SHOWN = 60

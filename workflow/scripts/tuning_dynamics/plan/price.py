@@ -9,8 +9,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
+from tuning_dynamics.common.paths import parse_variant
+from tuning_dynamics.common.variants import Cell
+from tuning_dynamics.config.device import CASES, Assumed, Device, Range, total
+from tuning_dynamics.config.family import PretrainFamily, Size
+from tuning_dynamics.config.learning_rate import selecting
+from tuning_dynamics.config.recipe import LoraTrain, RateSelection, Stage
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.engine.batch_size import CPU_TOKENS, tokens_that_fit
 from tuning_dynamics.plan.basis import Basis
-from tuning_dynamics.plan.devices import CASES, Assumed, Device, Range, total
 from tuning_dynamics.plan.equations import (
     BYTES,
     NO_WORK,
@@ -32,14 +39,7 @@ from tuning_dynamics.plan.equations import (
     tuning_memory,
     weight_bytes,
 )
-from tuning_dynamics.plan.known import Known, NotKnown
-from tuning_dynamics.study.batch import CPU_TOKENS, tokens_that_fit
-from tuning_dynamics.study.families import PretrainFamily, Size
-from tuning_dynamics.study.models import ResolvedStudy
-from tuning_dynamics.study.paths import parse_variant
-from tuning_dynamics.study.rates import selecting
-from tuning_dynamics.study.recipes import LoraTrain, RateSelection, Stage
-from tuning_dynamics.study.variants import Cell
+from tuning_dynamics.plan.sizes import Known, NotKnown
 
 #: The stage that each rule is told under; rules that are not listed compute no model. Checkpoints
 #: are verified on a core.
@@ -270,7 +270,7 @@ class Prices:
         return stage.data.dialogue if instruction else stage.data.format
 
     def _mixed_rows(self, stage: Stage, train_set: str) -> dict[str, float]:
-        """Rows of each dataset of a stage's mix, as `tune/order.py` draws them."""
+        """Rows of each dataset of a stage's mix, as `tune/sampler.py` draws them."""
         mix = stage.data.mix
         named = {name: train_set if name == "$target" else name for name in mix}
         target = self.known.train_rows(named["$target"]) if "$target" in mix else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from docutils.core import publish_parts
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
 
 #: A caption is plain text with a few marks; a mistake in it stops the report.
 _SETTINGS = {

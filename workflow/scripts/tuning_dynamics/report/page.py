@@ -9,20 +9,20 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.common.paths import ROOT
+from tuning_dynamics.config.load import load_merged
+from tuning_dynamics.findings.caveats import out_of_line, refused
+from tuning_dynamics.grid.merged_config import cell_rows, seeds, summary
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
 from tuning_dynamics.report.captions import caption_html, column_meanings
-from tuning_dynamics.report.caveats import out_of_line, refused
-from tuning_dynamics.report.embed import embedded_tables
+from tuning_dynamics.report.figures.catalogue import StudyFigure
+from tuning_dynamics.report.formatting import short_count, time_text
 from tuning_dynamics.report.gallery import Picture, beside, pictures, shows, themes
 from tuning_dynamics.report.interval import WIDTH, Drawing, drawing
-from tuning_dynamics.report.numbers import short_count, time_text
-from tuning_dynamics.stats.tables import read_table
-from tuning_dynamics.study.cells import cell_rows, seeds, summary
-from tuning_dynamics.study.figures import StudyFigure
-from tuning_dynamics.study.files import whole_file
-from tuning_dynamics.study.jobs import Jobs
-from tuning_dynamics.study.load import load_merged
-from tuning_dynamics.study.paths import ROOT
+from tuning_dynamics.report.table_json import embedded_tables
+from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.tables.tables import read_table
 
 #: The templates, the look and the script of the pages.
 TEMPLATES = Path(__file__).with_name("page")

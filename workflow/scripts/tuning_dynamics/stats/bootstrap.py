@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.common.errors import StudyError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -6,17 +6,17 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.stats.blocks import Block, Resampling, blocks, selected
+from tuning_dynamics.stats.base_pairs import base_rows, unpaired_reason
 from tuning_dynamics.stats.bootstrap import Integers
 from tuning_dynamics.stats.cells import ORDER_KEYS, cell_frame
 from tuning_dynamics.stats.changes import PERMUTATIONS, change_rows
-from tuning_dynamics.stats.pairs import base_rows, unpaired_reason
+from tuning_dynamics.stats.item_blocks import Block, Resampling, blocks, selected
 from tuning_dynamics.stats.permutation import q_values_within
 from tuning_dynamics.stats.refusals import BASE_REFUSED, REFUSED, leave_out, refused_cells
 from tuning_dynamics.stats.scores import score_rows
 from tuning_dynamics.stats.seed_means import SEEDLESS_ORDER, seed_mean_rows
 from tuning_dynamics.stats.sensitivity import sensitivity_rows
-from tuning_dynamics.stats.tables import KEY_COLUMNS, from_rows, typed
+from tuning_dynamics.tables.tables import KEY_COLUMNS, from_rows, typed
 
 Tables = dict[str, pd.DataFrame]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuning_dynamics.stats.blocks import Block
 from tuning_dynamics.stats.bootstrap import Estimates, Floats
+from tuning_dynamics.stats.item_blocks import Block
 from tuning_dynamics.stats.permutation import sign_flip_p_values
-from tuning_dynamics.stats.tables import typed
+from tuning_dynamics.tables.tables import typed
 
 # Below this base score a ratio says more about the denominator than about tuning: one of +491 %
 # over a base of 0.019 once moved a published mean of 32 ratios.

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import pandas as pd
 from scipy.stats import norm
 
+from tuning_dynamics.stats.cell_bootstrap import error_of_mean, errors_of
 from tuning_dynamics.stats.noise import marks, noise_floor
-from tuning_dynamics.stats.select import DEFAULT_FORMAT, one_per
-from tuning_dynamics.stats.tables import from_rows
+from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT, one_per
 from tuning_dynamics.stats.transfer import ALL
-from tuning_dynamics.stats.units import error_of_mean, errors_of
+from tuning_dynamics.tables.tables import from_rows
 
 _VARIANT = ["family", "checkpoint", "train_set", "eval_set"]
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import linregress
 
+from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.groups import (
     LEARNED,
     NOT_LEARNED,
@@ -19,8 +20,7 @@ from tuning_dynamics.stats.groups import (
     set_changes,
     with_groups,
 )
-from tuning_dynamics.stats.tables import from_rows
-from tuning_dynamics.stats.units import Drawing
+from tuning_dynamics.tables.tables import from_rows
 
 #: Thresholds around the usual ones.
 ALPHAS = (0.01, 0.05, 0.1, 0.2)

@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats.cell_bootstrap import Drawing, Estimate, Sample, contrast, estimate, mean
 from tuning_dynamics.stats.cells import require_unique
-from tuning_dynamics.stats.select import curve_cells, primary_cells
-from tuning_dynamics.stats.tables import from_rows
+from tuning_dynamics.stats.primary_cells import curve_cells, primary_cells
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import ALL, estimate_columns
-from tuning_dynamics.stats.units import Drawing, Estimate, Sample, contrast, estimate, mean
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.tables.tables import from_rows
 
 LEARNED, NOT_LEARNED, UNDECIDED = "learned", "not_learned", "undecided"
 

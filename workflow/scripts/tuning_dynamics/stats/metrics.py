@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.kinds import Kinds
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.registry import Kinds
 
 #: From a prediction and the right answers, of which there is at least one, to a score in [0, 1].
 Metric = Callable[[str, Sequence[str]], float]

@@ -12,9 +12,9 @@ from math import sqrt
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.stats.tables import from_rows
+from tuning_dynamics.report.figures.catalogue import NEAR_SHARE
 from tuning_dynamics.stats.transfer import ALL
-from tuning_dynamics.study.figures import NEAR_SHARE
+from tuning_dynamics.tables.tables import from_rows
 
 SEEDS, NEAR = "seeds", "near_checkpoints"
 

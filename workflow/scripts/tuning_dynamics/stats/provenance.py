@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tuning_dynamics.stats.tables import from_rows
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.files import read_json
+from tuning_dynamics.common.atomic_files import read_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.tables.tables import from_rows
 
 #: Hex digits of a digest that are shown, as in the ids of items.
 _SHOWN = 16

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tuning_dynamics.common.errors import StudyError, shorten
 from tuning_dynamics.stats.records import refusal
-from tuning_dynamics.study.errors import StudyError, shorten
 
 #: How the reason of a refused cell begins in unpaired.csv, and that of a tuned cell whose base is.
 REFUSED, BASE_REFUSED = "refused: ", "its base cell was refused: "

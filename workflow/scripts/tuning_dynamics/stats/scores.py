@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from tuning_dynamics.stats.blocks import Block
 from tuning_dynamics.stats.bootstrap import Estimates
-from tuning_dynamics.stats.tables import typed
+from tuning_dynamics.stats.item_blocks import Block
+from tuning_dynamics.tables.tables import typed
 
 
 def score_rows(block: Block, scores: Estimates) -> pd.DataFrame:

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.stats.blocks import Block
 from tuning_dynamics.stats.bootstrap import interval_of, means
-from tuning_dynamics.stats.select import VARIANT_AND_SET, one_per
-from tuning_dynamics.stats.tables import from_rows
+from tuning_dynamics.stats.item_blocks import Block
+from tuning_dynamics.stats.primary_cells import VARIANT_AND_SET, one_per
+from tuning_dynamics.tables.tables import from_rows
 
 _ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots"]
 _KEYS = ("family", "checkpoint", "step", "recipe", "train_set", "seed", "eval_set")

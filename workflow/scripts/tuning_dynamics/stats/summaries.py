@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tuning_dynamics.stats.bases import denominator_rows
+from tuning_dynamics.common.errors import require_known
+from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.denominators import denominator_rows
 from tuning_dynamics.stats.forgetting import forgetting_rows
 from tuning_dynamics.stats.group_rules import group_rule_rows
 from tuning_dynamics.stats.groups import group_change_rows, group_rows
 from tuning_dynamics.stats.noise import noise_rows
-from tuning_dynamics.stats.select import primary_cells, require_recipe
-from tuning_dynamics.stats.slopes import format_trend_rows, latent_gain_rows
+from tuning_dynamics.stats.primary_cells import primary_cells, require_recipe
 from tuning_dynamics.stats.transfer import chance_of, train_kinds_of, train_tasks_of, transfer_rows
-from tuning_dynamics.stats.turning import turning_rows
-from tuning_dynamics.stats.units import Drawing
-from tuning_dynamics.study.errors import require_known
+from tuning_dynamics.stats.trends import format_trend_rows, latent_gain_rows
+from tuning_dynamics.stats.turning_points import turning_rows
 
 
 @dataclass(frozen=True)

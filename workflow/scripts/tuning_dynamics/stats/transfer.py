@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.stats.cells import require_unique
-from tuning_dynamics.stats.select import primary_cells
-from tuning_dynamics.stats.tables import from_rows
-from tuning_dynamics.stats.units import (
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats.cell_bootstrap import (
     Drawing,
     Estimate,
     Sample,
@@ -19,7 +17,9 @@ from tuning_dynamics.stats.units import (
     over,
     pair_units,
 )
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.stats.cells import require_unique
+from tuning_dynamics.stats.primary_cells import primary_cells
+from tuning_dynamics.tables.tables import from_rows
 
 ALL = "all"
 

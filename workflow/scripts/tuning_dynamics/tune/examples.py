@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tuning_dynamics.data.choose import selection_key, smallest
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.data.sampling import selection_key, smallest
 from tuning_dynamics.data.sequences import Tokens
-from tuning_dynamics.data.tokens import StoredTokens
-from tuning_dynamics.engine.flat import IGNORED
-from tuning_dynamics.study.errors import StudyError
+from tuning_dynamics.data.token_store import StoredTokens
+from tuning_dynamics.engine.padding_free import IGNORED
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.registry import Kinds, kind_of
+from tuning_dynamics.config.recipe import Lora, Stage
 from tuning_dynamics.engine.penalties import Penalty, l2_to_start
-from tuning_dynamics.study.files import read_json, write_json
-from tuning_dynamics.study.kinds import Kinds, kind_of
-from tuning_dynamics.study.recipes import Lora, Stage
 
 
 @dataclass(frozen=True)

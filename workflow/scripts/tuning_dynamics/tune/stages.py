@@ -7,19 +7,19 @@ from typing import Any
 
 import torch
 
-from tuning_dynamics.data.encode import tokenizer_digest
-from tuning_dynamics.data.tokens import StoredTokens
+from tuning_dynamics.common.atomic_files import file_digest, read_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.registry import kind_of
+from tuning_dynamics.config.execution import Execution
+from tuning_dynamics.config.recipe import Recipe, Stage
+from tuning_dynamics.data.token_store import StoredTokens
+from tuning_dynamics.data.tokenizer import tokenizer_digest
 from tuning_dynamics.engine.loop import Schedule, Scratch, Settings, Training, resume
-from tuning_dynamics.engine.ranks import Ranks
-from tuning_dynamics.study.errors import StudyError
-from tuning_dynamics.study.execution import Execution
-from tuning_dynamics.study.files import file_digest, read_json
-from tuning_dynamics.study.identity import canonical
-from tuning_dynamics.study.kinds import kind_of
-from tuning_dynamics.study.recipes import Recipe, Stage
+from tuning_dynamics.engine.processes import Ranks
+from tuning_dynamics.identity.canonical import canonical
 from tuning_dynamics.tune.examples import Examples
 from tuning_dynamics.tune.kinds import penalty, trainable
-from tuning_dynamics.tune.order import EpochBatches, steps_in
+from tuning_dynamics.tune.sampler import EpochBatches, steps_in
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ import torch
 
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import model_digests, unchanged_weights, weights_of
-from tuning_dynamics.data.tokens import StoredTokens
-from tuning_dynamics.engine.ranks import Ranks, on_ranks
-from tuning_dynamics.study.errors import RefusedError
-from tuning_dynamics.study.execution import Execution, execution_of
-from tuning_dynamics.study.files import read_json, whole_folder, write_json
-from tuning_dynamics.study.model_files import TOKENIZER_FILES
-from tuning_dynamics.study.paths import scratch
-from tuning_dynamics.study.rates import chosen_rate, with_rate
-from tuning_dynamics.study.recipes import Recipe
+from tuning_dynamics.common.atomic_files import read_json, whole_folder, write_json
+from tuning_dynamics.common.errors import RefusedError
+from tuning_dynamics.common.model_files import TOKENIZER_FILES
+from tuning_dynamics.common.paths import scratch
+from tuning_dynamics.config.execution import Execution, execution_of
+from tuning_dynamics.config.learning_rate import chosen_rate, with_rate
+from tuning_dynamics.config.recipe import Recipe
+from tuning_dynamics.data.token_store import StoredTokens
+from tuning_dynamics.engine.processes import Ranks, on_ranks
 from tuning_dynamics.tune.examples import StoredExamples
 from tuning_dynamics.tune.kinds import trainable
-from tuning_dynamics.tune.order import mix
+from tuning_dynamics.tune.sampler import mix
 from tuning_dynamics.tune.stages import (
     Run,
     TrainSets,

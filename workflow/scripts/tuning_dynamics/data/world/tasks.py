@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.world.corpus import LONGER_SHAPES, Story, new_passage
 from tuning_dynamics.data.world.entities import Entity, World, WorldSpec, build, passing, stream
 from tuning_dynamics.data.world.instructions import conversations
@@ -23,7 +24,6 @@ from tuning_dynamics.data.world.wording import (
     told,
     wordings,
 )
-from tuning_dynamics.study.errors import StudyError
 
 Row = dict[str, Any]
 Rows = Iterator[Row]

@@ -23,8 +23,8 @@ from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.series import BASE_LOOK, Panel, Series, looks, series_figure
 from tuning_dynamics.report.figures.style import COLOURS, TEXT_COLOUR, style
 from tuning_dynamics.report.figures.view import View, bands_words, metric_words
-from tuning_dynamics.report.numbers import short_count
-from tuning_dynamics.stats.curve import TOLERANCE
+from tuning_dynamics.report.formatting import short_count
+from tuning_dynamics.stats.checkpoint_curve import TOLERANCE
 from tuning_dynamics.stats.transfer import ALL
 
 KINDS = {"seeds": "between seeds", "near_checkpoints": "between near-identical checkpoints"}

@@ -11,10 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tuning_dynamics.report.figures import checks, formats, groups, scores, transfer
+from tuning_dynamics.report.figures.catalogue import KINDS
 from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.figures.view import View
-from tuning_dynamics.stats.tables import read_table
-from tuning_dynamics.study.figures import KINDS
+from tuning_dynamics.tables.tables import read_table
 
 #: What draws each kind of figure.
 DRAWN: dict[str, Callable[[View], Figure]] = {

@@ -8,7 +8,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from tuning_dynamics.report.figures.style import MISSING_COLOUR
-from tuning_dynamics.report.numbers import signed
+from tuning_dynamics.report.formatting import signed
 
 
 def draw_heat(

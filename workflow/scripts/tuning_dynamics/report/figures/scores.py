@@ -21,7 +21,7 @@ from tuning_dynamics.report.figures.view import (
     metric_words,
     scored,
 )
-from tuning_dynamics.stats.select import DEFAULT_FORMAT, curve_cells
+from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT, curve_cells
 
 
 def base_by_checkpoint(view: View) -> Figure:

@@ -13,7 +13,7 @@ from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.series import Panel, Series, looks, series_figure
 from tuning_dynamics.report.figures.style import COLOURS, style
 from tuning_dynamics.report.figures.view import View, changed
-from tuning_dynamics.stats.bases import AT_CHANCE, NEAR_ZERO, ZERO
+from tuning_dynamics.stats.denominators import AT_CHANCE, NEAR_ZERO, ZERO
 from tuning_dynamics.stats.transfer import ALL
 
 #: Mean ratio of change by kind tuned on and kind evaluated (Sun and Dredze, arXiv 2408.06663).

@@ -7,8 +7,8 @@ from functools import cached_property
 import pandas as pd
 
 from tuning_dynamics.report.figures.axes import TokenAxis, percent_level, token_axis
-from tuning_dynamics.stats.select import curve_cells
-from tuning_dynamics.study.score_columns import PUBLISHED
+from tuning_dynamics.stats.primary_cells import curve_cells
+from tuning_dynamics.tables.columns import PUBLISHED
 
 ROLES = {"id": "in domain", "ood": "out of domain", "cross": "other task", "bench": "benchmark"}
 METRICS = {"rouge_l": "ROUGE-L"}
@@ -42,7 +42,8 @@ class View:
     @cached_property
     def primary(self) -> pd.DataFrame:
         """Of seed_means.csv one row per checkpoint, recipe, train set and evaluation set, in
-        format `default` and one way along a curve (stats/select.py), with `value`, `low`, `high`.
+        format `default` and one way along a curve (stats/primary_cells.py), with `value`, `low`,
+        `high`.
         """
         return scored(curve_cells(self.tables["seed_means"]))
 

@@ -1,0 +1,142 @@
+"""What every job's stub shares: its log, and errors told in one screen."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.common.disk_full import system_error
+from tuning_dynamics.common.errors import StudyError
+
+#: The environment variable that tells a job which process started it (`this_process`).
+DRIVER = "TUNING_DYNAMICS_DRIVER"
+
+#: The environment variable that tells a job the id of its run.
+RUN = "TUNING_DYNAMICS_RUN"
+
+
+@contextmanager
+def logged(log: Any) -> Iterator[Callable[[str], None]]:
+    """Send everything the block prints to the job's log, and end the job with its Snakemake.
+
+    What it gives says a text on the terminal too.
+
+    A StudyError ends the job with its text alone, and so does an error of the system, such as a
+    full disk; anything else keeps its traceback.
+    """
+    terminal = os.dup(2)
+    try:
+        _send_to(log)
+        _tell_job()
+        _follow_driver()
+        yield partial(_say_to_both, terminal)
+    except StudyError as error:
+        _say(error, terminal)
+        raise SystemExit(1) from None
+    except Exception as error:
+        found = system_error(error, Path(str(log)).parent)
+        if found is None:
+            raise
+        _say(found, terminal)
+        raise SystemExit(1) from None
+
+
+def _send_to(log: Any) -> None:
+    """Have what this process prints go to a file.
+
+    The file descriptors themselves, so that compiled libraries' messages are caught too.
+    """
+    target = os.open(str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+
+
+def _say(error: StudyError, terminal: int) -> None:
+    """Write an error into the log, or to the terminal where the log takes nothing.
+
+    The log may lie on the disk that is full or broken, and so may SLURM's.
+    """
+    text = f"{error}\n".encode()
+    with suppress(OSError):
+        sys.stdout.flush()
+    for stream in (2, terminal):
+        with suppress(OSError):
+            if os.write(stream, text) == len(text):
+                return
+
+
+def _say_to_both(terminal: int, text: str) -> None:
+    print(text, flush=True)
+    os.write(terminal, f"\n{text}\n".encode())
+
+
+def leave() -> None:
+    """End this process, whose work is done, at once: Python itself would first take apart what
+    libraries made, a tenth of a job's start."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _tell_job() -> None:
+    """Say which SLURM job this is, where it is one."""
+    if "SLURM_JOB_ID" in os.environ:
+        gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+        job, node = os.environ["SLURM_JOB_ID"], os.environ.get("SLURMD_NODENAME", "")
+        print(f"SLURM job {job} on node {node}, GPUs {gpus}", flush=True)
+
+
+def this_process() -> str:
+    """This process, for others that may see it: its id, and where that is one."""
+    return f"{os.getpid()} {_namespace()}"
+
+
+def _namespace() -> str:
+    """Where process ids are the same: a container may have its own; "" where nothing says."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:  # no such file where the system is not Linux
+        return ""
+
+
+def _follow_driver() -> None:
+    """Have SIGTERM sent to this process when the Snakemake that started it is gone.
+
+    The next run of the study would start the job again beside it. Training saves its state on
+    SIGTERM, and everything else just ends. StudyError where it is gone already.
+    """
+    driver, _, namespace = os.environ.get(DRIVER, "").partition(" ")
+    # One that can't be seen from here can't be followed.
+    if not driver or namespace != _namespace():
+        return
+    if not _runs(int(driver)):
+        raise StudyError(
+            "the Snakemake that started this job is gone", fix="run the same command again"
+        )
+    threading.Thread(target=end_with, args=(int(driver),), daemon=True).start()
+
+
+def end_with(starter: int) -> None:
+    """Send this process SIGTERM when another one is gone."""
+    while _runs(starter):
+        time.sleep(1)
+    print("the process that started this one is gone; ending", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of ours runs; one that ended is gone before its parent has noticed."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, PermissionError):  # the latter: somebody else's, of that number
+        return False
+    with suppress(OSError):  # no such file where the system is not Linux
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+        return status.rpartition(")")[2].split()[0] != "Z"
+    return True

@@ -1,0 +1,225 @@
+"""Every path of the workflow: made here, and parsed back here."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tuning_dynamics.common.errors import UnavailableError
+from tuning_dynamics.common.variants import Cell, Checkpoint, Variant
+
+#: Folder of the stubs; the package lies in it.
+SCRIPTS = Path(__file__).resolve().parents[2]
+
+#: The repository.
+ROOT = SCRIPTS.parents[1]
+
+#: Folders of a study that are not families, so that no family may carry these names.
+RESERVED = frozenset(
+    {
+        *("data", "tables", "figures", "logs", "benchmarks", "metrics"),
+        *("plan", "records", "scratch"),
+    }
+)
+
+
+#: Names of the tables that are made of cells' records, in one pass.
+CELL_TABLES = ("scores", "changes", "unpaired", "seed_means", "sensitivity")
+
+#: The tables that rule `summaries` makes of others.
+SUMMARIES = (
+    "transfer",
+    "denominators",
+    "groups",
+    "group_changes",
+    "group_rules",
+    "turning_points",
+    "latent_gain",
+    "format_trend",
+    "forgetting",
+    "noise",
+)
+
+#: Names of all tables.
+ALL_TABLES = (*CELL_TABLES, *SUMMARIES, "findings", "checkpoints", "datasets", "cost")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths of one study, relative to the repository."""
+
+    study: str
+
+    @property
+    def root(self) -> str:
+        return f"results/{self.study}"
+
+    @property
+    def config(self) -> str:
+        """The merged config."""
+        return f"{self.root}/config.yaml"
+
+    @property
+    def report(self) -> str:
+        return f"{self.root}/report.html"
+
+    def table(self, name: str) -> str:
+        """A table as CSV."""
+        return f"{self.root}/tables/{name}.csv"
+
+    def parquet(self, name: str) -> str:
+        """The same table as parquet."""
+        return f"{self.root}/tables/{name}.parquet"
+
+    @property
+    def figures(self) -> str:
+        """The folder of all families' figures."""
+        return f"{self.root}/figures"
+
+    def figure(self, family: str, name: str, suffix: str = "svg") -> str:
+        """A figure as SVG, PDF or PNG."""
+        return f"{self.figures}/{family}/{name}.{suffix}"
+
+    @property
+    def findings(self) -> str:
+        """The findings alone, as a page."""
+        return f"{self.root}/findings.html"
+
+    def log(self, rule: str, *parts: str) -> str:
+        """Log of a job."""
+        return f"{self.root}/logs/{rule}/{'/'.join(parts)}.log"
+
+    def benchmark(self, rule: str, *parts: str) -> str:
+        """Snakemake's record of a job's time and memory."""
+        return f"{self.root}/benchmarks/{rule}/{'/'.join(parts)}.tsv"
+
+    @property
+    def records(self) -> str:
+        """The folder of what jobs made and from what."""
+        return f"{self.root}/records"
+
+    def record(self, job: str) -> str:
+        """What a job made and from what; the job's name is its rule and its wildcards' values."""
+        return f"{self.records}/{job}.json"
+
+    def code(self, digest: str) -> str:
+        """The parts of the code of a digest that jobs ran."""
+        return f"{self.records}/code/{digest}.json"
+
+    @property
+    def seen(self) -> str:
+        """Digests of files as they were last seen."""
+        return f"{self.records}/seen.json"
+
+    @property
+    def planned(self) -> str:
+        """What the run that works on the study has planned, for its jobs."""
+        return f"{self.records}/planned.json"
+
+    def items(self, dataset: str) -> str:
+        """Frozen items of a dataset: training, evaluation and demonstrations."""
+        return f"{self.root}/data/{dataset}/items.parquet"
+
+    def data_manifest(self, dataset: str) -> str:
+        """Counts, labels and digests of a dataset's frozen items."""
+        return f"{self.root}/data/{dataset}/manifest.json"
+
+    def tokens(self, dataset: str, family: str, layout: str) -> str:
+        """Training rows of a dataset as a family's token ids, in a format or dialogue layout."""
+        return f"{self.root}/data/{dataset}/tokens/{family}/{layout}.arrow"
+
+    def token_counts(self, dataset: str, family: str, layout: str) -> str:
+        """How many examples and tokens an encoded set has, and what was cut or left out."""
+        return f"{self.root}/data/{dataset}/tokens/{family}/{layout}.json"
+
+    def trial(self, family: str, recipe: str, train_set: str, rate: str) -> str:
+        """The held-out loss of a candidate for the learning rate, and what the run took."""
+        return f"{self.root}/{family}/rates/{recipe}/{train_set}/{rate}.json"
+
+    def rate(self, family: str, recipe: str, train_set: str) -> str:
+        """The learning rate chosen among a recipe's candidates, and all their losses."""
+        return f"{self.root}/{family}/rates/{recipe}/{train_set}/rate.json"
+
+    def corpus(self, family: str, name: str) -> str:
+        """A file of a family's pre-training corpus."""
+        return f"{self.root}/{family}/corpus/{name}"
+
+    def revisions(self, family: str) -> str:
+        """What the hub has of a family: revisions by step, digests of their weight files."""
+        return f"{self.root}/{family}/revisions.json"
+
+    def tokenizer(self, family: str) -> str:
+        """Where the tokenizer of a hub family lies."""
+        return f"{self.root}/{family}/tokenizer.json"
+
+    def checkpoint_file(self, family: str, step: str | int, name: str) -> str:
+        """A file of a checkpoint."""
+        return f"{self.root}/{family}/{step}/checkpoint/{name}"
+
+    def checkpoint(self, checkpoint: Checkpoint) -> str:
+        """Manifest of a checkpoint."""
+        return self.checkpoint_file(checkpoint.family, checkpoint.step, "manifest.json")
+
+    def variant_file(self, key: str, name: str) -> str:
+        """A file of a variant."""
+        return f"{self.root}/{key}/{name}"
+
+    def manifest(self, variant: Variant) -> str:
+        """Manifest of the weights a variant is evaluated with."""
+        if variant.recipe == "base":
+            return self.checkpoint(variant.checkpoint)
+        return self.variant_file(variant_key(variant), "manifest.json")
+
+    def cell_file(
+        self, variant: str, eval_set: str, prompt_format: str, shots: str | int, prediction: str
+    ) -> str:
+        """Per-item records of a cell, from the parts of its key."""
+        name = f"{eval_set}/{prompt_format}/{shots}shot/{prediction}.parquet"
+        return f"{self.root}/{variant}/cells/{name}"
+
+    def cell(self, cell: Cell) -> str:
+        """Per-item records of a cell."""
+        return self.cell_file(
+            variant_key(cell.variant), cell.eval_set, cell.format, cell.shots, cell.prediction
+        )
+
+
+def variant_key(variant: Variant) -> str:
+    """`family/step/base` or `family/step/recipe/train_set/seedN`."""
+    start = f"{variant.family}/{variant.step}/{variant.recipe}"
+    return start if variant.recipe == "base" else f"{start}/{variant.train_set}/seed{variant.seed}"
+
+
+@cache
+def parse_variant(key: str) -> Variant:
+    """The variant of a `variant_key`; ValueError where it is none."""
+    match = re.fullmatch(r"([^/]+)/(\d+)/(?:(base)|([^/]+)/([^/]+)/seed(\d+))", key)
+    if match is None:
+        raise ValueError(f"not a variant: {key}")
+    family, step, base, recipe, train_set, seed = match.groups()
+    if base:
+        return Variant(family, int(step), "base", "", None)
+    return Variant(family, int(step), recipe, train_set, int(seed))
+
+
+def scratch(output: str | Path) -> Path:
+    """Where the training job that makes `output` keeps its resumable state.
+
+    Outside all declared outputs, which Snakemake deletes when a job fails, and keyed by the
+    job's own folder: results/STUDY/X/manifest.json -> results/STUDY/scratch/X.
+    """
+    folder = Path(output).parent
+    return Path(*folder.parts[:2], "scratch", *folder.parts[2:])
+
+
+def fill_root(path: str, data_root: str | None, file: str) -> str:
+    """`path` with {data_root} replaced; StudyError where the study gives none."""
+    if "{data_root}" in path and data_root is None:
+        raise UnavailableError(
+            "the file lies under {data_root}, which the study does not give",
+            file=file,
+            key="data_root",
+            value=path,
+            fix="add --config data_root=FOLDER, or the key data_root to the study",
+        )
+    return path.replace("{data_root}", data_root or "")

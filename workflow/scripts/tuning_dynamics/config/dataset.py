@@ -1,0 +1,225 @@
+"""The typed files of `tasks/` and `datasets/`."""
+
+import re
+from typing import Literal, Self
+
+from pydantic import PositiveFloat, PositiveInt, model_validator
+
+from tuning_dynamics.config.base import Name, Strict
+
+Kind = Literal["classification", "generation", "multiple_choice", "instruction"]
+
+
+class Task(Strict):
+    """What an item of a task is and how each prompt format shows it."""
+
+    kind: Kind
+    """classification, generation, multiple_choice or instruction."""
+    formats: dict[Name, str] = {}
+    """Prompt template per format, with {field} placeholders. The completion follows after one
+    space, so a template never ends in white space."""
+
+    @model_validator(mode="after")
+    def _templates_end_in_text(self) -> Self:
+        for name, template in self.formats.items():
+            if not template or template != template.rstrip():
+                raise ValueError(f"format {name!r} is empty or ends in white space")
+        if self.kind != "instruction" and "default" not in self.formats:
+            raise ValueError("a task needs a format named 'default'")
+        return self
+
+
+class Splits(Strict):
+    """Where each role's rows come from; a set has one of the two or both."""
+
+    train: str | None = None
+    """Rows to tune on and to take demonstrations from."""
+    evaluation: str | None = None
+    """Rows to score."""
+
+    @model_validator(mode="after")
+    def _some_split(self) -> Self:
+        if self.train is None and self.evaluation is None:
+            raise ValueError("names neither a train nor an evaluation split")
+        return self
+
+
+class HubDataset(Strict):
+    """A dataset on the hub, read with `datasets`."""
+
+    id: str
+    """Repository, such as nyu-mll/glue."""
+    config: str | None = None
+    """Configuration (subset) of the dataset."""
+    revision: str | None = None
+    """Branch, tag or commit."""
+    splits: Splits
+    """The hub's split name for each role."""
+    data_dir: str | None = None
+    """Folder of the repository to read, as in the hub's parquet exports."""
+
+
+class Source(Strict):
+    """Where rows come from: exactly one of world, files, hub."""
+
+    world: Name | None = None
+    """A set of the built-in mini world."""
+    files: Splits | None = None
+    """Local JSONL, CSV or parquet files; {data_root} is replaced."""
+    hub: HubDataset | None = None
+    """A dataset on the hub."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of world, files, hub")
+        return self
+
+
+class Join(Strict):
+    """Look texts up in a second file, as where passages are stored apart from questions."""
+
+    file: str
+    """JSONL, CSV or parquet; {data_root} is replaced."""
+    on: dict[str, str]
+    """Row field -> field of the file."""
+    each: str | None = None
+    """The row field of `on` that lists several ids with commas; each takes its text."""
+    take: str
+    """Field of the file to bring in; several matches are joined by a space."""
+    into: str
+    """Name that the text gets in the row."""
+
+
+class Threshold(Strict):
+    """Two labels from a graded score."""
+
+    above: float
+    """Scores greater than this get `yes`, all others `no`."""
+    yes: str
+    """Label word above the threshold."""
+    no: str
+    """Label word at or below it."""
+
+
+class Gold(Strict):
+    """The right answer of a row."""
+
+    field: str
+    """Row field (dots descend) that holds the gold value; a list holds several references."""
+    labels: dict[str, str | list[str]] | None = None
+    """Classification: raw value -> label word, or the words that all stand for that label, the
+    first of which demonstrations and training show. Values not listed are refused."""
+    threshold: Threshold | None = None
+    """Classification: label words from a graded score."""
+    positions: list[str] | None = None
+    """Multiple choice: the raw values that stand for the first, second, … option."""
+    positions_field: str | None = None
+    """Multiple choice: row field that lists the options' names in the options' order."""
+
+    @model_validator(mode="after")
+    def _words_differ(self) -> Self:
+        words = [word for group in self.label_groups() for word in group]
+        if len(words) != len(set(words)) or not all(self.label_groups()):
+            raise ValueError("each label needs words of its own")
+        return self
+
+    def label_groups(self) -> list[list[str]]:
+        """The words of each candidate label, in the order given, without repeats."""
+        if self.threshold is not None:
+            return [[self.threshold.yes], [self.threshold.no]]
+        groups = [[w] if isinstance(w, str) else list(w) for w in (self.labels or {}).values()]
+        return [list(group) for group in dict.fromkeys(map(tuple, groups))]
+
+
+class Clean(Strict):
+    """A replacement in every text of a row that is shown."""
+
+    pattern: str
+    """Regular expression."""
+    replacement: str
+    """What takes the place of each match."""
+
+    @model_validator(mode="after")
+    def _pattern_is_valid(self) -> Self:
+        try:
+            re.sub(self.pattern, self.replacement, "")
+        except (re.error, IndexError) as error:
+            raise ValueError(f"not a regular expression and its replacement: {error}") from None
+        return self
+
+
+class Size(Strict):
+    """What the budget assumes before the rows are here; means over items."""
+
+    train: PositiveInt | None = None
+    """Rows of the training split."""
+    evaluation: PositiveInt | None = None
+    """Rows of the evaluated split."""
+    prompt_tokens: PositiveFloat
+    """Tokens of a prompt in the default format, or of a whole dialogue."""
+    answer_tokens: PositiveFloat = 1
+    """Tokens of an answer."""
+    options: PositiveInt = 1
+    """Options of a multiple-choice item."""
+
+
+class Turn(Strict):
+    """One turn of an instruction dialogue kept in flat fields."""
+
+    role: Literal["system", "user", "assistant"]
+    """Who speaks."""
+    field: str
+    """Row field with the text."""
+
+
+class Dataset(Strict):
+    """One dataset: source, fields, labels, metric, licence."""
+
+    task: Name
+    """A file of tasks/: what an item is and its prompt formats."""
+    domain: Name
+    """Sets of one task and one domain are in-domain to each other, else out-of-domain."""
+    benchmark: bool = False
+    """True: its role is `bench` whatever the model was tuned on."""
+    licence: str
+    """Licence of the data."""
+    source: Source
+    """Where its rows come from."""
+    id_field: str | None = None
+    """Row field with a stable id; without it an item's id is a digest of its content."""
+    context_field: str | None = None
+    """Row field with the id of what several items share (a story); default: the item itself."""
+    compose: dict[Name, str] = {}
+    """New row fields made of others: text with {field}; {field!c} begins with a capital and
+    goes on in lower case."""
+    clean: list[Clean] = []
+    """Replacements, in order, in every text that is shown."""
+    verbatim: bool = False
+    """True: white space within texts stays as it is; else each run of it becomes one space."""
+    optional: list[Name] = []
+    """Template fields that may be empty; `messages`: turns may be."""
+    fields: dict[Name, str] = {}
+    """Template field -> row field (dots descend, lists of texts are joined by a space)."""
+    gold: Gold | None = None
+    """The right answer."""
+    options: str | list[str] | None = None
+    """Multiple choice: the row field that lists the options, or one row field per option."""
+    messages: str | list[Turn] | None = None
+    """Instruction: the row field with role / content turns, or turns from flat fields."""
+    demonstrations: Name | None = None
+    """Dataset whose training split gives few-shot demonstrations; default: this one."""
+    drop: dict[str, list[str]] = {}
+    """Rows left out and counted: row field -> raw values."""
+    duplicates: Literal["refuse", "drop"] = "refuse"
+    """Repeated items within a split, or training items that are evaluated: stop, or leave the
+    repeats (the training side) out and count them."""
+    join: Join | None = None
+    """Texts kept in a second file."""
+    only_training_split: str | None = None
+    """Why a training split is evaluated: without a reason given here that is refused."""
+    size: Size | None = None
+    """What the budget assumes."""
+    formats: dict[Name, str] = {}
+    """Formats of this set that replace or add to its task's."""

@@ -1,0 +1,112 @@
+"""The typed files of `recipes/`: stages of objective x parameters x data x regulariser."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from tuning_dynamics.config.base import Fraction, Name, Strict, Unique, refuse_repeats
+
+
+class Lora(Strict):
+    """Low-rank adapters (Hu et al. 2022), by peft."""
+
+    r: PositiveInt = 8
+    """Rank."""
+    alpha: PositiveFloat = 16
+    """Scale: the update is multiplied by alpha / r."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout on the adapter's input."""
+    targets: Literal["all-linear"] | list[str] = "all-linear"
+    """Modules that get an adapter."""
+
+
+class LoraTrain(Strict):
+    """Trainable parameters: adapters only."""
+
+    lora: Lora
+
+
+class StageData(Strict):
+    """What a stage trains on."""
+
+    mix: dict[str, PositiveFloat] = {"$target": 1.0}
+    """Train set -> rows relative to the target's; $target is the variant's train set."""
+    format: Name = "default"
+    """Prompt format of the training examples."""
+    dialogue: Literal["tulu", "chat_template"] = "tulu"
+    """Layout of instruction data: TÜLU's text markers, or the template of the checkpoint's own
+    tokenizer."""
+
+
+class L2ToBase(Strict):
+    """Regulariser: squared distance of the trainable weights to where the stage began."""
+
+    l2_to_base: PositiveFloat
+
+
+class RateSelection(Strict):
+    """Choose the learning rate on training rows that are held out, never on an evaluation set."""
+
+    candidates: Annotated[list[PositiveFloat], Field(min_length=2), Unique]
+    """Peak learning rates to try, each in a run of its own."""
+    heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training rows that the candidates are compared on, by their loss."""
+
+
+class Optim(Strict):
+    """AdamW and its schedule; the defaults are the paper's protocol."""
+
+    lr: PositiveFloat | RateSelection | dict[str, PositiveFloat]
+    """Peak learning rate, or one per train set with `default` for the others, or candidates to
+    choose from."""
+    epochs: PositiveInt = 3
+    """Passes over the training rows."""
+    batch_size: PositiveInt = 8
+    """Examples in an optimiser step (effective batch)."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the rate falls after warm-up."""
+    warmup: Fraction = 0.03
+    """Share of the steps over which the rate rises."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled weight decay."""
+    clip_norm: PositiveFloat = 1.0
+    """Largest norm of the gradient."""
+
+    def rate(self, train_set: str) -> float:
+        """The peak rate for a train set; KeyError without one (validated at load).
+
+        ValueError where it is still to be chosen: see `rates.with_rate`.
+        """
+        if isinstance(self.lr, RateSelection):
+            raise ValueError("the learning rate is not chosen yet")
+        if isinstance(self.lr, dict):
+            return self.lr[train_set] if train_set in self.lr else self.lr["default"]
+        return self.lr
+
+
+class Stage(Strict):
+    """One stage: objective x trainable parameters x data mix x regulariser."""
+
+    id: Name
+    """Name of the stage."""
+    objective: Literal["sft"] = "sft"
+    """sft: cross-entropy on completions; on the assistant's turns for instruction data."""
+    train: Literal["full"] | LoraTrain = "full"
+    """Which parameters train."""
+    data: StageData = StageData()
+    """What it trains on."""
+    reg: Literal["none"] | L2ToBase = "none"
+    """Regulariser added to the loss."""
+    optim: Optim
+    """Optimiser and schedule."""
+
+
+class Recipe(Strict):
+    """How a checkpoint is tuned: stages in order, each from the one before."""
+
+    stages: Annotated[list[Stage], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _stage_ids_differ(self) -> Self:
+        refuse_repeats([stage.id for stage in self.stages])
+        return self

@@ -1,0 +1,277 @@
+"""The typed config of a study, and the study with all that it names.
+
+Every model refuses unknown keys and names the nearest known one. Field docstrings become the
+descriptions in `workflow/schemas/`, which editors complete from.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from tuning_dynamics.config.base import Count, Fraction, Name, Names, Strict, Unique
+from tuning_dynamics.config.dataset import Dataset, Kind, Task
+from tuning_dynamics.config.execution import Execution, Planning
+from tuning_dynamics.config.family import Family
+from tuning_dynamics.config.recipe import Recipe
+
+
+class Predictions(Strict):
+    """How an answer is read off the model, by kind of evaluation set."""
+
+    classification: Annotated[
+        list[Literal["token_prob", "constrained", "free"]], Field(min_length=1), Unique
+    ] = ["token_prob"]
+    """token_prob: the label whose first token is likeliest; constrained: the label whose whole
+    text is likeliest; free: generate and match."""
+    multiple_choice: Annotated[
+        list[Literal["likelihood", "likelihood_per_char", "likelihood_pmi"]],
+        Field(min_length=1),
+        Unique,
+    ] = ["likelihood"]
+    """The option of the highest log-likelihood: raw; per character; or less that of the option
+    without its question (pointwise mutual information)."""
+    generation: Annotated[list[Literal["greedy"]], Field(min_length=1), Unique] = ["greedy"]
+    """Greedy decoding."""
+
+
+class Block(Strict):
+    """One full product of axes; a study is a list of blocks and its grid their union."""
+
+    family: Name | Names
+    """A file of families/ or one of its members, or several."""
+    checkpoints: Literal["all", "last"] | Annotated[list[Count], Field(min_length=1), Unique]
+    """all, last, or steps."""
+    recipes: Names
+    """Files of recipes/; `base` is the untuned checkpoint."""
+    train_sets: Annotated[list[Name], Unique] = []
+    """Datasets to tune on; none for base."""
+    seeds: Annotated[list[Count], Field(min_length=1), Unique] = [0]
+    """Seeds of tuning (data order, adapter initialisation, dropout)."""
+    eval_sets: Names
+    """Datasets to evaluate on."""
+    formats: Names = ["default"]
+    """Prompt formats at evaluation."""
+    shots: Annotated[list[Count], Field(min_length=1), Unique] = [0]
+    """Numbers of demonstrations in the prompt."""
+    predictions: Predictions = Predictions()
+    """Prediction methods."""
+
+    @property
+    def families(self) -> list[str]:
+        """The families, one or several."""
+        return [self.family] if isinstance(self.family, str) else self.family
+
+
+class WorldSettings(Strict):
+    """Size and seed of the mini world; the defaults are the generator's."""
+
+    seed: Count = 0
+    """Seed of the world: other facts, same language."""
+    people: Annotated[int, Field(ge=32)] = 50
+    """People with lasting facts."""
+    documents: Annotated[int, Field(ge=100)] = 48_000
+    """Documents of the pre-training corpus."""
+
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class DataSettings(Strict):
+    """How much of each set is used."""
+
+    train_items: PositiveInt = 6000
+    """Largest number of training rows, drawn with the study's seed."""
+    train_items_of: dict[Name, PositiveInt | Share | Literal["all"]] = {}
+    """Train set -> its own number of rows, share of its rows (below 1), or all."""
+    evaluation_items: PositiveInt | None = None
+    """Largest number of evaluated items, drawn with the study's seed; none: all."""
+
+
+class EvaluateSettings(Strict):
+    """What can change an evaluation's numbers."""
+
+    truncation: Literal["refuse", "demonstrations", "input"] = "refuse"
+    """A prompt longer than the context: stop; leave demonstrations out, first ones first, then
+    stop; or do that and then cut the end of the item's longest field. Counted per item."""
+    label_tokens: PositiveInt = 5
+    """Most new tokens for `free` classification."""
+    text_tokens: PositiveInt = 60
+    """Most new tokens for generation."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the layers compute in; bfloat16 is many times faster on a GPU, and log-probabilities
+    move by about a hundredth of a nat a token. The head is float32 either way."""
+
+
+class TuneSettings(Strict):
+    """What all recipes share."""
+
+    max_length: PositiveInt = 2048
+    """Longest training example in tokens; longer ones lose the end of their longest input
+    field, counted. Never more than the model's context."""
+
+
+# Of published scores, whose sets and recipes need not be names of files.
+Listed = Annotated[list[str], Field(min_length=1), Unique]
+
+
+class TransferSettings(Strict):
+    """Which sets transfer.csv is made of; none: all of the main recipe."""
+
+    train_sets: Listed | None = None
+    """Train sets that count."""
+    eval_sets: Listed | None = None
+    """Evaluation sets that count."""
+
+
+class DeclaredGroups(Strict):
+    """Evaluation sets by whether the base model learns them in pre-training, as somebody says."""
+
+    learned: Listed
+    """Sets that it learns."""
+    not_learned: Listed
+    """Sets that it doesn't; sets in neither list stay undecided."""
+
+
+#: Key columns of changes.csv by which its tests may be divided into families.
+TestColumn = Literal[
+    "family",
+    "checkpoint",
+    "recipe",
+    "train_set",
+    "seed",
+    "eval_set",
+    "task",
+    "kind",
+    "role",
+    "format",
+    "shots",
+    "prediction",
+    "metric",
+]
+
+
+class StatisticsSettings(Strict):
+    """Resampling and thresholds."""
+
+    resamples: Annotated[int, Field(ge=100)] = 3000
+    """Bootstrap resamples."""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Coverage of intervals."""
+    seed: Count = 0
+    """Seed of resampling."""
+    interval: Literal["percentile", "bca"] = "percentile"
+    """Bootstrap intervals of scores and changes: percentile, or bias-corrected and accelerated,
+    which is closer for few or skewed scores."""
+    test_families: Annotated[list[TestColumn], Unique] = ["recipe"]
+    """Columns of changes.csv; the tests that agree in them are one family, within which false
+    discoveries are controlled. None: all tests are one family."""
+    learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """A set counts as learned in pre-training when base's trend has a p-value under this."""
+    main_recipe: str = "full"
+    """Recipe that transfer and groups are computed on: like is compared with like."""
+    transfer: TransferSettings = TransferSettings()
+    groups: DeclaredGroups | None = None
+    """Groups of evaluation sets; none: found by the trend of base."""
+    group_recipes: Listed | None = None
+    """Recipes whose changes the groups compare, no set being of two; none: the main recipe."""
+    group_roles: Annotated[
+        list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
+    ] = ["id", "ood"]
+    """Roles of evaluation sets whose changes the groups compare."""
+
+
+class Published(Strict):
+    """What a table of scores made elsewhere does not say itself."""
+
+    layout: Literal["scores", "pythia_evals"] = "scores"
+    """scores: rows as in scores.csv; pythia_evals: the long table of the Pythia suite's results
+    per checkpoint."""
+    chance: dict[str, Fraction] = {}
+    """Evaluation set -> accuracy of guessing; unknown where not given."""
+    train_kinds: dict[str, Kind] = {}
+    """Train set -> kind, where the table has no sets of its own task; unknown where not given."""
+
+
+# What a study of published scores has no use for.
+_OF_MODELS = (
+    *("blocks", "world", "data", "tune", "evaluate", "max_gpu_hours", "keep_weights"),
+    "partial",
+)
+
+
+class Study(Strict):
+    """One config: the grid and what is asked of it."""
+
+    study: Name
+    """Name; results live in results/{study}/."""
+    title: str = ""
+    """One line for the report."""
+    seed: Count = 0
+    """Seed of subsets, demonstrations and option order."""
+    data_root: str | None = None
+    """Folder that {data_root} stands for in dataset and family files."""
+    catalogue: Annotated[list[str], Field(min_length=1)] = ["config"]
+    """Folders with families/, datasets/, tasks/ and recipes/, searched in this order."""
+    blocks: list[Block] = []
+    """The grid; none with `scores`."""
+    scores: str | None = None
+    """A CSV file of scores made elsewhere: tables, figures and report of it, without any model."""
+    published: Published = Published()
+    world: WorldSettings = WorldSettings()
+    data: DataSettings = DataSettings()
+    tune: TuneSettings = TuneSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    statistics: StatisticsSettings = StatisticsSettings()
+    execution: Execution = Execution()
+    max_gpu_hours: Annotated[PositiveFloat | None, Planning] = None
+    """A run that is likely to take more hours of the device execution.plan_for does not start;
+    none: no limit."""
+    keep_weights: Literal["all", "none"] = "all"
+    """Tuned weights: kept, or deleted once their cells are evaluated."""
+    # Left out of the merged config: of all that is made, it only changes the tables of cells.
+    partial: Annotated[bool, Field(exclude=True)] = False
+    """Whether there are tables where cells were refused for what their input holds: these cells are
+    left out, and listed in unpaired.csv."""
+
+    @model_validator(mode="after")
+    def _models_or_scores(self) -> "Study":
+        if self.scores is None and not self.blocks:
+            raise ValueError("give `blocks`, the grid, or `scores`, a table made elsewhere")
+        if self.scores is None and self.published != Published():
+            raise ValueError("`published` describes the table of `scores`, which is not given")
+        given = [name for name in _OF_MODELS if self.scores and self._is_set(name)]
+        if given:
+            raise ValueError(f"a study of `scores` runs no model: remove {', '.join(given)}")
+        return self
+
+    def _is_set(self, name: str) -> bool:
+        return bool(getattr(self, name) != type(self).model_fields[name].default)
+
+
+class ResolvedStudy(Strict):
+    """A study with the full text of everything it names: the merged config."""
+
+    study: Study
+    families: dict[Name, Family]
+    tasks: dict[Name, Task]
+    datasets: dict[Name, Dataset]
+    recipes: dict[Name, Recipe]
+
+    def kind(self, dataset: str) -> Kind:
+        """Kind of a dataset's items."""
+        return self.tasks[self.datasets[dataset].task].kind
+
+    def metric(self, dataset: str) -> str:
+        """What answers on a dataset are scored by: a name in `stats/metrics.py`."""
+        return "rouge_l" if self.kind(dataset) == "generation" else "accuracy"
+
+    def formats(self, dataset: str) -> dict[str, str]:
+        """A dataset's prompt templates by format."""
+        return {
+            **self.tasks[self.datasets[dataset].task].formats,
+            **self.datasets[dataset].formats,
+        }
+
+    def demonstrations(self, dataset: str) -> str:
+        """The dataset whose training split gives a dataset's demonstrations."""
+        return self.datasets[dataset].demonstrations or dataset

@@ -1,0 +1,130 @@
+"""Which rows of a dataset become items: what is dropped, repeated or evaluated too."""
+
+import hashlib
+import json
+from collections import Counter
+from typing import Any
+
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.dataset import Dataset, Kind
+from tuning_dynamics.data.items import Item
+from tuning_dynamics.data.parse_rows import AmbiguousRowError, to_item
+from tuning_dynamics.data.sources import Row, look_up
+
+
+class Screen:
+    """One dataset's rows on their way to items; `left_out` counts those that do not get there.
+
+    It remembers items by digests of 16 bytes, so that a million of them take 200 MB or so.
+    """
+
+    def __init__(self, name: str, dataset: Dataset, kind: Kind, seed: int) -> None:
+        self.name, self.dataset, self.kind, self.seed = name, dataset, kind, seed
+        self.file = f"datasets/{name}.yaml"
+        self.left_out: Counter[str] = Counter()
+        self.evaluated: set[bytes] = set()
+        self._ids: dict[str, set[bytes]] = {"train": set(), "evaluation": set()}
+        self._contents: dict[str, set[bytes]] = {"train": set(), "evaluation": set()}
+
+    def item(self, row: Row, number: int, role: str) -> Item:
+        """A row's item; StudyError where it does not fit."""
+        where = f"row {number} of {role}"
+        try:
+            item = to_item(self.dataset, self.kind, row, role, where, self.file, self.seed)
+            _digest(_content(item, gold=True))
+        except UnicodeEncodeError as error:
+            raise StudyError(
+                f"{where} holds half of a character (a lone surrogate), which is no text",
+                file=self.file,
+                key="fields or messages",
+                value=error.object[max(0, error.start - 20) : error.start + 20],
+                fix="mend the row, or list a value of it under `drop`",
+            ) from None
+        return item
+
+    def fitting(self, row: Row, number: int, role: str) -> Item | None:
+        """A row's item; None, counted, for one whose right option is a wrong one too where
+        repeats are left out."""
+        try:
+            return self.item(row, number, role)
+        except AmbiguousRowError:
+            if self.dataset.duplicates == "refuse":
+                raise
+            self.left_out[f"{role}: right option twice"] += 1
+            return None
+
+    def dropped(self, row: Row, role: str) -> bool:
+        """Whether the dataset's key `drop` leaves a row out."""
+        for field, values in self.dataset.drop.items():
+            if str(look_up(row, field, self.file)) in values:
+                self.left_out[f"{role}: {field} in drop"] += 1
+                return True
+        return False
+
+    def repeated(self, item: Item, role: str) -> bool:
+        """Whether an item of the role had the same content or id; StudyError where repeats are
+        refused."""
+        content, own = _digest(_content(item, gold=True)), _digest(item.item)
+        same_content, same_id = content in self._contents[role], own in self._ids[role]
+        if same_content or same_id:
+            same = "content" if same_content else "id"
+            self._repeat(f"two {role} items have the same {same}", item, f"{role}: repeated")
+            return True
+        self._contents[role].add(content)
+        self._ids[role].add(own)
+        if role == "evaluation":
+            self.evaluated.add(_digest(_content(item, gold=False)))
+        return False
+
+    def overlaps(self, item: Item) -> bool:
+        """Whether a training item's shown content is evaluated; StudyError where that is
+        refused."""
+        if _digest(_content(item, gold=False)) not in self.evaluated:
+            return False
+        self._repeat("a training item is evaluated too", item, "train: evaluated too")
+        return True
+
+    def _repeat(self, what: str, item: Item, count: str) -> None:
+        if self.dataset.duplicates == "refuse":
+            raise StudyError(
+                what,
+                file=self.file,
+                key="duplicates",
+                value={"item": item.item, **item.fields},
+                fix="mend the data, or set `duplicates: drop` to leave repeats out and count them",
+            )
+        self.left_out[count] += 1
+
+    def require_some(self, kept: int, role: str) -> None:
+        """StudyError for a split without items."""
+        if not kept:
+            raise StudyError(
+                f"the {role} split of dataset {self.name!r} is empty",
+                file=self.file,
+                key=f"source ({role})",
+                value={"left out": dict(self.left_out)},
+                fix="name a split that has rows, or drop fewer of them",
+            )
+
+    def require_labels(self, items: list[Item], role: str) -> None:
+        """StudyError for a classification split whose gold is the same everywhere."""
+        if self.kind != "classification" or not items:
+            return
+        found = Counter(item.target for item in items)
+        if len(found) == 1:
+            raise StudyError(
+                f"every {role} item of dataset {self.name!r} has the same gold label",
+                file=self.file,
+                key="gold",
+                value=dict(found),
+                fix="a split without labels (as GLUE's test) cannot be scored: use another split",
+            )
+
+
+def _content(item: Item, *, gold: bool) -> str:
+    parts: list[Any] = [item.fields, sorted(item.options), item.messages]
+    return json.dumps([*parts, item.gold] if gold else parts, sort_keys=True, ensure_ascii=False)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).digest()

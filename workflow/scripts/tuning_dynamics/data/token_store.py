@@ -1,0 +1,100 @@
+"""Encoded training sets on disk: an Arrow file that is mapped into memory, never read whole."""
+
+from collections.abc import Iterable
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.common.errors import UnavailableError
+from tuning_dynamics.common.refused import REFUSED_KEY
+from tuning_dynamics.data.items import require_accepted
+from tuning_dynamics.data.sequences import Tokens
+
+#: Sequences of a record batch.
+BATCH = 1000
+
+#: Key of the file's metadata that holds the tokenizer's digest.
+_TOKENIZER = b"tuning_dynamics.tokenizer"
+
+_SCHEMA = pa.schema(
+    [
+        ("item", pa.string()),
+        ("ids", pa.list_(pa.uint32())),
+        ("counted", pa.list_(pa.int32())),
+        ("truncated", pa.bool_()),
+    ]
+)
+
+
+def write_tokens(path: str | Path, sequences: Iterable[Tokens], tokenizer: str) -> None:
+    """Write sequences in the order given, a batch at a time, whole or not at all.
+
+    `tokenizer` is the digest of the tokenizer that made them.
+    """
+    remaining = iter(sequences)
+    schema = _SCHEMA.with_metadata({_TOKENIZER: tokenizer})
+    with whole_file(path) as temporary, pa.ipc.new_file(str(temporary), schema) as writer:
+        while batch := list(islice(remaining, BATCH)):
+            columns = [
+                [tokens.item for tokens in batch],
+                [tokens.ids for tokens in batch],
+                [list(chain.from_iterable(tokens.counted)) for tokens in batch],
+                [tokens.truncated for tokens in batch],
+            ]
+            arrays = [pa.array(c, t) for c, t in zip(columns, _SCHEMA.types, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+
+def write_refused_tokens(path: str | Path, reason: str) -> None:
+    """Write a file without sequences that says why its input was refused."""
+    schema = _SCHEMA.with_metadata({REFUSED_KEY: reason})
+    with whole_file(path) as temporary, pa.ipc.new_file(str(temporary), schema):
+        pass
+
+
+class StoredTokens:
+    """The sequences of a file, each made from the mapped file when it is asked for.
+
+    UnavailableError where the file is damaged, RefusedError where the set was.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        try:
+            self._table: Any = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise UnavailableError(
+                f"an encoded training set cannot be read ({error})",
+                file=path,
+                fix="delete the file and run the same command again",
+            ) from None
+        require_accepted(self._table.schema)
+        self._columns = [self._table.column(name) for name in _SCHEMA.names]
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __getitem__(self, place: int) -> Tokens:
+        item, ids, counted, truncated = (column[place] for column in self._columns)
+        # Through dlpack: pyarrow's own way to numpy imports pandas, 0.2 s of every job's start.
+        pairs: Any = np.from_dlpack(counted.values).reshape(-1, 2).tolist()
+        return Tokens(
+            item.as_py(),
+            np.from_dlpack(ids.values).tolist(),
+            [(start, end) for start, end in pairs],
+            truncated.as_py(),
+        )
+
+    @property
+    def items(self) -> list[str]:
+        """The item of each sequence."""
+        names: list[str] = self._table.column("item").to_pylist()
+        return names
+
+    @property
+    def tokenizer(self) -> str:
+        """Digest of the tokenizer that made them."""
+        return str((self._table.schema.metadata or {}).get(_TOKENIZER, b"").decode())

@@ -1,0 +1,34 @@
+"""Shorten an item until its prompt fits: the longest field loses its end."""
+
+from collections.abc import Callable
+
+from tuning_dynamics.data.prompts import template_fields
+from tuning_dynamics.data.tokenizer import Encoder
+
+
+def cut_longest(
+    fields: dict[str, str],
+    template: str,
+    encoder: Encoder,
+    excess: Callable[[dict[str, str]], int],
+) -> dict[str, str] | None:
+    """`fields` with the end of the template's longest one cut, token by whole token.
+
+    `excess` tells how many tokens too long a prompt of given fields is. None where the prompt
+    would be too long even without that field.
+    """
+    names = template_fields(template)
+    if not names:
+        return None
+    name = max(names, key=lambda name: len(fields[name]))
+    text = fields[name]
+    encoded = encoder.tokenizer.encode(text, add_special_tokens=False)
+    starts = [start for start, _ in encoded.offsets]
+    kept, shorter = len(starts), dict(fields)
+    # What is left is encoded again with its neighbours, so a second cut can be needed.
+    while (too_many := excess(shorter)) > 0:
+        kept -= too_many
+        if kept <= 0:
+            return None
+        shorter = {**fields, name: text[: starts[kept]].rstrip()}
+    return shorter

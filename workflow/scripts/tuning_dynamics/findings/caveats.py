@@ -1,0 +1,77 @@
+"""What limits a finding, in words: noise, weak base scores, checkpoints, refused cells."""
+
+import pandas as pd
+
+from tuning_dynamics.report.formatting import signed
+from tuning_dynamics.stats.changes import RATIO_FLOOR
+from tuning_dynamics.stats.denominators import WeakBases
+from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor, under
+from tuning_dynamics.stats.refusals import are_refused
+
+_FROM = {SEEDS: "seeds", NEAR: "near-identical checkpoints"}
+
+
+def marked(value: float, floor: Floor) -> str:
+    """A change with its sign, and whether it is under the noise floor."""
+    return signed(value) + (" (under the noise floor)" if under(value, floor) else "")
+
+
+def floor_words(floor: Floor, eval_sets: int) -> str:
+    """The noise floor of `eval_sets` evaluation sets, or that it is unknown, as a sentence."""
+    if not floor.pairs:
+        return (
+            " The noise floor is unknown: no two seeds and no near-identical checkpoints on these "
+            "sets."
+        )
+    pairs = "1 pair" if floor.pairs == 1 else f"{floor.pairs} pairs"
+    sets = "" if floor.sets == eval_sets else f", on {floor.sets} of the {eval_sets} sets only"
+    return (
+        f" The noise floor is {floor.value:.3f}: what scores of {_FROM[floor.kind]} differ by "
+        f"({pairs}{sets})."
+    )
+
+
+def base_words(weak: WeakBases) -> str:
+    """Which base scores are no good denominators and why, as a sentence; nothing if all are."""
+    parts = [
+        f"{count} {what}"
+        for count, what in (
+            (weak.zero, "at 0 (in no mean of ratios)"),
+            (weak.near_zero, f"below {RATIO_FLOOR:g}"),
+            (weak.at_chance, "at chance or below"),
+        )
+        if count
+    ]
+    if not parts:
+        return ""
+    return (
+        f" Weak base scores among the {weak.cells}: {', '.join(parts)}; ratios over these say more "
+        "about the base than about tuning."
+    )
+
+
+def refused_words(unpaired: pd.DataFrame) -> str:
+    """That cells were refused, as a sentence; nothing if none was."""
+    lost = unpaired[are_refused(unpaired)]
+    if lost.empty:
+        return ""
+    cells = "1 cell is" if len(lost) == 1 else f"{len(lost):,} cells are"
+    return f" {cells} missing, as refused."
+
+
+def refused(unpaired: pd.DataFrame) -> dict[str, str]:
+    """For the head of a page: how many cells were refused, and of which sets; empty if none."""
+    lost = unpaired[are_refused(unpaired)]
+    if lost.empty:
+        return {}
+    sets = ", ".join(sorted(lost["eval_set"].unique()))
+    return {"Cells that are missing, as refused": f"{len(lost):,}, of {sets}"}
+
+
+def out_of_line(checkpoints: pd.DataFrame) -> dict[str, str]:
+    """For the head of a page: the checkpoints that do not fit their curve; empty if all do."""
+    broken = checkpoints[checkpoints["breaks_curve"] == "yes"]
+    if broken.empty:
+        return {}
+    names = [f"{row['family']} {row['checkpoint']}" for _, row in broken.iterrows()]
+    return {"Checkpoints that may not be what they say": ", ".join(names)}

@@ -1,0 +1,339 @@
+"""findings.csv: what a study's tables say on each published finding, and on what limits them."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.findings.caveats import base_words, floor_words, marked, refused_words
+from tuning_dynamics.findings.limits import limit_rows
+from tuning_dynamics.report.formatting import interval_text, percent, percent_interval, signed
+from tuning_dynamics.stats.cell_bootstrap import MIN_UNITS, Estimate, pair_units
+from tuning_dynamics.stats.denominators import weak_bases
+from tuning_dynamics.stats.groups import LEARNED, NOT_LEARNED, group_contrast, grouped_changes
+from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
+from tuning_dynamics.stats.summaries import Asked
+from tuning_dynamics.stats.transfer import ALL, train_kinds_of, transferred
+from tuning_dynamics.stats.trends import MIN_CHECKPOINTS
+from tuning_dynamics.tables.tables import from_rows
+
+Verdict = Literal["supported", "contradicted", "cannot tell"]
+Tables = Mapping[str, pd.DataFrame]
+
+#: Each finding's number in the paper, and its title.
+FINDINGS = {
+    "forgetting": (
+        1,
+        "Tuning on one task can forget others, most from classification to generation",
+    ),
+    "format_sensitivity": (
+        2,
+        "Tuned models are sensitive to the prompt format, and less so with more pre-training",
+    ),
+    "latent_gain": (
+        3,
+        "Sets on which the base model never improves gain more from tuning with more pre-training",
+    ),
+    "dichotomy": (4, "Sets learned in pre-training gain little from tuning, the others much"),
+}
+
+NEEDED = (
+    *("scores", "changes", "seed_means", "sensitivity", "unpaired", "datasets", "transfer"),
+    *("denominators", "groups", "group_rules", "turning_points", "latent_gain", "format_trend"),
+    "noise",
+)
+
+
+_NO_SLOPE = f"no model was tuned at the {MIN_CHECKPOINTS} checkpoints that a slope needs"
+
+
+@dataclass(frozen=True)
+class Context:
+    """One family's tables, and what the study asks of them."""
+
+    family: str
+    tables: Tables
+    asked: Asked
+
+    def noise(self, recipes: Collection[str], eval_sets: Collection[str]) -> "Noise":
+        """The largest noise floor of the recipes on these sets."""
+        floors = [
+            noise_floor(self.tables["noise"], recipe=recipe, eval_sets=set(eval_sets))
+            for recipe in recipes
+        ]
+        known = [floor for floor in floors if floor.pairs]
+        floor = max(known, key=lambda floor: floor.value, default=UNKNOWN)
+        return Noise(floor, len(set(eval_sets)))
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise floor of a finding's evaluation sets, and how many sets those are."""
+
+    floor: Floor
+    eval_sets: int
+
+    @property
+    def sentence(self) -> str:
+        """The floor in words."""
+        return floor_words(self.floor, self.eval_sets)
+
+
+def finding_rows(tables: Tables, asked: Asked) -> pd.DataFrame:
+    """findings.csv: each family's findings, the four published ones first.
+
+    `asked` must be what the tables were made with. `supported` and `contradicted` mean that the
+    interval excludes 0 and that the value is not under the noise floor, where that is known.
+    Raises StudyError where a table is missing.
+    """
+    missing = [name for name in NEEDED if name not in tables]
+    if missing:
+        raise StudyError(
+            f"the findings need table '{missing[0]}'",
+            key="tables",
+            value=missing[0],
+            fix="pass " + ", ".join(NEEDED),
+        )
+    rows: list[dict[str, object]] = []
+    # All cells of a family may have been refused.
+    for family in sorted({*tables["scores"]["family"], *tables["unpaired"]["family"]}):
+        own = {
+            name: table[table["family"] == family] if "family" in table.columns else table
+            for name, table in tables.items()
+        }
+        context = Context(str(family), own, asked)
+        missing_cells = refused_words(own["unpaired"])
+        for published in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
+            row = published(context)
+            row["sentence"] = f"{row['sentence']}{missing_cells}"
+            rows.append({"family": str(family), **row})
+        for row in limit_rows(own, recipe=asked.recipe, level=asked.drawing.level):
+            rows.append({"family": str(family), **row})
+    return from_rows(rows, "findings")
+
+
+def _forgetting(context: Context) -> dict[str, object]:
+    name = "mean change of generation sets after tuning on classification, all checkpoints"
+    there = _direction(context, "classification", "generation")
+    if there is None:
+        return untold(
+            "forgetting", name, "no generation set was evaluated after tuning on classification"
+        )
+    text = f"Tuning on classification changed generation sets by {there.words}"
+    back = _direction(context, "generation", "classification")
+    if back is not None:
+        text += (
+            f" The other way round it was {back.words} By the mean change, classification to "
+            f"generation is {_compared(there.change, back.change)}."
+        )
+    return finding("forgetting", name, there.change, text, there.noise, supports="below")
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """Mean change from one kind of train set to one kind of evaluation set, all checkpoints.
+
+    `words` are its number, the same as ratios, and what is wrong with their denominators.
+    """
+
+    change: Estimate
+    noise: Noise
+    words: str
+
+
+def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction | None:
+    """None where nothing of the two kinds was evaluated."""
+    tables, asked = context.tables, context.asked
+    cells = transferred(
+        tables["changes"],
+        train_kinds_of(tables["datasets"]),
+        recipe=asked.recipe,
+        train_sets=asked.train_sets,
+        eval_sets=asked.eval_sets,
+    )
+    cells = cells[(cells["train_kind"] == train_kind) & (cells["kind"] == eval_kind)]
+    rows = tables["transfer"]
+    rows = rows[
+        (rows["checkpoint"] == ALL)
+        & (rows["train_kind"] == train_kind)
+        & (rows["eval_kind"] == eval_kind)
+    ].set_index("statistic")
+    if rows.empty:
+        return None
+    units, level = len(set(pair_units(cells))), asked.drawing.level
+    row = rows.loc["mean_change"]
+    change = _estimate(row, "value", int(row["cells"]), units)
+    noise = context.noise([asked.recipe], cells["eval_set"])
+    words = [number(change, level, noise.floor)]
+    for statistic, name in (
+        ("ratio_of_means", "as a ratio of means"),
+        ("mean_ratio", "as a mean of ratios"),
+    ):
+        found = rows.loc[statistic]
+        if pd.notna(found["value"]):
+            interval = percent_interval(found["low"], found["high"], level)
+            words.append(f"{percent(found['value'])} ({interval}) {name}")
+    weak = weak_bases(cells, tables["denominators"])
+    return _Direction(change, noise, f"{', '.join(words)}.{base_words(weak)}")
+
+
+def _compared(one: Estimate, other: Estimate) -> str:
+    if one.high < other.low:
+        return "the worse of the two"
+    if one.low > other.high:
+        return "the better of the two"
+    return "not told apart from that, their intervals overlap or are missing"
+
+
+def _format_sensitivity(context: Context) -> dict[str, object]:
+    name = "slope of the spread over formats, per tenfold tokens"
+    table = context.tables["format_trend"]
+    if table.empty:
+        return untold("format_sensitivity", name, "no tuned model was evaluated in two formats")
+    pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    if pd.isna(pooled["slope"]):
+        return untold("format_sensitivity", name, _NO_SLOPE)
+    found = _mean_slope(pooled, pairs)
+    noise = context.noise([context.asked.recipe], pairs["eval_set"])
+    first, last = (f"{pooled[end]:.3f}" for end in ("first_spread", "last_spread"))
+    ends = _ends(pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last")
+    text = (
+        "The spread of tuned scores over formats changed by "
+        f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens; {ends}. "
+        "A spread is never negative, and chance alone makes it positive."
+    )
+    return finding("format_sensitivity", name, found, text, noise, supports="below")
+
+
+def _latent_gain(context: Context) -> dict[str, object]:
+    name = "slope of the change on sets not learned in pre-training, per tenfold tokens"
+    table = context.tables["latent_gain"]
+    table = table[table["group"] == NOT_LEARNED]
+    if table.empty:
+        return untold("latent_gain", name, "no tuned evaluation set is in the group 'not learned'")
+    pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    if pd.isna(pooled["slope"]):
+        return untold("latent_gain", name, _NO_SLOPE)
+    found = _mean_slope(pooled, pairs)
+    noise = context.noise([context.asked.recipe], pairs["eval_set"])
+    first, last = (
+        marked(float(pooled[end]), noise.floor) for end in ("first_change", "last_change")
+    )
+    ends = _ends(pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last")
+    text = (
+        f"On the {pairs['eval_set'].nunique()} sets that the base model does not learn, the change "
+        f"by tuning moved by {number(found, context.asked.drawing.level, noise.floor)} per tenfold "
+        f"tokens of pre-training; {ends}."
+    )
+    return finding("latent_gain", name, found, text, noise, supports="above")
+
+
+def _dichotomy(context: Context) -> dict[str, object]:
+    name = "mean change of sets not learned less that of learned ones, all checkpoints"
+    asked = context.asked
+    rows = grouped_changes(
+        context.tables["changes"],
+        context.tables["groups"],
+        recipes=asked.group_recipes,
+        roles=asked.roles,
+    )
+    sizes = {group: int((rows["group"] == group).sum()) for group in (LEARNED, NOT_LEARNED)}
+    empty = [group.replace("_", " ") for group, size in sizes.items() if size == 0]
+    if empty:
+        return untold("dichotomy", name, f"no tuned evaluation set is in the group '{empty[0]}'")
+    rows = rows[rows["group"].isin([LEARNED, NOT_LEARNED])]
+    found = group_contrast(rows, asked.drawing)
+    noise = context.noise(asked.group_recipes, rows["eval_set"])
+    means = rows.groupby("group")["change"].mean()
+    sets = rows.groupby("group")["eval_set"].nunique()
+    new, old = (
+        f"{marked(float(means[group]), noise.floor)} ({sets[group]} sets)"
+        for group in (NOT_LEARNED, LEARNED)
+    )
+    text = (
+        f"Tuning changed sets not learned in pre-training by {new} and learned ones by {old}; "
+        f"the difference is {number(found, asked.drawing.level, noise.floor)}."
+    )
+    units = "evaluation set(s) in the smaller group"
+    return finding("dichotomy", name, found, text, noise, supports="above", units=units)
+
+
+def finding(
+    slug: str,
+    statistic: str,
+    found: Estimate,
+    text: str,
+    noise: Noise,
+    *,
+    supports: Literal["above", "below"],
+    units: str = "pair(s) of train set and evaluation set",
+) -> dict[str, object]:
+    """The row of a published finding, which a value above or below 0 supports."""
+    verdict: Verdict = "cannot tell"
+    clear = found.low > 0 or found.high < 0
+    if clear and not under(found.value, noise.floor):
+        agrees = (found.low > 0) == (supports == "above")
+        verdict = "supported" if agrees else "contradicted"
+    published, title = FINDINGS[slug]
+    return {
+        **{"finding": slug, "number": published, "title": title, "verdict": verdict},
+        "statistic": statistic,
+        **{"value": found.value, "low": found.low, "high": found.high, "cells": found.cells},
+        "floor": noise.floor.value,
+        "sentence": text + _reason(found, clear, verdict, units) + noise.sentence,
+    }
+
+
+def _reason(found: Estimate, clear: bool, verdict: Verdict, units: str) -> str:
+    """Why there is no verdict; nothing where there is one. `units` is what intervals resample."""
+    if found.thin:
+        counted = units.replace("(s)", "" if found.units == 1 else "s")
+        return f" No interval: {found.units} {counted} where {MIN_UNITS} are needed."
+    if not clear:
+        return " The interval holds 0."
+    return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""
+
+
+def untold(slug: str, statistic: str, reason: str) -> dict[str, object]:
+    """The row of a published finding on which the study has nothing."""
+    published, title = FINDINGS[slug]
+    return {
+        **{"finding": slug, "number": published, "title": title, "verdict": "cannot tell"},
+        **{"statistic": statistic, "value": None, "low": None, "high": None, "cells": 0},
+        "floor": None,
+        "sentence": f"Cannot be told from this study: {reason}.",
+    }
+
+
+def number(found: Estimate, level: float, floor: Floor) -> str:
+    """An estimate with sign, interval and cells, and whether it is under the noise floor."""
+    cells = "1 cell" if found.cells == 1 else f"{found.cells} cells"
+    noise = "; under the noise floor" if under(found.value, floor) else ""
+    interval = interval_text(found.low, found.high, level)
+    return f"{signed(found.value)} ({interval}; {cells}{noise})"
+
+
+def _mean_slope(pooled: pd.Series, pairs: pd.DataFrame) -> Estimate:
+    """The mean slope of the pairs that have one; its cells are all that those slopes are over."""
+    sloped = pairs[pairs["slope"].notna()]
+    return _estimate(pooled, "slope", int(sloped["checkpoints"].sum()), len(sloped))
+
+
+def _ends(pooled: pd.Series, pairs: pd.DataFrame, words: str) -> str:
+    """`words` on the first and the last checkpoint, with the pairs that they are of where those
+    are not all that have a slope."""
+    whole = int((pairs["checkpoints"] == pooled["checkpoints"]).sum())
+    sloped = int(pairs["slope"].notna().sum())
+    if not whole:
+        return (
+            "no pair is evaluated at every checkpoint, so that the first and the last have no mean"
+        )
+    if whole == sloped:
+        return words
+    return f"on the {whole} of {sloped} pairs that are evaluated at every checkpoint, {words}"
+
+
+def _estimate(row: pd.Series, value: str, cells: int, units: int) -> Estimate:
+    return Estimate(float(row[value]), float(row["low"]), float(row["high"]), cells, units)

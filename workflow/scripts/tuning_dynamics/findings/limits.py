@@ -1,0 +1,268 @@
+"""Findings on what the published ones rest on: turning points, rules, denominators, noise, gaps."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+
+import pandas as pd
+
+from tuning_dynamics.report.formatting import interval_text, short_count, signed
+from tuning_dynamics.stats.changes import RATIO_FLOOR
+from tuning_dynamics.stats.denominators import weak_denominators
+from tuning_dynamics.stats.noise import NEAR, SEEDS, root_mean_square
+from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
+from tuning_dynamics.stats.refusals import REFUSED, are_refused
+from tuning_dynamics.stats.transfer import ALL
+from tuning_dynamics.stats.turning_points import FLAT, MIN_CHECKPOINTS, STILL_RISING, TOO_FEW, TURNS
+
+Row = dict[str, object]
+Tables = Mapping[str, pd.DataFrame]
+
+
+def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
+    """The further findings of one family, from its tables."""
+    yield turning_row(tables["turning_points"], tables["scores"], recipe)
+    yield rules_row(tables["group_rules"], level)
+    yield denominators_row(tables["denominators"], tables["changes"])
+    yield noise_row(tables["noise"], recipe)
+    lost = tables["unpaired"]
+    refused = are_refused(lost)
+    if refused.any():
+        yield refused_row(lost[refused])
+    if not refused.all():
+        yield unpaired_row(lost[~refused])
+
+
+def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
+    """Where the base model's mean score stops to improve, and what its sets and tuned models do.
+
+    Supported where the mean curve turns; contradicted where it still rises and the interval says
+    that it does so up to the last but one checkpoint.
+    """
+    name = "tokens at which the mean score of base over its sets stops to rise"
+    title = "The base model's improvement with pre-training stops before the last checkpoint"
+    pooled = points[points["eval_set"] == ALL].set_index("recipe")
+    if "base" not in pooled.index:
+        text = "Cannot be told from this study: base was not evaluated."
+        return _row("turning_point", title, "cannot tell", name, text, value=math.nan, cells=0)
+    base = pooled.loc["base"]
+    sets = points[(points["recipe"] == "base") & (points["eval_set"] != ALL)]
+    # Those that the mean curve is over.
+    whole = int((sets["checkpoints"] == base["checkpoints"]).sum())
+    some = f" over {whole} of {len(sets)} sets" if 0 < whole < len(sets) else ""
+    texts = [_turning(base, f"base{some}")]
+    counts = sets["shape"].value_counts()
+    listed = ", ".join(f"{counts[shape]} {_SHAPES[shape]}" for shape in _SHAPES if shape in counts)
+    texts.append(f"Of its {len(sets)} sets: {listed}.")
+    if recipe in pooled.index:
+        texts.append(_turning(pooled.loc[recipe], f"models tuned by {recipe} on the task"))
+    return _row(
+        "turning_point",
+        title,
+        _stops(base, scores[scores["recipe"] == "base"]["tokens"]),
+        name,
+        " ".join(texts),
+        value=float(base["tokens"]),
+        low=float(base["low"]),
+        high=float(base["high"]),
+        cells=int(base["checkpoints"]) * whole,
+    )
+
+
+_SHAPES = {
+    TURNS: "rise and stop",
+    STILL_RISING: "still rise",
+    FLAT: "never rise",
+    TOO_FEW: f"have fewer than {MIN_CHECKPOINTS} checkpoints",
+}
+
+
+def _stops(pooled: pd.Series, tokens: pd.Series) -> str:
+    """The verdict on a mean curve, over checkpoints at `tokens`."""
+    if pooled["shape"] == TURNS:
+        return "supported"
+    last_but_one = tokens.drop_duplicates().nlargest(2).min()
+    to_the_end = pooled["shape"] == STILL_RISING and pooled["low"] >= last_but_one
+    return "contradicted" if to_the_end else "cannot tell"
+
+
+def _turning(pooled: pd.Series, whose: str) -> str:
+    """What a mean curve does, as a sentence."""
+    if pooled["shape"] == TURNS:
+        tokens, low, high, *gap = (
+            short_count(float(pooled[name]))
+            for name in ("tokens", "low", "high", "gap_low", "gap_high")
+        )
+        return (
+            f"The mean score of {whose} stops to rise at about {tokens} tokens (interval {low} to "
+            f"{high}, the checkpoints around it being {gap[0]} and {gap[1]})."
+        )
+    if pooled["shape"] == STILL_RISING:
+        return (
+            f"The mean score of {whose} is not seen to stop: {pooled['reason']}; it rises at least "
+            f"up to {short_count(float(pooled['low']))} tokens."
+        )
+    return f"No turning point of the mean score of {whose}: {pooled['reason']}."
+
+
+def rules_row(rules: pd.DataFrame, level: float) -> Row:
+    """Whether the difference of the groups depends on the rule that makes them."""
+    title = "The groups' difference does not depend on the rule that makes the groups"
+    name = "mean change of sets not learned less that of learned ones, by the study's rule"
+    if rules.empty:
+        text = "Cannot be told from this study: base was not evaluated."
+        return _row("group_rules", title, "cannot tell", name, text, value=math.nan, cells=0)
+    own = rules[rules["rule"] == "study"].iloc[0]
+    known = rules[rules["difference"].notna()]
+    told = known[known["low"].notna()]
+    above = int((told["low"] > 0).sum())
+    below = int((told["high"] < 0).sum())
+    verdict = "cannot tell"
+    if not math.isnan(own["low"]) and max(above, below) == len(told):
+        verdict = "supported"
+    elif above and below:
+        verdict = "contradicted"
+    if known.empty:
+        text = "No rule puts tuned sets into both groups."
+    else:
+        text = (
+            f"By {len(rules)} rules {_span(rules['learned'], str)} sets count as learned, and the "
+            f"difference of the groups is {_span(known['difference'], signed)}; its interval lies "
+            f"above 0 by {above} rules, below by {below}, and holds 0 or is missing by "
+            f"{len(rules) - above - below}. By the study's rule it is "
+            f"{signed(float(own['difference']))} "
+            f"({interval_text(float(own['low']), float(own['high']), level)})."
+        )
+    return _row(
+        "group_rules",
+        title,
+        verdict,
+        name,
+        text,
+        value=float(own["difference"]),
+        low=float(own["low"]),
+        high=float(own["high"]),
+        cells=int(own["cells"]),
+    )
+
+
+def _span(values: pd.Series, text: Callable[[float], str]) -> str:
+    """`lowest to highest`, or the one that all are."""
+    ends = [text(values.min()), text(values.max())]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
+    """How many of the base scores that changes in format `default` are over are no good
+    denominators."""
+    title = "Ratios of change rest on base scores above chance"
+    name = "share of base scores that are weak denominators"
+    found = weak_denominators(changes, denominators)
+    if not found.cells:
+        text = (
+            "Cannot be told from this study: nothing tuned was compared with base in format "
+            f"{DEFAULT_FORMAT}."
+        )
+        return _row("denominators", title, "cannot tell", name, text, value=math.nan, cells=0)
+    counts = {
+        "at 0": found.zero,
+        f"below {RATIO_FLOOR:g}": found.near_zero,
+        "at chance or below": found.at_chance,
+    }
+    weak = sum(counts.values())
+    listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    over = f"that changes in format {DEFAULT_FORMAT} are over"
+    text = (
+        f"{weak} of the {found.cells} base scores {over} are weak denominators: {listed}. A ratio "
+        "over these says more about the base than about tuning."
+        if weak
+        else f"All {found.cells} base scores {over} are above {RATIO_FLOOR:g} and, where chance is "
+        "known, above chance."
+    )
+    verdict = "contradicted" if weak else "supported"
+    share = weak / found.cells
+    return _row("denominators", title, verdict, name, text, value=share, cells=found.cells)
+
+
+def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
+    """How far scores differ that should be equal."""
+    pooled = noise[(noise["checkpoint"] == ALL) & (noise["recipe"] == recipe)]
+    found = [
+        (root_mean_square(rows), int(rows["pairs"].sum()), rows["eval_set"].nunique(), what)
+        for kind, what in ((SEEDS, "two seeds"), (NEAR, "two nearly identical checkpoints"))
+        if not (rows := pooled[pooled["kind"] == kind]).empty
+    ]
+    largest = max(found, default=(math.nan, 0, 0, ""))
+    text = "; ".join(
+        f"scores of {what} differ by {value:.3f} (root mean square of {pairs} pairs, {sets} sets)"
+        for value, pairs, sets, what in found
+    )
+    unknown = (
+        "The noise floor is unknown: no model was tuned at two seeds, and no two checkpoints are "
+        "nearly identical. No finding can be held against it"
+    )
+    return _row(
+        "noise_floor",
+        "Differences between models that should be equal are known",
+        "supported" if found else "cannot tell",
+        "root mean square difference of two scores that should be equal",
+        f"{text[:1].upper()}{text[1:] or unknown}.".replace("..", "."),
+        value=largest[0],
+        cells=largest[1],
+        floor=largest[0],
+    )
+
+
+def refused_row(refused: pd.DataFrame) -> Row:
+    """How many cells the study asks for and has not, as they were refused."""
+    cells = len(refused)
+    reasons = _reasons(refused["reason"].str.removeprefix(REFUSED))
+    return _row(
+        "refused",
+        "Every cell that the study asks for could be evaluated",
+        "contradicted",
+        "cells that were refused for what their input holds",
+        f"{cells} {'cell is' if cells == 1 else 'cells are'} missing: {reasons}.",
+        value=float(cells),
+        cells=cells,
+    )
+
+
+def unpaired_row(unpaired: pd.DataFrame) -> Row:
+    """How many tuned cells have nothing to be compared with."""
+    listed = _reasons(unpaired["reason"])
+    cells = len(unpaired)
+    return _row(
+        "unpaired",
+        "Every tuned cell has a base cell to be compared with",
+        "contradicted",
+        "tuned cells without a base cell",
+        f"{cells} tuned {'cell is' if cells == 1 else 'cells are'} in no change: {listed}.",
+        value=float(cells),
+        cells=cells,
+    )
+
+
+def _reasons(reasons: pd.Series) -> str:
+    """Each reason with its cells, most first."""
+    counts = reasons.value_counts()
+    return "; ".join(f"{count}: {reason}" for reason, count in counts.items())
+
+
+def _row(
+    slug: str,
+    title: str,
+    verdict: str,
+    statistic: str,
+    sentence: str,
+    *,
+    value: float,
+    cells: int,
+    low: float = math.nan,
+    high: float = math.nan,
+    floor: float = math.nan,
+) -> Row:
+    return {
+        **{"finding": slug, "number": None, "title": title, "verdict": verdict},
+        **{"statistic": statistic, "value": value, "low": low, "high": high, "cells": cells},
+        **{"floor": floor, "sentence": sentence},
+    }

@@ -1,0 +1,38 @@
+"""Names in a study's `statistics`, held against what the study has."""
+
+from collections.abc import Collection
+
+from tuning_dynamics.common.errors import StudyError, require_known
+from tuning_dynamics.config.study import StatisticsSettings
+
+
+def require_named(
+    settings: StatisticsSettings,
+    *,
+    recipes: Collection[str],
+    train_sets: Collection[str],
+    eval_sets: Collection[str],
+    file: str,
+) -> None:
+    """StudyError where `statistics` name what the study doesn't have, or a set in two groups.
+
+    `train_sets` are those of the main recipe.
+    """
+    asked = {
+        "transfer.train_sets": (settings.transfer.train_sets, train_sets),
+        "transfer.eval_sets": (settings.transfer.eval_sets, eval_sets),
+        "group_recipes": (settings.group_recipes, recipes),
+    }
+    if settings.groups is not None:
+        asked["groups.learned"] = (settings.groups.learned, eval_sets)
+        asked["groups.not_learned"] = (settings.groups.not_learned, eval_sets)
+        for name in set(settings.groups.learned) & set(settings.groups.not_learned):
+            raise StudyError(
+                "an evaluation set is in both groups",
+                file=file,
+                key="statistics.groups",
+                value=name,
+                fix="leave it out of learned or of not_learned",
+            )
+    for key, (names, known) in asked.items():
+        require_known(names or (), known, f"statistics.{key}", file)

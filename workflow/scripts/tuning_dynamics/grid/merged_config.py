@@ -1,0 +1,104 @@
+"""A study read back from its merged config: its cells, and what was studied.
+
+Nothing here is of `Jobs`, which says how all of it is made: an edit there makes no table anew.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.common.variants import Cell
+from tuning_dynamics.config.load import load_merged
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.grid import Grid, expand, role
+from tuning_dynamics.grid.splits import used_splits
+from tuning_dynamics.published.table import PublishedTable, read_published
+from tuning_dynamics.tables.columns import KEY_COLUMNS
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A study and its grid; `table` is that of scores made elsewhere."""
+
+    resolved: ResolvedStudy
+    grid: Grid
+    table: PublishedTable | None
+
+
+def read_merged(config: str) -> Merged:
+    """The study of a merged config."""
+    resolved = load_merged(config)
+    table = read_published(resolved.study, config) if resolved.study.scores else None
+    return Merged(resolved, table.grid if table else expand(resolved, config), table)
+
+
+def cell_rows(config: str) -> list[dict[str, Any]]:
+    """Every cell's key columns of scores.csv, and the `path` of its records: "" without any."""
+    study = read_merged(config)
+    if study.table is not None:
+        return [
+            {**{name: row[name] for name in KEY_COLUMNS}, "path": ""} for row in study.table.rows
+        ]
+    return [cell_row(study.resolved, cell) for cell in study.grid.cells]
+
+
+def cell_row(resolved: ResolvedStudy, cell: Cell) -> dict[str, Any]:
+    """A cell's key columns of scores.csv, and `path` of its records."""
+    variant = cell.variant
+    return {
+        "family": variant.family,
+        "checkpoint": str(variant.step),
+        "step": variant.step,
+        "tokens": resolved.families[variant.family].tokens(variant.step),
+        "recipe": variant.recipe,
+        "train_set": variant.train_set,
+        "seed": variant.seed,
+        "eval_set": cell.eval_set,
+        "task": resolved.datasets[cell.eval_set].task,
+        "kind": resolved.kind(cell.eval_set),
+        "role": role(resolved, variant, cell.eval_set),
+        "format": cell.format,
+        "shots": cell.shots,
+        "prediction": cell.prediction,
+        "metric": resolved.metric(cell.eval_set),
+        "path": Paths(resolved.study.study).cell(cell),
+    }
+
+
+def split_rows(config: str) -> list[dict[str, Any]]:
+    """`used_splits` of a study."""
+    study = read_merged(config)
+    return used_splits(study.resolved, study.grid)
+
+
+def summary(config: str) -> dict[str, str]:
+    """What was studied, in words and counts, for the head of a page."""
+    study = read_merged(config)
+    grid, table = study.grid, study.table
+    elsewhere = {}
+    if table is not None:
+        made = f"{Path(table.file).name} (SHA-256 {table.digest[:16]}), made elsewhere"
+        elsewhere["Scores"] = f"{made}: what needs items is empty"
+    return {
+        **elsewhere,
+        "Families": ", ".join(sorted({point.family for point in grid.checkpoints})),
+        "Checkpoints": str(len(grid.checkpoints)),
+        "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),
+        "Train sets": str(len({variant.train_set for variant in grid.tuned})),
+        "Tuned models": str(len(grid.tuned)),
+        "Evaluation sets": str(len(grid.eval_sets)),
+        "Cells": str(len(grid.cells)),
+    }
+
+
+def seeds(config: str) -> dict[str, str]:
+    """The seeds that the study was made with, by what they are of."""
+    merged = read_merged(config)
+    study = merged.resolved.study
+    tuning = sorted({variant.seed for variant in merged.grid.tuned if variant.seed is not None})
+    return {
+        "Subsets, demonstrations, order of options": str(study.seed),
+        "Tuning": ", ".join(map(str, tuning)),
+        "Resampling": str(study.statistics.seed),
+    }

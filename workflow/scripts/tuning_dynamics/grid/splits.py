@@ -1,0 +1,88 @@
+"""Which splits of which datasets a study uses, and where they come from."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.config.dataset import Dataset, HubDataset
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.grid import Grid
+
+
+@dataclass(frozen=True, order=True)
+class Use:
+    """A split of a dataset, frozen as `train`, `evaluation` or `demonstration`."""
+
+    dataset: str
+    split: str
+
+
+def uses(resolved: ResolvedStudy, grid: Grid) -> list[Use]:
+    """The splits that a study tunes on, evaluates, or takes demonstrations from."""
+    found = {Use(name, "evaluation") for name in grid.eval_sets}
+    found |= {
+        Use(resolved.demonstrations(eval_set), "demonstration")
+        for block in grid.blocks
+        for eval_set, _, shots, _ in block.settings
+        if shots
+    }
+    for _, recipe, train_set in grid.trainings:
+        mixed = {name for stage in resolved.recipes[recipe].stages for name in stage.data.mix}
+        found |= {Use(train_set if name == "$target" else name, "train") for name in mixed}
+    return sorted(found)
+
+
+def used_splits(resolved: ResolvedStudy, grid: Grid) -> list[dict[str, Any]]:
+    """`use_row` of each split that a study uses, with its dataset's `manifest` and `items`."""
+    paths = Paths(resolved.study.study)
+    return [
+        {
+            **use_row(resolved, use),
+            "manifest": paths.data_manifest(use.dataset),
+            "items": paths.items(use.dataset),
+        }
+        for use in uses(resolved, grid)
+    ]
+
+
+def use_row(resolved: ResolvedStudy, use: Use) -> dict[str, Any]:
+    """What the config says of a split, by columns of datasets.csv; `labels` is the number of
+    candidate labels, 0 where the set is no classification."""
+    dataset = resolved.datasets[use.dataset]
+    evaluated = use.split == "evaluation"
+    kind = resolved.kind(use.dataset)
+    gold = dataset.gold if kind == "classification" else None
+    return {
+        "dataset": use.dataset,
+        "use": use.split,
+        "task": dataset.task,
+        "kind": kind,
+        "licence": dataset.licence,
+        "source": source_text(dataset),
+        "split": source_split(dataset, "evaluation" if evaluated else "train"),
+        "labels": len(gold.label_groups()) if gold is not None else 0,
+        "training_split_scored": (dataset.only_training_split or "") if evaluated else "",
+    }
+
+
+def source_text(dataset: Dataset) -> str:
+    """Where rows come from: `hub REPOSITORY CONFIG`, `files` or `world SET`, and what is joined."""
+    source = dataset.source
+    if source.hub is not None:
+        text = " ".join(["hub", *_hub_names(source.hub)])
+    else:
+        text = "files" if source.files is not None else f"world {source.world}"
+    return text if dataset.join is None else f"{text}, joined with {dataset.join.file}"
+
+
+def _hub_names(hub: HubDataset) -> list[str]:
+    return [name for name in (hub.id, hub.config, hub.data_dir) if name is not None]
+
+
+def source_split(dataset: Dataset, role: str) -> str:
+    """The source's own name of the split for `train` or `evaluation`: a hub's split or a file."""
+    source = dataset.source
+    splits = source.hub.splits if source.hub is not None else source.files
+    if splits is None:
+        return role
+    return (splits.evaluation if role == "evaluation" else splits.train) or ""

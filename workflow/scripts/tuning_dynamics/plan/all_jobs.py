@@ -1,0 +1,125 @@
+"""The jobs of a whole study, as a run from nothing would plan them."""
+
+from tuning_dynamics.common.paths import variant_key
+from tuning_dynamics.common.variants import Cell
+from tuning_dynamics.config.family import HubFamily, PretrainFamily
+from tuning_dynamics.config.learning_rate import rate_name, selecting
+from tuning_dynamics.config.recipe import RateSelection
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.grid import Grid
+from tuning_dynamics.plan.price import Job
+
+#: Rules that run once, after the cells they are made of.
+ONCE = (
+    "merged_config",
+    "checkpoints",
+    "datasets",
+    "scores",
+    "summaries",
+    "figures",
+    "findings",
+    "cost",
+    "report",
+    "all",
+)
+
+
+#: Rules that read what models left; published scores have one rule for all of it.
+FROM_RECORDS = ("checkpoints", "datasets", "scores")
+
+
+def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
+    """The jobs of a whole study; a job's wildcards stand in the order of its paths."""
+    if resolved.study.scores is not None:
+        once = [rule for rule in ONCE if rule not in FROM_RECORDS]
+        return [Job("published_scores"), *map(Job, once)]
+    return [
+        *_checkpoint_jobs(resolved, grid),
+        *_data_jobs(resolved, grid),
+        *_trial_jobs(resolved, grid),
+        *_variant_jobs(grid),
+        *(Job(rule) for rule in ONCE),
+    ]
+
+
+def _checkpoint_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
+    jobs: list[Job] = []
+    for name, description in resolved.families.items():
+        steps = [point.step for point in grid.checkpoints if point.family == name]
+        rules = ["verify"]
+        if isinstance(description, PretrainFamily):
+            jobs.append(Job("corpus", {"family": name}))
+            # Every point up to the last, as each continues from the one before.
+            steps = [step for step in description.steps() if step <= max(steps)]
+            rules = ["pretrain"]
+        elif isinstance(description, HubFamily):
+            jobs.append(Job("tokenizer", {"family": name}))
+            rules = ["download", "verify"]
+        jobs += [Job(rule, {"family": name, "step": str(step)}) for rule in rules for step in steps]
+    return jobs
+
+
+def _data_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
+    """Freezing each set, encoding those tuned on."""
+    encoded = sorted(
+        {
+            (*layout, family)
+            for family, recipe, train_set in _tunings(grid)
+            for layout in encoded_sets(resolved, recipe, train_set)
+        }
+    )
+    return [
+        *(Job("freeze", {"dataset": name}) for name in resolved.datasets),
+        *(
+            Job("encode", {"dataset": name, "family": family, "format": layout})
+            for name, layout, family in encoded
+        ),
+    ]
+
+
+def _tunings(grid: Grid) -> list[tuple[str, str, str]]:
+    """Family, recipe and train set of everything that is tuned."""
+    return sorted({(v.family, v.recipe, v.train_set) for v in grid.tuned})
+
+
+def encoded_sets(resolved: ResolvedStudy, recipe: str, train_set: str) -> set[tuple[str, str]]:
+    """The sets that a recipe reads, each with its format or layout of dialogues."""
+    sets = set()
+    for stage in resolved.recipes[recipe].stages:
+        for name in stage.data.mix:
+            dataset = train_set if name == "$target" else name
+            instruction = resolved.kind(dataset) == "instruction"
+            sets.add((dataset, stage.data.dialogue if instruction else stage.data.format))
+    return sets
+
+
+def _trial_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
+    """A run per candidate rate of each family, recipe and train set, and the choice."""
+    jobs: list[Job] = []
+    for family, recipe, train_set in _tunings(grid):
+        if not selecting(resolved.recipes[recipe]):
+            continue
+        tried = {"family": family, "recipe": recipe, "train_set": train_set}
+        jobs += [
+            Job("try_rate", {**tried, "rate": rate_name(rate)})
+            for stage in resolved.recipes[recipe].stages
+            if isinstance(stage.optim.lr, RateSelection)
+            for rate in stage.optim.lr.candidates
+        ]
+        jobs.append(Job("choose_rate", tried))
+    return jobs
+
+
+def _variant_jobs(grid: Grid) -> list[Job]:
+    """Tuning each variant, and evaluating it in all of its cells."""
+    return [
+        *(Job("tune", {"variant": variant_key(variant)}) for variant in grid.tuned),
+        *(
+            Job(
+                "evaluate",
+                {"variant": variant_key(variant)},
+                tuple(Cell(variant, *setting) for setting in settings),
+            )
+            for variant, settings in grid.settings.items()
+        ),
+    ]

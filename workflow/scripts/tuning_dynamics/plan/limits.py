@@ -1,0 +1,118 @@
+"""What stops a run before its first job: results of unknown origin, cells of what is not current,
+its cost, or a job that does not fit its device."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.study import Study
+from tuning_dynamics.identity.reasons import unrecorded, unrecorded_error
+from tuning_dynamics.plan.basis import basis_of
+from tuning_dynamics.plan.budget import Budget, budget_of
+from tuning_dynamics.plan.planned_jobs import Planned, planned
+from tuning_dynamics.plan.render_text import gigabytes, hours, reason_lines, told_part
+from tuning_dynamics.plan.resources import gpus
+from tuning_dynamics.run.jobs import Jobs
+
+#: Stages that a refusal names, the dearest first.
+DEAREST = 3
+
+#: The rules whose jobs make what cells are made from.
+BEFORE_CELLS = frozenset(
+    {
+        *("freeze", "encode", "corpus", "pretrain", "revisions", "download", "tokenizer"),
+        *("verify", "try_rate", "choose_rate", "tune"),
+    }
+)
+
+
+def guard(workflow: Any, jobs: Jobs) -> list[str]:
+    """Stop a run that must not begin; `workflow` is Snakemake's, its jobs planned. Of one that
+    begins, the lines that say why it makes finished results once more.
+
+    StudyError where it can't take results as they lie (`unknown`), where its likely hours exceed
+    max_gpu_hours, where that is set and they are not known, or where a job does not fit the memory
+    of the device that is planned for.
+    """
+    study = jobs.resolved.study
+    basis = basis_of(study, Path(workflow.basedir))
+    plan = planned(workflow, jobs)
+    refusal = unknown(jobs, plan)
+    if refusal is not None:
+        raise refusal
+    budget = budget_of(jobs.resolved, jobs.grid, plan.jobs, basis)
+    refusal = refused(budget, study)
+    if refusal is not None:
+        raise refusal
+    return reason_lines(plan.again, budget.prices)
+
+
+def unknown(jobs: Jobs, plan: Planned) -> StudyError | None:
+    """Why a run can't take results as they lie: nothing says what they are, or it makes tables of
+    cells and what these are made from is not current. None where it can."""
+    names = unrecorded(jobs.current.reasons.items())
+    if names:
+        return unrecorded_error(names, jobs.paths.records)
+    left = [job for job in plan.jobs if job.rule in BEFORE_CELLS]
+    if not (jobs.makes_tables_of_parts and left):
+        return None
+    return StudyError(
+        f"{len(left):,} jobs that cells are made from are to be done",
+        key="part",
+        value=[text for text, _ in plan.again],
+        fix="run the parts again; each makes only what is not current",
+    )
+
+
+def refused(budget: Budget, study: Study) -> StudyError | None:
+    """Why a run of this budget does not begin; None where it does."""
+    return _too_large(budget, study) or _not_known(budget, study) or _too_dear(budget, study)
+
+
+def _too_large(budget: Budget, study: Study) -> StudyError | None:
+    memory = budget.device.memory
+    if memory is None or budget.least <= memory or not gpus(study, budget.device):
+        return None
+    return StudyError(
+        f"the largest job needs {gigabytes(budget.least)} of GPU memory (at most "
+        f"{gigabytes(budget.memory)}), and the {budget.device.name} has {gigabytes(memory)}",
+        key="execution.plan_for",
+        value=study.execution.plan_for,
+        fix="run it on a larger GPU and say which (execution.plan_for), have several share a model "
+        "(execution.gpus_per_model), lower execution.micro_batch or tune.max_length, or tune "
+        "adapters (a recipe such as lora)",
+    )
+
+
+def _not_known(budget: Budget, study: Study) -> StudyError | None:
+    if study.max_gpu_hours is None or not budget.whole.unpriced:
+        return None
+    return StudyError(
+        f"the cost of {budget.whole.unpriced:,} jobs is not known, so max_gpu_hours can't be kept: "
+        f"{'; '.join(budget.unknown)}",
+        key="max_gpu_hours",
+        value=study.max_gpu_hours,
+        fix="give the files the keys that they lack, or leave max_gpu_hours out",
+    )
+
+
+def _too_dear(budget: Budget, study: Study) -> StudyError | None:
+    limit = study.max_gpu_hours
+    if limit is None or budget.whole.hours.mid <= limit:
+        return None
+    unit = f"{budget.device.name} {budget.device.unit}"
+    dearest = sorted(budget.stages, key=lambda stage: -stage.hours.mid)[:DEAREST]
+    lines = [
+        "the run would cost more than max_gpu_hours",
+        f"  planned: {hours(budget.whole.hours)} {unit}, of which",
+        *(f"  {told_part(stage, budget.device)}" for stage in dearest if stage.hours.mid),
+    ]
+    return StudyError(
+        "\n".join(lines),
+        key="max_gpu_hours",
+        value=limit,
+        fix=f"raise it (--config max_gpu_hours={math.ceil(budget.whole.hours.mid)}); or take fewer "
+        "checkpoints, seeds or sets into the study's blocks; or name a part as the target, such "
+        "as one file of results/ (`snakemake -n TARGET` prices it)",
+    )

@@ -1,0 +1,82 @@
+"""The jobs that Snakemake has planned, and which waits for which."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from typing import Any
+
+from tuning_dynamics.identity.reasons import Reason, told
+from tuning_dynamics.identity.units import EVALUATE, job_name, stage_rule
+from tuning_dynamics.plan.price import Job
+from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.views import recorded, view_of_planned
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Exactly the jobs that would run; `after[k]` are the places of those that job k waits for.
+
+    `again` are reasons to make finished results once more, each with the jobs that run for it.
+    """
+
+    jobs: list[Job]
+    after: list[list[int]]
+    again: Sequence[tuple[str, list[Job]]] = ()
+
+
+def planned(workflow: Any, jobs: Jobs) -> Planned:
+    """What `workflow`, Snakemake's, has planned of a study."""
+    dag = workflow.dag
+    waiting = list(dag.needrun_jobs(exclude_finished=False))
+    place = {job: number for number, job in enumerate(waiting)}
+    after = [
+        [place[earlier] for earlier in dag.dependencies.get(job, ()) if earlier in place]
+        for job in waiting
+    ]
+    names = [job_name(job.rule.name, tuple(map(str, job.wildcards))) for job in waiting]
+    forced = {name for name, job in zip(names, waiting, strict=True) if dag.reason(job).forced}
+    outputs = (str(path) for job in waiting for path in job.output)
+    # Evaluations are asked for their cells below.
+    views = (view_of_planned(job) for job in waiting if recorded(job))
+    others = (view for view in views if stage_rule(view.rule) != EVALUATE)
+    jobs.current.planned(outputs, forced, others)
+    priced = [planned_job(jobs, job.rule.name, job.wildcards_dict) for job in waiting]
+    firsts = [next((str(path) for path in job.output), "") for job in waiting]
+    own = [jobs.current.why(*job) for job in zip(names, firsts, strict=True)]
+    finished = [jobs.current.finished(name) for name in names]
+    return Planned(priced, after, again(own, finished, priced, after))
+
+
+def again(
+    own: Sequence[Sequence[Reason]],
+    finished: Sequence[bool],
+    jobs: Sequence[Job],
+    after: Sequence[Sequence[int]],
+) -> list[tuple[str, list[Job]]]:
+    """The reasons to make finished results once more, each with the jobs that run for it.
+
+    `own` are the reasons of each job; one that has none runs as those before it do, and has
+    theirs. What is said of several files is one reason.
+    """
+    found: dict[int, tuple[Reason, ...]] = {}
+    for place in TopologicalSorter(dict(enumerate(after))).static_order():
+        earlier = (reason for before in after[place] for reason in found[before])
+        found[place] = tuple(dict.fromkeys(own[place] or earlier))
+    files: dict[str, dict[str, None]] = defaultdict(dict)
+    places: dict[str, dict[int, None]] = defaultdict(dict)
+    for place in (place for place, made in enumerate(finished) if made):
+        for reason in found[place]:
+            files[reason.what][reason.file] = None
+            places[reason.what][place] = None
+    return [
+        (told(what, list(files[what])), [jobs[place] for place in own])
+        for what, own in places.items()
+    ]
+
+
+def planned_job(jobs: Jobs, name: str, wildcards: Mapping[str, str]) -> Job:
+    """A job of Snakemake's rule of that name; an evaluation with the cells that it would make."""
+    rule = stage_rule(name)
+    cells = tuple(jobs.due_cells(wildcards["variant"])) if rule == EVALUATE else ()
+    return Job(rule, dict(wildcards), cells)

@@ -1,0 +1,87 @@
+"""Where a study's jobs leave what they took, and what they were planned to take."""
+
+from dataclasses import dataclass
+
+from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.plan.all_jobs import all_jobs
+from tuning_dynamics.plan.basis import Basis
+from tuning_dynamics.plan.price import Job, Price, Prices
+from tuning_dynamics.run.jobs import Jobs
+
+#: Jobs without a row: they run after the table.
+WITHOUT = frozenset({"all", "cost", "report"})
+
+#: The stage of cost.csv that a rule's jobs are under, where it is not `statistics`.
+STAGES = {
+    "corpus": "pretrain",
+    "pretrain": "pretrain",
+    "tokenizer": "download",
+    "download": "download",
+    "verify": "verify",
+    "freeze": "data",
+    "encode": "data",
+    "try_rate": "rate",
+    "choose_rate": "rate",
+    "tune": "tune",
+    "evaluate": "evaluate",
+    "figures": "report",
+    "findings": "report",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job, its row's key in cost.csv, and the files that it leaves: its own metrics, where its
+    rule writes any, and Snakemake's benchmark."""
+
+    job: Job
+    stage: str
+    name: str
+    metrics: str | None
+    benchmark: str
+
+
+def _record(jobs: Jobs, job: Job) -> Record:
+    values = tuple(job.wildcards.values()) or ("all",)
+    return Record(
+        job=job,
+        stage=STAGES.get(job.rule, "statistics"),
+        name=_name(jobs, job),
+        metrics=_metrics(jobs.paths, job),
+        benchmark=jobs.paths.benchmark(job.rule, *values),
+    )
+
+
+def _name(jobs: Jobs, job: Job) -> str:
+    """What the job's metrics call it; jobs without metrics are named after their rule."""
+    values = tuple(job.wildcards.values())
+    if job.rule in ("pretrain", "tune", "evaluate", "freeze"):
+        return "/".join(values)
+    if job.rule == "corpus":
+        return f"{values[0]}/corpus"
+    if job.rule == "try_rate":
+        return jobs.trial_key(*values)
+    return "/".join((job.rule, *values))
+
+
+def _metrics(paths: Paths, job: Job) -> str | None:
+    w = job.wildcards
+    if job.rule == "pretrain":
+        return paths.checkpoint_file(w["family"], w["step"], "metrics.json")
+    if job.rule == "try_rate":
+        return paths.trial(w["family"], w["recipe"], w["train_set"], w["rate"])
+    files = {"tune": "metrics.json", "evaluate": "evaluation.json"}
+    return paths.variant_file(w["variant"], files[job.rule]) if job.rule in files else None
+
+
+def planned(jobs: Jobs, basis: Basis) -> list[tuple[Record, Price]]:
+    """Each record with its job's price, an evaluation's with all cells of its variant."""
+    every = all_jobs(jobs.resolved, jobs.grid)
+    prices = Prices(jobs.resolved, every, basis, cells=len(jobs.grid.cells)).each
+    return [(_record(jobs, price.job), price) for price in prices if price.job.rule not in WITHOUT]
+
+
+def planned_seconds(price: Price) -> float | None:
+    """A job's likely seconds; None where nothing tells them."""
+    likely = price.seconds.mid + price.host.mid
+    return likely if likely and not price.unknown else None

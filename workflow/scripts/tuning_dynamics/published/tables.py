@@ -1,0 +1,220 @@
+"""The tables of a study from scores made elsewhere, without any item's record.
+
+Scores stay as they are published. What needs items stays empty: intervals, p-values and q-values
+of changes, and intervals of spreads. Intervals over seeds remain, and all those over cells that
+the summaries make of these tables.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, t
+
+from tuning_dynamics.published.table import PublishedTable, read_layout
+from tuning_dynamics.stats.base_pairs import base_rows, unpaired_reason
+from tuning_dynamics.stats.bootstrap import Floats
+from tuning_dynamics.stats.cells import ORDER_KEYS
+from tuning_dynamics.stats.changes import ratios
+from tuning_dynamics.stats.primary_cells import VARIANT_AND_SET, one_per
+from tuning_dynamics.tables.columns import PUBLISHED
+from tuning_dynamics.tables.tables import KEY_COLUMNS, from_rows, typed, write_table
+
+_KEYS = list(KEY_COLUMNS)
+_BUT_SEED = [name for name in _KEYS if name != "seed"]
+_ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "metric"]
+
+
+def write_published(
+    path: str,
+    folder: Path,
+    *,
+    layout: str,
+    level: float,
+    chance: Mapping[str, float],
+    train_kinds: Mapping[str, str],
+) -> None:
+    """Write the tables that come from a file of published scores into `folder`.
+
+    `level` is that of intervals over seeds, and of those of single scores whose standard error is
+    known; `chance` is by evaluation set, `train_kinds` by train set. Says what is left out.
+    StudyError as of `read_layout`.
+    """
+    table = read_layout(path, layout)
+    print(f"{len(table.rows):,} cells of {path}", *table.left_out, sep="\n")
+    print("Without items: no intervals, p-values and q-values of changes, none of spreads.")
+    for name, frame in published_tables(table, level, chance, train_kinds).items():
+        write_table(frame, folder / f"{name}.csv")
+
+
+def published_tables(
+    table: PublishedTable,
+    level: float,
+    chance: Mapping[str, float],
+    train_kinds: Mapping[str, str],
+) -> dict[str, pd.DataFrame]:
+    """Tables scores, changes, unpaired, seed_means, sensitivity, checkpoints and datasets, by name;
+    arguments as of `write_published`."""
+    scores = from_rows(list(table.rows), "scores").sort_values(ORDER_KEYS, ignore_index=True)
+    changes, unpaired = change_tables(scores)
+    return {
+        "scores": scores,
+        "changes": changes,
+        "unpaired": unpaired,
+        "seed_means": seed_means(scores, changes, level),
+        "sensitivity": sensitivity(scores),
+        "checkpoints": _checkpoints(scores),
+        "datasets": _datasets(table, scores, chance, train_kinds),
+    }
+
+
+def change_tables(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """changes.csv, and unpaired.csv of the tuned rows that no base row can be compared with.
+
+    `change` is tuned less base, `ratio` change over base; whether a change differs from 0 needs
+    items, so intervals, p-values and q-values are empty.
+    """
+    base = scores[scores["recipe"] == "base"]
+    found = base_rows(scores)
+    tuned = scores.loc[found.index[found.notna()]]
+    before = scores.loc[found.dropna().astype(int), "score"].to_numpy(dtype=float)
+    change = tuned["score"].to_numpy(dtype=float) - before
+    changes = tuned[_KEYS].assign(
+        base_score=before,
+        tuned_score=tuned["score"],
+        change=change,
+        change_low=np.nan,
+        change_high=np.nan,
+        ratio=ratios(change, before),
+        p_value=np.nan,
+        q_value=np.nan,
+    )
+    alone = scores.loc[found.index[found.isna()], _KEYS]
+    reasons = [unpaired_reason(row, base) for _, row in alone.iterrows()]
+    return typed(changes, "changes"), typed(alone.assign(reason=reasons), "unpaired")
+
+
+def seed_means(scores: pd.DataFrame, changes: pd.DataFrame, level: float) -> pd.DataFrame:
+    """seed_means.csv: mean score and change over seeds.
+
+    Intervals: of 2 seeds or more, Student's t over their means, for other seeds and the same
+    items; of one seed's score, the row's own, or the normal one of its standard error.
+    """
+    known = scores.merge(changes[[*_KEYS, "base_score", "change"]], on=_KEYS, how="left")
+    seeds = known.groupby(_BUT_SEED, sort=False, dropna=False)
+    means = seeds[["score", "base_score", "change"]].mean()
+    number, items = seeds.size(), seeds["n"].agg(["min", "max", "count"])
+    alike = (items["count"] == number) & (items["min"] == items["max"])
+    own = _own_intervals(seeds[["score", "se", "ci_low", "ci_high"]].nth(0), level)
+    several = number.to_numpy() > 1
+    ends = {
+        name: _over_seeds(means[name], seeds[name].std(), number, level)
+        for name in ("score", "change")
+    }
+    table = means.assign(
+        seeds=number.astype("Int64"),
+        n=items["min"].astype("Int64").where(alike),
+        ci_low=np.where(several, ends["score"][0], own[0]),
+        ci_high=np.where(several, ends["score"][1], own[1]),
+        change_low=ends["change"][0],
+        change_high=ends["change"][1],
+    ).reset_index()
+    table["seeds"] = table["seeds"].where(table["recipe"] != "base")
+    return typed(table, "seed_means")
+
+
+def _over_seeds(
+    mean: pd.Series, deviation: pd.Series, number: pd.Series, level: float
+) -> tuple[Floats, Floats]:
+    """Ends of Student's t intervals of means over seeds; NaN for a single one."""
+    enough = number.where(number > 1).to_numpy(dtype=float)
+    half = t.ppf((1 + level) / 2, enough - 1) * deviation.to_numpy() / np.sqrt(enough)
+    return mean.to_numpy() - half, mean.to_numpy() + half
+
+
+def _own_intervals(rows: pd.DataFrame, level: float) -> tuple[Floats, Floats]:
+    """Ends of single scores' intervals: as published, else the normal ones of standard errors."""
+    score = rows["score"].to_numpy(dtype=float)
+    half = norm.ppf((1 + level) / 2) * rows["se"].to_numpy(dtype=float)
+    given = rows["ci_low"].notna().to_numpy()
+    low = np.where(given, rows["ci_low"], np.maximum(score - half, 0.0))
+    high = np.where(given, rows["ci_high"], np.minimum(score + half, 1.0))
+    return low, high
+
+
+def sensitivity(scores: pd.DataFrame) -> pd.DataFrame:
+    """sensitivity.csv: best less worst score over formats; its interval needs items."""
+    formats = scores.groupby(_ONE_EVALUATION, dropna=False)["format"].transform("size")
+    varied = scores[formats >= 2]
+    chosen = one_per(varied, VARIANT_AND_SET)[_ONE_EVALUATION]
+    rows = []
+    for _, own in varied.merge(chosen, on=_ONE_EVALUATION).groupby(
+        _ONE_EVALUATION, sort=False, dropna=False
+    ):
+        ordered = own.sort_values(["score", "format"])
+        worst, best = ordered.iloc[0], ordered.iloc[-1]
+        rows.append(
+            {
+                **{name: best[name] for name in [*VARIANT_AND_SET, "step"]},
+                "spread": best["score"] - worst["score"],
+                "low": np.nan,
+                "high": np.nan,
+                "best": best["format"],
+                "worst": worst["format"],
+            }
+        )
+    return from_rows(rows, "sensitivity")
+
+
+def _checkpoints(scores: pd.DataFrame) -> pd.DataFrame:
+    points = scores.drop_duplicates(["family", "checkpoint"])
+    ordered = points.sort_values(["family", "tokens", "step"])
+    table = ordered[["family", "checkpoint", "step", "tokens"]].assign(
+        source=PUBLISHED,
+        **dict.fromkeys(("repo", "revision", "commit", "digest", "breaks_curve"), ""),
+        text_loss=np.nan,
+        gap_before=pd.NA,
+    )
+    return typed(table, "checkpoints")
+
+
+def _datasets(
+    table: PublishedTable,
+    scores: pd.DataFrame,
+    chance: Mapping[str, float],
+    train_kinds: Mapping[str, str],
+) -> pd.DataFrame:
+    empty = dict.fromkeys(
+        ("licence", "revision", "commit", "split", "left_out", "training_split_scored", "digest"),
+        "",
+    )
+    evaluated = [
+        {
+            **empty,
+            "dataset": name,
+            "use": "evaluation",
+            "task": own["task"].iloc[0],
+            "kind": own["kind"].iloc[0],
+            "source": PUBLISHED,
+            "items": own["n"].iloc[0] if own["n"].nunique(dropna=False) == 1 else pd.NA,
+            "chance": chance.get(name, np.nan),
+        }
+        for name, own in scores.groupby("eval_set", sort=True)
+    ]
+    trained = [
+        {
+            **empty,
+            "dataset": name,
+            "use": "train",
+            "task": task,
+            "kind": kind,
+            "source": PUBLISHED,
+            "items": pd.NA,
+            "chance": np.nan,
+        }
+        for name, (task, kind) in table.train_sets(train_kinds).items()
+    ]
+    return from_rows([*evaluated, *trained], "datasets").sort_values(
+        ["dataset", "use"], ignore_index=True
+    )

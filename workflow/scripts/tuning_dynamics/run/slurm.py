@@ -1,0 +1,152 @@
+"""A run on SLURM: what it needs is checked before any job is sent, and jobs that an earlier run
+left behind are ended before this one writes.
+
+A Snakemake that is killed leaves its jobs on the cluster. They would write where the next run's
+jobs write, so the next run ends them first. They lose nothing by it: training saves its state
+when it is told to end, and cells are kept as they are answered.
+"""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.load import read_yaml
+
+#: Seconds between looks at jobs that were told to end, and until that counts as failed. SLURM
+#: itself kills a job 30 seconds after asking it to end, unless the cluster's KillWait is longer.
+PAUSE, PATIENCE = 2.0, 300.0
+#: Seconds until a command is given again that SLURM did not answer, and until no more: a busy
+#: controller leaves one unanswered now and then.
+AGAIN, ANSWER_WITHIN = 3.0, 60.0
+#: How SLURM's reason begins for a waiting job that a node failed to start.
+NOT_STARTED = "launch failed"
+
+
+def require_cluster(workflow: Any, gpu: int) -> None:
+    """StudyError where SLURM is not at hand, or a partition of the profile does not exist.
+
+    `workflow` is Snakemake's, about to send jobs to SLURM, some of which ask for `gpu` GPUs.
+    """
+    for tool in ("sbatch", "squeue", "scancel", "sinfo"):
+        if shutil.which(tool) is None:
+            raise StudyError(
+                "SLURM is not at hand: the command is not found",
+                key="PATH",
+                value=tool,
+                fix="run on a login node of the cluster (or load its SLURM module), or leave "
+                "out --profile slurm to run here",
+            )
+    file = workflow.executor_settings.partition_config
+    if file is not None:
+        _require_partitions(Path(file), gpu)
+
+
+def _require_partitions(file: Path, gpu: int) -> None:
+    listed = read_yaml(file)["partitions"]
+    there = set(_told("sinfo", "--noheader", "--format=%R").split())
+    missing = sorted(set(listed) - there)
+    if missing:
+        raise StudyError(
+            "the cluster has no such partition",
+            file=file,
+            key="partitions",
+            value=missing,
+            fix=f"name the cluster's own partitions there: it has {', '.join(sorted(there))}",
+        )
+    if max((limits.get("max_gpu", 0) for limits in listed.values()), default=0) < gpu:
+        raise StudyError(
+            "no partition has GPUs, and the study's models ask for one",
+            file=file,
+            key="max_gpu",
+            fix="give max_gpu for a partition that has them, or set execution.device to cpu",
+        )
+
+
+def end_orphans(note: Path, run: str | None) -> None:
+    """End the SLURM jobs of the run that `note` names, wait until they are gone, and note `run`.
+
+    `run` is the name that this run's jobs will carry, None where they run on this machine.
+    StudyError where jobs may be left and cannot be found or ended.
+    """
+    if note.is_file():
+        earlier = read_json(note)["run"]
+        if shutil.which("squeue") is None:
+            raise StudyError(
+                "an earlier run of this study may have left jobs on SLURM, which is not at hand",
+                file=note,
+                value=earlier,
+                fix="run where squeue is found; or, if no such job is left, delete this file",
+            )
+        _end(earlier)
+    if run is None:
+        note.unlink(missing_ok=True)
+    else:
+        write_json(note, {"run": run})
+
+
+def _end(run: str) -> None:
+    """Cancel a run's jobs and wait until SLURM has forgotten them."""
+    left = listed_jobs(run, ended=False)
+    if not left:
+        return
+    print(f"Ending {len(left)} SLURM jobs of an earlier run: {', '.join(left)}", flush=True)
+    deadline = time.monotonic() + PATIENCE
+    while left := listed_jobs(run, ended=False):
+        # Not checked, and given again: one may just have ended, another just been put back
+        # into the queue.
+        cancel(left)
+        if time.monotonic() > deadline:
+            raise StudyError(
+                f"SLURM jobs of an earlier run did not end within {PATIENCE:.0f} seconds",
+                value=left,
+                fix="see `squeue --me`, end them (scancel), and run the same command again",
+            )
+        time.sleep(PAUSE)
+
+
+def listed_jobs(run: str, *, ended: bool) -> list[str]:
+    """Ids of a run's jobs that wait, run or are ending, and of those that `ended` where asked.
+
+    StudyError where SLURM does not answer.
+    """
+    states = ["--states=all"] if ended else []
+    return _told("squeue", "--noheader", "--format=%A", f"--name={run}", *states).split()
+
+
+def jobs_not_started(run: str) -> list[str]:
+    """Ids of a run's jobs that no node could start, and that SLURM holds in the queue for it.
+
+    Those that a person holds are not among them. StudyError where SLURM does not answer.
+    """
+    rows = _told("squeue", "--noheader", "--states=PENDING", "--format=%A %r", f"--name={run}")
+    waiting = [line.replace("_", " ").partition(" ")[::2] for line in rows.splitlines()]
+    return [job for job, reason in waiting if reason.startswith(NOT_STARTED)]
+
+
+def cancel(jobs: list[str]) -> None:
+    """Have SLURM end these jobs; one that has ended meanwhile is no error."""
+    if jobs:
+        subprocess.run(["scancel", "--quiet", *jobs], check=False)
+
+
+def _told(*command: str) -> str:
+    """What a SLURM command prints; StudyError where it fails for ANSWER_WITHIN seconds."""
+    deadline = time.monotonic() + ANSWER_WITHIN
+    while (done := _run(command)).returncode and time.monotonic() < deadline:
+        time.sleep(AGAIN)
+    if done.returncode:
+        raise StudyError(
+            f"SLURM does not answer: {done.stderr.strip()}",
+            key=command[0],
+            value=" ".join(command),
+            fix="try the command by hand; the cluster's controller may be down",
+        )
+    return done.stdout
+
+
+def _run(command: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False)

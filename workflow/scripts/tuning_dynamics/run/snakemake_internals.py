@@ -1,0 +1,179 @@
+"""All that relies on Snakemake's inside: seen in 9.27.1, each held by a test of its own.
+
+Snakemake asks its persistence whether a job's outputs are current. Ours answers from the records
+of the study (identity/records.py) and keeps no notes of its own, so that what is made is judged by
+content and in one place. Nothing is judged by times, and nothing is deleted that a failed job
+leaves: a record says what of it is finished.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import snakemake.api  # first: it and snakemake.workflow import one another
+import snakemake.jobs
+import snakemake.workflow
+from snakemake.persistence import NO_PARAMS_CHANGE, MetadataRecord, ParamsChange
+from snakemake.persistence.file import FilePersistence
+from snakemake.settings.types import RerunTrigger
+
+from tuning_dynamics.common.disk_full import system_error
+from tuning_dynamics.identity.current import Current
+from tuning_dynamics.identity.reasons import Reason
+from tuning_dynamics.run.environments import asked_for
+from tuning_dynamics.run.views import recorded, view_of_planned
+
+
+class NotCurrent(ParamsChange):  # type: ignore[misc]
+    """Why outputs are not current; Snakemake prints it behind words on params."""
+
+    def __str__(self) -> str:
+        return str(next(iter(self.only_new)))
+
+
+class Records(FilePersistence):  # type: ignore[misc]
+    """Snakemake's persistence, by the records of a study; without any in a job's own process."""
+
+    current: "Current | None" = None
+    forces = True
+
+    def __init__(self, *arguments: Any, dag: Any, **options: Any) -> None:
+        """As Snakemake's, once its jobs are known and before any is planned."""
+        options.pop("db_url", None)  # of a database for notes
+        super().__init__(*arguments, dag=dag, **options)
+        # Its other reasons are times and notes, which there are none of.
+        dag.workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.PARAMS})
+        if not self.forces:
+            dag.forcerules.clear()
+            dag.forcefiles.clear()
+
+    def has_metadata(self, job: Any) -> bool:
+        """Always: what lacks a record is reported with a reason."""
+        return True
+
+    def has_outdated_metadata(self, job: Any) -> bool:
+        """Never: records are read whatever Snakemake wrote them."""
+        return False
+
+    def params_changed(self, job: Any, file: Any = None) -> Any:
+        """Why a job's outputs are not current, as the change that Snakemake prints."""
+        del file
+        try:
+            reason = reason_of(job)
+        except OSError as error:
+            found = system_error(error, Path("results"))
+            raise SystemExit(f"\nThe study can't be planned.\n{found}\n") from None
+        if reason is None:
+            return NO_PARAMS_CHANGE
+        return NotCurrent(only_new={reason.text}, files=set(job.output))
+
+    def metadata(self, target: Any) -> MetadataRecord | None:
+        """The rule and the time of an output, for `snakemake --report`."""
+        job = next((job for job in self.dag.jobs if target in job.output), None)
+        made = (
+            None
+            if job is None or self.current is None
+            else self.current.made_at(view_of_planned(job).name)
+        )
+        if job is None or made is None:
+            return None
+        return MetadataRecord(rule=job.rule.name, job_hash=hash(job), starttime=made, endtime=made)
+
+    def started(self, job: Any, external_jobid: str | None = None) -> None:
+        """Nothing: the job itself writes its record."""
+
+    async def finished(self, job: Any) -> None:
+        """Accept what is there, if it is touched."""
+        if self.current is not None and self.dag.workflow.touch and recorded(job):
+            self.current.accept(view_of_planned(job), asked_for(environment_of(job)))
+
+    async def incomplete(self, job: Any) -> list[Any]:
+        """None: a record says what is finished."""
+        return []
+
+    def external_jobids(self, job: Any) -> list[str]:
+        """None: jobs of an earlier run are ended when a run begins."""
+        return []
+
+    def cleanup(self, job: Any) -> None:
+        """Nothing to clean."""
+
+    def cleanup_metadata(self, target: Any) -> bool:
+        """Nothing to clean."""
+        return False
+
+    def backup_output(self, path: Path) -> None:
+        """None: a job writes its files whole."""
+
+    def restore_output(self, path: Path) -> bool:
+        """Have Snakemake leave what a failed job left; its record says what of it is finished."""
+        return True
+
+    def cleanup_backup(self, path: Path) -> None:
+        """Nothing to clean."""
+
+
+def reason_of(job: Any) -> Reason | None:
+    """Why a planned job's outputs are not current."""
+    if Records.current is None or not recorded(job):
+        return None
+    view = view_of_planned(job)
+    reason = Records.current.ask(view)
+    Records.current.compare_versions(view.name, asked_for(environment_of(job)))
+    return reason
+
+
+def environment_of(job: Any) -> str:
+    """The environment file of a job."""
+    return str(Path(job.rule.workflow.basedir, "envs", Path(str(job.rule.conda_env)).name))
+
+
+async def _no_time(job: Any) -> None:
+    """The time of a job's outputs: none, so that no input is newer."""
+    del job
+
+
+def judge_by_records(current: Current | None, *, forces: bool = True) -> None:
+    """Have Snakemake judge what is current by records; before it plans.
+
+    `current` is None in the processes that it starts for single jobs, and for what is no study.
+    Without `forces`, `--force`, `--forceall` and `--forcerun` are without effect: what they ask
+    for has been done.
+    """
+    Records.current, Records.forces = current, forces
+    snakemake.workflow.FilePersistence = Records  # type: ignore[misc]
+    snakemake.workflow.DbPersistence = Records  # type: ignore[misc]
+    snakemake.jobs.Job.output_mintime = property(_no_time)  # type: ignore[method-assign]
+
+
+def keep_outputs(workflow: Any) -> None:
+    """Have Snakemake delete no output before its job, nor after one that failed, once all rules
+    are read: what is there is judged, kept or replaced by the job itself."""
+    for rule in workflow.rules:
+        for output in rule.output:
+            output.set_flags({**output.flags, "update": True})
+
+
+def wake_when_jobs_end(workflow: Any) -> None:
+    """Have Snakemake look for jobs to start when a job ends and at no other time, once a run
+    begins.
+
+    Its limit of jobs a second has it look again a second after each look at which jobs wait, so
+    that looks add up with every job that ends: half of its time at 800 short jobs.
+    """
+    workflow.scheduler.job_rate_limiter = None
+
+
+def planned_jobs(workflow: Any) -> Iterator[tuple[Any, bool, list[Any]]]:
+    """The jobs that a run would do: each with whether it is forced, and those that make its
+    inputs, planned or not."""
+    dag = workflow.dag
+    for job in dag.needrun_jobs(exclude_finished=False):
+        yield job, bool(dag.reason(job).forced), list(dag.dependencies.get(job, ()))
+
+
+def same_command(*options: str) -> list[str]:
+    """The command that this process was started with, and options before its own: what follows
+    `--` are names of files."""
+    return [sys.executable, "-m", "snakemake", *options, *sys.argv[1:]]

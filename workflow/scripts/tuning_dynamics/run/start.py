@@ -1,0 +1,248 @@
+"""How a run begins: the config becomes jobs, provenance is kept with the results, one at a time."""
+
+import gc
+import logging
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tuning_dynamics.common.atomic_files import sweep
+from tuning_dynamics.common.disk_full import system_error
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.job_log import DRIVER, RUN, this_process
+from tuning_dynamics.common.locks import let_go, lock, without_jobs
+from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.config.load import load_study
+from tuning_dynamics.identity.code_digest import recall, remember
+from tuning_dynamics.identity.current import Current
+from tuning_dynamics.identity.job import Planned, write_plan
+from tuning_dynamics.identity.units import planned_digest, unread
+from tuning_dynamics.plan.dry_run import LEFT, ONLY_COUNT
+from tuning_dynamics.plan.limits import guard
+from tuning_dynamics.published.compare_request import Sides, check_sides, sides_of
+from tuning_dynamics.report.figures.catalogue import StudyFigure
+from tuning_dynamics.run.environments import asked_for
+from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.parts import parse_part, settings
+from tuning_dynamics.run.slurm import end_orphans, require_cluster
+from tuning_dynamics.run.slurm_watch import watch
+from tuning_dynamics.run.snakemake_internals import (
+    environment_of,
+    judge_by_records,
+    planned_jobs,
+    same_command,
+    wake_when_jobs_end,
+)
+from tuning_dynamics.run.views import recorded, view_of_planned
+
+#: The environment variable that says that this process looks for what a run has left, and how many
+#: such looks came before it.
+LOOK = "TUNING_DYNAMICS_LOOK"
+
+#: What Snakemake says of its own notes, which there are none of, of outputs that a job of an
+#: earlier run has made meanwhile, and of what a failed job leaves, which it restores nothing of.
+MISLEADING = (
+    "Restored previous version of",
+    "present when the DAG was created",
+    "'--rerun-triggers mtime'",
+    "'snakemake --cleanup-metadata",
+)
+
+#: Runs after which something that is still not current is an error: files that change all the time.
+LOOKS = 3
+
+#: In a study's folder: the name of the run whose jobs SLURM may still have.
+SLURM_RUN = ".slurm_run.json"
+
+
+def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
+    """The jobs of a config mapping, and the sides that it compares.
+
+    `workflow` is Snakemake's. The processes that it starts for single jobs, on a cluster's nodes
+    for instance, take the study as checked, and touch no file of others' jobs. Ends the process
+    with the error's text alone where the config is wrong.
+    """
+    # Millions of objects live from planning to the end: looking through them for garbage again
+    # and again takes over a quarter of the time (docs/scale.md).
+    gc.set_threshold(50_000, 100, 1000)
+    # Small matrices gain nothing from threads, jobs run side by side, and sums stay in order.
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    os.environ[DRIVER] = this_process()
+    file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
+    with _told():
+        take_turns(workflow)
+        study = load_study(settings(config), Path(workflow.basedir), file)
+        jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
+        recall()
+        current = None
+        if workflow.is_main_process and sides.asked:
+            check_sides(sides)
+        elif workflow.is_main_process:
+            os.environ[RUN] = uuid4().hex[:12]
+            current = jobs.current
+            jobs.check_whole()
+        judge_by_records(current, forces=LOOK not in os.environ)
+        leave_out(MISLEADING)
+    return jobs, sides
+
+
+def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
+    """Have jobs that ask for a GPU run one at a time, where they run on this machine's.
+
+    Two at once would share one GPU's memory. --resources gpu=N on the command line goes before.
+    """
+    here = workflow.global_resources["_nodes"].value is None
+    if here and "gpu" not in workflow.global_resources and any(devices.glob("nvidia[0-9]*")):
+        workflow.global_resources["gpu"] = 1
+
+
+def leave_out(texts: tuple[str, ...]) -> None:
+    """Have Snakemake not print what holds one of these texts."""
+    logger = logging.getLogger("snakemake.logging")
+    logger.addFilter(lambda record: not any(text in record.getMessage() for text in texts))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Have a StudyError, or an error of the system, end the process with its text alone."""
+    try:
+        yield
+    except StudyError as error:
+        raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
+    except OSError as error:
+        found = system_error(error, Path("results"))
+        raise SystemExit(f"\nThe study cannot begin.\n{found}\n") from None
+
+
+class Shown:
+    """Outputs that the report shows, with category, labels and caption.
+
+    `report` is Snakemake's flag of that name.
+    """
+
+    def __init__(self, paths: Paths, report: Callable[..., Any]) -> None:
+        self.paths, self.report = paths, report
+
+    def table(self, name: str) -> Any:
+        """A table as CSV."""
+        return self.report(
+            self.paths.table(name),
+            category="Tables",
+            labels={"table": name.replace("_", " ")},
+            caption=f"../report/table_{name}.rst",
+        )
+
+    def figure(self, figure: StudyFigure) -> Any:
+        """A figure as SVG."""
+        return self.report(
+            self.paths.figure(figure.family, figure.name),
+            category=figure.theme,
+            subcategory=figure.family,
+            labels={"figure": figure.title},
+            caption=f"../report/{figure.caption}",
+        )
+
+    def findings(self) -> Any:
+        """The findings' page."""
+        return self.report(
+            self.paths.findings,
+            category="Findings",
+            labels={"page": "findings"},
+            caption="../report/findings.rst",
+        )
+
+
+def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
+    """What a run does once it is planned, before its first job, and a dry run does not.
+
+    `workflow` is Snakemake's; `gpu` is how many GPUs a job that computes a model asks for. Ends
+    the process with the error's text alone where results are there that nothing says anything of,
+    the run would cost too much, another run works on the study, or SLURM can't take its jobs.
+    """
+    with _told():
+        if not workflow.touch:
+            _refuse(workflow, jobs)
+        lock(jobs.paths.root)
+        wake_when_jobs_end(workflow)
+        run = None
+        if workflow.non_local_exec:
+            require_cluster(workflow, gpu)
+            run = workflow.scheduler._executor.run_uuid
+        end_orphans(Path(jobs.paths.root, SLURM_RUN), run)
+        if run is not None:
+            watch(workflow.scheduler._executor, run)
+        with without_jobs(jobs.paths.root):
+            sweep(jobs.paths.root)
+            remember()
+            jobs.current.digests.keep()
+            planned = planned_of(workflow, jobs.current)
+            environments = {job.environment for job in planned.values()}
+            versions = {name: asked_for(name) for name in environments}
+            write_plan(jobs.paths.planned, os.environ[RUN], planned, versions)
+
+
+def _refuse(workflow: Any, jobs: Jobs) -> None:
+    """Say why finished results are made again; StudyError where the run must not begin."""
+    for line in [*guard(workflow, jobs), *jobs.current.version_lines()]:
+        print(line.strip(), flush=True)
+
+
+def planned_of(workflow: Any, current: Current) -> dict[str, Planned]:
+    """What a run has planned of each of its jobs, by name; the parts of their code are kept."""
+    found, codes = {}, set()
+    for job, forced, before in planned_jobs(workflow):
+        if recorded(job):
+            view = view_of_planned(job)
+            units = view.units(unread)
+            codes |= {unit.code for unit in units}
+            identity, environment = planned_digest(units), environment_of(job)
+            sources = [view_of_planned(source).name for source in before if recorded(source)]
+            found[view.name] = Planned(view.stub, identity, environment, forced, sources)
+    current.keep_code(codes)
+    return found
+
+
+def finish(workflow: Any, jobs: Jobs) -> None:
+    """What a run does once all its jobs are done: it has left none on SLURM, nothing half-written
+    of those that were killed, and a last look finds nothing that is not current, or has it made."""
+    Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
+    with _told():
+        sweep(jobs.paths.root)
+        jobs.current.digests.keep()
+        if not workflow.touch:
+            look_again(jobs.paths.root)
+
+
+def look_again(root: str) -> None:
+    """Plan the same command again, in a process that reads everything anew; run it again where
+    something is left. Ends this process with an error where that fails, or never ends."""
+    looks = int(os.environ.get(LOOK, 0)) + 1
+    environment = {**os.environ, LOOK: str(looks)}
+    let_go()
+    planned = subprocess.run(
+        same_command("--quiet", "all", "--dry-run"),
+        env={**environment, ONLY_COUNT: "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if planned.returncode or LEFT not in planned.stdout:
+        raise SystemExit(f"\nThe study can't be planned again.\n{planned.stdout}{planned.stderr}")
+    left = planned.stdout.rpartition(LEFT)[2].strip()
+    if left == "0":
+        return
+    if looks > LOOKS:
+        raise StudyError(
+            f"{left} jobs are still not current after {LOOKS} runs: what they read changes",
+            file=root,
+            fix="run the same command again once nothing edits the study's files",
+        )
+    print(f"\nSomething was edited during the run: {left} jobs are to be done again.\n", flush=True)
+    done = subprocess.run(same_command(), env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)

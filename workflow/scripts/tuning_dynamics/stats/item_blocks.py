@@ -1,0 +1,227 @@
+"""Cells that are scored on the same items, read once and resampled together.
+
+A block is all cells of one evaluation set at some of the checkpoints, never part of a checkpoint:
+so a tuned cell and its base, the seeds of a recipe and the formats of a variant are in one block.
+Memory holds one block, however many cells a study has.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats.bootstrap import (
+    Estimates,
+    Floats,
+    Integers,
+    accelerations,
+    bca_interval,
+    interval_of,
+    means,
+    resampled_means,
+    standard_errors,
+    unit_sizes,
+    unit_sums,
+)
+from tuning_dynamics.stats.cells import describe
+from tuning_dynamics.stats.metrics import item_scores
+from tuning_dynamics.stats.records import Records, read_records
+from tuning_dynamics.tables.tables import KEY_COLUMNS
+
+# Scores or draws of one block, in numbers of 8 bytes: 48 MiB, of which a pass holds some seven
+# times as much at its peak (benchmarks/bootstrap.py).
+BLOCK_NUMBERS = 6 * 2**20
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are drawn: how many resamples, the share of them inside, seed and method."""
+
+    resamples: int
+    level: float
+    seed: int
+    interval: Literal["percentile", "bca"] = "percentile"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Cells of one evaluation set, over the same items.
+
+    `cells` has a row a cell, with its key columns, `refused` one for each that the study asks for
+    on this set, at any checkpoint, and that was refused. Units are what is resampled: items, or
+    contexts where items share them. `sums` is (units, cells), each unit's sum of scores;
+    `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
+    """
+
+    cells: pd.DataFrame
+    refused: pd.DataFrame
+    sums: Floats
+    sizes: Floats
+    drawn: Floats
+    truncated: NDArray[np.int64]
+    resampling: Resampling
+
+    @property
+    def items(self) -> int:
+        """Number of items."""
+        return int(self.sizes.sum())
+
+    @property
+    def asked(self) -> pd.DataFrame:
+        """`cells`, then `refused`: what is chosen among all of them is what it is where none was
+        refused."""
+        return pd.concat([self.cells, self.refused], ignore_index=True)
+
+    def estimates(self, weights: csr_array) -> Estimates:
+        """Estimates of weighted sums of cells; `weights` is (cells, sums)."""
+        sums, drawn = self.sums @ weights, self.drawn @ weights
+        value = means(sums, self.sizes)
+        if self.resampling.interval == "bca":
+            skew = accelerations(sums, self.sizes)
+            ends = bca_interval(drawn, value, skew, self.resampling.level)
+        else:
+            ends = interval_of(drawn, self.resampling.level)
+        return Estimates(value, standard_errors(sums, self.sizes), ends[:, 0], ends[:, 1])
+
+
+def selected(rows: NDArray[np.int64], cells: int) -> csr_array:
+    """Weights (cells, len(rows)) that take one cell for each column."""
+    ones = np.ones(len(rows))
+    return csr_array((ones, (rows, np.arange(len(rows)))), shape=(cells, len(rows)))
+
+
+def blocks(cells: pd.DataFrame, refused: pd.DataFrame, resampling: Resampling) -> Iterator[Block]:
+    """The blocks of `cells` (key columns and `path`), each file read once.
+
+    `refused` has the key columns of the cells that were refused. Raises StudyError for a missing
+    or broken file, for fewer than 2 items or contexts, where the cells of one evaluation set have
+    other items or other gold answers, and as `item_scores`.
+    """
+    for eval_set, of_set in cells.groupby("eval_set", sort=True):
+        reader = _SameItems(str(eval_set))
+        lost = refused.loc[refused["eval_set"] == eval_set, list(KEY_COLUMNS)]
+        points: list[pd.DataFrame] = []
+        scored: list[tuple[Floats, int]] = []
+        for _, point in of_set.groupby(["family", "step"], sort=False):
+            points.append(point)
+            # Texts of all cells would be most of the memory: scores and counts are kept.
+            scored += [reader.scored(row) for _, row in point.iterrows()]
+            longest = max(len(scored[0][0]), resampling.resamples)
+            if len(scored) * longest >= BLOCK_NUMBERS:
+                yield _block(pd.concat(points), lost, scored, reader.units, resampling)
+                points, scored = [], []
+        if points:
+            yield _block(pd.concat(points), lost, scored, reader.units, resampling)
+
+
+def _block(
+    cells: pd.DataFrame,
+    refused: pd.DataFrame,
+    scored: list[tuple[Floats, int]],
+    units: Integers,
+    resampling: Resampling,
+) -> Block:
+    scores, truncated = zip(*scored, strict=True)
+    sizes, sums = unit_sizes(units), unit_sums(np.column_stack(scores), units)
+    return Block(
+        cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
+        refused=refused,
+        sums=sums,
+        sizes=sizes,
+        drawn=resampled_means(sums, sizes, resampling.resamples, resampling.seed),
+        truncated=np.array(truncated),
+        resampling=resampling,
+    )
+
+
+class _SameItems:
+    """Reads the cells of one evaluation set, and holds each to the items of the first."""
+
+    def __init__(self, eval_set: str) -> None:
+        self.eval_set = eval_set
+        self.first: tuple[Path, Records] | None = None
+
+    @property
+    def units(self) -> Integers:
+        """Each item's unit of resampling, 0 to u - 1: its context."""
+        assert self.first is not None
+        codes, _ = pd.factorize(self.first[1].context.to_numpy(zero_copy_only=False))
+        return np.asarray(codes)
+
+    @cached_property
+    def golds(self) -> list[list[str]]:
+        """Each item's right answers."""
+        assert self.first is not None
+        golds: list[list[str]] = self.first[1].gold.to_pylist()
+        return golds
+
+    def scored(self, cell: pd.Series) -> tuple[Floats, int]:
+        """A cell's scores (items,) by its metric, and how many prompts were truncated."""
+        records = self.read(cell)
+        scores = item_scores(cell["metric"], records.prediction.to_pylist(), self.golds)
+        return scores, int(records.truncated.sum())
+
+    def read(self, cell: pd.Series) -> Records:
+        """A cell's records; StudyError where its items, contexts or gold answers are others."""
+        path = Path(cell["path"])
+        records = read_records(path)
+        if self.first is None:
+            self.first = (path, records)
+            _require_two(records, path)
+        other, first = self.first
+        if not records.item.equals(first.item):
+            raise self._items_differ(cell, other, first, records)
+        for name in ("context", "gold"):
+            ours, theirs = getattr(records, name), getattr(first, name)
+            if not ours.equals(theirs):
+                self._require_equal(name, ours.to_pylist(), theirs.to_pylist(), cell, other)
+        return records
+
+    def _items_differ(
+        self, cell: pd.Series, other: Path, first: Records, records: Records
+    ) -> StudyError:
+        only_one = set(first.item.to_pylist()) ^ set(records.item.to_pylist())
+        return StudyError(
+            f"{len(only_one)} items are scored in only one of two cells of evaluation set "
+            f"'{self.eval_set}', first '{min(only_one)}'; the other cell is {other}: "
+            f"{describe(cell)}",
+            file=cell["path"],
+            key="item",
+            fix="delete both files and run again, so that both use the frozen split of the data",
+        )
+
+    def _require_equal(
+        self, name: str, ours: list[object], theirs: list[object], cell: pd.Series, other: Path
+    ) -> None:
+        differ = sum(mine != yours for mine, yours in zip(ours, theirs, strict=True))
+        if differ:
+            raise StudyError(
+                f"{differ} items have another {name} in two cells of evaluation set "
+                f"'{self.eval_set}'; the other cell is {other}: {describe(cell)}",
+                file=cell["path"],
+                key=name,
+                fix="delete both files and run again, so that both use the frozen split of "
+                "the data",
+            )
+
+
+def _require_two(records: Records, path: Path) -> None:
+    for what, count in (
+        ("items", len(records.item)),
+        ("contexts", len(records.context.unique())),
+    ):
+        if count < 2:
+            raise StudyError(
+                f"an interval needs at least 2 {what}, and this cell has {count}",
+                file=path,
+                key="items",
+                value=count,
+                fix="evaluate more items of this set, from more than one context",
+            )

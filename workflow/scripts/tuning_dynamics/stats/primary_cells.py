@@ -1,0 +1,86 @@
+"""Which of several evaluations of one thing stands for it, so that each is counted once.
+
+A variant may be evaluated on one set in several formats, numbers of shots and prediction methods.
+Summaries take one of them by a rule that looks at no score.
+"""
+
+import pandas as pd
+
+from tuning_dynamics.common.errors import StudyError
+
+DEFAULT_FORMAT = "default"
+
+# First the study's own choice for the kind, then what stands in for it.
+PREDICTION_ORDER = (
+    "token_prob",
+    "likelihood",
+    "greedy",
+    "constrained",
+    "likelihood_per_char",
+    "likelihood_pmi",
+    "free",
+)
+
+VARIANT_AND_SET = ["family", "checkpoint", "recipe", "train_set", "seed", "eval_set"]
+
+# A curve along checkpoints, and the ways to evaluate one set of which it takes one.
+_CURVE = ["family", "recipe", "train_set", "seed", "eval_set"]
+_WAY = ["prediction", "shots", "metric"]
+
+
+def primary_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per variant and evaluation set: format `default`, the first prediction method of
+    PREDICTION_ORDER that was evaluated; of several numbers of shots the fewest for tuned models
+    and the most for `base`, as in the protocol (base few-shot, tuned zero-shot).
+    """
+    return one_per(frame[frame["format"] == DEFAULT_FORMAT], VARIANT_AND_SET)
+
+
+def curve_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows that make one curve along checkpoints per variant and evaluation set.
+
+    Format `default`, and one prediction method, number of shots and metric for all checkpoints of
+    a curve, so that it shows pre-training alone: those evaluated at most checkpoints, then as in
+    `primary_cells`. Published tables have 0 shots at some checkpoints and 5 at others.
+    """
+    default = frame[frame["format"] == DEFAULT_FORMAT]
+    curve = [name for name in _CURVE if name in frame]  # means over seeds have no seed
+    points = default.groupby([*curve, *_WAY], dropna=False)["checkpoint"].transform("nunique")
+    ordered = _preferred(default.assign(_points=-points), ["_points"])
+    ways = ordered.drop_duplicates(curve)[[*curve, *_WAY]]
+    return default.merge(ways, on=[*curve, *_WAY])
+
+
+def one_per(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The first row by prediction method and shots within each group of `columns`."""
+    kept = _preferred(frame, []).drop_duplicates(columns)
+    return kept.sort_index().reset_index(drop=True)
+
+
+def _preferred(frame: pd.DataFrame, first: list[str]) -> pd.DataFrame:
+    """Rows by the columns `first`, then prediction method, then shots: most for `base`, fewest
+    for tuned models; then as they stand."""
+    shots = frame["shots"].astype("float64")
+    preference = shots.where(frame["recipe"] != "base", -shots)
+    ordered = frame.assign(_rank=prediction_rank(frame), _shots=preference).sort_values(
+        [*first, "_rank", "_shots"], kind="stable"
+    )
+    return ordered.drop(columns=["_rank", "_shots"])
+
+
+def prediction_rank(frame: pd.DataFrame) -> pd.Series:
+    """Place of each row's prediction method in PREDICTION_ORDER; others follow by name."""
+    others = sorted(set(frame["prediction"]) - set(PREDICTION_ORDER))
+    return frame["prediction"].map([*PREDICTION_ORDER, *others].index).astype("int64")
+
+
+def require_recipe(frame: pd.DataFrame, recipe: str) -> None:
+    """Raises StudyError where a study that has tuned cells has none of `recipe`."""
+    found = sorted(set(frame["recipe"]) - {"base"})
+    if found and recipe not in found:
+        raise StudyError(
+            f"the summaries are to be made of recipe '{recipe}', which the study doesn't have",
+            key="recipe",
+            value=recipe,
+            fix=f"choose one of {', '.join(found)}",
+        )

@@ -1,0 +1,399 @@
+"""The tables' columns, and how tables are written and read.
+
+A table is a CSV file with a parquet file of the same values beside it, and a LaTeX file to
+print. Numbers are rounded to nine significant digits first: far below any uncertainty, far above
+the last bits in which two linear algebra libraries differ, so that equal runs give equal bytes.
+"""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.registry import Kinds
+from tuning_dynamics.tables import columns as score_columns
+from tuning_dynamics.tables.latex import latex_table
+
+SIGNIFICANT_DIGITS = 9
+
+KEY_COLUMNS, IDENTITY = score_columns.KEY_COLUMNS, score_columns.IDENTITY
+
+#: The columns of each table, in order, with their types.
+TABLES: Kinds[str, dict[str, str]] = {
+    "scores": score_columns.SCORE_COLUMNS,
+    "changes": {
+        **KEY_COLUMNS,
+        "base_score": "float",
+        "tuned_score": "float",
+        "change": "float",
+        "change_low": "float",
+        "change_high": "float",
+        "ratio": "float",
+        "p_value": "float",
+        "q_value": "float",
+    },
+    "transfer": {
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "train_kind": "str",
+        "eval_kind": "str",
+        "statistic": "str",
+        "value": "float",
+        "low": "float",
+        "high": "float",
+        "cells": "int",
+    },
+    "groups": {
+        "family": "str",
+        "eval_set": "str",
+        "group": "str",
+        "trend": "float",
+        "trend_p": "float",
+    },
+    "group_changes": {
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "group": "str",
+        "mean_change": "float",
+        "low": "float",
+        "high": "float",
+        "cells": "int",
+    },
+    "sensitivity": {
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "recipe": "str",
+        "train_set": "str",
+        "seed": "int",
+        "eval_set": "str",
+        "spread": "float",
+        "low": "float",
+        "high": "float",
+        "best": "str",
+        "worst": "str",
+    },
+    "noise": {
+        "kind": "str",
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "other": "str",
+        "recipe": "str",
+        "train_set": "str",
+        "seed": "int",
+        "eval_set": "str",
+        "format": "str",
+        "shots": "int",
+        "prediction": "str",
+        "metric": "str",
+        "n": "int",
+        "pairs": "int",
+        "sd": "float",
+        "range": "float",
+        "difference": "float",
+    },
+    "checkpoints": {
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "tokens": "int",
+        "source": "str",
+        "repo": "str",
+        "revision": "str",
+        "commit": "str",
+        "digest": "str",
+        "text_loss": "float",
+        "breaks_curve": "str",
+        "gap_before": "int",
+    },
+    "datasets": {
+        "dataset": "str",
+        "use": "str",
+        "task": "str",
+        "kind": "str",
+        "licence": "str",
+        "source": "str",
+        "revision": "str",
+        "commit": "str",
+        "split": "str",
+        "items": "int",
+        "left_out": "str",
+        "chance": "float",
+        "training_split_scored": "str",
+        "digest": "str",
+    },
+    "unpaired": {
+        **KEY_COLUMNS,
+        "reason": "str",
+    },
+    "seed_means": {
+        **{name: kind for name, kind in KEY_COLUMNS.items() if name != "seed"},
+        "seeds": "int",
+        "n": "int",
+        "score": "float",
+        "ci_low": "float",
+        "ci_high": "float",
+        "base_score": "float",
+        "change": "float",
+        "change_low": "float",
+        "change_high": "float",
+    },
+    "denominators": {
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "eval_set": "str",
+        "prediction": "str",
+        "metric": "str",
+        "base_score": "float",
+        "ci_low": "float",
+        "chance": "float",
+        "flag": "str",
+    },
+    "group_rules": {
+        "family": "str",
+        "rule": "str",
+        "alpha": "float",
+        "learned": "int",
+        "not_learned": "int",
+        "undecided": "int",
+        "difference": "float",
+        "low": "float",
+        "high": "float",
+        "cells": "int",
+    },
+    "turning_points": {
+        "family": "str",
+        "recipe": "str",
+        "train_set": "str",
+        "eval_set": "str",
+        "metric": "str",
+        "checkpoints": "int",
+        "shape": "str",
+        "tokens": "float",
+        "low": "float",
+        "high": "float",
+        "gap_low": "float",
+        "gap_high": "float",
+        "reason": "str",
+    },
+    "latent_gain": {
+        "family": "str",
+        "recipe": "str",
+        "train_set": "str",
+        "eval_set": "str",
+        "group": "str",
+        "checkpoints": "int",
+        "first_change": "float",
+        "last_change": "float",
+        "slope": "float",
+        "low": "float",
+        "high": "float",
+        "floor": "float",
+        "under_floor": "str",
+    },
+    "format_trend": {
+        "family": "str",
+        "recipe": "str",
+        "train_set": "str",
+        "eval_set": "str",
+        "checkpoints": "int",
+        "first_spread": "float",
+        "last_spread": "float",
+        "slope": "float",
+        "low": "float",
+        "high": "float",
+        "floor": "float",
+        "under_floor": "str",
+    },
+    "forgetting": {
+        "family": "str",
+        "checkpoint": "str",
+        "step": "int",
+        "train_task": "str",
+        "eval_task": "str",
+        "change": "float",
+        "low": "float",
+        "high": "float",
+        "cells": "int",
+        "floor": "float",
+        "under_floor": "str",
+    },
+    "findings": {
+        "finding": "str",
+        "number": "int",
+        "family": "str",
+        "title": "str",
+        "verdict": "str",
+        "statistic": "str",
+        "value": "float",
+        "low": "float",
+        "high": "float",
+        "cells": "int",
+        "floor": "float",
+        "sentence": "str",
+    },
+    "comparison": {
+        **KEY_COLUMNS,
+        "a_score": "float",
+        "b_score": "float",
+        "difference": "float",
+        "low": "float",
+        "high": "float",
+        "p_value": "float",
+        "q_value": "float",
+        "n": "int",
+        "paired": "str",
+    },
+    "unshared": {
+        **KEY_COLUMNS,
+        "side": "str",
+        "score": "float",
+    },
+    "cost": {
+        "stage": "str",
+        "job": "str",
+        "planned_seconds": "float",
+        "seconds": "float",
+        "gpu": "str",
+        "peak_memory_mb": "float",
+        "tokens": "int",
+        "tokens_per_second": "float",
+        "mfu": "float",
+    },
+}
+
+# Int64 holds an empty value, as the seed of an untuned checkpoint is; numpy's int64 can't.
+_DTYPES = {"str": "str", "int": "Int64", "float": "float64"}
+
+
+def typed(frame: pd.DataFrame, table: str) -> pd.DataFrame:
+    """The frame with exactly the columns of `table`, in order, with their types.
+
+    Raises StudyError for a column that is missing or not the table's, or a value of another type.
+    """
+    columns = TABLES[table]
+    _require_columns(list(frame.columns), table, file=None)
+    casted = {}
+    for name, kind in columns.items():
+        try:
+            casted[name] = frame[name].astype(_DTYPES[kind])
+        except (TypeError, ValueError) as error:
+            raise StudyError(
+                f"column '{name}' of table '{table}' holds a value that is no {kind}: {error}",
+                key=name,
+                fix="give every row a value of the type that docs/tables.md states",
+            ) from error
+    return pd.DataFrame(casted).reset_index(drop=True)
+
+
+def from_rows(rows: list[dict[str, object]], table: str) -> pd.DataFrame:
+    """A typed table of `rows`; no rows give an empty table with all columns."""
+    return typed(pd.DataFrame(rows, columns=list(TABLES[table])), table)
+
+
+def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
+    """Write the table named by the file's stem as CSV, and as parquet and LaTeX beside it.
+
+    Each appears whole or not at all. Raises StudyError where the columns aren't the table's.
+    """
+    name = _table_name(csv_path)
+    rounded = _rounded(typed(frame, name))
+    with whole_file(csv_path.with_suffix(".parquet")) as temporary:
+        rounded.to_parquet(temporary, index=False)
+    with whole_file(csv_path.with_suffix(".tex")) as temporary:
+        temporary.write_text(latex_table(rounded, name), encoding="utf-8")
+    with whole_file(csv_path) as temporary:
+        rounded.to_csv(
+            temporary, index=False, lineterminator="\n", float_format=f"%.{SIGNIFICANT_DIGITS}g"
+        )
+
+
+def read_table(csv_path: Path) -> pd.DataFrame:
+    """Read the CSV table named by the file's stem; empty text stays "", an empty number is NA.
+
+    Raises StudyError for a missing or broken file, wrong columns, or a value of a wrong type.
+    """
+    table = _table_name(csv_path)
+    try:
+        text = pd.read_csv(csv_path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except FileNotFoundError as error:
+        raise StudyError(
+            f"table '{table}' is missing",
+            file=csv_path,
+            fix="run the workflow's aggregate stage, which writes it",
+        ) from error
+    except (ValueError, pd.errors.ParserError) as error:
+        raise StudyError(
+            f"table '{table}' is not a readable CSV file: {error}",
+            file=csv_path,
+            fix="delete the file and let the workflow write it again",
+        ) from error
+    _require_columns(list(text.columns), table, file=csv_path)
+    return pd.DataFrame(
+        {name: _parsed(text[name], kind, csv_path) for name, kind in TABLES[table].items()}
+    )
+
+
+def read_tables(csv_paths: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Several tables by name, as `read_table` reads each."""
+    return {Path(path).stem: read_table(Path(path)) for path in csv_paths}
+
+
+def _table_name(path: Path) -> str:
+    if path.stem not in TABLES or path.suffix != ".csv":
+        raise StudyError(
+            f"'{path.name}' is not the name of a table",
+            file=path,
+            value=path.name,
+            fix="use one of " + ", ".join(f"{name}.csv" for name in TABLES),
+        )
+    return path.stem
+
+
+def _require_columns(found: list[str], table: str, file: Path | None) -> None:
+    expected = list(TABLES[table])
+    missing = [name for name in expected if name not in found]
+    unknown = [name for name in found if name not in expected]
+    repeated = sorted({name for name in found if found.count(name) > 1})
+    if missing or unknown or repeated:
+        raise StudyError(
+            f"table '{table}' has wrong columns: missing {missing}, unknown {unknown}, "
+            f"repeated {repeated}",
+            file=file,
+            fix="give the columns that docs/tables.md lists: " + ", ".join(expected),
+        )
+
+
+def _parsed(text: pd.Series, kind: str, path: Path) -> pd.Series:
+    if kind == "str":
+        return text
+    try:
+        numbers = pd.to_numeric(text.where(text != "", None))
+        return numbers.astype(_DTYPES[kind])
+    except (TypeError, ValueError) as error:
+        raise StudyError(
+            f"column '{text.name}' holds a value that is no {kind}: {error}",
+            file=path,
+            key=str(text.name),
+            fix="correct the value; an unknown number is left empty",
+        ) from error
+
+
+def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
+    floats = frame.select_dtypes("float64").columns
+    return frame.assign(**{name: frame[name].map(_round_number) for name in floats})
+
+
+def _round_number(value: float) -> float:
+    if not math.isfinite(value):
+        return np.nan if math.isnan(value) else value
+    # Adding zero turns -0.0 into 0.0, which would otherwise print differently.
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0

@@ -1,0 +1,182 @@
+"""Choose a learning rate on training rows that are held out, never on an evaluation set."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tuning_dynamics.checkpoints.load import load_model
+from tuning_dynamics.checkpoints.manifest import unchanged_weights, weights_of
+from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.errors import RefusedError, StudyError
+from tuning_dynamics.common.paths import scratch
+from tuning_dynamics.config.execution import Execution, execution_of
+from tuning_dynamics.config.learning_rate import rate_name
+from tuning_dynamics.config.recipe import Recipe, Stage
+from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
+from tuning_dynamics.engine.processes import ALONE, IDLE, Ranks, on_ranks
+from tuning_dynamics.tune.examples import Examples, hold_out
+from tuning_dynamics.tune.sampler import mix
+from tuning_dynamics.tune.stages import (
+    Run,
+    TrainSets,
+    identity_of,
+    merged,
+    nothing_taken,
+    paths_in,
+    prepare,
+    require_shareable,
+    require_tokenizer,
+    totals,
+    train,
+    with_trainable,
+)
+
+
+def try_rate(
+    recipe: Recipe,
+    sets: TrainSets,
+    *,
+    key: str,
+    seed: int,
+    heldout: float,
+    code: str,
+    execution: Execution,
+    checkpoint: Path,
+    output: Path,
+) -> None:
+    """Train a checkpoint through `recipe`, without a share of each set's examples, and write the
+    mean loss per target token on those of the last stage, mixed as the stage mixes its rows.
+
+    The loss is null where training diverged. Only encoded training rows are read.
+    """
+    identity = {**identity_of(recipe, sets, checkpoint, seed, code), "heldout": heldout}
+    folder = scratch(output) / output.stem
+    require_shareable(recipe, execution)
+    require_tokenizer(sets, weights_of(checkpoint).folder)
+    run = Run(key, seed, execution, folder, identity)
+    on_ranks(execution, _try, recipe, sets, run, heldout, checkpoint, output)
+    for number in range(len(recipe.stages)):
+        shutil.rmtree(folder / str(number), ignore_errors=True)
+
+
+def _try(
+    ranks: Ranks,
+    device: torch.device,
+    recipe: Recipe,
+    sets: TrainSets,
+    run: Run,
+    heldout: float,
+    checkpoint: Path,
+    output: Path,
+) -> None:
+    """Train and measure, in each of the processes that share the model; the first writes."""
+    with unchanged_weights(checkpoint) as start:
+        model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
+    metrics: list[dict[str, Any]] = []
+    rest: Examples | None = None
+    for number, stage in enumerate(recipe.stages):
+        if number:
+            model = merged(model, recipe.stages[number - 1])
+        examples, rest = _parted(stage, sets, heldout, run.seed)
+        model = ranks.ready(with_trainable(model, stage, run.seed))
+        last = number == len(recipe.stages) - 1
+        training, kept = prepare(model, stage, number, examples, run, ranks, device)
+        try:
+            train(training, stage, examples, kept, run.seed, last=last)
+        except StudyError as error:
+            # The loop raises one for a loss that is not finite, and for nothing else.
+            print(f"{error.what}: this rate counts as infinitely bad", flush=True)
+            rest = None
+        metrics.append(training.metrics("rate", run.key))
+        if rest is None:
+            break
+    loss = (
+        None if rest is None else mean_loss(model, rest, run.execution.micro_batch, device, ranks)
+    )
+    rate = recipe.stages[-1].optim.rate(run.train_set)
+    if ranks.leads:
+        write_json(output, totals(run.key, "rate", metrics, {"rate": rate, "loss": loss}))
+
+
+def _parted(stage: Stage, sets: TrainSets, heldout: float, seed: int) -> tuple[Examples, Examples]:
+    """(examples to train on, examples held out) of a stage's mix."""
+    parts = {name: hold_out(path, heldout, seed) for name, path in sets.of(stage).items()}
+    trained, rest = ({name: pair[k] for name, pair in parts.items()} for k in (0, 1))
+    return mix(trained, stage.data.mix, seed), mix(rest, stage.data.mix, seed)
+
+
+def mean_loss(
+    model: Any,
+    examples: Examples,
+    micro_batch: int,
+    device: torch.device,
+    ranks: Ranks = ALONE,
+) -> float | None:
+    """Mean cross-entropy in nats per token that the loss counts, None where it is not finite."""
+    total, counted = torch.zeros((), dtype=torch.float64, device=device), 0
+    lengths = [len(examples[k].ids) for k in range(len(examples))]
+    model.eval()
+    with torch.inference_mode(), laid_flat(model) as flat:
+        for places in ranks.passes(lengths, micro_batch if flat else 1):
+            rows = [examples[k] for k in places]
+            ids, targets = [row.ids for row in rows], [row.targets for row in rows]
+            wanted = sum(target != IGNORED for row in targets for target in row)
+            if wanted:
+                total += summed_loss(model, ids, targets, device, flat=flat)
+                counted += wanted
+            elif ranks.count > 1:
+                summed_loss(model, *IDLE, device, flat=flat)
+    both = torch.tensor([float(total), counted], dtype=torch.float64)
+    whole, places = ranks.summed(both).tolist()
+    return whole / places if math.isfinite(whole) else None
+
+
+def try_from_spec(
+    key: str, spec: str, *, code: str, config: dict[str, Any], inputs: Any, output: str
+) -> None:
+    """`try_rate` from a job's spec (recipe, uses, seed, heldout), its study's config, inputs and
+    output."""
+    parsed = json.loads(spec)
+    try:
+        try_rate(
+            Recipe.model_validate(parsed["recipe"]),
+            TrainSets(paths_in(inputs.tokens), parsed["uses"]),
+            key=key,
+            seed=parsed["seed"],
+            heldout=parsed["heldout"],
+            code=code,
+            execution=execution_of(config),
+            checkpoint=Path(inputs.checkpoint),
+            output=Path(output),
+        )
+    except RefusedError as refused:
+        print(f"refused\n{refused}", flush=True)
+        write_json(output, {**nothing_taken(key, "rate"), "refused": str(refused)})
+
+
+def choose_rate(recipe: str, trials: list[str], output: str) -> None:
+    """Write the rate of the lowest loss, the smaller of two equal ones, and all losses.
+
+    Where the train set was refused, the file says why. StudyError where every candidate diverged.
+    """
+    losses: dict[float, float | None] = {}
+    for trial in map(read_json, trials):
+        if "refused" in trial:
+            write_json(output, {"refused": trial["refused"]})
+            return
+        losses[trial["rate"]] = trial["loss"]
+    finite = [(loss, rate) for rate, loss in losses.items() if loss is not None]
+    if not finite:
+        raise StudyError(
+            "training diverged at every candidate for the learning rate",
+            file=f"recipes/{recipe}.yaml",
+            key="optim.lr.candidates",
+            value=sorted(losses),
+            fix="add smaller candidates, or check the checkpoint's weights and the data",
+        )
+    named = {rate_name(rate): losses[rate] for rate in sorted(losses)}
+    write_json(output, {"rate": min(finite)[1], "losses": named})
