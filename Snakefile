@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
 from tuning_dynamics.plan.resources import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
+from tuning_dynamics.plan.limits import guard
 from tuning_dynamics.run.start import Shown, begin, finish, start
 from tuning_dynamics.common.paths import ALL_TABLES, CELL_TABLES, SUMMARIES, parse_variant
 from tuning_dynamics.run.snakemake_internals import keep_outputs
@@ -37,7 +38,7 @@ if not sides.asked:
     budget_at_end(workflow, jobs)
 
     onstart:
-        start(workflow, jobs, ask.tuning_gpus)
+        start(workflow, jobs, ask.tuning_gpus, guard)
 
     onsuccess:
         finish(workflow, jobs)

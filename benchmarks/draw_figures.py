@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")]
 
 from unit.figure_tables import Made, made_tables  # noqa: E402
 
-from tuning_dynamics.report.figures.catalogue import (  # noqa: E402
+from tuning_dynamics.grid.figures import (  # noqa: E402
     Piece,
     figure_list,
     figure_rows,

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from unit.synthetic import Truth, study_tables, write_cells
 
 from tuning_dynamics.common.paths import ALL_TABLES
-from tuning_dynamics.report.figures.catalogue import KINDS, StudyFigure
+from tuning_dynamics.grid.figures import KINDS, StudyFigure
 from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.page import CAPTIONS, About, write_pages
 from tuning_dynamics.tables.tables import KEY_COLUMNS, TABLES, from_rows, write_table

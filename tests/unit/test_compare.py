@@ -15,14 +15,14 @@ from unit.test_published import base, row
 from unit.test_stats_scores import cell
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.published.compare import (
+from tuning_dynamics.grid.compare_request import Sides, check_sides, sides_of
+from tuning_dynamics.stats.cell_tables import cell_tables
+from tuning_dynamics.stats.compare import (
     comparison_rows,
     read_side,
     unshared_rows,
     write_comparison,
 )
-from tuning_dynamics.published.compare_request import Sides, check_sides, sides_of
-from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.tables.tables import read_table
 
 

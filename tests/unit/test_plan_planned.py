@@ -169,5 +169,5 @@ def test_a_run_that_begins_says_why_it_makes_results_again(
     tune = Waiting("tune", {"variant": VARIANT})
     assert guard(workflow(tune), jobs) == []
     plan = Planned([Job("scores")], [[]], [(FORMAT, [Job("scores")])])
-    monkeypatch.setattr("tuning_dynamics.plan.guard.planned", lambda *_: plan)
+    monkeypatch.setattr("tuning_dynamics.plan.limits.planned", lambda *_: plan)
     assert guard(workflow(), jobs) == [f"  made again because {FORMAT}: 1 job"]

@@ -11,10 +11,10 @@ from unit.synthetic import asked
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import dump_merged, load_merged, load_study
-from tuning_dynamics.published.table import OPTIONAL, REQUIRED, PublishedTable, read_layout
-from tuning_dynamics.published.tables import published_tables, write_published
+from tuning_dynamics.grid.published_table import OPTIONAL, REQUIRED, PublishedTable, read_layout
 from tuning_dynamics.run.jobs import Jobs
 from tuning_dynamics.run.parts import Part
+from tuning_dynamics.stats.published_tables import published_tables, write_published
 from tuning_dynamics.stats.summaries import summary_tables
 from tuning_dynamics.tables.tables import read_table
 

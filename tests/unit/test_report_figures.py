@@ -17,8 +17,9 @@ from unit.figure_tables import Made, made_tables
 
 from tuning_dynamics.common.atomic_files import read_json
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.formatting import interval_text, percent, short_count, signed
 from tuning_dynamics.common.paths import ALL_TABLES
-from tuning_dynamics.report.figures.catalogue import (
+from tuning_dynamics.grid.figures import (
     KINDS,
     LEAST_FOR_A_TURN,
     THEMES,
@@ -29,7 +30,6 @@ from tuning_dynamics.report.figures.catalogue import (
 from tuning_dynamics.report.figures.draw import DRAWN, draw_figures
 from tuning_dynamics.report.figures.style import colours, save
 from tuning_dynamics.report.figures.view import View
-from tuning_dynamics.report.formatting import interval_text, percent, short_count, signed
 from tuning_dynamics.stats.turning_points import MIN_CHECKPOINTS
 from tuning_dynamics.tables.tables import TABLES, write_table
 

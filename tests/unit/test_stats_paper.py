@@ -11,7 +11,7 @@ from unit.synthetic import asked
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.findings.findings import finding_rows
-from tuning_dynamics.published.tables import write_published
+from tuning_dynamics.stats.published_tables import write_published
 from tuning_dynamics.stats.summaries import Asked, summary_tables
 from tuning_dynamics.tables.tables import read_tables
 

@@ -218,7 +218,7 @@ def test_a_new_table_makes_the_summaries_anew(finished: Repository) -> None:
 def test_a_new_figure_makes_figures_and_pages_anew(finished: Repository) -> None:
     of_package(
         finished,
-        "report/figures/catalogue.py",
+        "grid/figures.py",
         '    FigureKind("noise", CHECKS,',
         '    FigureKind("spread", CHECKS, "Spread", (), ("noise",), lambda asked: True),\n'
         '    FigureKind("noise", CHECKS,',

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tuning_dynamics.identity.job import running
-from tuning_dynamics.published.tables import write_published
+from tuning_dynamics.stats.published_tables import write_published
 
 with running(snakemake) as job:
     if job.due:

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 Setting = tuple[str, str, int, str]
 
 
+#: Checkpoints whose tokens differ by less than this share are the same point of pre-training:
+#: on the axis of log10 tokens they lie less than 0.005 apart.
+NEAR_SHARE = 0.01
+
+
 @dataclass(frozen=True, order=True)
 class Checkpoint:
     """One point of a family's pre-training."""

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tuning_dynamics.report.formatting import signed
+from tuning_dynamics.common.formatting import signed
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.denominators import WeakBases
 from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor, under

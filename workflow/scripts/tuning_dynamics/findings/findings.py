@@ -7,9 +7,9 @@ from typing import Literal
 import pandas as pd
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.formatting import interval_text, percent, percent_interval, signed
 from tuning_dynamics.findings.caveats import base_words, floor_words, marked, refused_words
 from tuning_dynamics.findings.limits import limit_rows
-from tuning_dynamics.report.formatting import interval_text, percent, percent_interval, signed
 from tuning_dynamics.stats.cell_bootstrap import MIN_UNITS, Estimate, pair_units
 from tuning_dynamics.stats.denominators import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, NOT_LEARNED, group_contrast, grouped_changes

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
-from tuning_dynamics.report.formatting import interval_text, short_count, signed
+from tuning_dynamics.common.formatting import interval_text, short_count, signed
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.denominators import weak_denominators
 from tuning_dynamics.stats.noise import NEAR, SEEDS, root_mean_square

@@ -11,9 +11,10 @@ from tuning_dynamics.common.paths import Paths
 from tuning_dynamics.common.variants import Cell
 from tuning_dynamics.config.load import load_merged
 from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.figures import StudyFigure, figure_list, grid_pieces
 from tuning_dynamics.grid.grid import Grid, expand, role
+from tuning_dynamics.grid.published_table import PublishedTable, read_published
 from tuning_dynamics.grid.splits import used_splits
-from tuning_dynamics.published.table import PublishedTable, read_published
 from tuning_dynamics.tables.columns import KEY_COLUMNS
 
 
@@ -24,6 +25,21 @@ class Merged:
     resolved: ResolvedStudy
     grid: Grid
     table: PublishedTable | None
+
+    @property
+    def figures(self) -> list[StudyFigure]:
+        """The figures that the study has, by family, with theme, title and caption."""
+        return figures_of(self.resolved, self.grid, self.table)
+
+
+def figures_of(
+    resolved: ResolvedStudy, grid: Grid, table: PublishedTable | None
+) -> list[StudyFigure]:
+    """The figures of a study, or of a table of scores made elsewhere."""
+    recipe = resolved.study.statistics.main_recipe
+    if table is not None:
+        return figure_list(table.pieces(), recipe, measured=False)
+    return figure_list(grid_pieces(resolved, grid), recipe)
 
 
 def read_merged(config: str) -> Merged:

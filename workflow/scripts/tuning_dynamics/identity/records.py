@@ -38,7 +38,7 @@ class Unit:
 
     A job has one, an evaluation one for each cell. `code` is a digest of the code that computes
     (see identity/code_digest.py), `inputs` are in the order of the job's inputs under each name,
-    `outputs` maps each file to its digest ("" before it is made; folders are described by a manifest).
+    `outputs` maps each file to its digest ("" before it is made; a manifest describes folders).
     `versions` are those of the packages of the job's environment, or were accepted in their place
     by hand, and decide nothing.
     """

@@ -16,10 +16,7 @@ from tuning_dynamics.plan.render_csv import FOLDER, write_files
 from tuning_dynamics.plan.render_text import tell, told_refusal
 from tuning_dynamics.plan.schedule import wall_times
 from tuning_dynamics.run.jobs import Jobs
-
-#: The environment variable that has a dry run print LEFT and the number of its jobs alone.
-ONLY_COUNT = "TUNING_DYNAMICS_ONLY_COUNT"
-LEFT = "Jobs left: "
+from tuning_dynamics.run.start import LEFT, ONLY_COUNT
 
 
 def budget_at_end(workflow: Any, jobs: Jobs) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.grid.figures import THEMES, StudyFigure
 from tuning_dynamics.report.captions import caption_html, plain_text
-from tuning_dynamics.report.figures.catalogue import THEMES, StudyFigure
 
 #: The kinds of figure that show a finding of findings.csv, the best first.
 SHOWS: dict[str, tuple[str, ...]] = {

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from tuning_dynamics.report.formatting import signed
+from tuning_dynamics.common.formatting import signed
 
 #: Width of the drawing in its own units, and what stays free on each side for the numbers.
 WIDTH, MARGIN = 340.0, 52.0

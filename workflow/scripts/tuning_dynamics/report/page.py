@@ -10,18 +10,16 @@ import jinja2
 import pandas as pd
 
 from tuning_dynamics.common.atomic_files import whole_file
-from tuning_dynamics.common.paths import ROOT
-from tuning_dynamics.config.load import load_merged
+from tuning_dynamics.common.formatting import short_count, time_text
+from tuning_dynamics.common.paths import ROOT, Paths
 from tuning_dynamics.findings.caveats import out_of_line, refused
-from tuning_dynamics.grid.merged_config import cell_rows, seeds, summary
+from tuning_dynamics.grid.figures import StudyFigure
+from tuning_dynamics.grid.merged_config import cell_rows, read_merged, seeds, summary
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
 from tuning_dynamics.report.captions import caption_html, column_meanings
-from tuning_dynamics.report.figures.catalogue import StudyFigure
-from tuning_dynamics.report.formatting import short_count, time_text
 from tuning_dynamics.report.gallery import Picture, beside, pictures, shows, themes
 from tuning_dynamics.report.interval import WIDTH, Drawing, drawing
 from tuning_dynamics.report.table_json import embedded_tables
-from tuning_dynamics.run.jobs import Jobs
 from tuning_dynamics.tables.tables import read_table
 
 #: The templates, the look and the script of the pages.
@@ -73,8 +71,8 @@ def write_report(
     Its figures are where the config says, each as SVG with PNG and PDF beside. StudyError for a
     table, a caption or a figure that is not as it should be.
     """
-    jobs = Jobs(load_merged(config), config)
-    study = jobs.resolved.study
+    merged = read_merged(config)
+    study = merged.resolved.study
     about = About(
         title=study.title or study.study,
         summary=summary(config),
@@ -84,7 +82,8 @@ def write_report(
         config=Path(config).read_text(encoding="utf-8"),
         accepted=accepted,
     )
-    figures = [(figure, Path(jobs.figure_path(figure))) for figure in jobs.figures]
+    paths = Paths(study.study)
+    figures = [(one, Path(paths.figure(one.family, one.name))) for one in merged.figures]
     write_pages(about, list(map(Path, tables)), figures, Path(report), Path(findings))
 
 

@@ -31,21 +31,20 @@ from tuning_dynamics.config.learning_rate import rate_name, selecting, with_rate
 from tuning_dynamics.config.recipe import RateSelection, Recipe, Stage
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.checks import require_named
+from tuning_dynamics.grid.figures import (
+    STYLE_FILE,
+    StudyFigure,
+    figure_rows,
+    figure_tables,
+)
 from tuning_dynamics.grid.grid import Grid, expand
+from tuning_dynamics.grid.merged_config import figures_of
+from tuning_dynamics.grid.published_table import PublishedTable, read_published
 from tuning_dynamics.grid.splits import used_splits
 from tuning_dynamics.identity.canonical import canonical, files_digest
 from tuning_dynamics.identity.current import Current
 from tuning_dynamics.identity.file_digests import Digests
 from tuning_dynamics.identity.units import DATA, EVALUATE, JobView, cells_param, parse_cells
-from tuning_dynamics.published.table import PublishedTable, read_published
-from tuning_dynamics.report.figures.catalogue import (
-    STYLE_FILE,
-    StudyFigure,
-    figure_list,
-    figure_rows,
-    figure_tables,
-    grid_pieces,
-)
 from tuning_dynamics.run.parts import (
     Part,
     part_variants,
@@ -804,10 +803,7 @@ class Jobs:
     @cached_property
     def figures(self) -> list[StudyFigure]:
         """The figures that the study has, by family, with theme, title and caption."""
-        recipe = self.resolved.study.statistics.main_recipe
-        if self.table is not None:
-            return figure_list(self.table.pieces(), recipe, measured=False)
-        return figure_list(grid_pieces(self.resolved, self.grid), recipe)
+        return figures_of(self.resolved, self.grid, self.table)
 
     def page_spec(self) -> str:
         """What the pages depend on besides their inputs and code: templates, captions, and what is

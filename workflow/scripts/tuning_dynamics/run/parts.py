@@ -12,8 +12,8 @@ from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.variants import Variant
+from tuning_dynamics.grid.compare_request import KEYS
 from tuning_dynamics.grid.grid import Grid
-from tuning_dynamics.published.compare_request import KEYS
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,12 @@ from tuning_dynamics.common.job_log import DRIVER, RUN, this_process
 from tuning_dynamics.common.locks import let_go, lock, without_jobs
 from tuning_dynamics.common.paths import Paths
 from tuning_dynamics.config.load import load_study
+from tuning_dynamics.grid.compare_request import Sides, check_sides, sides_of
+from tuning_dynamics.grid.figures import StudyFigure
 from tuning_dynamics.identity.code_digest import recall, remember
 from tuning_dynamics.identity.current import Current
 from tuning_dynamics.identity.job import Planned, write_plan
 from tuning_dynamics.identity.units import planned_digest, unread
-from tuning_dynamics.plan.dry_run import LEFT, ONLY_COUNT
-from tuning_dynamics.plan.limits import guard
-from tuning_dynamics.published.compare_request import Sides, check_sides, sides_of
-from tuning_dynamics.report.figures.catalogue import StudyFigure
 from tuning_dynamics.run.environments import asked_for
 from tuning_dynamics.run.jobs import Jobs
 from tuning_dynamics.run.parts import parse_part, settings
@@ -42,6 +40,10 @@ from tuning_dynamics.run.views import recorded, view_of_planned
 #: The environment variable that says that this process looks for what a run has left, and how many
 #: such looks came before it.
 LOOK = "TUNING_DYNAMICS_LOOK"
+
+#: The environment variable that has a dry run print LEFT and the number of its jobs alone.
+ONLY_COUNT = "TUNING_DYNAMICS_ONLY_COUNT"
+LEFT = "Jobs left: "
 
 #: What Snakemake says of its own notes, which there are none of, of outputs that a job of an
 #: earlier run has made meanwhile, and of what a failed job leaves, which it restores nothing of.
@@ -157,7 +159,7 @@ class Shown:
         )
 
 
-def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
+def start(workflow: Any, jobs: Jobs, gpu: int, guard: Callable[[Any, Jobs], list[str]]) -> None:
     """What a run does once it is planned, before its first job, and a dry run does not.
 
     `workflow` is Snakemake's; `gpu` is how many GPUs a job that computes a model asks for. Ends
@@ -166,7 +168,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
     """
     with _told():
         if not workflow.touch:
-            _refuse(workflow, jobs)
+            _refuse(workflow, jobs, guard)
         lock(jobs.paths.root)
         wake_when_jobs_end(workflow)
         run = None
@@ -186,7 +188,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int) -> None:
             write_plan(jobs.paths.planned, os.environ[RUN], planned, versions)
 
 
-def _refuse(workflow: Any, jobs: Jobs) -> None:
+def _refuse(workflow: Any, jobs: Jobs, guard: Callable[[Any, Jobs], list[str]]) -> None:
     """Say why finished results are made again; StudyError where the run must not begin."""
     for line in [*guard(workflow, jobs), *jobs.current.version_lines()]:
         print(line.strip(), flush=True)

@@ -12,7 +12,7 @@ from math import sqrt
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.report.figures.catalogue import NEAR_SHARE
+from tuning_dynamics.common.variants import NEAR_SHARE
 from tuning_dynamics.stats.transfer import ALL
 from tuning_dynamics.tables.tables import from_rows
 

@@ -18,8 +18,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.formatting import short_count
 from tuning_dynamics.report.figures.style import MISSING_COLOUR, TEXT_COLOUR
-from tuning_dynamics.report.formatting import short_count
 from tuning_dynamics.stats.tokens import log_tokens
 
 Floats = NDArray[np.float64]

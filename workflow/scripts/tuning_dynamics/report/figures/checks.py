@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tuning_dynamics.common.formatting import short_count
 from tuning_dynamics.report.figures.axes import (
     LEAST_RANGE,
     X_WORDS,
@@ -23,7 +24,6 @@ from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.series import BASE_LOOK, Panel, Series, looks, series_figure
 from tuning_dynamics.report.figures.style import COLOURS, TEXT_COLOUR, style
 from tuning_dynamics.report.figures.view import View, bands_words, metric_words
-from tuning_dynamics.report.formatting import short_count
 from tuning_dynamics.stats.checkpoint_curve import TOLERANCE
 from tuning_dynamics.stats.transfer import ALL
 

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tuning_dynamics.grid.figures import KINDS
 from tuning_dynamics.report.figures import checks, formats, groups, scores, transfer
-from tuning_dynamics.report.figures.catalogue import KINDS
 from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.tables.tables import read_table

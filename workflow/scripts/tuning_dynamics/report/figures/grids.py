@@ -7,8 +7,8 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
+from tuning_dynamics.common.formatting import signed
 from tuning_dynamics.report.figures.style import MISSING_COLOUR
-from tuning_dynamics.report.formatting import signed
 
 
 def draw_heat(

@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from tuning_dynamics.common.atomic_files import whole_file
-from tuning_dynamics.report.figures.catalogue import STYLE_FILE
+from tuning_dynamics.grid.figures import STYLE_FILE
 
 STYLE = mpl.rc_params_from_file(STYLE_FILE, use_default_template=False)
 

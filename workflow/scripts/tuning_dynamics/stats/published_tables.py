@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from tuning_dynamics.published.table import PublishedTable, read_layout
+from tuning_dynamics.grid.published_table import PublishedTable, read_layout
 from tuning_dynamics.stats.base_pairs import base_rows, unpaired_reason
 from tuning_dynamics.stats.bootstrap import Floats
 from tuning_dynamics.stats.cells import ORDER_KEYS

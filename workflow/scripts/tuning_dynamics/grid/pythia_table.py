@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.published.csv_file import Line, read_rows
+from tuning_dynamics.grid.csv_file import Line, read_rows
 
 COLUMNS = (
     *("suite", "model", "setting", "step", "num_fewshot", "task", "metric", "value", "stderr"),

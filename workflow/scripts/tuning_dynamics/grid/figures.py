@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, product
-from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.common.variants import Setting, Variant
+from tuning_dynamics.common.paths import SCRIPTS
+from tuning_dynamics.common.variants import NEAR_SHARE, Setting, Variant
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Axes, Grid, role
 
 #: The look of all figures.
-STYLE_FILE = Path(__file__).with_name("figures.mplstyle")
+STYLE_FILE = SCRIPTS / "tuning_dynamics" / "report" / "figures" / "figures.mplstyle"
 
 #: Themes, in the order in which the report shows them.
 THEMES = (
@@ -34,10 +34,6 @@ SCORES = ("seed_means", "datasets")
 
 #: Fewer checkpoints give no turning point (stats/turning_points.py).
 LEAST_FOR_A_TURN = 5
-
-#: Checkpoints whose tokens differ by less than this share are the same point of pre-training:
-#: on the axis of log10 tokens they lie less than 0.005 apart.
-NEAR_SHARE = 0.01
 
 
 @dataclass(frozen=True)

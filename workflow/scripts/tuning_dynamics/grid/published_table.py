@@ -17,10 +17,10 @@ from tuning_dynamics.common.atomic_files import file_digest
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.paths import RESERVED, fill_root
 from tuning_dynamics.config.study import Study
+from tuning_dynamics.grid.csv_file import Line, read_rows
+from tuning_dynamics.grid.figures import Piece
 from tuning_dynamics.grid.grid import Axes, Grid
-from tuning_dynamics.published.csv_file import Line, read_rows
-from tuning_dynamics.published.pythia import pythia_rows
-from tuning_dynamics.report.figures.catalogue import Piece
+from tuning_dynamics.grid.pythia_table import pythia_rows
 from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS, POOLED, SCORE_COLUMNS
 
 #: A row of scores.csv: text and numbers by column; None where a number is empty.
