@@ -33,7 +33,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.job_log import end_with
 from tuning_dynamics.config.execution import Execution
 from tuning_dynamics.engine.hardware import prepare_device
-from tuning_dynamics.engine.loop import ENDING
+from tuning_dynamics.engine.processes import ENDING
 
 #: How processes start: each as a new interpreter, since CUDA works in no fork of a process that
 #: has looked for GPUs.

@@ -25,7 +25,7 @@ from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
 from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.penalties import Penalty
-from tuning_dynamics.engine.processes import ALONE, IDLE, Ranks
+from tuning_dynamics.engine.processes import ALONE, ENDING, IDLE, Ranks
 
 #: Saving takes at most one part in this many of a run, however large the state: one of 14 GB
 #: every two minutes would take a tenth of a fast GPU's time.
@@ -33,10 +33,6 @@ SAVING_SHARE = 50
 
 #: Steps whose losses may wait on the device. Reading one makes the host wait for the device.
 LOSSES_WAITING = 50
-
-#: Signals on which a run saves its state and ends. SIGURG is how profiles/slurm has SLURM warn of
-#: a time limit: all other processes of a job ignore it, while shells between them die of SIGUSR1.
-ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG)
 
 #: What a state is made of (see `Training.state`).
 PARTS = {"weights", "optimiser", "progress"}

@@ -1,15 +1,17 @@
 """The processes that share one model's training: usually one, which holds all of it.
 
-The loop asks here for what differs between one process and several; `shards.py` has the several.
+The loop asks here for what differs between one process and several; `fsdp.py` has the several.
 """
 
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
 
-from tuning_dynamics.config.execution import Execution
-from tuning_dynamics.engine.hardware import prepare_device
+#: Signals on which a run saves its state and ends. SIGURG is how profiles/slurm has SLURM warn of
+#: a time limit: all other processes of a job ignore it, while shells between them die of SIGUSR1.
+ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG)
 
 #: Token ids and targets of a pass in which a process has nothing to count, but the others need it:
 #: one token, whose loss is then given no weight.
@@ -115,15 +117,3 @@ class Alone:
 
 
 ALONE = Alone()
-
-
-def on_ranks(execution: Execution, work: Callable[..., None], *arguments: Any) -> None:
-    """Call `work(ranks, device, *arguments)` in this process, or in each of several that share a
-    model, as `execution.gpus_per_model` says. StudyError and others as `work` raises them."""
-    if execution.gpus_per_model == 1:
-        work(ALONE, prepare_device(execution.device), *arguments)
-        return
-    # Not above: it imports what one process has no use for.
-    from tuning_dynamics.engine.fsdp import in_each
-
-    in_each(execution, work, arguments)

@@ -16,8 +16,9 @@ from tuning_dynamics.common.paths import scratch
 from tuning_dynamics.config.execution import Execution, execution_of
 from tuning_dynamics.config.learning_rate import rate_name
 from tuning_dynamics.config.recipe import Recipe, Stage
+from tuning_dynamics.engine.launch import on_ranks
 from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
-from tuning_dynamics.engine.processes import ALONE, IDLE, Ranks, on_ranks
+from tuning_dynamics.engine.processes import ALONE, IDLE, Ranks
 from tuning_dynamics.tune.examples import Examples, hold_out
 from tuning_dynamics.tune.sampler import mix
 from tuning_dynamics.tune.stages import (

@@ -18,7 +18,8 @@ from tuning_dynamics.config.execution import Execution, execution_of
 from tuning_dynamics.config.learning_rate import chosen_rate, with_rate
 from tuning_dynamics.config.recipe import Recipe
 from tuning_dynamics.data.token_store import StoredTokens
-from tuning_dynamics.engine.processes import Ranks, on_ranks
+from tuning_dynamics.engine.launch import on_ranks
+from tuning_dynamics.engine.processes import Ranks
 from tuning_dynamics.tune.examples import StoredExamples
 from tuning_dynamics.tune.kinds import trainable
 from tuning_dynamics.tune.sampler import mix
