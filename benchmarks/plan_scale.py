@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from tuning_dynamics.config.load import load_study  # noqa: E402
-from tuning_dynamics.run.jobs import Jobs  # noqa: E402
+from tuning_dynamics.run.all_jobs import Jobs  # noqa: E402
 
 FAMILIES = ["pythia_410m", *(f"pythia_410m_seed{number}" for number in range(1, 10))]
 SETS = [

@@ -17,7 +17,7 @@ from unit.synthetic import PLANTED, dataset_table, records
 from tuning_dynamics.config.load import load_study, read_yaml
 from tuning_dynamics.findings.findings import finding_rows
 from tuning_dynamics.grid.merged_config import cell_row
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.summaries import Asked, summary_tables
 

@@ -17,7 +17,7 @@ from tuning_dynamics.plan.resources import (
     UNKNOWN_MINUTES,
     Allocation,
 )
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 VARIANT = "big/20/once/pairs/seed0"
 #: Rows of a train set that takes hours.
@@ -81,7 +81,7 @@ def test_an_evaluation_has_the_time_and_memory_of_what_is_not_there(
     block = {**BASE, "eval_sets": ["pairs", "texts"]}
     ask = asked(study(tmp_path, block, files=items, execution={"device": "cpu"}))
     variant = {"variant": "big/20/base"}
-    pairs, texts = ask.jobs.due_cells("big/20/base")
+    pairs, texts = ask.jobs.evaluate.due_cells("big/20/base")
     assert (pairs.eval_set, texts.eval_set) == ("pairs", "texts")
     found = []
     for due in ([pairs, texts], [texts], [pairs], []):
@@ -94,10 +94,12 @@ def test_an_evaluation_has_the_time_and_memory_of_what_is_not_there(
 
 def test_the_cells_of_a_variant_are_due_by_default(tmp_path: Path) -> None:
     jobs = asked(study(tmp_path, *BLOCKS)).jobs
-    due = [cell for variant in (VARIANT, "big/20/base") for cell in jobs.due_cells(variant)]
+    due = [
+        cell for variant in (VARIANT, "big/20/base") for cell in jobs.evaluate.due_cells(variant)
+    ]
     assert set(due) == set(jobs.grid.cells)
     with pytest.raises(StudyError, match="no such variant"):
-        jobs.due_cells("big/10/base")
+        jobs.evaluate.due_cells("big/10/base")
 
 
 def test_a_host_holds_the_weights_and_a_cpu_all_that_is_computed(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tuning_dynamics.plan.calibration import Calibration, calibration_path
 from tuning_dynamics.plan.price import KINDS, LIKELY
 from tuning_dynamics.plan.recorded import planned
 from tuning_dynamics.plan.render_text import tell
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 BLOCKS: tuple[dict[str, Any], ...] = (
     {**TUNED, "seeds": [0, 1, 2], "eval_sets": ["pairs", "texts"]},

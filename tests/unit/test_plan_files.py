@@ -17,7 +17,7 @@ from tuning_dynamics.plan.price import Job, Price
 from tuning_dynamics.plan.render_csv import COLUMNS, write_files
 from tuning_dynamics.plan.render_text import tell
 from tuning_dynamics.plan.schedule import GPUS, Task, tasks_of, wall_seconds, wall_times
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 BLOCKS: tuple[dict[str, Any], ...] = (
     {**TUNED, "seeds": [0, 1, 2], "checkpoints": "all"},

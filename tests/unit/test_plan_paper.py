@@ -19,7 +19,7 @@ from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.equations import Step, step_seconds, training_flops
 from tuning_dynamics.plan.price import LIKELY, Prices
 from tuning_dynamics.plan.render_text import hours
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 SETS = {"xsum": "XSum", "socialiqa": "SocialIQA", "mnli": "MNLI", "paws": "PAWS"}
 ROLES = {"id": "in-domain evaluation", "ood": "out-of-domain evaluation", "cross": "cross-task"}

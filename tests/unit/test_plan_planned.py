@@ -22,7 +22,7 @@ from tuning_dynamics.plan.planned_jobs import Planned, planned
 from tuning_dynamics.plan.price import Job, Price
 from tuning_dynamics.plan.render_csv import write_files
 from tuning_dynamics.plan.render_text import reason_lines, tell
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 VARIANT = "big/20/once/pairs/seed0"
 RATE = "the learning rate of recipe once changed (0.001 -> 0.002)"
@@ -73,7 +73,7 @@ def made(folder: Path, **keys: Any) -> ResolvedStudy:
 
 def due(jobs: Jobs, *eval_sets: str) -> tuple[Cell, ...]:
     """The tuned variant's cells on some sets."""
-    return tuple(cell for cell in jobs.due_cells(VARIANT) if cell.eval_set in eval_sets)
+    return tuple(cell for cell in jobs.evaluate.due_cells(VARIANT) if cell.eval_set in eval_sets)
 
 
 @pytest.mark.parametrize(

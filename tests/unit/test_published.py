@@ -12,7 +12,7 @@ from unit.synthetic import asked
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import dump_merged, load_merged, load_study
 from tuning_dynamics.grid.published_table import OPTIONAL, REQUIRED, PublishedTable, read_layout
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.parts import Part
 from tuning_dynamics.stats.published_tables import published_tables, write_published
 from tuning_dynamics.stats.summaries import summary_tables
@@ -226,13 +226,13 @@ def test_a_study_of_a_table_plans_no_model(tmp_path: Path) -> None:
     wanted = set(jobs.wanted())
     assert wanted >= {"results/s/report.html", "results/s/config.yaml"}
     assert {path.split("/")[2] for path in wanted if path.count("/") > 2} == {"tables", "figures"}
-    assert jobs.metrics_files() == []
+    assert jobs.stats.metrics_files() == []
     assert len(jobs.grid.cells) == len(paper_rows())
     assert len(jobs.grid.tuned) == 8 * 4
     assert {point.step for point in jobs.grid.checkpoints} == {
         step for step, *_ in CHECKPOINTS.values()
     }
-    names = {figure.name for figure in jobs.figures}
+    names = {figure.name for figure in jobs.report.figures}
     assert {"base_by_checkpoint", "score_by_checkpoint.mnli", "score_by_checkpoint.tulu"} <= names
     assert "text_loss" not in names
     merged = tmp_path / "config.yaml"
@@ -273,11 +273,11 @@ def test_only_the_files_content_counts(tmp_path: Path) -> None:
     jobs = study(tmp_path)
     (tmp_path / "other").mkdir()
     moved = study(tmp_path / "other", title="Another title")
-    assert jobs.published_spec() == moved.published_spec()
-    assert jobs.published.digest == moved.published.digest
+    assert jobs.stats.published_spec() == moved.published_spec()
+    assert jobs.stats.published.digest == moved.published.digest
     rows = paper_rows()
     rows[0]["score"] += 0.001
-    assert study(tmp_path, rows).published.digest != jobs.published.digest
+    assert study(tmp_path, rows).published.digest != jobs.stats.published.digest
 
 
 PYTHIA = "suite,model,setting,step,num_fewshot,task,metric,value,stderr,task_version,source_file"

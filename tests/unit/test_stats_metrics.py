@@ -62,9 +62,11 @@ def test_a_score_outside_0_to_1_is_refused(monkeypatch: pytest.MonkeyPatch, scor
 
 def test_the_metrics_of_a_study_are_among_the_code_that_makes_its_scores() -> None:
     jobs = demo()
-    used = json.loads(jobs.metrics())
+    used = json.loads(jobs.stats.metrics())
     assert used == ["accuracy", "rouge_l"]
     assert {cell_row(jobs.resolved, cell)["metric"] for cell in jobs.grid.cells} == set(used)
-    counted = {part.name for part in code_parts("stats_scores.py", spec_words(jobs.metrics()))}
+    counted = {
+        part.name for part in code_parts("stats_scores.py", spec_words(jobs.stats.metrics()))
+    }
     assert counted >= {f"METRICS[{name}]" for name in used} | set(used)
     assert not any("METRICS" in part.name for part in code_parts("evaluate_variant.py"))

@@ -16,7 +16,7 @@ from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.grid.grid import expand
 from tuning_dynamics.grid.merged_config import split_rows
 from tuning_dynamics.grid.splits import used_splits
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.stats.denominators import WeakBases, denominator_rows, weak_bases
 from tuning_dynamics.stats.provenance import dataset_rows
 from tuning_dynamics.stats.transfer import chance_of

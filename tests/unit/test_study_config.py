@@ -20,7 +20,7 @@ from tuning_dynamics.config.study import ResolvedStudy, Study, TestColumn
 from tuning_dynamics.grid.grid import expand, role, unpaired_cells
 from tuning_dynamics.grid.merged_config import cell_rows
 from tuning_dynamics.identity.canonical import canonical
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.tables.columns import KEY_COLUMNS
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from tuning_dynamics.config.recipe import Recipe
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.data.tokenize_set import encode_set
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.tune.examples import hold_out
 from tuning_dynamics.tune.learning_rates import choose_rate, try_rate
 from tuning_dynamics.tune.stages import TrainSets
@@ -153,20 +153,21 @@ def test_one_rate_serves_all_checkpoints_and_seeds() -> None:
     quick = [variant for variant in jobs.grid.tuned if variant.recipe == "quick"]
     assert {(variant.step, variant.seed) for variant in quick} == {(0, 0), (0, 1), (40, 0), (40, 1)}
     folder = "results/smoke/tiny/rates/quick/nli_people"
-    assert {path for v in quick for path in jobs.chosen_rates(v)} == {f"{folder}/rate.json"}
-    names = jobs.trials("tiny", "quick", "nli_people")
+    assert {path for v in quick for path in jobs.tune.chosen_rates(v)} == {f"{folder}/rate.json"}
+    names = jobs.tune.trials("tiny", "quick", "nli_people")
     assert names == [f"{folder}/0.001.json", f"{folder}/2e-06.json"]
-    assert jobs.trial_checkpoint("tiny").step == 40
-    assert set(names) < set(jobs.metrics_files())
+    assert jobs.tune.trial_checkpoint("tiny").step == 40
+    assert set(names) < set(jobs.stats.metrics_files())
     (other,) = [variant for variant in jobs.grid.tuned if variant.recipe == "quick_lora"]
-    assert jobs.chosen_rates(other) == []
+    assert jobs.tune.chosen_rates(other) == []
 
 
 def test_another_candidate_changes_no_other_trial() -> None:
     more = study(recipe({**CHOICE, "candidates": [1e-3, 2e-6, 5e-6]}))
     for name in ("0.001", "2e-06"):
         specs = {
-            jobs.trial_spec("quick", "nli_people", name) for jobs in (study(recipe(CHOICE)), more)
+            jobs.tune.trial_spec("quick", "nli_people", name)
+            for jobs in (study(recipe(CHOICE)), more)
         }
         assert len(specs) == 1
     assert json.loads(specs.pop())["recipe"]["stages"][0]["optim"]["lr"] == 2e-6
@@ -174,7 +175,7 @@ def test_another_candidate_changes_no_other_trial() -> None:
 
 def test_a_trial_ends_with_the_stage_that_selects() -> None:
     jobs = study(recipe(1e-4, CHOICE, 1e-5))
-    spec = json.loads(jobs.trial_spec("quick", "nli_people", "2e-06"))
+    spec = json.loads(jobs.tune.trial_spec("quick", "nli_people", "2e-06"))
     assert [stage["id"] for stage in spec["recipe"]["stages"]] == ["s0", "s1"]
     assert (spec["seed"], spec["heldout"]) == (0, 0.2)
 
@@ -187,12 +188,14 @@ def test_two_stages_that_select_are_refused() -> None:
 def test_a_template_is_part_of_the_encoded_sets_identity_alone() -> None:
     jobs = study(recipe(1e-3))
     (variant, *_) = jobs.grid.tuned
-    assert "Inference" in jobs.encode_spec("tiny", "nli_people", "default")
-    assert "Inference" not in jobs.tune_spec(variant)
-    assert "max_length" not in jobs.tune_spec(variant)
-    assert jobs.train_tokens(variant) == ["results/smoke/data/nli_people/tokens/tiny/default.arrow"]
+    assert "Inference" in jobs.data.encode_spec("tiny", "nli_people", "default")
+    assert "Inference" not in jobs.tune.tune_spec(variant)
+    assert "max_length" not in jobs.tune.tune_spec(variant)
+    assert jobs.tune.train_tokens(variant) == [
+        "results/smoke/data/nli_people/tokens/tiny/default.arrow"
+    ]
     with pytest.raises(StudyError, match="no format 'fancy'"):
-        jobs.encode_spec("tiny", "nli_people", "fancy")
+        jobs.data.encode_spec("tiny", "nli_people", "fancy")
 
 
 def test_stages_and_mixes_name_their_encoded_sets() -> None:
@@ -214,7 +217,7 @@ def test_stages_and_mixes_name_their_encoded_sets() -> None:
     )
     jobs = study(mixed)
     variant = next(v for v in jobs.grid.tuned if v.recipe == "quick")
-    spec = json.loads(jobs.tune_spec(variant))
+    spec = json.loads(jobs.tune.tune_spec(variant))
     assert spec["sets"] == [
         ["instruct_world", "tulu"],
         ["nli_people", "default"],

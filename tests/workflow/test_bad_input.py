@@ -31,7 +31,7 @@ from tuning_dynamics.common.refused import refused_reason
 from tuning_dynamics.config.family import Architecture
 from tuning_dynamics.data.freeze import freeze_from_spec
 from tuning_dynamics.data.items import read_items
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.start import begin
 
 #: Lines of an error that one screen shows.

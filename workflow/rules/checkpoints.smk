@@ -10,7 +10,7 @@ weights and the optimiser's state.
 rule corpus:
     """Train a tokenizer on a family's corpus and encode the corpus once."""
     input:
-        files=lambda wildcards: jobs.corpus_files(wildcards.family),
+        files=lambda wildcards: jobs.checkpoints.corpus_files(wildcards.family),
     output:
         tokenizer=paths.corpus("{family}", "tokenizer.json"),
         tokens=paths.corpus("{family}", "tokens.npy"),
@@ -27,7 +27,7 @@ rule corpus:
         runtime=ask.runtime("corpus"),
         mem_mb=ask.memory("corpus"),
     params:
-        spec=lambda wildcards: jobs.corpus_spec(wildcards.family),
+        spec=lambda wildcards: jobs.checkpoints.corpus_spec(wildcards.family),
     script:
         "../scripts/checkpoints_corpus.py"
 
@@ -41,7 +41,7 @@ rule pretrain:
         tokenizer=paths.corpus("{family}", "tokenizer.json"),
         tokens=paths.corpus("{family}", "tokens.npy"),
         heldout=paths.corpus("{family}", "heldout.json"),
-        previous=lambda wildcards: jobs.previous_states(wildcards.family, int(wildcards.step)),
+        previous=lambda wildcards: jobs.checkpoints.previous_states(wildcards.family, int(wildcards.step)),
     output:
         manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
         weights=directory(paths.checkpoint_file("{family}", "{step}", "weights")),
@@ -61,7 +61,7 @@ rule pretrain:
         runtime=ask.runtime("pretrain"),
         mem_mb=ask.memory("pretrain"),
     params:
-        spec=lambda wildcards: jobs.family_spec(wildcards.family),
+        spec=lambda wildcards: jobs.checkpoints.family_spec(wildcards.family),
     script:
         "../scripts/checkpoints_pretrain.py"
 
@@ -80,7 +80,7 @@ rule revisions:
     conda:
         "../../envs/data.yaml"
     params:
-        spec=lambda wildcards: jobs.revisions_spec(wildcards.family),
+        spec=lambda wildcards: jobs.checkpoints.revisions_spec(wildcards.family),
     script:
         "../scripts/checkpoints_revisions.py"
 
@@ -99,8 +99,8 @@ rule download:
     conda:
         "../../envs/data.yaml"
     params:
-        spec=lambda wildcards: jobs.checkpoint_spec(wildcards.family, int(wildcards.step)),
-        others=lambda wildcards: jobs.wanted_steps(wildcards.family),
+        spec=lambda wildcards: jobs.checkpoints.checkpoint_spec(wildcards.family, int(wildcards.step)),
+        others=lambda wildcards: jobs.checkpoints.wanted_steps(wildcards.family),
     script:
         "../scripts/checkpoints_download.py"
 
@@ -119,7 +119,7 @@ rule tokenizer:
     conda:
         "../../envs/data.yaml"
     params:
-        spec=lambda wildcards: jobs.tokenizer_spec(wildcards.family),
+        spec=lambda wildcards: jobs.checkpoints.tokenizer_spec(wildcards.family),
     script:
         "../scripts/checkpoints_tokenizer.py"
 
@@ -127,8 +127,8 @@ rule tokenizer:
 rule verify:
     """Load a checkpoint that exists already, refuse what would be another model."""
     input:
-        downloaded=lambda wildcards: jobs.downloaded(wildcards.family, wildcards.step),
-        files=lambda wildcards: jobs.local_files(wildcards.family, int(wildcards.step)),
+        downloaded=lambda wildcards: jobs.checkpoints.downloaded(wildcards.family, wildcards.step),
+        files=lambda wildcards: jobs.checkpoints.local_files(wildcards.family, int(wildcards.step)),
     output:
         manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
     log:
@@ -143,6 +143,6 @@ rule verify:
         runtime=ask.runtime("verify"),
         mem_mb=ask.memory("verify"),
     params:
-        spec=lambda wildcards: jobs.checkpoint_spec(wildcards.family, int(wildcards.step)),
+        spec=lambda wildcards: jobs.checkpoints.checkpoint_spec(wildcards.family, int(wildcards.step)),
     script:
         "../scripts/checkpoints_verify.py"

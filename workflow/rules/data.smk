@@ -6,7 +6,7 @@ manifest.json (counts, labels, digests, or why the set is refused),
 tokens/{family}/{format}.arrow (training rows as token ids, which the loss counts) with .json.
 """
 
-if jobs.reads_hub:
+if jobs.data.reads_hub:
 
     # On the machine that runs Snakemake: compute nodes seldom have a network.
     localrules:
@@ -16,7 +16,7 @@ if jobs.reads_hub:
 rule freeze:
     """Read a dataset, refuse what would give a wrong number, choose subsets by seed."""
     input:
-        files=lambda wildcards: jobs.data_files(wildcards.dataset),
+        files=lambda wildcards: jobs.data.data_files(wildcards.dataset),
     output:
         frozen=paths.items("{dataset}"),
         manifest=paths.data_manifest("{dataset}"),
@@ -30,7 +30,7 @@ rule freeze:
         runtime=ask.runtime("freeze"),
         mem_mb=ask.memory("freeze"),
     params:
-        spec=lambda wildcards: jobs.freeze_spec(wildcards.dataset),
+        spec=lambda wildcards: jobs.data.freeze_spec(wildcards.dataset),
     script:
         "../scripts/data_freeze.py"
 
@@ -39,8 +39,8 @@ rule encode:
     """Turn a set's training rows into token ids, once for all that is tuned on them."""
     input:
         frozen=paths.items("{dataset}"),
-        manifest=lambda wildcards: jobs.tokenizer_manifest(wildcards.family),
-        files=lambda wildcards: jobs.tokenizer_files(wildcards.family),
+        manifest=lambda wildcards: jobs.checkpoints.tokenizer_manifest(wildcards.family),
+        files=lambda wildcards: jobs.checkpoints.tokenizer_files(wildcards.family),
     output:
         tokens=paths.tokens("{dataset}", "{family}", "{format}"),
         counts=paths.token_counts("{dataset}", "{family}", "{format}"),
@@ -54,7 +54,7 @@ rule encode:
         runtime=ask.runtime("encode"),
         mem_mb=ask.memory("encode"),
     params:
-        spec=lambda wildcards: jobs.encode_spec(
+        spec=lambda wildcards: jobs.data.encode_spec(
             wildcards.family, wildcards.dataset, wildcards.format
         ),
     script:

@@ -7,7 +7,7 @@ cells share a rule. Its job keeps the cells that are current, and loads the mode
 A study too large for one plan is made in parts (docs/scale.md).
 """
 
-for evaluation in jobs.evaluations:
+for evaluation in jobs.evaluate.evaluations:
 
     rule:
         """Make the cells of a variant that are not current."""
@@ -15,17 +15,17 @@ for evaluation in jobs.evaluations:
             evaluation
         input:
             manifest=lambda wildcards: paths.manifest(parse_variant(wildcards.variant)),
-            weights=lambda wildcards: jobs.tuned_weights(wildcards.variant),
-            frozen=jobs.evaluated_items(evaluation),
+            weights=lambda wildcards: jobs.tune.tuned_weights(wildcards.variant),
+            frozen=jobs.evaluate.evaluated_items(evaluation),
         output:
-            jobs.cells_pattern(evaluation),
+            jobs.evaluate.cells_pattern(evaluation),
             metrics=paths.variant_file("{variant}", "evaluation.json"),
         log:
             paths.log("evaluate", "{variant}"),
         benchmark:
             paths.benchmark("evaluate", "{variant}")
         wildcard_constraints:
-            variant=jobs.variants_pattern(evaluation),
+            variant=jobs.evaluate.variants_pattern(evaluation),
         priority: 20  # a variant whose weights are there frees its place soonest
         group:
             "variant"
@@ -36,6 +36,6 @@ for evaluation in jobs.evaluations:
             runtime=ask.runtime("evaluate"),
             mem_mb=ask.memory("evaluate"),
         params:
-            cells=jobs.cells_of(evaluation),
+            cells=jobs.evaluate.cells_of(evaluation),
         script:
             "../scripts/evaluate_variant.py"

@@ -11,7 +11,7 @@ PUBLISHED_TABLES = [*CELL_TABLES, "checkpoints", "datasets"]
 rule published_scores:
     """Read published scores, refuse what would count twice, compare tuned with base."""
     input:
-        table=jobs.published.file,
+        table=jobs.stats.published.file,
     output:
         csv=[shown.table(name) for name in PUBLISHED_TABLES],
         parquet=[paths.parquet(name) for name in PUBLISHED_TABLES],
@@ -22,6 +22,6 @@ rule published_scores:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=jobs.published_spec(),
+        spec=jobs.stats.published_spec(),
     script:
         "../scripts/stats_published.py"

@@ -12,11 +12,11 @@ report: "../report/workflow.rst"
 rule figures:
     """Draw all figures of all families."""
     input:
-        **{name: paths.table(name) for name in jobs.figure_tables},
+        **{name: paths.table(name) for name in jobs.report.figure_tables},
     output:
-        svg=[shown.figure(figure) for figure in jobs.figures],
+        svg=[shown.figure(figure) for figure in jobs.report.figures],
         others=[
-            jobs.figure_path(figure, kind) for figure in jobs.figures for kind in ("pdf", "png")
+            jobs.report.figure_path(figure, kind) for figure in jobs.report.figures for kind in ("pdf", "png")
         ],
     log:
         paths.log("figures", "all"),
@@ -26,8 +26,8 @@ rule figures:
         "../../envs/stats.yaml"
     threads: 2
     params:
-        spec=lambda wildcards: jobs.figures_spec(),
-        style=jobs.figures_style,
+        spec=lambda wildcards: jobs.report.figures_spec(),
+        style=jobs.report.figures_style,
     script:
         "../scripts/report_figures.py"
 
@@ -37,7 +37,7 @@ rule report:
     input:
         config=paths.config,
         tables=[paths.table(name) for name in ALL_TABLES],
-        figures=lambda wildcards: jobs.figure_files(),
+        figures=lambda wildcards: jobs.report.figure_files(),
     output:
         report=paths.report,
         findings=shown.findings(),
@@ -48,7 +48,7 @@ rule report:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.page_spec(),
-        accepted=lambda wildcards: jobs.accepted(),
+        spec=lambda wildcards: jobs.report.page_spec(),
+        accepted=lambda wildcards: jobs.report.accepted(),
     script:
         "../scripts/report_page.py"

@@ -10,7 +10,7 @@ changes, unpaired, seed_means, sensitivity.
 rule checkpoints:
     """What the checkpoints are, and which do not fit the curve of their family's loss."""
     input:
-        manifests=lambda wildcards: jobs.checkpoint_files(),
+        manifests=lambda wildcards: jobs.checkpoints.checkpoint_files(),
     output:
         csv=shown.table("checkpoints"),
         parquet=paths.parquet("checkpoints"),
@@ -21,7 +21,7 @@ rule checkpoints:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.curve_spec(),
+        spec=lambda wildcards: jobs.stats.curve_spec(),
     script:
         "../scripts/stats_checkpoints.py"
 
@@ -30,7 +30,7 @@ rule datasets:
     """Where each split that is used comes from, and what was left out of it."""
     input:
         config=paths.config,
-        files=lambda wildcards: jobs.dataset_files(),
+        files=lambda wildcards: jobs.stats.dataset_files(),
     output:
         csv=shown.table("datasets"),
         parquet=paths.parquet("datasets"),
@@ -48,7 +48,7 @@ rule scores:
     """Scores, changes, means over seeds and spreads over formats: one pass over all cells."""
     input:
         config=paths.config,
-        cells=lambda wildcards: jobs.cell_files(),
+        cells=lambda wildcards: jobs.evaluate.cell_files(),
     output:
         csv=[shown.table(name) for name in CELL_TABLES],
         parquet=[paths.parquet(name) for name in CELL_TABLES],
@@ -59,7 +59,7 @@ rule scores:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.scores_spec(),
-        metrics=lambda wildcards: jobs.metrics(),
+        spec=lambda wildcards: jobs.stats.scores_spec(),
+        metrics=lambda wildcards: jobs.stats.metrics(),
     script:
         "../scripts/stats_scores.py"

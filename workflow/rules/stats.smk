@@ -18,7 +18,7 @@ rule merged_config:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.merged_config(),
+        spec=lambda wildcards: jobs.stats.merged_config(),
     script:
         "../scripts/stats_config.py"
 
@@ -42,7 +42,7 @@ rule summaries:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.summaries_spec(),
+        spec=lambda wildcards: jobs.stats.summaries_spec(),
     script:
         "../scripts/stats_summaries.py"
 
@@ -67,7 +67,7 @@ rule findings:
     conda:
         "../../envs/stats.yaml"
     params:
-        spec=lambda wildcards: jobs.summaries_spec(),
+        spec=lambda wildcards: jobs.stats.summaries_spec(),
     script:
         "../scripts/stats_findings.py"
 
@@ -75,10 +75,10 @@ rule findings:
 rule cost:
     """What every job took: seconds, memory, tokens, utilisation, and what was planned."""
     input:
-        metrics=lambda wildcards: jobs.metrics_files(),
+        metrics=lambda wildcards: jobs.stats.metrics_files(),
         # What else jobs leave of their cost is no output of theirs; it is complete by then.
         tables=[paths.table(name) for name in ALL_TABLES if name != "cost"],
-        figures=lambda wildcards: jobs.figure_files(),
+        figures=lambda wildcards: jobs.report.figure_files(),
     output:
         csv=shown.table("cost"),
         parquet=paths.parquet("cost"),

@@ -12,8 +12,8 @@ state under scratch/.
 rule try_rate:
     """Train the last checkpoint at one candidate rate, and measure its loss on held-out rows."""
     input:
-        checkpoint=lambda wildcards: paths.checkpoint(jobs.trial_checkpoint(wildcards.family)),
-        tokens=lambda wildcards: jobs.trial_tokens(
+        checkpoint=lambda wildcards: paths.checkpoint(jobs.tune.trial_checkpoint(wildcards.family)),
+        tokens=lambda wildcards: jobs.tune.trial_tokens(
             wildcards.family, wildcards.recipe, wildcards.train_set
         ),
     output:
@@ -23,7 +23,7 @@ rule try_rate:
     benchmark:
         paths.benchmark("try_rate", "{family}", "{recipe}", "{train_set}", "{rate}")
     wildcard_constraints:
-        recipe=jobs.selecting,
+        recipe=jobs.tune.selecting,
         train_set=jobs.datasets,
         rate="[0-9][0-9.e+-]*",
     priority: 10
@@ -36,8 +36,8 @@ rule try_rate:
         runtime=ask.runtime("try_rate"),
         mem_mb=ask.memory("try_rate"),
     params:
-        key=lambda wildcards: jobs.trial_key(*wildcards),
-        spec=lambda wildcards: jobs.trial_spec(
+        key=lambda wildcards: jobs.tune.trial_key(*wildcards),
+        spec=lambda wildcards: jobs.tune.trial_spec(
             wildcards.recipe, wildcards.train_set, wildcards.rate
         ),
     script:
@@ -47,7 +47,7 @@ rule try_rate:
 rule choose_rate:
     """Take the candidate rate of the lowest loss, for all checkpoints and seeds."""
     input:
-        trials=lambda wildcards: jobs.trials(*wildcards),
+        trials=lambda wildcards: jobs.tune.trials(*wildcards),
     output:
         paths.rate("{family}", "{recipe}", "{train_set}"),
     log:
@@ -55,7 +55,7 @@ rule choose_rate:
     benchmark:
         paths.benchmark("choose_rate", "{family}", "{recipe}", "{train_set}")
     wildcard_constraints:
-        recipe=jobs.selecting,
+        recipe=jobs.tune.selecting,
         train_set=jobs.datasets,
     localrule: True
     conda:
@@ -68,11 +68,11 @@ rule tune:
     """Train a variant through the stages of its recipe."""
     input:
         checkpoint=lambda wildcards: paths.checkpoint(jobs.variant(wildcards.variant).checkpoint),
-        tokens=lambda wildcards: jobs.train_tokens(jobs.variant(wildcards.variant)),
-        rates=lambda wildcards: jobs.chosen_rates(jobs.variant(wildcards.variant)),
+        tokens=lambda wildcards: jobs.tune.train_tokens(jobs.variant(wildcards.variant)),
+        rates=lambda wildcards: jobs.tune.chosen_rates(jobs.variant(wildcards.variant)),
     output:
         manifest=paths.variant_file("{variant}", "manifest.json"),
-        weights=jobs.kept(directory(paths.variant_file("{variant}", "weights")), temp),
+        weights=jobs.tune.kept(directory(paths.variant_file("{variant}", "weights")), temp),
         metrics=paths.variant_file("{variant}", "metrics.json"),
     log:
         paths.log("tune", "{variant}"),
@@ -92,6 +92,6 @@ rule tune:
         runtime=ask.runtime("tune"),
         mem_mb=ask.memory("tune"),
     params:
-        spec=lambda wildcards: jobs.tune_spec(jobs.variant(wildcards.variant)),
+        spec=lambda wildcards: jobs.tune.tune_spec(jobs.variant(wildcards.variant)),
     script:
         "../scripts/tune_variant.py"

@@ -24,7 +24,7 @@ from tuning_dynamics.plan.calibration import Calibration, Fit, Mean, calibration
 from tuning_dynamics.plan.price import KINDS, LIKELY
 from tuning_dynamics.plan.recorded import planned
 from tuning_dynamics.plan.sizes import Known
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.parts import settings
 
 #: The smallest part of a job's time that is taken to be its work, and not its start.

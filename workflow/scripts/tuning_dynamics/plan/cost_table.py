@@ -12,7 +12,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import load_study
 from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.recorded import planned, planned_seconds
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.parts import settings
 from tuning_dynamics.tables.tables import TABLES, from_rows
 

@@ -15,7 +15,7 @@ from tuning_dynamics.plan.planned_jobs import planned
 from tuning_dynamics.plan.render_csv import FOLDER, write_files
 from tuning_dynamics.plan.render_text import tell, told_refusal
 from tuning_dynamics.plan.schedule import wall_times
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.start import LEFT, ONLY_COUNT
 
 

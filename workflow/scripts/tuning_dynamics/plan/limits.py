@@ -13,7 +13,7 @@ from tuning_dynamics.plan.budget import Budget, budget_of
 from tuning_dynamics.plan.planned_jobs import Planned, planned
 from tuning_dynamics.plan.render_text import gigabytes, hours, reason_lines, told_part
 from tuning_dynamics.plan.resources import gpus
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 #: Stages that a refusal names, the dearest first.
 DEAREST = 3

@@ -5,7 +5,7 @@ from html import escape
 
 from tuning_dynamics.plan.budget import Budget, Part
 from tuning_dynamics.plan.render_text import at_most, gigabytes, hours, told_basis, told_checkpoints
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 #: Rows of a table that are shown; the others are in budget.csv.
 SHOWN = 60

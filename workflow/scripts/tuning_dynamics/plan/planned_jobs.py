@@ -9,7 +9,7 @@ from typing import Any
 from tuning_dynamics.identity.reasons import Reason, told
 from tuning_dynamics.identity.units import EVALUATE, job_name, stage_rule
 from tuning_dynamics.plan.price import Job
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.views import recorded, view_of_planned
 
 
@@ -78,5 +78,5 @@ def again(
 def planned_job(jobs: Jobs, name: str, wildcards: Mapping[str, str]) -> Job:
     """A job of Snakemake's rule of that name; an evaluation with the cells that it would make."""
     rule = stage_rule(name)
-    cells = tuple(jobs.due_cells(wildcards["variant"])) if rule == EVALUATE else ()
+    cells = tuple(jobs.evaluate.due_cells(wildcards["variant"])) if rule == EVALUATE else ()
     return Job(rule, dict(wildcards), cells)

@@ -6,7 +6,7 @@ from tuning_dynamics.common.paths import Paths
 from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.price import Job, Price, Prices
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 #: Jobs without a row: they run after the table.
 WITHOUT = frozenset({"all", "cost", "report"})
@@ -60,7 +60,7 @@ def _name(jobs: Jobs, job: Job) -> str:
     if job.rule == "corpus":
         return f"{values[0]}/corpus"
     if job.rule == "try_rate":
-        return jobs.trial_key(*values)
+        return jobs.tune.trial_key(*values)
     return "/".join((job.rule, *values))
 
 

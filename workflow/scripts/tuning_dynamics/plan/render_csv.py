@@ -11,7 +11,7 @@ from tuning_dynamics.config.device import Range
 from tuning_dynamics.plan.budget import Budget, Part, reasons_of
 from tuning_dynamics.plan.page import page
 from tuning_dynamics.plan.price import Job
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 #: The variable that has a dry run write the files, and where.
 FOLDER = "TUNING_DYNAMICS_PLAN"

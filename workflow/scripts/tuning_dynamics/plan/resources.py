@@ -19,7 +19,7 @@ from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.equations import BYTES
 from tuning_dynamics.plan.price import Job, Prices
 from tuning_dynamics.plan.sizes import Known, NotKnown
-from tuning_dynamics.run.jobs import Jobs
+from tuning_dynamics.run.all_jobs import Jobs
 
 #: Room above the dear end of a price.
 SAFETY = 1.5
@@ -130,7 +130,7 @@ class Allocation:
     def _need(self, rule: str, wildcards: Any) -> Need:
         values = {name: str(value) for name, value in wildcards.items()}
         # By its cells too: they become fewer while a run goes on.
-        cells = tuple(self.jobs.due_cells(values["variant"])) if rule == "evaluate" else ()
+        cells = tuple(self.jobs.evaluate.due_cells(values["variant"])) if rule == "evaluate" else ()
         key = (rule, *values.values(), cells)
         if key not in self._needs:
             self._needs[key] = self._computed(Job(rule, values, cells))
@@ -172,7 +172,7 @@ class Allocation:
     def _corpus(self, job: Job) -> Need:
         """A tokenizer is trained on the corpus, which is then encoded, all in memory."""
         family = job.wildcards["family"]
-        files = self.jobs.corpus_files(family)
+        files = self.jobs.checkpoints.corpus_files(family)
         size = sum(Path(path).stat().st_size for path in files)
         tokens = size / 4 or WORLD_TOKENS * self.jobs.resolved.study.world.documents
         return Need(2 * tokens / TOKENIZE, PROCESS + TEXT_BYTES * tokens)

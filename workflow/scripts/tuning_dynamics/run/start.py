@@ -23,8 +23,8 @@ from tuning_dynamics.identity.code_digest import recall, remember
 from tuning_dynamics.identity.current import Current
 from tuning_dynamics.identity.job import Planned, write_plan
 from tuning_dynamics.identity.units import planned_digest, unread
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.environments import asked_for
-from tuning_dynamics.run.jobs import Jobs
 from tuning_dynamics.run.parts import parse_part, settings
 from tuning_dynamics.run.slurm import end_orphans, require_cluster
 from tuning_dynamics.run.slurm_watch import watch

@@ -1,0 +1,171 @@
+"""The jobs of one study, by rule file."""
+
+from pathlib import Path
+
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.paths import (
+    ALL_TABLES,
+    RESERVED,
+    variant_key,
+)
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.checks import require_named
+from tuning_dynamics.run.jobs.checkpoints import CheckpointJobs
+from tuning_dynamics.run.jobs.data import DataJobs
+from tuning_dynamics.run.jobs.evaluate import EvaluateJobs
+from tuning_dynamics.run.jobs.report import ReportJobs
+from tuning_dynamics.run.jobs.scope import Scope
+from tuning_dynamics.run.jobs.stats import StatsJobs
+from tuning_dynamics.run.jobs.tune import TuneJobs
+from tuning_dynamics.run.parts import (
+    Part,
+    part_variants,
+)
+from tuning_dynamics.tables.columns import POOLED
+
+
+class Jobs(Scope):
+    """The jobs of one study, by rule file."""
+
+    def __init__(self, resolved: ResolvedStudy, file: str, part: Part | None = None) -> None:
+        super().__init__(resolved, file, part)
+        self.checkpoints = CheckpointJobs(self)
+        self.data = DataJobs(self, self.checkpoints)
+        self.tune = TuneJobs(self)
+        self.evaluate = EvaluateJobs(self)
+        self.stats = StatsJobs(self, self.tune)
+        self.report = ReportJobs(self)
+        self._check_names()
+        self._check_main_recipe()
+        self._check_statistics()
+        self.tune.check_candidates()
+
+    def _check_main_recipe(self) -> None:
+        tuned = sorted({recipe for _, recipe, _ in self.grid.trainings})
+        main = self.resolved.study.statistics.main_recipe
+        if tuned and main not in tuned:
+            raise StudyError(
+                "the recipe that transfer and groups are computed on is not in the study",
+                file=self.file,
+                key="statistics.main_recipe",
+                value=main,
+                fix=f"set it to one of {', '.join(tuned)}",
+            )
+
+    def _check_statistics(self) -> None:
+        settings = self.resolved.study.statistics
+        tuned = {recipe for _, recipe, _ in self.grid.trainings}
+        own = {name for _, recipe, name in self.grid.trainings if recipe == settings.main_recipe}
+        require_named(
+            settings, recipes=tuned, train_sets=own, eval_sets=self.grid.eval_sets, file=self.file
+        )
+
+    def check_whole(self) -> None:
+        """StudyError for what single jobs do not meet: a local file that the study reads and that
+        is not there."""
+        if self.table is not None:
+            return
+        if self.part is not None and self.part.number is None:
+            self._require_current_cells(self.part.parts)
+        for dataset in self.resolved.datasets:
+            for path in self.data.data_files(dataset):
+                if not Path(path).is_file():
+                    raise StudyError(
+                        "the data file does not exist",
+                        file=f"datasets/{dataset}.yaml",
+                        key="source.files or join.file",
+                        value=path,
+                        fix="check the path and data_root",
+                    )
+        for family in self.pretrained_to():
+            self.checkpoints.corpus_files(family)
+
+    def _require_current_cells(self, parts: int) -> None:
+        """StudyError for cells of a study in parts that are missing or not current."""
+        stale = {
+            cell: reason
+            for variant in self.grid.variants
+            for cell, reason in self.current.stale_cells(self.evaluate.evaluation(variant)).items()
+        }
+        if stale:
+            first = min(stale)
+            raise StudyError(
+                f"{len(stale):,} of {len(self.evaluate.cell_files()):,} cells are missing or not current",
+                file=first,
+                key="part",
+                value="missing" if stale[first].absent else stale[first].text,
+                fix=f"run the parts again, 1/{parts} to {parts}/{parts}; each makes only what is "
+                "missing",
+            )
+
+    def _check_names(self) -> None:
+        taken = sorted(RESERVED & set(self.resolved.families))
+        if taken:
+            raise StudyError(
+                "the family's name is that of a folder of every study",
+                file=self.file,
+                key="blocks.family",
+                value=taken,
+                fix=f"rename it; taken: {', '.join(sorted(RESERVED))}",
+            )
+        if POOLED in self.resolved.datasets:
+            raise StudyError(
+                "the dataset's name is that of rows that pool several sets",
+                file=self.file,
+                key="blocks.eval_sets",
+                value=POOLED,
+                fix=f"rename datasets/{POOLED}.yaml",
+            )
+
+    @property
+    def stages(self) -> list[str]:
+        """The rule files of the study, in the order of its data."""
+        if self.table is not None:
+            return ["published", "stats", "report", "plan"]
+        making = ["data", "checkpoints", "tune", *(["evaluate"] if self.makes_cells else [])]
+        return [*making, "sources", "stats", "report", "plan"]
+
+    def wanted(self) -> list[str]:
+        """The files that a run without named targets makes: all that a study is run for, by name,
+        so that a deleted one is made again."""
+        tables = [
+            path(name) for path in (self.paths.table, self.paths.parquet) for name in ALL_TABLES
+        ]
+        figures = [
+            self.report.figure_path(one, kind)
+            for kind in ("svg", "pdf", "png")
+            for one in self.report.figures
+        ]
+        whole = [self.paths.report, self.paths.findings, self.paths.config, *tables, *figures]
+        if self.table is not None:
+            return whole
+        if self.part is None:
+            return [*whole, *self.evaluate.cell_files(), *self._model_files()]
+        if self.part.number is None:
+            # What cells are made from is to be current, which a plan of it shows (`plan.guard`).
+            return [*whole, *(self.paths.manifest(variant) for variant in self.grid.variants)]
+        return self.part_files(self.part.number, self.part.parts)
+
+    def _model_files(self) -> list[str]:
+        """The manifest of every model, and the folder of weights of those that are made here and
+        kept."""
+        keys = [variant_key(variant) for variant in self.grid.tuned]
+        kept = keys if self.resolved.study.keep_weights == "all" else []
+        return [
+            *self.checkpoints.checkpoint_files(),
+            *(
+                self.paths.checkpoint_file(name, str(step), "weights")
+                for name in self.pretrained_to()
+                for step in self.grid.steps(name)
+            ),
+            *(self.paths.variant_file(key, "manifest.json") for key in keys),
+            *(self.paths.variant_file(key, "weights") for key in kept),
+        ]
+
+    def part_files(self, number: int, parts: int) -> list[str]:
+        """The cells of a part, and the manifests of the models that they are made with."""
+        variants = part_variants(self.grid, number, parts, self.file)
+        return [
+            *self.evaluate.cells_of_variants(variants),
+            *dict.fromkeys(map(self.paths.manifest, variants)),
+        ]

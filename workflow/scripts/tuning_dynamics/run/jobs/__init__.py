@@ -1,0 +1,1 @@
+"""What each rule needs of the study, a class for each rule file."""

@@ -1,0 +1,81 @@
+"""What the rules of data.smk need of a study."""
+
+from typing import Any
+
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.model_files import config_for_text
+from tuning_dynamics.config.family import LocalFamily
+from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.run.jobs.checkpoints import CheckpointJobs
+from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
+
+
+class DataJobs(RuleJobs):
+    """What the rules of data.smk need of a study."""
+
+    def __init__(self, scope: Scope, checkpoints: CheckpointJobs) -> None:
+        super().__init__(scope)
+        self.checkpoints = checkpoints
+
+    def data_files(self, dataset: str) -> list[str]:
+        """Local files that a dataset is read from."""
+        description = self.resolved.datasets[dataset]
+        found = []
+        if description.source.files is not None:
+            files = description.source.files
+            found += [path for path in (files.train, files.evaluation) if path is not None]
+        if description.join is not None:
+            found.append(description.join.file)
+        return [self.scope.rooted(path, f"datasets/{dataset}.yaml") for path in found]
+
+    @property
+    def reads_hub(self) -> bool:
+        """Whether datasets are read from the hub."""
+        return any(dataset.source.hub is not None for dataset in self.resolved.datasets.values())
+
+    def freeze_spec(self, dataset: str) -> str:
+        """What a dataset's frozen items depend on."""
+        study = self.resolved.study
+        description = self.resolved.datasets[dataset]
+        spec: dict[str, Any] = {
+            "dataset": description.model_dump(mode="json", exclude_defaults=True),
+            "kind": self.resolved.kind(dataset),
+            "seed": study.seed,
+            "train_items": study.data.train_items_of.get(dataset, study.data.train_items),
+            "evaluation_items": study.data.evaluation_items,
+        }
+        # Formats show items, and a size is for the budget; they do not change items.
+        for key in ("formats", "size"):
+            spec["dataset"].pop(key, None)
+        if description.source.world is not None:
+            spec["world"] = study.world.model_dump(exclude_defaults=True)
+        return canonical(spec)
+
+    def encode_spec(self, family: str, dataset: str, layout: str) -> str:
+        """What a train set's token ids depend on besides items and tokenizer: the template of a
+        format, or a layout of dialogues; and the end of a text. StudyError for a format that the
+        set does not have."""
+        instruction = self.resolved.kind(dataset) == "instruction"
+        formats = self.resolved.formats(dataset)
+        if not instruction and layout not in formats:
+            raise StudyError(
+                f"train set {dataset!r} has no format {layout!r}",
+                file=self.file,
+                key="stages.data.format",
+                value=layout,
+                fix=f"known: {', '.join(formats)}; or add it to the dataset or its task",
+            )
+        local = isinstance(self.resolved.families[family], LocalFamily)
+        first = self.resolved.families[family].steps()[0]
+        return canonical(
+            {
+                **(
+                    {"config": config_for_text(self.checkpoints.local_folder(family, first))}
+                    if local
+                    else {}
+                ),
+                "template": None if instruction else formats[layout],
+                "dialogue": layout if instruction else None,
+                "max_length": self.resolved.study.tune.max_length,
+            }
+        )

@@ -1,0 +1,120 @@
+"""What the rules of evaluate.smk need of a study."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from tuning_dynamics.common.paths import (
+    variant_key,
+)
+from tuning_dynamics.common.variants import Cell, Setting, Variant
+from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.identity.units import DATA, EVALUATE, JobView, cells_param, parse_cells
+from tuning_dynamics.run.jobs.patterns import evaluation_name, pattern_of
+from tuning_dynamics.run.jobs.scope import RuleJobs
+
+
+class EvaluateJobs(RuleJobs):
+    """What the rules of evaluate.smk need of a study."""
+
+    def evaluation(self, variant: Variant) -> JobView:
+        """The evaluation of a variant, as Snakemake would plan it."""
+        key = variant_key(variant)
+        settings = self.grid.settings[variant]
+        cells = cells_param([self._cell_entry(setting) for setting in settings])
+        outputs = [self.paths.cell_file(key, *setting) for setting in settings]
+        took = self.paths.variant_file(key, "evaluation.json")
+        return JobView(
+            EVALUATE,
+            (key,),
+            "evaluate_variant.py",
+            {"cells": cells},
+            {"manifest": [self.paths.manifest(variant)]},
+            [*outputs, took],
+        )
+
+    @cached_property
+    def evaluations(self) -> dict[str, list[Variant]]:
+        """The variants that have the same cells, by the name of the rule that evaluates them.
+
+        The name says what is evaluated, so that it stays when a block is added.
+        """
+        found: dict[tuple[Setting, ...], list[Variant]] = {}
+        for variant in self.scope.evaluated():
+            found.setdefault(self.grid.settings[variant], []).append(variant)
+        return {evaluation_name(settings): own for settings, own in found.items()}
+
+    def due_cells(self, key: str) -> list[Cell]:
+        """The cells of a variant that a run would make: those that are not current."""
+        variant = self.scope.variant(key)
+        due = self.scope.current.due_outputs(self.evaluation(variant))
+        cells = [Cell(variant, *setting) for setting in self.grid.settings[variant]]
+        return [cell for cell in cells if self.paths.cell(cell) in due]
+
+    def settings_of(self, rule: str) -> tuple[Setting, ...]:
+        """What a rule of `evaluations` evaluates."""
+        return self.grid.settings[self.evaluations[rule][0]]
+
+    def cells_pattern(self, rule: str) -> list[str]:
+        """The cells of a rule of `evaluations`, for Snakemake to fill in the variant."""
+        return [self.paths.cell_file("{variant}", *setting) for setting in self.settings_of(rule)]
+
+    def variants_pattern(self, rule: str) -> str:
+        """Pattern of the variants of a rule of `evaluations`."""
+        return pattern_of(self.evaluations[rule])
+
+    def evaluated_items(self, rule: str) -> list[str]:
+        """The frozen items that a rule of `evaluations` reads, demonstrations among them."""
+        entries = parse_cells(self._cells_param(rule))
+        return sorted({entry[name] for entry in entries for name in DATA if entry[name]})
+
+    def cells_of(self, rule: str) -> Callable[[Any], str]:
+        """A function of wildcards: what each cell of a rule of `evaluations` depends on, the same
+        for all variants."""
+        text = self._cells_param(rule)
+        return lambda _: text
+
+    def _cells_param(self, rule: str) -> str:
+        return cells_param([self._cell_entry(setting) for setting in self.settings_of(rule)])
+
+    def _cell_entry(self, setting: Setting) -> dict[str, str]:
+        eval_set, _, shots, _ = setting
+        lender = self.paths.items(self.resolved.demonstrations(eval_set)) if shots else ""
+        spec = self.setting_spec(*setting)
+        return {"spec": spec, "items": self.paths.items(eval_set), "demonstrations": lender}
+
+    def setting_spec(self, eval_set: str, name: str, shots: int, prediction: str) -> str:
+        """What a cell's records depend on, besides its inputs: the same for every variant."""
+        settings = self.resolved.study.evaluate
+        kind = self.resolved.kind(eval_set)
+        short = kind == "classification"
+        # Left out at its default, as `canonical` does for settings: cells stay what they are.
+        dtype = {} if settings.dtype == "float32" else {"dtype": settings.dtype}
+        return canonical(
+            {
+                **dtype,
+                "eval_set": eval_set,
+                "kind": kind,
+                "template": self.resolved.formats(eval_set)[name],
+                "shots": shots,
+                "prediction": prediction,
+                "truncation": settings.truncation,
+                "max_new_tokens": settings.label_tokens if short else settings.text_tokens,
+                "labels": self._labels(eval_set) if short else [],
+            }
+        )
+
+    def _labels(self, dataset: str) -> list[list[str]]:
+        gold = self.resolved.datasets[dataset].gold
+        return gold.label_groups() if gold is not None else []
+
+    def cell_files(self) -> list[str]:
+        """The records of every cell."""
+        return self.cells_of_variants(self.grid.variants)
+
+    def cells_of_variants(self, variants: list[Variant]) -> list[str]:
+        return [
+            self.paths.cell_file(variant_key(variant), *setting)
+            for variant in variants
+            for setting in self.grid.settings[variant]
+        ]

@@ -1,0 +1,72 @@
+"""What the rules of report.smk need of a study."""
+
+from functools import cached_property
+
+from tuning_dynamics.common.atomic_files import file_digest
+from tuning_dynamics.common.paths import ROOT, SCRIPTS
+from tuning_dynamics.grid.figures import (
+    STYLE_FILE,
+    StudyFigure,
+    figure_rows,
+    figure_tables,
+)
+from tuning_dynamics.grid.merged_config import figures_of
+from tuning_dynamics.identity.canonical import canonical, files_digest
+from tuning_dynamics.run.jobs.scope import RuleJobs
+
+#: What the pages are made of besides Python: templates and captions, and docs/tables.md.
+PAGE_PARTS = (
+    SCRIPTS / "tuning_dynamics" / "report" / "page",
+    ROOT / "workflow" / "report",
+    ROOT / "docs" / "tables.md",
+)
+
+
+class ReportJobs(RuleJobs):
+    """What the rules of report.smk need of a study."""
+
+    @cached_property
+    def figures(self) -> list[StudyFigure]:
+        """The figures that the study has, by family, with theme, title and caption."""
+        return figures_of(self.resolved, self.grid, self.table)
+
+    def page_spec(self) -> str:
+        """What the pages depend on besides their inputs and code: templates, captions, and what is
+        said of the tables' columns."""
+        return canonical({"shown": files_digest(*PAGE_PARTS)})
+
+    def accepted(self) -> str:
+        """What was accepted as current by hand, which the pages tell: not of themselves, as they
+        would be other ones for saying so."""
+        accepted = self.scope.current.accepted()
+        return canonical([entry for entry in accepted if entry["stage"] != "report"])
+
+    def figure_path(self, figure: StudyFigure, suffix: str = "svg") -> str:
+        """A figure's file as SVG, PDF or PNG."""
+        return self.paths.figure(figure.family, figure.name, suffix)
+
+    def figure_files(self) -> list[str]:
+        """Every figure, as SVG."""
+        return [self.figure_path(figure) for figure in self.figures]
+
+    @property
+    def figure_tables(self) -> list[str]:
+        """Names of the tables that the figures are drawn from."""
+        return figure_tables(self.figures)
+
+    def figures_spec(self) -> str:
+        """What the figures depend on besides tables, code and style: which there are, the level
+        of intervals, and the main recipe."""
+        statistics = self.resolved.study.statistics
+        return canonical(
+            {
+                "figures": figure_rows(self.figures),
+                "level": statistics.level,
+                "recipe": statistics.main_recipe,
+            }
+        )
+
+    @property
+    def figures_style(self) -> str:
+        """Digest of the figures' style."""
+        return file_digest(STYLE_FILE)

@@ -1,0 +1,98 @@
+"""What the rules of stats.smk and published.smk need of a study."""
+
+import json
+
+from tuning_dynamics.common.paths import (
+    variant_key,
+)
+from tuning_dynamics.config.family import HubFamily
+from tuning_dynamics.grid.published_table import PublishedTable
+from tuning_dynamics.grid.splits import used_splits
+from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
+from tuning_dynamics.run.jobs.tune import TuneJobs
+
+
+class StatsJobs(RuleJobs):
+    """What the rules of stats.smk and published.smk need of a study."""
+
+    def __init__(self, scope: Scope, tune: TuneJobs) -> None:
+        super().__init__(scope)
+        self.tune = tune
+
+    @property
+    def published(self) -> PublishedTable:
+        """The table of a study of scores made elsewhere."""
+        assert self.table is not None
+        return self.table
+
+    def published_spec(self) -> str:
+        """What the tables of published scores depend on, besides their file."""
+        study = self.resolved.study
+        return canonical({**study.published.model_dump(), "level": study.statistics.level})
+
+    def statistics_spec(self, *names: str, **more: bool) -> str:
+        """The named settings of `statistics`, and `more`: `recipe` and `alpha` are main_recipe and
+        learned_alpha."""
+        settings = self.resolved.study.statistics
+        known = {
+            **settings.model_dump(),
+            "recipe": settings.main_recipe,
+            "alpha": settings.learned_alpha,
+        }
+        return canonical({**{name: known[name] for name in names}, **more})
+
+    def scores_spec(self) -> str:
+        """What the tables of cells depend on, besides the cells."""
+        # Left out at its default, as `canonical` does for settings.
+        partial = {"partial": True} if self.resolved.study.partial else {}
+        drawing = ("resamples", "level", "seed", "interval")
+        return self.statistics_spec(*drawing, "test_families", **partial)
+
+    def metrics(self) -> str:
+        """The metrics of all cells, whose code the job `scores` runs."""
+        return canonical(sorted(set(map(self.resolved.metric, self.grid.eval_sets))))
+
+    def summaries_spec(self) -> str:
+        """The settings of `statistics` that the summaries and findings depend on."""
+        drawing = ("resamples", "level", "seed", "recipe", "alpha")
+        return self.statistics_spec(*drawing, "transfer", "groups", "group_recipes", "group_roles")
+
+    def merged_config(self) -> str:
+        """The merged config as JSON, keys in their order."""
+        return json.dumps(self.resolved.model_dump(mode="json"))
+
+    def curve_spec(self) -> str:
+        """Tokens at both ends of each hole in the series that the hub's families have."""
+        holes = {
+            name: [[family.tokens(start), family.tokens(end)] for start, end in gaps]
+            for name, family in self.resolved.families.items()
+            if isinstance(family, HubFamily) and (gaps := family.known.gaps())
+        }
+        return canonical({"holes": holes})
+
+    def dataset_files(self) -> list[str]:
+        """The manifest of every dataset that is used, and the items of those with options."""
+        used = used_splits(self.resolved, self.grid)
+        chosen = [row["items"] for row in used if row["kind"] == "multiple_choice"]
+        return sorted({*(row["manifest"] for row in used), *chosen})
+
+    def metrics_files(self) -> list[str]:
+        """The metrics of every training run and evaluation."""
+        steps = [
+            self.paths.checkpoint_file(name, step, "metrics.json")
+            for name, last in self.scope.pretrained_to().items()
+            for step in self.resolved.families[name].steps()
+            if step <= last
+        ]
+        if self.table is not None:
+            return []
+        tuned = [
+            self.paths.variant_file(variant_key(variant), "metrics.json")
+            for variant in self.grid.tuned
+        ]
+        evaluated = [
+            self.paths.variant_file(variant_key(variant), "evaluation.json")
+            for variant in self.grid.variants
+        ]
+        return [*steps, *tuned, *evaluated, *self.tune.all_trials()]

@@ -1,0 +1,143 @@
+"""What the rules of tune.smk need of a study."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.variants import Checkpoint, Variant
+from tuning_dynamics.config.learning_rate import rate_name, selecting, with_rate
+from tuning_dynamics.config.recipe import RateSelection, Recipe, Stage
+from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.run.jobs.patterns import either
+from tuning_dynamics.run.jobs.scope import RuleJobs
+
+
+class TuneJobs(RuleJobs):
+    """What the rules of tune.smk need of a study."""
+
+    def train_tokens(self, variant: Variant) -> list[str]:
+        """The encoded sets that a variant is tuned on."""
+        recipe = self.resolved.recipes[variant.recipe]
+        return self._tokens(recipe, variant.train_set, variant.family)
+
+    def _tokens(self, recipe: Recipe, train_set: str, family: str) -> list[str]:
+        sets = self._encoded(recipe, train_set)
+        return [self.paths.tokens(dataset, family, layout) for dataset, layout in sets]
+
+    def _encoded(self, recipe: Recipe, train_set: str) -> list[tuple[str, str]]:
+        """The sets that a recipe reads, each with the format or layout that it is encoded in."""
+        return sorted(
+            {
+                self._layout(stage, name, train_set)
+                for stage in recipe.stages
+                for name in stage.data.mix
+            }
+        )
+
+    def _layout(self, stage: Stage, name: str, train_set: str) -> tuple[str, str]:
+        dataset = train_set if name == "$target" else name
+        instruction = self.resolved.kind(dataset) == "instruction"
+        return dataset, stage.data.dialogue if instruction else stage.data.format
+
+    def _training(self, recipe: Recipe, train_set: str) -> dict[str, Any]:
+        """What training by a recipe depends on, besides its inputs; `uses` says by stage and name
+        in its mix which of the encoded sets is read."""
+        sets = self._encoded(recipe, train_set)
+        return {
+            "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
+            "sets": sets,
+            "uses": {
+                stage.id: {
+                    name: sets.index(self._layout(stage, name, train_set))
+                    for name in stage.data.mix
+                }
+                for stage in recipe.stages
+            },
+        }
+
+    def tuned_weights(self, key: str) -> list[str]:
+        """The folder of a tuned variant's weights; a base variant's are its checkpoint's."""
+        tuned = self.scope.variant(key).recipe != "base"
+        return [self.paths.variant_file(key, "weights")] if tuned else []
+
+    def kept(self, folder: Any, temp: Callable[[Any], Any]) -> Any:
+        """A folder of weights as an output: to keep, or temporary, as the study says."""
+        return folder if self.resolved.study.keep_weights == "all" else temp(folder)
+
+    def tune_spec(self, variant: Variant) -> str:
+        """What a variant's weights depend on, besides its inputs."""
+        recipe = self.resolved.recipes[variant.recipe]
+        return canonical({**self._training(recipe, variant.train_set), "seed": variant.seed})
+
+    @cached_property
+    def selecting(self) -> str:
+        """Pattern of the recipes that choose their learning rate."""
+        return either(name for name, recipe in self.resolved.recipes.items() if selecting(recipe))
+
+    def chosen_rates(self, variant: Variant) -> list[str]:
+        """The choice of learning rate that a variant is tuned with; none where it is given."""
+        if not selecting(self.resolved.recipes[variant.recipe]):
+            return []
+        return [self.paths.rate(variant.family, variant.recipe, variant.train_set)]
+
+    def trials(self, family: str, recipe: str, train_set: str) -> list[str]:
+        """The results of a recipe's candidates on a family and train set."""
+        return [
+            self.paths.trial(family, recipe, train_set, rate_name(rate))
+            for rate in self.candidates(recipe)[1].candidates
+        ]
+
+    def trial_checkpoint(self, family: str) -> Checkpoint:
+        """The checkpoint that candidates are tried on: the study's last, for all of them."""
+        return Checkpoint(family, self.grid.steps(family)[-1])
+
+    def trial_key(self, family: str, recipe: str, train_set: str, rate: str) -> str:
+        """The name of a candidate's run in logs and in the cost table."""
+        step = self.trial_checkpoint(family).step
+        return f"{family}/{step}/{recipe}/{train_set}/rate{rate}"
+
+    def trial_tokens(self, family: str, recipe: str, train_set: str) -> list[str]:
+        """The encoded sets that candidates are trained and compared on."""
+        return self._tokens(self._trial(recipe), train_set, family)
+
+    def trial_spec(self, recipe: str, train_set: str, rate: str) -> str:
+        """What a candidate's held-out loss depends on, besides its inputs: the recipe up to the
+        stage that selects, at the candidate's rate. The seed is 0, whatever the study's are."""
+        trial = with_rate(self._trial(recipe), float(rate))
+        heldout = self.candidates(recipe)[1].heldout
+        return canonical({**self._training(trial, train_set), "seed": 0, "heldout": heldout})
+
+    def _trial(self, recipe: str) -> Recipe:
+        last = self.candidates(recipe)[0]
+        return Recipe(stages=self.resolved.recipes[recipe].stages[: last + 1])
+
+    def candidates(self, name: str) -> tuple[int, RateSelection]:
+        """The stage of a recipe that selects, and its candidates; StudyError unless it is one."""
+        recipe = self.resolved.recipes[name]
+        found = selecting(recipe)
+        selection = recipe.stages[found[0]].optim.lr if len(found) == 1 else None
+        if not isinstance(selection, RateSelection):
+            raise StudyError(
+                f"{len(found)} stages of recipe {name!r} choose their learning rate",
+                file=f"recipes/{name}.yaml",
+                key="stages.optim.lr",
+                value=[recipe.stages[number].id for number in found],
+                fix="let one stage choose, and give the others a rate",
+            )
+        return found[0], selection
+
+    def check_candidates(self) -> None:
+        """StudyError for a recipe in which several stages choose their learning rate."""
+        for recipe in sorted(self.resolved.recipes):
+            if selecting(self.resolved.recipes[recipe]):
+                self.candidates(recipe)
+
+    def all_trials(self) -> list[str]:
+        """The results of all candidates of the study."""
+        return [
+            path
+            for family, recipe, train_set in self.grid.trainings
+            if selecting(self.resolved.recipes[recipe])
+            for path in self.trials(family, recipe, train_set)
+        ]
