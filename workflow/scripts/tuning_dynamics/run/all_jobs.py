@@ -90,7 +90,7 @@ class Jobs(Scope):
         if stale:
             first = min(stale)
             raise StudyError(
-                f"{len(stale):,} of {len(self.evaluate.cell_files()):,} cells are missing or not current",
+                f"{len(stale):,} of {len(self.grid.cells):,} cells are missing or not current",
                 file=first,
                 key="part",
                 value="missing" if stale[first].absent else stale[first].text,
