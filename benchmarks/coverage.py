@@ -20,7 +20,11 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")]
+sys.path[:0] = [
+    str(ROOT / "workflow" / "scripts"),
+    str(ROOT / "tests"),
+    str(ROOT / "tests/helpers"),
+]
 
 from simulated import (  # noqa: E402
     BETAS,

@@ -26,7 +26,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "workflow/scripts"), str(ROOT / "tests"), str(ROOT / "tests/workflow")]
+sys.path[:0] = [
+    str(ROOT / "workflow/scripts"),
+    str(ROOT / "tests"),
+    str(ROOT / "tests/helpers"),
+    str(ROOT / "tests/workflow"),
+]
 
 from hub.models import publish_models  # noqa: E402
 from hub.server import Hub  # noqa: E402

@@ -17,9 +17,13 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")]
+sys.path[:0] = [
+    str(ROOT / "workflow" / "scripts"),
+    str(ROOT / "tests"),
+    str(ROOT / "tests/helpers"),
+]
 
-from unit.figure_tables import Made, made_tables  # noqa: E402
+from figure_tables import Made, made_tables  # noqa: E402
 
 from tuning_dynamics.grid.figures import (  # noqa: E402
     Piece,

@@ -32,7 +32,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / p) for p in ("workflow/scripts", "tests", "tests/workflow")]
+sys.path[:0] = [
+    str(ROOT / p) for p in ("workflow/scripts", "tests", "tests/helpers", "tests/workflow")
+]
 
 import yaml  # noqa: E402
 from injection.faults import Fault, Kind, Scene, compiled, variables  # noqa: E402

@@ -20,9 +20,13 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "workflow" / "scripts"), str(ROOT / "tests")]
+sys.path[:0] = [
+    str(ROOT / "workflow" / "scripts"),
+    str(ROOT / "tests"),
+    str(ROOT / "tests/helpers"),
+]
 
-from unit.planted import NOTHING, Planted, demo, planted_findings  # noqa: E402
+from planted import NOTHING, Planted, demo, planted_findings  # noqa: E402
 
 from tuning_dynamics.stats.cell_bootstrap import Drawing  # noqa: E402
 from tuning_dynamics.stats.turning_points import turning_point  # noqa: E402

@@ -27,7 +27,9 @@ from queue import SimpleQueue
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / p) for p in ("workflow/scripts", "tests", "tests/workflow")]
+sys.path[:0] = [
+    str(ROOT / p) for p in ("workflow/scripts", "tests", "tests/helpers", "tests/workflow")
+]
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hub.server import Hub  # noqa: E402

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "workflow")]
+sys.path[:0] = [str(ROOT / p) for p in ("tests", "tests/helpers", "tests/workflow")]
 
 from kills import Moment, Run, contents, hold, leftovers, work_of  # noqa: E402
 from repository import Repository, clone  # noqa: E402

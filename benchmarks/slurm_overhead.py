@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / folder) for folder in ("workflow/scripts", "tests", "tests/workflow")]
+sys.path[:0] = [
+    str(ROOT / folder)
+    for folder in ("workflow/scripts", "tests", "tests/helpers", "tests/workflow")
+]
 
 from repository import Repository, clone, environment  # noqa: E402
 from slurm.campaign import ON_CLUSTER, results_of  # noqa: E402

@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
-sys.path[:0] = [str(SCRIPTS), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / p) for p in ("tests", "tests/helpers")]
 
 import torch  # noqa: E402
 import transformers  # noqa: E402

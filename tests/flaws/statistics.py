@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from unit.synthetic import (
+from synthetic import (
     DRAWING,
     PLANTED,
     PUBLISHED,

@@ -1,0 +1,198 @@
+"""The typed config: every shipped file is valid, the schemas are in step, imports stay light."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.paths import Paths, parse_variant, scratch, variant_key
+from tuning_dynamics.common.variants import Variant
+from tuning_dynamics.config.dataset import Dataset, Task
+from tuning_dynamics.config.family import Family
+from tuning_dynamics.config.json_schema import MODELS, schema
+from tuning_dynamics.config.load import dump_merged, load_merged, load_study, parse, read_yaml
+from tuning_dynamics.config.recipe import Recipe
+from tuning_dynamics.config.study import ResolvedStudy, Study, TestColumn
+from tuning_dynamics.grid.grid import expand, role, unpaired_cells
+from tuning_dynamics.grid.merged_config import cell_rows
+from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.run.all_jobs import Jobs
+from tuning_dynamics.tables.columns import KEY_COLUMNS
+
+ROOT = Path(__file__).parents[3]
+CONFIG = ROOT / "config"
+SMOKE = ROOT / "tests/smoke/study.yaml"
+
+
+def smoke(**changes: object) -> ResolvedStudy:
+    return load_study({**read_yaml(SMOKE), **changes}, ROOT, SMOKE)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_schemas_are_in_step_with_the_models(name: str) -> None:
+    assert (ROOT / f"workflow/schemas/{name}.json").read_text(encoding="utf-8") == schema(name)
+
+
+@pytest.mark.parametrize(
+    ("part", "model"),
+    [("datasets", Dataset), ("tasks", Task), ("families", Family), ("recipes", Recipe)],
+)
+def test_every_shipped_file_is_valid(part: str, model: object) -> None:
+    paths = sorted((CONFIG / part).glob("*.yaml"))
+    assert paths
+    for path in paths:
+        parse(model, read_yaml(path), path)
+
+
+def test_every_shipped_study_expands() -> None:
+    # One is of a published table, which is not shipped.
+    shipped = set((CONFIG / "studies").glob("*.yaml")) - {CONFIG / "studies/pythia_published.yaml"}
+    for path in [CONFIG / "config.yaml", *shipped]:
+        resolved = load_study({**read_yaml(path), "data_root": "data"}, ROOT, path)
+        grid = Jobs(resolved, str(path)).grid
+        assert grid.cells
+        assert unpaired_cells(grid) == []
+
+
+def test_families_of_tests_are_told_by_key_columns() -> None:
+    # step and tokens say no more than checkpoint.
+    assert set(get_args(TestColumn)) == set(KEY_COLUMNS) - {"step", "tokens"}
+    with pytest.raises(StudyError, match="test_families"):
+        smoke(statistics={"main_recipe": "quick", "test_families": ["recipe", "p_value"]})
+
+
+def test_cells_are_unique_and_of_the_grid() -> None:
+    resolved = smoke()
+    cells = expand(resolved, "x").cells
+    assert len(cells) == len(set(cells)) == 3 * 4 + 1 + 4 * 4 * 2 + 2
+    twice = smoke(blocks=read_yaml(SMOKE)["blocks"] * 2)
+    assert expand(twice, "x").cells == cells
+
+
+def test_yes_and_no_are_words_and_exponents_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("labels: {yes: yes, no: off}\nlr: 2e-6\nsteps: 10\non: true\n")
+    assert read_yaml(path) == {
+        "labels": {"yes": "yes", "no": "off"},
+        "lr": 2e-6,
+        "steps": 10,
+        "on": True,
+    }
+
+
+def test_the_merged_config_reads_back(tmp_path: Path) -> None:
+    resolved = smoke()
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_merged(resolved.model_dump(mode="json")), encoding="utf-8")
+    assert load_merged(path) == resolved
+    rows = cell_rows(str(path))
+    assert len(rows) == len(expand(resolved, "x").cells)
+    assert {row["path"] for row in rows} == set(Jobs(resolved, "x").cell_files())
+
+
+def test_roles() -> None:
+    resolved = smoke()
+    tuned = Variant("tiny", 40, "quick", "nli_people", 0)
+    base = Variant("tiny", 40, "base", "", None)
+    found = {name: role(resolved, tuned, name) for name in resolved.datasets}
+    assert found["nli_people"] == "id"
+    assert found["nli_places"] == "ood"
+    assert found["summary_people"] == "cross"
+    assert role(resolved, base, "nli_people") == ""
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [Variant("a-b", 0, "base", "", None), Variant("a", 12, "full", "set_1", 3)],
+)
+def test_variants_survive_their_path(variant: Variant) -> None:
+    assert parse_variant(variant_key(variant)) == variant
+
+
+def test_what_is_no_variant_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a variant"):
+        parse_variant("a/b/base")
+
+
+def test_scratch_lies_beside_the_outputs() -> None:
+    path = Paths("s").variant_file("f/1/full/t/seed0", "manifest.json")
+    assert scratch(path) == Path("results/s/scratch/f/1/full/t/seed0")
+
+
+def test_identity_leaves_defaults_and_execution_out() -> None:
+    study = {"study": "x", "blocks": [read_yaml(SMOKE)["blocks"][0]]}
+    plain = canonical(Study.model_validate(study))
+    assert plain == canonical(Study.model_validate({**study, "seed": 0}))
+    assert plain != canonical(Study.model_validate({**study, "seed": 1}))
+    setting = ("nli_people", "io", 0, "token_prob")
+    one, other = (
+        Jobs(smoke(execution={"batch_tokens": number}), "x").setting_spec(*setting)
+        for number in (64, 99)
+    )
+    assert one == other
+    # Cells of studies that do not set a dtype are what they were before there was one.
+    assert "dtype" not in json.loads(one)
+    half = {**read_yaml(SMOKE).get("evaluate", {}), "dtype": "bfloat16"}
+    assert json.loads(Jobs(smoke(evaluate=half), "x").setting_spec(*setting)) == {
+        **json.loads(one),
+        "dtype": "bfloat16",
+    }
+
+
+def test_another_format_changes_no_other_cells_spec() -> None:
+    blocks = read_yaml(SMOKE)["blocks"]
+    more = [*blocks[:2], {**blocks[2], "formats": ["default", "io", "instruct"]}, blocks[3]]
+    before, after = Jobs(smoke(), "x"), Jobs(smoke(blocks=more), "x")
+    for cell in before.grid.cells:
+        assert before.setting_spec(*cell.setting) == after.setting_spec(*cell.setting)
+    for variant in before.grid.tuned:
+        assert before.tune_spec(variant) == after.tune_spec(variant)
+
+
+def test_the_cell_of_another_study_is_refused() -> None:
+    jobs = Jobs(smoke(), "study.yaml")
+    with pytest.raises(StudyError, match="no such variant"):
+        jobs.variant("tiny/20/quick/nli_people/seed0")
+
+
+HEAVY = ("torch", "transformers", "numpy", "pandas", "pyarrow", "datasets", "tokenizers")
+
+
+@pytest.mark.parametrize(
+    ("before", "module", "heavy"),
+    [
+        # Snakemake imports some of them itself.
+        ("snakemake.api", "tuning_dynamics.run.start", HEAVY),
+        ("sys", "tuning_dynamics.identity.job", (*HEAVY, "pydantic", "yaml", "snakemake")),
+        ("sys", "tuning_dynamics.data.world", HEAVY),
+    ],
+)
+def test_light_modules_import_nothing_heavy(
+    before: str, module: str, heavy: tuple[str, ...]
+) -> None:
+    code = f"""
+import json, sys, {before}
+before = set(sys.modules)
+import {module}
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT / "workflow/scripts",
+    )
+    assert not {name.split(".")[0] for name in json.loads(done.stdout)} & set(heavy)
+
+
+def test_stubs_and_rules_stay_small() -> None:
+    for path in (ROOT / "workflow/scripts").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 20, path
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        assert len(path.read_text().splitlines()) <= 160, path
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 65

@@ -1,0 +1,294 @@
+"""Each verdict can be reached, and follows the tables; thin tables can't tell."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import (
+    Truth,
+    asked,
+    published_tables,
+    study_tables,
+    write_cells,
+)
+
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.findings.caveats import out_of_line
+from tuning_dynamics.findings.findings import FINDINGS, Noise, finding, finding_rows
+from tuning_dynamics.stats.cell_bootstrap import Estimate
+from tuning_dynamics.stats.noise import SEEDS, Floor, noise_rows
+from tuning_dynamics.stats.summaries import summary_tables
+
+Tables = dict[str, pd.DataFrame]
+
+
+def made(folder: Path, truth: Truth) -> Tables:
+    return study_tables(write_cells(folder, truth))
+
+
+@pytest.fixture(scope="module")
+def published() -> Tables:
+    return published_tables()
+
+
+def told(tables: Tables) -> list[Any]:
+    """The four published findings of each family."""
+    rows = finding_rows(tables, asked())
+    return list(rows[rows["number"].notna()].itertuples(index=False))
+
+
+def further(tables: Tables) -> pd.DataFrame:
+    """The other findings by slug."""
+    rows = finding_rows(tables, asked())
+    return rows[rows["number"].isna()].set_index("finding")
+
+
+def test_what_was_published_is_supported_where_it_is_planted(published: Tables) -> None:
+    found = told(published)
+    assert [item.number for item in found] == [1, 2, 3, 4]
+    assert [item.verdict for item in found] == ["supported"] * 4
+    forgetting, formats, latent, groups = found
+    assert forgetting.low <= -0.12 <= forgetting.high
+    assert forgetting.cells == 72
+    assert formats.high < 0
+    assert latent.low <= 0.05 <= latent.high
+    assert groups.low > 0
+    assert "−0.120" in forgetting.sentence  # noqa: RUF001
+    assert "95 % interval" in forgetting.sentence
+    assert "72 cells" in forgetting.sentence
+
+
+def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
+    truth = Truth(
+        steps=(100, 1000, 3000, 10000), domains=("people",), formats=("default",), items=40
+    )
+    found = told(made(tmp_path, truth))
+    assert [item.verdict for item in found] == ["cannot tell"] * 4
+    reasons = [item.sentence for item in found]
+    assert "4 pairs of train set and evaluation set where 5 are needed" in reasons[0]
+    assert "two formats" in reasons[1]
+    assert "2 pairs of train set and evaluation set where 5 are needed" in reasons[2]
+    assert "2 evaluation sets in the smaller group where 5 are needed" in reasons[3]
+    assert all(np.isnan(item.low) for item in found)
+
+
+def test_base_alone_cannot_tell(published: Tables) -> None:
+    tables = {name: table.iloc[:0] for name, table in published.items()}
+    for name in ("scores", "seed_means"):
+        tables[name] = published[name][published[name]["recipe"] == "base"]
+    tables["datasets"] = published["datasets"]
+    found = told({**tables, **summary_tables(tables, asked())})
+    assert [item.verdict for item in found] == ["cannot tell"] * 4
+    assert all(item.cells == 0 for item in found)
+
+
+def test_no_group_learned_cannot_tell_the_dichotomy(published: Tables) -> None:
+    groups = published["groups"].assign(group="not_learned")
+    last = told({**published, "groups": groups})[3]
+    assert last.verdict == "cannot tell"
+    assert "'learned'" in last.sentence
+
+
+def test_two_checkpoints_have_no_slope(published: Tables) -> None:
+    few = {
+        name: table[table["step"].isin([0, 10000])] if "step" in table else table
+        for name, table in published.items()
+    }
+    few["groups"] = published["groups"]
+    found = told({**few, **summary_tables(few, asked()), "groups": few["groups"]})
+    assert [item.verdict for item in found[1:3]] == ["cannot tell"] * 2
+    assert found[0].verdict == "supported"
+    assert "no model was tuned at the 3 checkpoints that a slope needs" in found[1].sentence
+
+
+def test_pairs_with_fewer_checkpoints_are_counted_as_they_are(published: Tables) -> None:
+    before = told(published)
+    for place, name in ((1, "format_trend"), (2, "latent_gain")):
+        table = published[name].copy()
+        own = (table["eval_set"] != "all") & (table.get("group", "not_learned") == "not_learned")
+        first = table.index[own][0]
+        table.loc[first, "checkpoints"] = 4
+        item = told({**published, name: table})[place]
+        assert item.cells == before[place].cells - 2
+        pairs = int(own.sum())
+        some = f"on the {pairs - 1} of {pairs} pairs that are evaluated at every checkpoint, it was"
+        assert some in item.sentence
+        assert "that are evaluated" not in before[place].sentence
+        table.loc[first, ["slope", "low", "high"]] = np.nan
+        assert told({**published, name: table})[place].cells == before[place].cells - 6
+        table.loc[own, "checkpoints"] = 4
+        assert "no pair is evaluated at every checkpoint" in (
+            told({**published, name: table})[place].sentence
+        )
+
+
+def test_each_family_is_told_for_itself(published: Tables) -> None:
+    both = {
+        name: pd.concat([table, table.assign(family="zoo")], ignore_index=True)
+        if "family" in table
+        else table
+        for name, table in published.items()
+    }
+    found = told(both)
+    assert [item.family for item in found] == ["toy"] * 4 + ["zoo"] * 4
+    assert [item.value for item in found[:4]] == [item.value for item in found[4:]]
+
+
+def noise_of(tables: Tables, difference: float, sets: Any = None) -> pd.DataFrame:
+    """noise.csv in which two seeds differ so much on some sets, by default on all."""
+    tuned = tables["scores"][tables["scores"]["recipe"] == "full"]
+    tuned = tuned if sets is None else tuned[tuned["eval_set"].isin(sets)]
+    again = tuned.assign(seed=tuned["seed"] + 1, score=tuned["score"] + difference)
+    return noise_rows(pd.concat([tuned, again], ignore_index=True))
+
+
+def test_without_seeds_and_near_checkpoints_the_noise_is_unknown(published: Tables) -> None:
+    for item in told(published):
+        assert "noise floor is unknown" in item.sentence
+        assert item.verdict == "supported"
+
+
+def test_a_value_under_the_noise_floor_is_no_finding(published: Tables) -> None:
+    loud = told({**published, "noise": noise_of(published, 0.9)})
+    assert [item.verdict for item in loud] == ["cannot tell"] * 4
+    for item in loud:
+        assert "under the noise floor)" in item.sentence
+        assert "A value under the noise floor is no finding." in item.sentence
+        assert "The noise floor is 0.900: what scores of seeds differ by" in item.sentence
+        assert "The interval holds 0." not in item.sentence
+    assert all(item.low > 0 or item.high < 0 for item in loud)
+
+
+def test_a_value_over_the_noise_floor_stays_a_finding(published: Tables) -> None:
+    quiet = told({**published, "noise": noise_of(published, 0.02)})
+    assert [item.verdict for item in quiet] == ["supported"] * 4
+    # Sets learned in pre-training gain .01, which is less.
+    assert "(under the noise floor)" in quiet[3].sentence
+    assert all("The noise floor is 0.020" in item.sentence for item in quiet)
+
+
+def test_a_contradiction_under_the_noise_floor_is_none() -> None:
+    found = Estimate(0.1, 0.05, 0.15, 40, 8)
+    for value, verdict in ((0.05, "contradicted"), (0.2, "cannot tell")):
+        noise = Noise(Floor(value, SEEDS, 4, 2), 2)
+        row = finding("forgetting", "name", found, "Text.", noise, supports="below")
+        assert row["verdict"] == verdict
+    assert "A value under the noise floor is no finding." in str(row["sentence"])
+
+
+def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:
+    classified = [f"{task}_{place}" for task in ("nli", "paraphrase") for place in ("people",)]
+    found = told({**published, "noise": noise_of(published, 0.9, classified)})
+    # No generation set was tuned at two seeds.
+    assert found[0].verdict == "supported"
+    assert "unknown" in found[0].sentence
+    assert found[3].verdict == "cannot tell"
+    assert "on 2 of the 12 sets only" in found[3].sentence
+
+
+def test_weak_denominators_are_counted_beside_the_ratios(published: Tables) -> None:
+    sentence = told(published)[0].sentence
+    assert "as a ratio of means" in sentence
+    assert sentence.count("% interval") >= 4  # the changes' and the ratios', both ways
+    # Base is at chance on paraphrases and, at first, on NLI: 2 train sets of generation.
+    assert "at chance or below" in sentence
+    assert "at 0" not in sentence
+    weak = published["denominators"].copy()
+    for name, flag in (("summary_people", "zero"), ("summary_places", "near_zero")):
+        weak.loc[(weak["eval_set"] == name) & (weak["step"] == 100), "flag"] = flag
+    sentence = told({**published, "denominators": weak})[0].sentence
+    assert (
+        "Weak base scores among the 72: 2 at 0 (in no mean of ratios), 2 below 0.02; ratios over "
+        "these say more about the base than about tuning." in sentence
+    )
+
+
+def test_sound_denominators_need_no_words(published: Tables) -> None:
+    sound = published["denominators"].assign(flag="")
+    tables = {**published, "denominators": sound}
+    assert "base scores" not in told(tables)[0].sentence
+    row = further(tables).loc["denominators"]
+    assert (row["verdict"], row["value"]) == ("supported", 0)
+    assert further(published).loc["denominators", "verdict"] == "contradicted"
+
+
+def test_the_turning_point_of_the_mean_curve_is_told(published: Tables) -> None:
+    row = further(published).loc["turning_point"]
+    # The planted trend goes on to the end.
+    assert row["verdict"] == "contradicted"
+    assert (
+        "it rises at least up to 3.07M tokens. Of its 12 sets: 6 still rise, 6 never rise."
+        in (row["sentence"])
+    )
+    points = published["turning_points"].copy()
+    pooled = (points["recipe"] == "base") & (points["eval_set"] == "all")
+    points.loc[pooled, ["shape", "tokens", "low", "high"]] = ["turns", 5e5, 1e5, 1e6]
+    points.loc[pooled, ["gap_low", "gap_high"]] = [3e5, 1e6]
+    row = further({**published, "turning_points": points}).loc["turning_point"]
+    assert (row["verdict"], row["value"], row["low"], row["high"]) == ("supported", 5e5, 1e5, 1e6)
+    assert "at about 500k tokens (interval 100k to 1M" in row["sentence"]
+    assert row["cells"] == 6 * 12
+    sets = (points["recipe"] == "base") & (points["eval_set"] != "all")
+    points.loc[points.index[sets][:2], "checkpoints"] = 4
+    row = further({**published, "turning_points": points}).loc["turning_point"]
+    assert row["cells"] == 6 * 10
+    assert "The mean score of base over 10 of 12 sets stops to rise at" in row["sentence"]
+    points.loc[pooled, ["shape", "checkpoints", "reason"]] = ["too_few", 0, "no set is whole"]
+    row = further({**published, "turning_points": points}).loc["turning_point"]
+    assert (row["verdict"], row["cells"]) == ("cannot tell", 0)
+    assert "No turning point of the mean score of base: no set is whole." in row["sentence"]
+
+
+def test_rules_that_disagree_are_told(published: Tables) -> None:
+    row = further(published).loc["group_rules"]
+    assert row["verdict"] == "supported"
+    assert "above 0 by 10 rules" in row["sentence"]
+    rules = published["group_rules"].copy()
+    rules.loc[3, ["difference", "low", "high"]] = [-0.2, -0.3, -0.1]
+    row = further({**published, "group_rules": rules}).loc["group_rules"]
+    assert row["verdict"] == "contradicted"
+    assert "above 0 by 9 rules, below by 1" in row["sentence"]
+    rules.loc[3, ["difference", "low", "high"]] = [0.1, np.nan, np.nan]
+    row = further({**published, "group_rules": rules.iloc[3:4].assign(rule="study")})
+    assert row.loc["group_rules", "verdict"] == "cannot tell"
+
+
+def test_the_noise_floor_and_unpaired_cells_are_told(published: Tables) -> None:
+    quiet = further(published)
+    assert quiet.loc["noise_floor", "verdict"] == "cannot tell"
+    assert "unpaired" not in quiet.index
+    lost = published["changes"].head(2).assign(reason="no base at this step")
+    loud = further({**published, "noise": noise_of(published, 0.1), "unpaired": lost})
+    assert loud.loc["noise_floor", "value"] == pytest.approx(0.1)
+    assert (
+        "Scores of two seeds differ by 0.100 (root mean square of "
+        in (loud.loc["noise_floor", "sentence"])
+    )
+    assert loud.loc["unpaired", "sentence"] == (
+        "2 tuned cells are in no change: 2: no base at this step."
+    )
+
+
+def test_checkpoints_out_of_line_are_named_at_the_head(published: Tables) -> None:
+    table = published["checkpoints"]
+    assert out_of_line(table) == {}
+    broken = table.assign(breaks_curve=["", "yes", "", "", "", "yes"])
+    assert list(out_of_line(broken).values()) == ["toy 100, toy 10000"]
+
+
+def test_a_missing_table_is_refused(published: Tables) -> None:
+    with pytest.raises(StudyError, match="'groups'"):
+        told({name: table for name, table in published.items() if name != "groups"})
+
+
+def test_rows_are_in_order_and_titled(published: Tables) -> None:
+    rows = finding_rows(published, asked())
+    assert rows["finding"].tolist() == [
+        *FINDINGS,
+        *("turning_point", "group_rules", "denominators", "noise_floor"),
+    ]
+    assert rows["number"].tolist()[:4] == [1, 2, 3, 4]
+    assert (rows["title"] != "").all()
+    assert not rows["sentence"].str.contains("nan|None", regex=True).any()

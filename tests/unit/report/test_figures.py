@@ -1,0 +1,403 @@
+"""Every figure shows what its tables hold; what is missing shows as missing."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import docutils.core
+import numpy as np
+import pandas as pd
+import pytest
+from drawn import FOLDER, cases, content, differences, drawn, without_items
+from figure_tables import Made, made_tables
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.figure import Figure
+
+from tuning_dynamics.common.atomic_files import read_json
+from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.formatting import interval_text, percent, short_count, signed
+from tuning_dynamics.common.paths import ALL_TABLES
+from tuning_dynamics.grid.figures import (
+    KINDS,
+    LEAST_FOR_A_TURN,
+    THEMES,
+    Piece,
+    figure_list,
+    figure_rows,
+)
+from tuning_dynamics.report.figures.draw import DRAWN, draw_figures
+from tuning_dynamics.report.figures.style import colours, save
+from tuning_dynamics.report.figures.view import View
+from tuning_dynamics.stats.turning_points import MIN_CHECKPOINTS
+from tuning_dynamics.tables.tables import TABLES, write_table
+
+Tables = dict[str, pd.DataFrame]
+ROOT = Path(__file__).parents[3]
+MADE = Made()
+
+
+def points(*tokens: int) -> frozenset[tuple[int, str]]:
+    """Checkpoints at these tokens."""
+    return frozenset((place, str(place)) for place in tokens)
+
+
+BASE = Piece("toy", "base", "", "nli_people", "classification", "", "default", points(1, 9))
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    return made_tables(MADE)
+
+
+def words(figure: Figure) -> str:
+    """All text in the figure."""
+    found = [text.get_text() for text in figure.findobj(match=lambda a: hasattr(a, "get_text"))]
+    return "\n".join(found).replace("\n", " ")
+
+
+def line(figure: Figure, colour: str, style: str = "-", panel: int = 0) -> Any:
+    """The line of a colour and style in a panel; its marks on the axis are another colour."""
+    found = [
+        one
+        for one in figure.axes[panel].lines
+        if one.get_color() == colour and one.get_linestyle() == style
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+FULL = "#0072B2"
+
+
+# --- what is drawn, against stored references ----------------------------------------------------
+
+
+def test_figures_draw_what_their_references_say() -> None:
+    """tests/unit/drawn.py tells how references are made anew."""
+    found = {name: content(figure) for name, figure in cases()}
+    stored = {path.stem: read_json(path) for path in FOLDER.glob("*.json")}
+    assert set(found) == set(stored)
+    differing = {name: differences(stored[name], found[name]) for name in sorted(found)}
+    assert {name: told for name, told in differing.items() if told} == {}
+
+
+def test_a_reference_tells_another_value_word_and_colour(tables: Tables) -> None:
+    stored = read_json(FOLDER / "in_domain.json")
+    means = tables["seed_means"]
+    moved = {**tables, "seed_means": means.assign(score=means["score"] + 0.001)}
+    assert any(
+        "/lines/" in told for told in differences(stored, content(drawn("in_domain", moved)))
+    )
+    named = {**tables, "seed_means": means.replace({"nli_people": "nli_animals"})}
+    assert any(
+        "nli_animals" in told for told in differences(stored, content(drawn("in_domain", named)))
+    )
+    figure = drawn("in_domain", tables)
+    line(figure, FULL).set_color("#D55E00")
+    assert any("#D55E00" in told for told in differences(stored, content(figure)))
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["in_domain", "forgetting", "latent_gain", "change_by_group"])
+def test_equal_tables_give_equal_files(tables: Tables, kind: str, tmp_path: Path) -> None:
+    for folder in "ab":
+        save(drawn(kind, tables), tmp_path / folder / f"{kind}.svg")
+    for suffix in ("svg", "pdf", "png"):
+        first, second = ((tmp_path / folder / f"{kind}.{suffix}").read_bytes() for folder in "ab")
+        assert first == second
+        assert len(first) > 5000
+
+
+def test_all_figures_of_a_study_are_drawn_in_one_go(tables: Tables, tmp_path: Path) -> None:
+    for name in ("seed_means", "groups", "checkpoints", "datasets"):
+        write_table(tables[name], tmp_path / f"{name}.csv")
+    paths = {path.stem: str(path) for path in tmp_path.glob("*.csv")}
+    figures = [
+        row
+        for row in figure_rows(figure_list(pieces(), "full"))
+        if row["name"] in ("base_by_checkpoint", "score_by_checkpoint.nli_people", "text_loss")
+    ]
+    asked: dict[str, Any] = {"figures": figures, "level": 0.95, "recipe": "full"}
+    for processes in (1, 2):
+        draw_figures(paths, tmp_path / str(processes), **asked, processes=processes)
+    drawn_by = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+        for folder in (tmp_path / "1", tmp_path / "2")
+    ]
+    assert drawn_by[0] == drawn_by[1]
+    names = {f"toy/{row['name']}.{suffix}" for row in figures for suffix in ("svg", "pdf", "png")}
+    assert {str(path) for path in drawn_by[0]} == names
+
+
+# --- what is missing -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_a_figure_with_nothing_to_draw_says_so(tables: Tables, kind: str) -> None:
+    thin = {name: table.iloc[:0] for name, table in tables.items()}
+    thin["checkpoints"] = tables["checkpoints"].assign(text_loss=np.nan)
+    assert re.search(r"\bno\b|nothing|too few", words(drawn(kind, thin)))
+
+
+def test_a_missing_cell_has_a_cross_a_dotted_bridge_and_no_point(tables: Tables) -> None:
+    figure = drawn("in_domain", tables)
+    heights = line(figure, FULL).get_ydata()
+    assert pd.isna(heights).tolist() == [False, True, False, False, False]
+    assert len(line(figure, FULL, ":").get_xdata()) == 4
+    crosses = [one for one in figure.axes[0].lines if one.get_marker() == "x"]
+    assert [len(one.get_xdata()) for one in crosses] == [1]
+    assert "x: not evaluated" in words(figure)
+    whole = made_tables(replace(MADE, tuned=MADE.steps))
+    assert "x: not evaluated" not in words(drawn("in_domain", whole))
+
+
+def test_a_checkpoint_with_fewer_seeds_is_hollow(tables: Tables) -> None:
+    def hollow(figure: Figure) -> list[int]:
+        lines = figure.axes[0].lines
+        return [len(one.get_xdata()) for one in lines if one.get_markerfacecolor() == "white"]
+
+    assert hollow(drawn("in_domain", tables)) == [1]
+    assert hollow(drawn("in_domain", made_tables(replace(MADE, seeds=1)))) == []
+
+
+def test_bands_are_those_of_the_table(tables: Tables) -> None:
+    means = tables["seed_means"]
+    own = means[(means["recipe"] == "full") & (means["eval_set"] == means["train_set"])]
+    low = own[own["format"] == "default"].query("eval_set == 'facts_people'")["ci_low"]
+    bands = drawn("in_domain", tables).axes[0].collections
+    tuned = [one for one in bands if isinstance(one, PolyCollection)][1]
+    band = np.concatenate([path.vertices[:, 1] for path in tuned.get_paths()])
+    assert all(np.isclose(band, value).any() for value in low[1:])
+
+
+def test_a_point_without_neighbours_shows_its_interval(tables: Tables) -> None:
+    means = tables["seed_means"]
+    own = means[(means["recipe"] == "full") & (means["train_set"] == "facts_people")]
+    first = own[(own["eval_set"] == "facts_people") & (own["format"] == "default")].iloc[0]
+    lines = [
+        segment[:, 1].tolist()
+        for one in drawn("in_domain", tables).axes[0].collections
+        if isinstance(one, LineCollection)
+        for segment in one.get_segments()
+    ]
+    assert lines == [pytest.approx([first["ci_low"], first["ci_high"]])]
+
+
+def test_without_items_there_is_no_band_and_the_figure_says_why(tables: Tables) -> None:
+    figure = drawn("base_by_checkpoint", without_items(tables))
+    assert all(not ax.collections for ax in figure.axes)
+    assert "intervals need the items" in words(figure)
+    assert "n unknown" in words(figure)
+
+
+def test_bands_of_given_scores_are_over_no_items(tables: Tables) -> None:
+    published = {**tables, "checkpoints": tables["checkpoints"].assign(source="published")}
+    told = words(drawn("in_domain", published))
+    assert "over seeds, of a single score as published or from its standard error" in told
+    assert "over seeds and items" in words(drawn("in_domain", tables))
+    base = words(drawn("base_by_checkpoint", published))
+    assert "95 % interval as published or from its standard error" in base
+    assert "No bands" in words(drawn("sensitivity", published))
+    assert "No bands" not in words(drawn("sensitivity", tables))
+
+
+def test_a_hole_of_the_series_is_grey_in_every_panel(tables: Tables) -> None:
+    figure = drawn("base_by_checkpoint", tables)
+    assert [len(ax.patches) for ax in figure.axes] == [1] * len(MADE.sets)
+    assert "no checkpoint exists there (1.4B tokens)" in words(figure)
+    whole = {**tables, "checkpoints": tables["checkpoints"].assign(gap_before=pd.NA)}
+    assert not drawn("base_by_checkpoint", whole).axes[0].patches
+
+
+def test_missing_fields_are_hatched_and_those_under_the_floor_in_brackets(tables: Tables) -> None:
+    figure = drawn("forgetting", tables)
+    assert [sum(patch.get_hatch() is not None for patch in ax.patches) for ax in figure.axes] == [
+        1
+    ] * (len(MADE.tuned) + 1)
+    quiet = (tables["forgetting"]["under_floor"] == "yes").sum()
+    assert len(re.findall(r"\([+\N{MINUS SIGN}]?0\.\d\d\)", words(figure))) == quiet > 0
+
+
+def test_a_trend_under_the_floor_is_hollow(tables: Tables) -> None:
+    for kind in ("latent_gain", "format_trend"):
+        forest = drawn(kind, tables).axes[1]
+        hollow = sum(one.get_markerfacecolor() == "white" for one in forest.lines)
+        assert hollow == (tables[kind]["under_floor"] == "yes").sum()
+
+
+def test_the_papers_number_stands_beside_the_mean_ratio(tables: Tables) -> None:
+    figure = drawn("transfer_statistics", tables)
+    crosses = [
+        (ax.texts[0].get_text(), float(one.get_xdata()[0]))
+        for ax in figure.axes
+        for one in ax.lines
+        if one.get_marker() == "x"
+    ]
+    assert crosses == [
+        ("classification to generation", -0.614),
+        ("generation to classification", 0.003),
+    ]
+
+
+def test_cells_without_a_ratio_are_those_with_a_base_score_of_0(tables: Tables) -> None:
+    own = tables["transfer"]
+    six = {**tables, "transfer": own.assign(cells=6)}
+    unknown = own.assign(cells=own["statistic"].map(lambda name: 0 if "normal" in name else 6))
+    assert "6 cells" in words(drawn("transfer_statistics", six))
+    assert "without a ratio" not in words(
+        drawn("transfer_statistics", {**tables, "transfer": unknown})
+    )
+    zero = own.assign(cells=own["statistic"].map(lambda name: 4 if "mean_ratio" in name else 6))
+    assert "6 cells, 2 without a ratio" in words(
+        drawn("transfer_statistics", {**tables, "transfer": zero})
+    )
+
+
+def test_a_turning_point_lies_where_the_table_says(tables: Tables) -> None:
+    figure = drawn("turning_points", tables)
+    names = [ax.texts[0].get_text() for ax in figure.axes]
+    marks = [one for one in figure.axes[names.index("nli_people")].lines if one.get_marker() == "D"]
+    assert [float(one.get_xdata()[0]) for one in marks] == [pytest.approx(np.log10(7e8))]
+    assert "still rising" in words(figure)
+
+
+def test_rounding_errors_do_not_look_like_differences(tables: Tables) -> None:
+    tiny = {"slope": 1e-17, "low": -1e-17, "high": 2e-17, "floor": np.nan}
+    slopes = tables["latent_gain"].assign(**tiny)
+    means = tables["seed_means"].assign(change=1e-17)
+    figure = drawn("latent_gain", {**tables, "latent_gain": slopes, "seed_means": means})
+    curves, forest = figure.axes
+    for low, high in (curves.get_ylim(), forest.get_xlim()):
+        assert high - low == pytest.approx(0.02)
+
+
+def test_one_checkpoint_is_drawn_as_bars() -> None:
+    alone = made_tables(Made(steps=(3000,), tuned=(3000,)))
+    figure = drawn("score_by_format", alone)
+    assert [len(ax.patches) for ax in figure.axes] == [4, 4]
+    means = alone["seed_means"]
+    gone = means[~((means["format"] == "io") & (means["eval_set"] == "nli_people"))]
+    figure = drawn("score_by_format", {**alone, "seed_means": gone})
+    assert [len(ax.patches) for ax in figure.axes] == [3, 4]
+
+
+def test_a_checkpoint_that_breaks_the_curve_is_crossed_and_passed_by(tables: Tables) -> None:
+    assert "does not fit" not in words(drawn("text_loss", tables))
+    broken = tables["checkpoints"].assign(breaks_curve=["", "yes", "", "", ""])
+    figure = drawn("text_loss", {**tables, "checkpoints": broken})
+    assert "does not fit" in words(figure)
+    assert [len(one.get_xdata()) for one in figure.axes[0].lines[:2]] == [4, 1]
+
+
+def test_a_step_that_no_checkpoint_has_and_an_unknown_family_are_refused(tables: Tables) -> None:
+    fewer = tables["checkpoints"][tables["checkpoints"]["step"] != 300]
+    with pytest.raises(StudyError, match=r"\['300'\]"):
+        drawn("base_by_checkpoint", {**tables, "checkpoints": fewer})
+    with pytest.raises(StudyError, match="zoo"):
+        _ = View("zoo", tables, 0.95, "full").axis
+    twice = tables["transfer"].assign(checkpoint="3000")
+    with pytest.raises(StudyError, match="by checkpoint"):
+        drawn("transfer_by_checkpoint", {**tables, "transfer": twice})
+
+
+# --- which figures there are ---------------------------------------------------------------------
+
+
+def pieces() -> list[Piece]:
+    """What a study asks for that has every figure but that of published scores."""
+    tuned = replace(BASE, recipe="full", train_set="nli_people", role="id", seeds=frozenset({0, 1}))
+    sets = [(tuned.eval_set, "id"), ("nli_places", "ood"), ("facts_people", "cross")]
+    return [BASE] + [
+        replace(tuned, eval_set=name, role=role, format=form)
+        for name, role in sets
+        for form in ("default", "io")
+    ]
+
+
+def test_a_study_has_the_figures_that_it_can_show() -> None:
+    def kinds(*asked: Piece, **settings: Any) -> list[str]:
+        return [figure.name for figure in figure_list(asked, "full", **settings)]
+
+    assert kinds(BASE) == ["base_by_checkpoint", "text_loss"]
+    four, five = (replace(BASE, points=points(*(3**n for n in range(k)))) for k in (4, 5))
+    assert kinds(four, measured=False) == ["base_by_checkpoint"]
+    assert kinds(five, measured=False) == ["base_by_checkpoint", "turning_points"]
+    assert LEAST_FOR_A_TURN == MIN_CHECKPOINTS
+    assert "noise" in kinds(replace(BASE, points=points(1000, 1001)))
+    # The last checkpoint under two labels, as the paper's 738000 and main.
+    assert "noise" in kinds(replace(BASE, points=frozenset({(9, "9"), (9, "main")})))
+    one = replace(BASE, recipe="full", train_set="nli_people", role="id", seeds=frozenset({0}))
+    other_block = replace(one, seeds=frozenset({1}))
+    assert "noise" not in kinds(one)
+    assert "noise" in kinds(one, other_block)
+    several = kinds(*pieces())
+    assert {"score_by_format.nli_people", "sensitivity", "format_trend", "noise"} <= set(several)
+    assert {"cross_classification", "ood", "latent_gain"} <= set(several)
+    assert "cross_generation" not in several
+    plain = kinds(*(piece for piece in pieces() if piece.format == "default"))
+    assert set(several) - set(plain) == {
+        "score_by_format.nli_people",
+        "sensitivity",
+        "format_trend",
+    }
+    other = [figure.name for figure in figure_list(pieces(), "lora")]
+    assert "in_domain" not in other
+    assert "score_by_checkpoint.nli_people" in other
+
+
+def test_the_catalogue_is_whole() -> None:
+    assert [kind.name for kind in KINDS] == list(DRAWN)
+    assert {kind.theme for kind in KINDS} == set(THEMES)
+    assert set().union(*(kind.tables for kind in KINDS)) <= set(TABLES)
+    captions = {path.stem for path in (ROOT / "workflow/report").glob("figure_*.rst")}
+    assert captions == {f"figure_{kind.name}" for kind in KINDS}
+
+
+def test_the_page_lists_every_figure_and_those_of_the_paper() -> None:
+    page = (ROOT / "docs" / "figures.md").read_text(encoding="utf-8")
+    theirs = dict(re.findall(r"^\| (\d+) \|[^|]*\| (.*?) \|$", page, re.M))
+    assert [int(number) for number in theirs] == list(range(2, 16))
+    for number, ours in theirs.items():
+        named = set(re.findall(r"`(\w+)`", ours))
+        assert named == {kind.name for kind in KINDS if int(number) in kind.paper}, number
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.M)
+    assert listed == [kind.name for theme in THEMES for kind in KINDS if kind.theme == theme]
+
+
+def test_every_table_and_figure_has_a_caption_that_is_sound_restructuredtext() -> None:
+    folder = ROOT / "workflow" / "report"
+    names = [f"table_{name}" for name in ALL_TABLES] + [f"figure_{kind.name}" for kind in KINDS]
+    for name in names:
+        text = (folder / f"{name}.rst").read_text(encoding="utf-8")
+        docutils.core.publish_string(text, settings_overrides={"halt_level": 2})
+        assert len(text) > 100
+
+
+def test_references_hold_no_more_than_is_read(tables: Tables) -> None:
+    told = json.dumps(content(drawn("in_domain", tables)))
+    assert len(told) < 10_000
+
+
+def test_many_names_have_different_looks() -> None:
+    looks = colours([str(number) for number in range(20)])
+    assert len(set(looks.values())) == 20
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert signed(-0.1234) == "\N{MINUS SIGN}0.123"
+    assert signed(0.0004) == "0.000"
+    assert signed(float("nan")) == "n/a"
+    assert percent(0.614) == "+61.4 %"
+    assert interval_text(-0.1, 0.2, 0.95) == "95 % interval \N{MINUS SIGN}0.100 to +0.200"
+    assert interval_text(float("nan"), 0.2, 0.95) == "no interval"
+    assert [short_count(value) for value in (0, 512, 1024, 4.194e9, 3.0955e12)] == [
+        "0",
+        "512",
+        "1.02k",
+        "4.19B",
+        "3.1T",
+    ]
