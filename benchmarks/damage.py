@@ -206,7 +206,6 @@ def subjects() -> list[Subject]:
         Subject(
             "tokenizer (hub)", "fetched/tokenizer.json", "converted/tokenizer.json", "tokenizer"
         ),
-        Subject("revisions", "fetched/revisions.json", "converted/revisions.json", "revisions"),
         Subject("corpus", "made/corpus/tokens.npy", "data/nli_people/items.parquet", "corpus"),
         Subject(
             "tokenizer (corpus)", "made/corpus/tokenizer.json", "fetched/tokenizer.json", "corpus"
