@@ -72,6 +72,7 @@ class Jobs:
         self.table = read_published(resolved.study, file) if resolved.study.scores else None
         self.grid: Grid = self.table.grid if self.table else expand(resolved, file)
         self.paths = Paths(resolved.study.study)
+        self._cells_params: dict[tuple[Setting, ...], str] = {}
         if self.table is not None and part is not None:
             raise StudyError(
                 "a study of scores made elsewhere has no cells to share out",
@@ -154,7 +155,7 @@ class Jobs:
         """The evaluation of a variant, as Snakemake would plan it."""
         key = variant_key(variant)
         settings = self.grid.settings[variant]
-        cells = cells_param([self._cell_entry(setting) for setting in settings])
+        cells = self._cells_param(settings)
         outputs = [self.paths.cell_file(key, *setting) for setting in settings]
         took = self.paths.variant_file(key, "evaluation.json")
         return JobView(
@@ -586,17 +587,21 @@ class Jobs:
 
     def evaluated_items(self, rule: str) -> list[str]:
         """The frozen items that a rule of `evaluations` reads, demonstrations among them."""
-        entries = parse_cells(self._cells_param(rule))
+        entries = parse_cells(self._cells_param(self.settings_of(rule)))
         return sorted({entry[name] for entry in entries for name in DATA if entry[name]})
 
     def cells_of(self, rule: str) -> Callable[[Any], str]:
         """A function of wildcards: what each cell of a rule of `evaluations` depends on, the same
         for all variants."""
-        text = self._cells_param(rule)
+        text = self._cells_param(self.settings_of(rule))
         return lambda _: text
 
-    def _cells_param(self, rule: str) -> str:
-        return cells_param([self._cell_entry(setting) for setting in self.settings_of(rule)])
+    def _cells_param(self, settings: tuple[Setting, ...]) -> str:
+        """What the cells of a variant depend on; many variants have the same."""
+        if settings not in self._cells_params:
+            entries = [self._cell_entry(setting) for setting in settings]
+            self._cells_params[settings] = cells_param(entries)
+        return self._cells_params[settings]
 
     def _cell_entry(self, setting: Setting) -> dict[str, str]:
         eval_set, _, shots, _ = setting
