@@ -208,13 +208,9 @@ def subjects() -> list[Subject]:
         Subject(
             "download", *(f"fetched/{s}/checkpoint/download.json" for s in (10, 20)), "download"
         ),
-        Subject(
-            "tokenizer (hub)", "fetched/tokenizer.json", "converted/tokenizer.json", "tokenizer"
-        ),
-        Subject("revisions", "fetched/revisions.json", "converted/revisions.json", "revisions"),
         Subject("corpus", "made/corpus/tokens.npy", "data/nli_people/items.parquet", "corpus"),
         Subject(
-            "tokenizer (corpus)", "made/corpus/tokenizer.json", "fetched/tokenizer.json", "corpus"
+            "tokenizer (corpus)", "made/corpus/tokenizer.json", f"{PLAIN}/manifest.json", "corpus"
         ),
         Subject(
             "items",
@@ -280,8 +276,12 @@ def subjects() -> list[Subject]:
         Subject("findings (csv)", table("findings", "csv"), table("cost", "csv"), "findings"),
         Subject("config", "config.yaml", table("scores", "csv"), "merged_config"),
         Subject("report", "report.html", "findings.html", "report"),
-        Subject("figure (svg)", "figures/made/in_domain.svg", "figures/made/ood.svg", "figures"),
-        Subject("figure (pdf)", "figures/made/in_domain.pdf", "figures/made/ood.pdf", "figures"),
+        Subject(
+            "figure (svg)", "figures/made/in_domain.svg", "figures/made/forgetting.svg", "figures"
+        ),
+        Subject(
+            "figure (pdf)", "figures/made/in_domain.pdf", "figures/made/forgetting.pdf", "figures"
+        ),
         *records,
     ]
 

@@ -58,9 +58,12 @@ class Scene:
 
     def working(self, stubs: tuple[str, ...]) -> Process | None:
         """Some process of the study's jobs that does the work of one of the stubs."""
-        if not self._all(stubs):
+        found = self._all(stubs)
+        if not found:
             return None
-        time.sleep(self.random.uniform(0, 2))
+        # The cells of an evaluation that has begun take a second or two.
+        evaluates = any(stub in process.command for process in found for stub in EVALUATION)
+        time.sleep(self.random.uniform(0, 0.3 if evaluates else 2))
         found = self._all(stubs)
         return self.random.choice(found) if found else None
 

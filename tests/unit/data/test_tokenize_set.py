@@ -19,7 +19,7 @@ from tuning_dynamics.data.items import SCHEMA, Item, read_items, write_items, wr
 from tuning_dynamics.data.sampling import wanted
 from tuning_dynamics.data.sources import read_rows
 from tuning_dynamics.data.token_store import StoredTokens
-from tuning_dynamics.data.tokenize_set import encode_or_refuse, encode_set
+from tuning_dynamics.data.tokenize_set import context_of, encode_or_refuse, encode_set
 
 TEMPLATE = "### Input_1: {a}\n### Input_2: {b}\n### Inference:"
 
@@ -304,3 +304,21 @@ def test_a_checkpoints_own_template_lays_dialogues_out(tmp_path: Path) -> None:
     # The space that the template writes is part of the answer's first token.
     ((start, end),) = tokens.counted
     assert tiny_encoder().decode(tokens.ids[start:end]) == " yes\n"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "olmo", "max_position_embeddings": 64},
+        {"model_type": "gpt2", "n_positions": 64},
+    ],
+)
+def test_the_context_is_known_by_each_of_its_names(tmp_path: Path, config: Any) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert context_of(tmp_path) == 64
+
+
+def test_a_context_that_no_name_gives_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mamba"}))
+    with pytest.raises(StudyError, match="names no longest context"):
+        context_of(tmp_path)

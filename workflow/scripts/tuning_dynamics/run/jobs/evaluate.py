@@ -11,17 +11,21 @@ from tuning_dynamics.common.variants import Cell, Setting, Variant
 from tuning_dynamics.identity.canonical import canonical
 from tuning_dynamics.identity.units import DATA, EVALUATE, JobView, cells_param, parse_cells
 from tuning_dynamics.run.jobs.patterns import evaluation_name, pattern_of
-from tuning_dynamics.run.jobs.scope import RuleJobs
+from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
 
 
 class EvaluateJobs(RuleJobs):
     """What the rules of evaluate.smk need of a study."""
 
+    def __init__(self, scope: Scope) -> None:
+        super().__init__(scope)
+        self._cells_params: dict[tuple[Setting, ...], str] = {}
+
     def evaluation(self, variant: Variant) -> JobView:
         """The evaluation of a variant, as Snakemake would plan it."""
         key = variant_key(variant)
         settings = self.grid.settings[variant]
-        cells = cells_param([self._cell_entry(setting) for setting in settings])
+        cells = self._cells_param(settings)
         outputs = [self.paths.cell_file(key, *setting) for setting in settings]
         took = self.paths.variant_file(key, "evaluation.json")
         return JobView(
@@ -65,17 +69,21 @@ class EvaluateJobs(RuleJobs):
 
     def evaluated_items(self, rule: str) -> list[str]:
         """The frozen items that a rule of `evaluations` reads, demonstrations among them."""
-        entries = parse_cells(self._cells_param(rule))
+        entries = parse_cells(self._cells_param(self.settings_of(rule)))
         return sorted({entry[name] for entry in entries for name in DATA if entry[name]})
 
     def cells_of(self, rule: str) -> Callable[[Any], str]:
         """A function of wildcards: what each cell of a rule of `evaluations` depends on, the same
         for all variants."""
-        text = self._cells_param(rule)
+        text = self._cells_param(self.settings_of(rule))
         return lambda _: text
 
-    def _cells_param(self, rule: str) -> str:
-        return cells_param([self._cell_entry(setting) for setting in self.settings_of(rule)])
+    def _cells_param(self, settings: tuple[Setting, ...]) -> str:
+        """What the cells of a variant depend on; many variants have the same."""
+        if settings not in self._cells_params:
+            entries = [self._cell_entry(setting) for setting in settings]
+            self._cells_params[settings] = cells_param(entries)
+        return self._cells_params[settings]
 
     def _cell_entry(self, setting: Setting) -> dict[str, str]:
         eval_set, _, shots, _ = setting

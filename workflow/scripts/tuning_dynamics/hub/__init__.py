@@ -1,1 +1,0 @@
-"""What downloading checkpoints and datasets share."""
