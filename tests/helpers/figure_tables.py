@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from tuning_dynamics.tables.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import columns_of, from_rows
 
 #: Kind, prediction method and metric of each task.
 TASKS = {
@@ -318,4 +318,4 @@ def _datasets(made: Made) -> Iterator[dict[str, Any]]:
 
 
 def _empty(table: str) -> dict[str, Any]:
-    return {name: "" if kind == "str" else None for name, kind in TABLES[table].items()}
+    return {name: "" if kind == "str" else None for name, kind in columns_of(table).items()}

@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from synthetic import Truth, study_tables, write_cells
 
-from tuning_dynamics.common.paths import ALL_TABLES
 from tuning_dynamics.grid.figures import KINDS, StudyFigure
 from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.page import CAPTIONS, About, write_pages
-from tuning_dynamics.tables.tables import KEY_COLUMNS, TABLES, from_rows, write_table
+from tuning_dynamics.tables.columns import KEY_COLUMNS
+from tuning_dynamics.tables.tables import all_tables, columns_of, from_rows, write_table
 
 #: Large enough for each table to have rows.
 SMALL = Truth(steps=(100, 1000), domains=("people", "places"), formats=("default", "io"), items=20)
@@ -96,10 +96,10 @@ def _tables() -> dict[str, pd.DataFrame]:
     rows: list[dict[str, object]] = [
         {**row, "family": family} for family in ("toy", "other") for row in FINDINGS
     ]
-    empty = {name: from_rows([], name) for name in ALL_TABLES}
+    empty = {name: from_rows([], name) for name in all_tables()}
     with TemporaryDirectory() as folder:
         made = study_tables(write_cells(Path(folder), SMALL))
-    cost = from_rows([dict.fromkeys(TABLES["cost"], "") | COST], "cost")
+    cost = from_rows([dict.fromkeys(columns_of("cost"), "") | COST], "cost")
     return {**empty, **made, "findings": from_rows(rows, "findings"), "cost": cost}
 
 

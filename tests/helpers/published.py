@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.tables.columns import SCORE_COLUMNS
+from tuning_dynamics.tables.tables import columns_of
 
 #: Step, tokens, and the planted changes of sets learned in pre-training and of the others.
 CHECKPOINTS = {
@@ -81,7 +81,7 @@ def _tuned(train_set: str, name: str, base: float, gain: float) -> tuple[str, fl
 def write_rows(path: Path, rows: Iterable[dict[str, Any]], columns: Iterable[str] = ()) -> Path:
     """Write rows as CSV with all columns of scores.csv, or only some."""
     with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(columns) or list(SCORE_COLUMNS), restval="")
+        writer = csv.DictWriter(stream, list(columns) or list(columns_of("scores")), restval="")
         writer.writeheader()
         writer.writerows(rows)
     return path

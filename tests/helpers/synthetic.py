@@ -19,7 +19,7 @@ from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.checkpoint_curve import checkpoint_rows
 from tuning_dynamics.stats.metrics import METRICS
 from tuning_dynamics.stats.summaries import Asked, summary_tables
-from tuning_dynamics.tables.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import columns_of, from_rows
 
 #: A metric of tests alone, by which an answer is the score that it gets.
 PLANTED = "planted"
@@ -226,7 +226,7 @@ def dataset_table(scores: pd.DataFrame) -> pd.DataFrame:
     """The evaluation sets of scores.csv, of which those with labels have two, and train sets."""
     sets = scores[["eval_set", "task", "kind"]].drop_duplicates("eval_set")
     tuned_on = set(scores["train_set"]) - {""}
-    empty = {name: "" if kind == "str" else None for name, kind in TABLES["datasets"].items()}
+    empty = {name: "" if kind == "str" else None for name, kind in columns_of("datasets").items()}
     rows = []
     for _, row in sets.iterrows():
         own = {"dataset": row["eval_set"], "task": row["task"], "kind": row["kind"], "items": 1}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = (
-    *("Snakefile", "workflow", "config", "profiles", "envs", "docs/tables.md"),
+    *("Snakefile", "workflow", "config", "profiles", "envs"),
     *("tests/catalogue", "tests/smoke", "tests/hub", "tests/slurm", "slurm", "own"),
     ".snakemake/code.json",  # what earlier runs know of the code: less time, no other plan
 )

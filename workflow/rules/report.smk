@@ -36,7 +36,7 @@ rule report:
     """Put findings, figures, tables, what is missing, cost and provenance on pages."""
     input:
         config=paths.config,
-        tables=[paths.table(name) for name in ALL_TABLES],
+        tables=[paths.table(name) for name in all_tables()],
         figures=lambda wildcards: jobs.report.figure_files(),
     output:
         report=paths.report,

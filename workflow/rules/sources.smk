@@ -50,8 +50,8 @@ rule scores:
         config=paths.config,
         cells=lambda wildcards: jobs.evaluate.cell_files(),
     output:
-        csv=[shown.table(name) for name in CELL_TABLES],
-        parquet=[paths.parquet(name) for name in CELL_TABLES],
+        csv=[shown.table(name) for name in tables_of("scores")],
+        parquet=[paths.parquet(name) for name in tables_of("scores")],
     log:
         paths.log("scores", "all"),
     benchmark:

@@ -33,8 +33,8 @@ rule summaries:
         unpaired=paths.table("unpaired"),
         datasets=paths.table("datasets"),
     output:
-        csv=[shown.table(name) for name in SUMMARIES],
-        parquet=[paths.parquet(name) for name in SUMMARIES],
+        csv=[shown.table(name) for name in tables_of("summaries")],
+        parquet=[paths.parquet(name) for name in tables_of("summaries")],
     log:
         paths.log("summaries", "all"),
     benchmark:
@@ -56,7 +56,7 @@ rule findings:
         sensitivity=paths.table("sensitivity"),
         unpaired=paths.table("unpaired"),
         datasets=paths.table("datasets"),
-        summaries=[paths.table(name) for name in SUMMARIES],
+        summaries=[paths.table(name) for name in tables_of("summaries")],
     output:
         csv=shown.table("findings"),
         parquet=paths.parquet("findings"),
@@ -77,7 +77,7 @@ rule cost:
     input:
         metrics=lambda wildcards: jobs.stats.metrics_files(),
         # What else jobs leave of their cost is no output of theirs; it is complete by then.
-        tables=[paths.table(name) for name in ALL_TABLES if name != "cost"],
+        tables=[paths.table(name) for name in all_tables() if name != "cost"],
         figures=lambda wildcards: jobs.report.figure_files(),
     output:
         csv=shown.table("cost"),

@@ -15,10 +15,15 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.report import page as pages_module
 from tuning_dynamics.report import table_json as embed
 from tuning_dynamics.report.account import grid_rows, stage_costs
-from tuning_dynamics.report.captions import caption_html, column_meanings, plain_text
+from tuning_dynamics.report.captions import (
+    caption_html,
+    column_meanings,
+    plain_text,
+    table_caption,
+)
 from tuning_dynamics.report.interval import MARGIN, WIDTH, drawing
 from tuning_dynamics.report.table_json import embedded_table, embedded_tables
-from tuning_dynamics.tables.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import all_tables, columns_of, from_rows
 
 NAN = float("nan")
 
@@ -124,7 +129,7 @@ def test_every_row_of_a_table_is_in_the_page(made: Made) -> None:
         assert found is not None
         rows = json.loads(found[1])
         assert rows["rows"] == rows["all"] == len(table)
-        assert [column["name"] for column in rows["columns"]] == list(TABLES[name])
+        assert [column["name"] for column in rows["columns"]] == list(columns_of(name))
 
 
 def test_what_is_missing_is_said(made: Made) -> None:
@@ -188,7 +193,7 @@ def test_tables_that_are_too_large_together_show_fewer_rows(made: Made) -> None:
 
 
 def test_numbers_are_shown_with_four_digits_and_empty_ones_are_null() -> None:
-    row: dict[str, object] = dict.fromkeys(TABLES["noise"], "") | {
+    row: dict[str, object] = dict.fromkeys(columns_of("noise"), "") | {
         **{"step": None, "seed": None, "shots": 1, "n": 123456, "pairs": 1},
         **{"sd": 0.123456, "range": None, "difference": 1e-9},
     }
@@ -203,7 +208,7 @@ def test_numbers_are_shown_with_four_digits_and_empty_ones_are_null() -> None:
 
 def test_text_sorts_numbers_by_size() -> None:
     rows = [
-        dict.fromkeys(TABLES["groups"], "") | {"trend": 0.0, "trend_p": 1.0, "family": name}
+        dict.fromkeys(columns_of("groups"), "") | {"trend": 0.0, "trend_p": 1.0, "family": name}
         for name in ("100", "all", "20")
     ]
     columns = embedded_table(from_rows(rows, "groups"), "groups", 9)["columns"]
@@ -246,8 +251,11 @@ def test_captions_become_html_and_a_missing_one_is_an_error(tmp_path: Path) -> N
         caption_html(tmp_path / "none.rst")
 
 
-def test_meanings_of_columns_are_those_of_the_document() -> None:
-    meanings = column_meanings(pages_module.COLUMNS)
-    assert meanings["scores"]["n"] == "items"
-    assert meanings["scores"]["recipe"] == "how it was tuned; <code>base</code> is not tuned"
-    assert "](" not in json.dumps(meanings)
+def test_a_table_says_what_it_is_and_what_its_columns_mean() -> None:
+    meanings = column_meanings("changes")
+    assert meanings["format"] == "of the tuned cell"
+    assert meanings["recipe"] == "how it was tuned; <code>base</code> is not tuned"
+    for name in all_tables():
+        assert list(column_meanings(name)) == list(columns_of(name))
+        assert "](" not in json.dumps([table_caption(name), column_meanings(name)])
+    assert table_caption("noise").startswith("<p>What differs although nothing should")

@@ -13,7 +13,7 @@ from unit.stats.test_scores import cell
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.permutation import q_values, q_values_within, sign_flip_p_values
-from tuning_dynamics.tables.tables import TABLES
+from tuning_dynamics.tables.tables import columns_of
 
 TUNED = {"recipe": "full", "train_set": "nli_people", "seed": 1, "role": "id", "shots": 0}
 
@@ -40,7 +40,7 @@ def test_a_change_is_paired(tmp_path: Path) -> None:
     cells = pair(tmp_path, difficulty * 0.8, difficulty * 0.8 + 0.1)
     table = change_rows(cells)
     row = table.iloc[0]
-    assert list(table.columns) == list(TABLES["changes"])
+    assert list(table.columns) == list(columns_of("changes"))
     assert row["change"] == pytest.approx(0.1)
     # Every item changed by the same amount, so pairing leaves no uncertainty.
     assert (row["change_low"], row["change_high"]) == pytest.approx((0.1, 0.1))

@@ -10,7 +10,7 @@ import pytest
 from tuning_dynamics.common.atomic_files import write_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats.checkpoint_curve import breaks, checkpoint_rows, gap
-from tuning_dynamics.tables.tables import TABLES
+from tuning_dynamics.tables.tables import columns_of
 
 #: Losses of twelve checkpoints, evenly spaced in log tokens, from 9 down to 2.4 nats.
 SMOOTH = 2.0 + 7.0 * np.exp(-np.arange(12) / 4)
@@ -84,7 +84,7 @@ def manifest(folder: Path, step: int, loss: float, **more: Any) -> Path:
 
 def test_one_checkpoint_is_a_table(tmp_path: Path) -> None:
     table = checkpoint_rows([manifest(tmp_path, 10, 3.0)], holes={})
-    assert list(table.columns) == list(TABLES["checkpoints"])
+    assert list(table.columns) == list(columns_of("checkpoints"))
     row = table.iloc[0]
     assert (row["checkpoint"], row["tokens"], row["source"]) == ("10", 10000, "pretrain")
     assert (row["repo"], row["commit"], row["breaks_curve"]) == ("", "", "")

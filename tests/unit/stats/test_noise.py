@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tuning_dynamics.stats.noise import NEAR, SEEDS, UNKNOWN, noise_floor, noise_rows
-from tuning_dynamics.tables.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import columns_of, from_rows
 
 KEY: dict[str, Any] = {
     "family": "toy",
@@ -46,7 +46,7 @@ def at(step: int, **more: Any) -> dict[str, Any]:
 def test_seeds_of_a_cell_are_compared() -> None:
     values = [0.5, 0.6, 0.4]
     table = noise_rows(scores(*({"seed": k, "score": v} for k, v in enumerate(values))))
-    assert list(table.columns) == list(TABLES["noise"])
+    assert list(table.columns) == list(columns_of("noise"))
     cell, pooled = table.iloc[0], table.iloc[1]
     assert (cell["kind"], cell["checkpoint"], cell["n"], cell["pairs"]) == (SEEDS, "1000", 3, 3)
     assert cell["seed"] is pd.NA

@@ -20,7 +20,7 @@ from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.stats.denominators import WeakBases, denominator_rows, weak_bases
 from tuning_dynamics.stats.provenance import dataset_rows
 from tuning_dynamics.stats.transfer import chance_of
-from tuning_dynamics.tables.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import columns_of, from_rows
 
 ROOT = Path(__file__).parents[3]
 SMOKE = ROOT / "tests/smoke/study.yaml"
@@ -138,7 +138,7 @@ def manifest(folder: Path, **changes: Any) -> None:
 def test_a_row_has_commit_counts_and_digest(tmp_path: Path) -> None:
     manifest(tmp_path)
     table = dataset_rows([use(tmp_path), use(tmp_path, use="train", split="train")])
-    assert list(table.columns) == list(TABLES["datasets"])
+    assert list(table.columns) == list(columns_of("datasets"))
     scored, trained = (row for _, row in table.iterrows())
     assert (scored["revision"], scored["commit"], scored["items"]) == ("", "c" * 40, 277)
     assert (scored["left_out"], scored["chance"]) == ("repeated 3", 0.5)
@@ -181,7 +181,7 @@ def test_chance_of_options_is_a_mean_over_evaluated_items(tmp_path: Path) -> Non
 
 
 def chances(**sets: float | None) -> Any:
-    empty = {name: "" if kind == "str" else None for name, kind in TABLES["datasets"].items()}
+    empty = {name: "" if kind == "str" else None for name, kind in columns_of("datasets").items()}
     rows = [
         {**empty, "dataset": name, "use": kind, "items": 1, "chance": value}
         for name, value in sets.items()

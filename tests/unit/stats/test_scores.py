@@ -12,7 +12,7 @@ from synthetic import DRAWING, PLANTED, records_of
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats import item_blocks as blocks
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.tables.tables import TABLES
+from tuning_dynamics.tables.tables import columns_of
 
 
 def cell(path: Path, scores: Any, **changes: Any) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def test_rows_are_sorted_by_number_and_have_the_tables_columns(tmp_path: Path) -
     ]
     table = score_rows(cells)
     assert list(table["step"]) == [3, 20, 1000]
-    assert list(table.columns) == list(TABLES["scores"])
+    assert list(table.columns) == list(columns_of("scores"))
 
 
 @pytest.mark.parametrize("interval", ["percentile", "bca"])
@@ -209,4 +209,4 @@ def test_each_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_no_cells_give_an_empty_table() -> None:
-    assert list(score_rows([]).columns) == list(TABLES["scores"])
+    assert list(score_rows([]).columns) == list(columns_of("scores"))

@@ -10,7 +10,7 @@ from synthetic import DRAWING
 from unit.stats.test_scores import cell
 
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.tables.tables import TABLES
+from tuning_dynamics.tables.tables import columns_of
 
 
 def study(folder: Path, *seeds: Any, **key: Any) -> dict[str, pd.DataFrame]:
@@ -32,7 +32,7 @@ def test_one_seed_has_the_interval_over_items(tmp_path: Path) -> None:
     tables = study(tmp_path, np.random.default_rng(0).uniform(size=50))
     row, score = tuned_row(tables), tables["scores"].iloc[1]
     change = tables["changes"].iloc[0]
-    assert list(tables["seed_means"].columns) == list(TABLES["seed_means"])
+    assert list(tables["seed_means"].columns) == list(columns_of("seed_means"))
     assert (row["seeds"], row["n"]) == (1, 50)
     for name in ("score", "ci_low", "ci_high"):
         assert row[name] == pytest.approx(score[name], abs=1e-12)

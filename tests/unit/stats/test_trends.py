@@ -13,7 +13,7 @@ from tuning_dynamics.stats.denominators import denominator_rows, weak_bases, wea
 from tuning_dynamics.stats.forgetting import forgetting_rows
 from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.trends import format_trend_rows, latent_gain_rows
-from tuning_dynamics.tables.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import columns_of, from_rows
 
 DRAWING = Drawing(400, 0.95, 0)
 HALF = float(stats.norm.ppf(0.975))
@@ -21,7 +21,7 @@ STEPS = (10, 100, 1000, 10_000)
 
 
 def row(table: str, step: int, **more: Any) -> dict[str, Any]:
-    kinds = TABLES[table]
+    kinds = columns_of(table)
     known = {
         **{"family": "toy", "checkpoint": str(step), "step": step, "tokens": step * 1000},
         **{"recipe": "full", "train_set": "t", "eval_set": "a", "task": "nli"},

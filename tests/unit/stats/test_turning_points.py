@@ -9,7 +9,7 @@ import pytest
 
 from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.turning_points import Turn, turning_point, turning_rows
-from tuning_dynamics.tables.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import columns_of, from_rows
 
 DRAWING = Drawing(400, 0.95, 0)
 TIMES = 60
@@ -63,8 +63,8 @@ def test_scores_that_scatter_beyond_their_errors_widen_the_interval() -> None:
 
 def row(step: int, score: float, **more: Any) -> dict[str, Any]:
     return {
-        **{name: "" for name, kind in TABLES["seed_means"].items() if kind == "str"},
-        **{name: None for name, kind in TABLES["seed_means"].items() if kind != "str"},
+        **{name: "" for name, kind in columns_of("seed_means").items() if kind == "str"},
+        **{name: None for name, kind in columns_of("seed_means").items() if kind != "str"},
         **{"family": "toy", "checkpoint": str(step), "step": step, "tokens": step * 1000},
         **{"recipe": "base", "eval_set": "a", "task": "t", "kind": "generation"},
         **{"format": "default", "shots": 4, "prediction": "greedy", "metric": "rouge_l"},

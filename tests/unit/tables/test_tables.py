@@ -8,10 +8,19 @@ import pandas as pd
 import pytest
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.paths import CELL_TABLES, SUMMARIES
 from tuning_dynamics.identity.code_digest import code_parts
-from tuning_dynamics.tables.latex import CAPTIONS, MOST_UPRIGHT
-from tuning_dynamics.tables.tables import TABLES, from_rows, read_table, typed, write_table
+from tuning_dynamics.tables.latex import MOST_UPRIGHT
+from tuning_dynamics.tables.page import described
+from tuning_dynamics.tables.tables import (
+    TABLES,
+    caption_of,
+    columns_of,
+    from_rows,
+    read_table,
+    tables_of,
+    typed,
+    write_table,
+)
 
 ROOT = Path(__file__).parents[3]
 
@@ -22,7 +31,7 @@ def groups(trend: float = 0.1) -> pd.DataFrame:
 
 
 def cost(**changes: object) -> pd.DataFrame:
-    row = {name: "x" if kind == "str" else None for name, kind in TABLES["cost"].items()}
+    row = {name: "x" if kind == "str" else None for name, kind in columns_of("cost").items()}
     return from_rows([{**row, **changes}], "cost")
 
 
@@ -47,7 +56,7 @@ def test_a_table_is_printed_as_latex_with_all_rows_escaped_and_rounded(tmp_path:
         ["toy", r"a\_b \& 50 \%", "learned", "$-$0.123", "0.500"],
         ["toy", "---", "learned", "---", "0.500"],
         [
-            *("toy", r"\{x\}\textasciitilde{}\textbackslash{}", "learned"),
+            *("toy", r"\{x\}\textasciitilde \textbackslash ", "learned"),
             *(r"$4.00 \times 10^{-7}$", "0.500"),
         ],
     ]
@@ -57,8 +66,10 @@ def test_a_table_is_printed_as_latex_with_all_rows_escaped_and_rounded(tmp_path:
 
 
 def test_every_table_has_a_caption_in_print_and_no_line_is_broken(tmp_path: Path) -> None:
-    assert list(CAPTIONS) == list(TABLES)
-    for name, columns in TABLES.items():
+    for name in TABLES:
+        columns = columns_of(name)
+        assert len(caption_of(name)) < 80
+        assert caption_of(name).endswith(".")
         values = {"str": "a\nb", "int": -3, "float": 1.5}
         write_table(
             from_rows([{key: values[kind] for key, kind in columns.items()}], name),
@@ -74,7 +85,7 @@ def test_every_table_has_a_caption_in_print_and_no_line_is_broken(tmp_path: Path
 def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
     for name in TABLES:
         write_table(from_rows([], name), tmp_path / f"{name}.csv")
-        assert list(read_table(tmp_path / f"{name}.csv").columns) == list(TABLES[name])
+        assert list(read_table(tmp_path / f"{name}.csv").columns) == list(columns_of(name))
 
 
 def test_rounding_differences_do_not_reach_the_bytes(tmp_path: Path) -> None:
@@ -143,29 +154,29 @@ def test_a_failed_write_leaves_the_old_table(
     assert (tmp_path / "groups.csv").read_bytes() == before
 
 
-def test_the_page_lists_every_table_with_its_columns_in_order() -> None:
+def test_the_page_has_every_table_as_it_is_declared() -> None:
     page = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
-    sections = dict(re.findall(r"^## `(\w+)\.csv`$(.*?)(?=^## |\Z)", page, re.M | re.S))
-    assert list(sections) == list(TABLES)
-    for name, text in sections.items():
-        assert re.findall(r"^\| `(\w+)` \|", text, re.M) == list(TABLES[name])
+    assert page == described(page), "run make generated"
+    assert set(re.findall(r"^## `(\w+)\.csv`$", page, re.M)) == set(TABLES)
+    for name in TABLES:
+        assert all(TABLES[name].Row.meanings()[column] for column in columns_of(name))
 
 
 @pytest.mark.parametrize(
     ("stub", "tables"),
     [
-        ("stats_scores.py", CELL_TABLES),
-        ("stats_summaries.py", SUMMARIES),
+        ("stats_scores.py", tables_of("scores")),
+        ("stats_summaries.py", tables_of("summaries")),
         *(
             (f"stats_{name}.py", (name,))
             for name in ("findings", "checkpoints", "datasets", "cost")
         ),
-        ("stats_published.py", (*CELL_TABLES, "checkpoints", "datasets")),
+        ("stats_published.py", (*tables_of("scores"), "checkpoints", "datasets")),
     ],
 )
-def test_columns_and_captions_count_in_the_code_of_the_job_that_writes_them(
+def test_columns_count_in_the_code_of_the_job_that_writes_them(
     stub: str, tables: tuple[str, ...]
 ) -> None:
-    counted = {part.name for part in code_parts(stub, frozenset())}
-    assert counted >= {f"{kinds}[{name}]" for kinds in ("TABLES", "CAPTIONS") for name in tables}
-    assert "TABLES[comparison]" not in counted
+    counted = {Path(part.file).stem for part in code_parts(stub, frozenset()) if part.name == "Row"}
+    assert counted >= set(tables)
+    assert "comparison" not in counted

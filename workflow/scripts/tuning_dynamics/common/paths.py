@@ -23,27 +23,6 @@ RESERVED = frozenset(
 )
 
 
-#: Names of the tables that are made of cells' records, in one pass.
-CELL_TABLES = ("scores", "changes", "unpaired", "seed_means", "sensitivity")
-
-#: The tables that rule `summaries` makes of others.
-SUMMARIES = (
-    "transfer",
-    "denominators",
-    "groups",
-    "group_changes",
-    "group_rules",
-    "turning_points",
-    "latent_gain",
-    "format_trend",
-    "forgetting",
-    "noise",
-)
-
-#: Names of all tables.
-ALL_TABLES = (*CELL_TABLES, *SUMMARIES, "findings", "checkpoints", "datasets", "cost")
-
-
 @dataclass(frozen=True)
 class Paths:
     """The paths of one study, relative to the repository."""

@@ -4,16 +4,14 @@
 them; a test keeps `workflow/schemas/` in step with the models.
 """
 
-import ast
-import inspect
 import json
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from tuning_dynamics.common.docstrings import field_docstrings
 from tuning_dynamics.config.base import Strict
 from tuning_dynamics.config.dataset import Dataset, Task
 from tuning_dynamics.config.device import Device
@@ -39,28 +37,13 @@ def schema(name: str) -> str:
     for part in [document, *document.get("$defs", {}).values()]:
         model = models.get((part.get("title"), *part.get("properties", ())))
         if model is not None:
-            _describe(part["properties"], _field_docstrings(model))
+            _describe(part["properties"], field_docstrings(model))
     return json.dumps(document, indent=1) + "\n"
 
 
 def _describe(properties: dict[str, Any], texts: dict[str, str]) -> None:
     for name, text in texts.items():
         properties[name] = dict(sorted({**properties[name], "description": text}.items()))
-
-
-def _field_docstrings(model: type[Strict]) -> dict[str, str]:
-    """The strings that stand below a model's fields."""
-    (definition,) = ast.parse(inspect.getsource(model)).body
-    assert isinstance(definition, ast.ClassDef)
-    return {
-        field.target.id: inspect.cleandoc(below.value.value)
-        for field, below in pairwise(definition.body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(below, ast.Expr)
-        and isinstance(below.value, ast.Constant)
-        and isinstance(below.value.value, str)
-    }
 
 
 def write_schemas(folder: Path) -> None:

@@ -21,7 +21,8 @@ from tuning_dynamics.grid.csv_file import Line, read_rows
 from tuning_dynamics.grid.figures import Piece
 from tuning_dynamics.grid.grid import Axes, Grid
 from tuning_dynamics.grid.pythia_table import pythia_rows
-from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS, POOLED, SCORE_COLUMNS
+from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS, POOLED
+from tuning_dynamics.tables.tables import columns_of
 
 #: A row of scores.csv: text and numbers by column; None where a number is empty.
 Row = dict[str, Any]
@@ -34,7 +35,7 @@ UNKNOWN = "unknown"
 
 #: Columns without which a row is no cell; the others may be left out.
 REQUIRED = (*KEY_COLUMNS, "score")
-OPTIONAL = tuple(name for name in SCORE_COLUMNS if name not in REQUIRED)
+OPTIONAL = tuple(name for name in columns_of("scores") if name not in REQUIRED)
 
 # Empty where they do not apply; everything else in REQUIRED needs a value.
 _MAY_BE_EMPTY = ("train_set", "seed", "role")
@@ -162,7 +163,7 @@ def _refused(what: str, file: str, line: int, column: str, value: object, fix: s
 def _parsed(line: int, text: Mapping[str, str], file: str) -> Row:
     """A line as a row, every value of its column's type and possible."""
     row: Row = {}
-    for name, kind in SCORE_COLUMNS.items():
+    for name, kind in columns_of("scores").items():
         value = text.get(name, "")
         if value == "" and name in REQUIRED and name not in _MAY_BE_EMPTY:
             raise _refused("a value is missing", file, line, name, value, "give it")

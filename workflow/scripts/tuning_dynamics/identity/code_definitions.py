@@ -54,7 +54,9 @@ class Class:
 class Module:
     """A module's definitions, and what importing it does.
 
-    `bound` are the names that it imports; `stars` the modules that it takes all names from.
+    `bound` are the names that it imports; `stars` the modules that it takes all names from;
+    `kinds` its registries by name, with their entries; `folders` those whose entries are the
+    modules of a package, which is named.
     """
 
     imports: list[str]
@@ -63,6 +65,7 @@ class Module:
     definitions: dict[str, Definition] = field(default_factory=dict)
     classes: dict[str, Class] = field(default_factory=dict)
     kinds: dict[str, list[tuple[str | None, Definition]]] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
     top: Definition = field(default_factory=lambda: Definition(TOP_LEVEL, ""))
 
 
@@ -99,6 +102,7 @@ def module_from_json(value: dict[str, Any]) -> Module:
             name: [(key, Definition(**one)) for key, one in entries]
             for name, entries in value["kinds"].items()
         },
+        value["folders"],
         Definition(**value["top"]),
     )
 

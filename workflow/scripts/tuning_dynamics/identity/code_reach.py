@@ -161,13 +161,20 @@ class Reach:
 
     def _registry(self, module: str, own: Module, name: str) -> None:
         for key, entry in own.kinds[name]:
-            take = lambda entry=entry: self._take(module, entry)  # type: ignore[misc]  # noqa: E731
-            if key is not None:
-                self.kinds.add(key)
-            if key is None or self.all_kinds or key in self.words:
-                take()
-            else:
-                self.entries[key].append(take)
+            self._entry(key, lambda entry=entry: self._take(module, entry))  # type: ignore[misc]
+        if name in own.folders:
+            for inner in self.tree.inside(own.folders[name]):
+                take = lambda inner=inner: self._reach(Found(inner, ""))  # type: ignore[misc]  # noqa: E731
+                self._entry(inner.rpartition(".")[2], take)
+
+    def _entry(self, key: str | None, take: Callable[[], None]) -> None:
+        """An entry of a registry counts once its kind is asked for."""
+        if key is not None:
+            self.kinds.add(key)
+        if key is None or self.all_kinds or key in self.words:
+            take()
+        else:
+            self.entries[key].append(take)
 
     def _class(self, found: Found, own: Class) -> None:
         """A class is whole, but for a model of a config."""

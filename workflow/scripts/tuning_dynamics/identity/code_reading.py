@@ -18,6 +18,8 @@ from tuning_dynamics.identity.code_words import last_name, makes_errors
 
 #: The annotation of a registry: see `kinds`.
 KINDS = "Kinds"
+#: The registry of the modules of a package.
+MODULES = "Modules"
 
 #: Decorators that register nothing elsewhere.
 _PLAIN_DECORATORS = frozenset(
@@ -109,6 +111,8 @@ class _Reading(Nodes):
             found.classes[node.name] = self._read_class(node)
         elif (registry := _registry_name(node)) and isinstance(node, ast.AnnAssign):
             found.kinds[registry] = self._registry(registry, node.value)
+            if package := _package_name(node.value):
+                found.folders[registry] = package
         elif names := _defines(node):
             one = self._read(node, ", ".join(names))
             for name in names:
@@ -141,7 +145,8 @@ class _Reading(Nodes):
 
     def _registry(self, name: str, value: ast.expr | None) -> list[tuple[str | None, Definition]]:
         """The entries of a registry, by key; None where the key is not written there."""
-        assert isinstance(value, ast.Dict)
+        if not isinstance(value, ast.Dict):
+            return []
         entries = []
         for key, entry in zip(value.keys, value.values, strict=True):
             known = key.value if isinstance(key, ast.Constant) else None
@@ -238,10 +243,20 @@ def _defines(node: ast.stmt) -> list[str]:
 
 
 def _registry_name(node: ast.stmt) -> str | None:
-    """The name of `NAME: Kinds[…] = {…}`; None of another statement."""
+    """The name of `NAME: Kinds[…] = {…}` or `= Modules(…)`; None of another statement."""
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         named = isinstance(node.annotation, ast.Subscript) and last_name(node.annotation) == KINDS
-        return node.target.id if named and isinstance(node.value, ast.Dict) else None
+        given = isinstance(node.value, ast.Dict) or _package_name(node.value)
+        return node.target.id if named and given else None
+    return None
+
+
+def _package_name(value: ast.expr | None) -> str | None:
+    """The package of `Modules("package")`; None of another value."""
+    if isinstance(value, ast.Call) and last_name(value) == MODULES and len(value.args) == 1:
+        named = value.args[0]
+        if isinstance(named, ast.Constant) and isinstance(named.value, str):
+            return named.value
     return None
 
 

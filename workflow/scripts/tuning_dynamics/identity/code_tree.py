@@ -73,6 +73,11 @@ class Tree:
         """A module's place, for people."""
         return below_package(self.files[module].relative_to(self.root))
 
+    def inside(self, package: str) -> list[str]:
+        """The modules that lie in a package, not deeper; those that begin with _ are its own."""
+        named = (name.rpartition(".") for name in self.files)
+        return [f"{package}.{last}" for own, _, last in named if own == package and last[0] != "_"]
+
     def within(self, dotted: str) -> str | None:
         """The module that a dotted name lies in, or is."""
         while dotted not in self.files:

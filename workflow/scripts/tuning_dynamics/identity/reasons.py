@@ -80,7 +80,7 @@ _KEYS = {
 #: Settings that are not of the study's files.
 _WORDS = {
     "report": {
-        "shown": "a caption, a template of the pages or docs/tables.md changed",
+        "shown": "a caption, a template of the pages or what a table says of itself changed",
         "accepted": "the report is to say what was accepted",
     },
     "figures": {"style": "the style of the figures changed", "figures": "there are other figures"},

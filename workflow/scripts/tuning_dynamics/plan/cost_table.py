@@ -14,7 +14,7 @@ from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.recorded import planned, planned_seconds
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.parts import settings
-from tuning_dynamics.tables.tables import TABLES, from_rows
+from tuning_dynamics.tables.tables import columns_of, from_rows
 
 _TEXT = ("stage", "job", "gpu")
 _UNMEASURED = ("-", "", "NA", "nan")
@@ -84,7 +84,7 @@ def _row(job: Measured) -> dict[str, object] | None:
     timed = _benchmark(job.benchmark) if job.benchmark and _written(job.benchmark) else None
     if own is None and timed is None:
         return None
-    row = dict.fromkeys(TABLES["cost"]) | {"gpu": "", "tokens": pd.NA} | (own or {})
+    row = dict.fromkeys(columns_of("cost")) | {"gpu": "", "tokens": pd.NA} | (own or {})
     if timed is not None:
         seconds, memory = timed
         row["seconds"] = seconds if own is None else max(seconds, _seconds(own))
@@ -114,7 +114,7 @@ def _from_metrics(job: Measured) -> dict[str, object]:
             file=path,
             fix="delete the job's outputs and run the workflow again",
         ) from error
-    columns = TABLES["cost"]
+    columns = columns_of("cost")
     missing = [name for name in columns if not isinstance(metrics, dict) or name not in metrics]
     if missing:
         raise StudyError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tuning_dynamics.tables.tables import IDENTITY
+from tuning_dynamics.tables.columns import IDENTITY
 
 #: The stages in the order in which a study goes through them.
 STAGES = (

@@ -7,6 +7,8 @@ from pathlib import Path
 from docutils.core import publish_parts
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.tables.page import about
+from tuning_dynamics.tables.tables import TABLES, caption_of
 
 #: A caption is plain text with a few marks; a mistake in it stops the report.
 _SETTINGS = {
@@ -31,19 +33,18 @@ def plain_text(html: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
 
 
-def column_meanings(document: Path) -> dict[str, dict[str, str]]:
-    """What each column of each table means, as HTML: docs/tables.md, by table and column."""
-    parts = re.split(r"^## `(\w+)\.csv`$", document.read_text(encoding="utf-8"), flags=re.M)
-    return {
-        table: {
-            column: _inline(meaning)
-            for column, meaning in re.findall(r"^\| `(\w+)` \| (.*) \|$", text, flags=re.M)
-        }
-        for table, text in zip(parts[1::2], parts[2::2], strict=True)
-    }
+def table_caption(name: str) -> str:
+    """What a table is, as HTML."""
+    return "".join(f"<p>{_inline(paragraph)}</p>" for paragraph in (caption_of(name), *about(name)))
+
+
+def column_meanings(name: str) -> dict[str, str]:
+    """What each column of a table means, as HTML."""
+    meanings = TABLES[name].Row.meanings()
+    return {column: _inline(meaning) for column, meaning in meanings.items()}
 
 
 def _inline(markdown: str) -> str:
-    """One line of Markdown as HTML: code is marked, of links the text is kept."""
+    """A paragraph of Markdown as HTML: code is marked, of links the text is kept."""
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", escape(markdown, quote=False))
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", text)

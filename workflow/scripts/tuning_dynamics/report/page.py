@@ -16,7 +16,7 @@ from tuning_dynamics.findings.caveats import out_of_line, refused
 from tuning_dynamics.grid.figures import StudyFigure
 from tuning_dynamics.grid.merged_config import cell_rows, read_merged, seeds, summary
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
-from tuning_dynamics.report.captions import caption_html, column_meanings
+from tuning_dynamics.report.captions import column_meanings, table_caption
 from tuning_dynamics.report.gallery import Picture, beside, pictures, shows, themes
 from tuning_dynamics.report.interval import WIDTH, Drawing, drawing
 from tuning_dynamics.report.table_json import embedded_tables
@@ -24,8 +24,8 @@ from tuning_dynamics.tables.tables import read_table
 
 #: The templates, the look and the script of the pages.
 TEMPLATES = Path(__file__).with_name("page")
-#: Captions of figures and tables, and what the tables' columns mean.
-CAPTIONS, COLUMNS = ROOT / "workflow" / "report", ROOT / "docs" / "tables.md"
+#: Captions of figures.
+CAPTIONS = ROOT / "workflow" / "report"
 
 #: Characters of a page that figures and tables may take: with all else it stays below 10 MiB.
 FIGURE_CHARACTERS, TABLE_CHARACTERS = 6_500_000, 2_500_000
@@ -138,8 +138,8 @@ def _body(
         "themes": themes(found),
         "outside": sum(not picture.inside for picture in found),
         "tables": embedded_tables(_findings_first(tables), TABLE_CHARACTERS),
-        "captions": {name: caption_html(CAPTIONS / f"table_{name}.rst") for name in tables},
-        "meanings": column_meanings(COLUMNS),
+        "captions": {name: table_caption(name) for name in tables},
+        "meanings": {name: column_meanings(name) for name in tables},
         "grid": grid_rows(about.asked, tables["scores"]),
         "unpaired": reasons(tables["unpaired"]),
         "broken": checkpoints[checkpoints["breaks_curve"] == "yes"].to_dict("records"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tuning_dynamics.tables.tables import TABLES
+from tuning_dynamics.tables.tables import columns_of
 
 #: Significant digits of the numbers that are shown; the CSV files have all.
 _DIGITS = 4
@@ -36,7 +36,7 @@ def embedded_table(table: pd.DataFrame, name: str, rows: int) -> dict[str, Any]:
     `values` and, for text, the different `levels` that the values are numbers of; `rows` shown,
     and `all` there are. `choose` marks columns to be chosen from."""
     shown = table.head(rows)
-    columns = [_column(shown[column], kind) for column, kind in TABLES[name].items()]
+    columns = [_column(shown[column], kind) for column, kind in columns_of(name).items()]
     return {"columns": columns, "rows": len(shown), "all": len(table)}
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.paths import (
-    ALL_TABLES,
     RESERVED,
     variant_key,
 )
@@ -22,6 +21,7 @@ from tuning_dynamics.run.parts import (
     part_variants,
 )
 from tuning_dynamics.tables.columns import POOLED
+from tuning_dynamics.tables.tables import all_tables
 
 
 class Jobs(Scope):
@@ -129,7 +129,7 @@ class Jobs(Scope):
         """The files that a run without named targets makes: all that a study is run for, by name,
         so that a deleted one is made again."""
         tables = [
-            path(name) for path in (self.paths.table, self.paths.parquet) for name in ALL_TABLES
+            path(name) for path in (self.paths.table, self.paths.parquet) for name in all_tables()
         ]
         figures = [
             self.report.figure_path(one, kind)

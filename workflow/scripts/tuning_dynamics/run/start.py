@@ -36,6 +36,7 @@ from tuning_dynamics.run.snakemake_internals import (
     wake_when_jobs_end,
 )
 from tuning_dynamics.run.views import recorded, view_of_planned
+from tuning_dynamics.tables.tables import caption_of
 
 #: The environment variable that says that this process looks for what a run has left, and how many
 #: such looks came before it.
@@ -135,8 +136,7 @@ class Shown:
         return self.report(
             self.paths.table(name),
             category="Tables",
-            labels={"table": name.replace("_", " ")},
-            caption=f"../report/table_{name}.rst",
+            labels={"table": name.replace("_", " "), "what": caption_of(name)},
         )
 
     def figure(self, figure: StudyFigure) -> Any:

@@ -16,7 +16,8 @@ from tuning_dynamics.stats.refusals import BASE_REFUSED, REFUSED, leave_out, ref
 from tuning_dynamics.stats.scores import score_rows
 from tuning_dynamics.stats.seed_means import SEEDLESS_ORDER, seed_mean_rows
 from tuning_dynamics.stats.sensitivity import sensitivity_rows
-from tuning_dynamics.tables.tables import KEY_COLUMNS, from_rows, typed
+from tuning_dynamics.tables.columns import KEY_COLUMNS
+from tuning_dynamics.tables.tables import from_rows, typed
 
 Tables = dict[str, pd.DataFrame]
 

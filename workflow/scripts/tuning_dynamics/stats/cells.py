@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.tables.tables import IDENTITY, KEY_COLUMNS
+from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS
 
 # Rows are sorted by numbers before names, so that checkpoints come in their order.
 ORDER = ("family", "step", "recipe", "train_set", "seed", "eval_set", "format", "shots")

@@ -29,15 +29,8 @@ from tuning_dynamics.stats.changes import PERMUTATIONS
 from tuning_dynamics.stats.metrics import item_scores
 from tuning_dynamics.stats.permutation import q_values_within, sign_flip_p_values
 from tuning_dynamics.stats.records import Records, read_records
-from tuning_dynamics.tables.tables import (
-    IDENTITY,
-    KEY_COLUMNS,
-    TABLES,
-    from_rows,
-    read_table,
-    typed,
-    write_table,
-)
+from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS
+from tuning_dynamics.tables.tables import columns_of, from_rows, read_table, typed, write_table
 
 #: How a difference was made: over the items of both, from both standard errors, from scores alone.
 ITEMS, ERRORS, ALONE = "items", "errors", "scores"
@@ -134,7 +127,7 @@ def comparison_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
             table.loc[places, "n"] = len(pairs[places[0]].difference)
             table.loc[places, "paired"] = ITEMS
     table["q_value"] = q_values_within(table, [])
-    return typed(table[list(TABLES["comparison"])], "comparison")
+    return typed(table[list(columns_of("comparison"))], "comparison")
 
 
 def _from_errors(shared: pd.DataFrame, level: float) -> pd.DataFrame:
@@ -208,7 +201,7 @@ def unshared_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
         found = own.merge(other[_IDENTITY], on=_IDENTITY, how="left", indicator=True)
         sides.append(found[found["_merge"] == "left_only"].assign(side=side))
     rows = pd.concat(sides).sort_values(["side", *ORDER_KEYS])
-    return typed(rows[list(TABLES["unshared"])], "unshared")
+    return typed(rows[list(columns_of("unshared"))], "unshared")
 
 
 def told(comparison: pd.DataFrame, unshared: pd.DataFrame, a: str, b: str) -> str:

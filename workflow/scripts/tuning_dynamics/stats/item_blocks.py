@@ -33,7 +33,7 @@ from tuning_dynamics.stats.bootstrap import (
 from tuning_dynamics.stats.cells import describe
 from tuning_dynamics.stats.metrics import item_scores
 from tuning_dynamics.stats.records import Records, read_records
-from tuning_dynamics.tables.tables import KEY_COLUMNS
+from tuning_dynamics.tables.columns import KEY_COLUMNS
 
 # Scores or draws of one block, in numbers of 8 bytes: 48 MiB, of which a pass holds some seven
 # times as much at its peak (benchmarks/bootstrap.py).

@@ -18,8 +18,8 @@ from tuning_dynamics.stats.bootstrap import Floats
 from tuning_dynamics.stats.cells import ORDER_KEYS
 from tuning_dynamics.stats.changes import ratios
 from tuning_dynamics.stats.primary_cells import VARIANT_AND_SET, one_per
-from tuning_dynamics.tables.columns import PUBLISHED
-from tuning_dynamics.tables.tables import KEY_COLUMNS, from_rows, typed, write_table
+from tuning_dynamics.tables.columns import KEY_COLUMNS, PUBLISHED
+from tuning_dynamics.tables.tables import from_rows, typed, write_table
 
 _KEYS = list(KEY_COLUMNS)
 _BUT_SEED = [name for name in _KEYS if name != "seed"]

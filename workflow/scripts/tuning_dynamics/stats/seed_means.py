@@ -8,7 +8,8 @@ from scipy.sparse import csr_array
 from tuning_dynamics.stats.bootstrap import Estimates, Floats, Integers, over_seeds
 from tuning_dynamics.stats.cells import ORDER_KEYS
 from tuning_dynamics.stats.item_blocks import Block
-from tuning_dynamics.tables.tables import IDENTITY, typed
+from tuning_dynamics.tables.columns import IDENTITY
+from tuning_dynamics.tables.tables import typed
 
 SEEDLESS = [name for name in IDENTITY if name != "seed"]
 SEEDLESS_ORDER = [name for name in ORDER_KEYS if name != "seed"]

@@ -1,23 +1,67 @@
-"""The columns of scores.csv, which a table of scores made elsewhere has too."""
+"""Columns as a class: a field is a column, its type the column's, the text below it its meaning."""
 
-#: The columns that say which cell a row is; in this order in scores.csv and changes.csv.
-KEY_COLUMNS: dict[str, str] = {
-    "family": "str",
-    "checkpoint": "str",
-    "step": "int",
-    "tokens": "int",
-    "recipe": "str",
-    "train_set": "str",
-    "seed": "int",
-    "eval_set": "str",
-    "task": "str",
-    "kind": "str",
-    "role": "str",
-    "format": "str",
-    "shots": "int",
-    "prediction": "str",
-    "metric": "str",
-}
+from tuning_dynamics.common.docstrings import field_docstrings
+
+
+class Columns:
+    """The columns of a table, those of its base first. An unknown text is "", a number empty."""
+
+    @classmethod
+    def types(cls) -> dict[str, str]:
+        """Each column's type: `str`, `int` or `float`."""
+        return {
+            name: kind.__name__
+            for owner in reversed(cls.__mro__)
+            for name, kind in vars(owner).get("__annotations__", {}).items()
+        }
+
+    @classmethod
+    def meanings(cls) -> dict[str, str]:
+        """Each column's meaning, as the source has it."""
+        owners = reversed(cls.__mro__[: cls.__mro__.index(Columns)])
+        found = {name: text for owner in owners for name, text in field_docstrings(owner).items()}
+        return {name: " ".join(found[name].split()) for name in cls.types()}
+
+
+class CellColumns(Columns):
+    """The columns that say which cell a row is, in this order."""
+
+    family: str
+    """name of the family of checkpoints"""
+    checkpoint: str
+    """label of the checkpoint: its step as text; in a published table it may be a word (`main`)"""
+    step: int
+    """optimiser steps of pre-training"""
+    tokens: int
+    """tokens seen in pre-training"""
+    recipe: str
+    """how it was tuned; `base` is not tuned"""
+    train_set: str
+    """what it was tuned on; empty for `base`"""
+    seed: int
+    """seed of tuning; empty for `base`"""
+    eval_set: str
+    """what it is evaluated on"""
+    task: str
+    """name of a file of `config/tasks/` (`nli`, `paraphrase`, `summary`, `question_generation`,
+    `multiple_choice`, `reading`, …); a published table has its own"""
+    kind: str
+    """`classification`, `generation` or `multiple_choice`"""
+    role: str
+    """of the evaluation set to the train set: `id` (same task and domain), `ood` (same task, other
+    domain), `cross` (other task), `bench`; empty for `base`, but for benchmarks"""
+    format: str
+    """prompt format: `default`, `io`, `instruct` or another that the task defines"""
+    shots: int
+    """demonstrations in the prompt"""
+    prediction: str
+    """`token_prob`, `constrained` or `free` (classification), `likelihood`, `likelihood_per_char`
+    or `likelihood_pmi` (multiple choice), `greedy` (generation)"""
+    metric: str
+    """`accuracy` or `rouge_l`"""
+
+
+KEY_COLUMNS = CellColumns.types()
 
 #: Two rows that agree on these are the same cell; the other key columns follow from them.
 IDENTITY = (
@@ -38,14 +82,3 @@ POOLED = "all"
 
 #: `source` of checkpoints and sets of which scores made elsewhere were given.
 PUBLISHED = "published"
-
-#: All columns of scores.csv; those after `score` may be unknown.
-SCORE_COLUMNS: dict[str, str] = {
-    **KEY_COLUMNS,
-    "n": "int",
-    "score": "float",
-    "se": "float",
-    "ci_low": "float",
-    "ci_high": "float",
-    "truncated": "int",
-}

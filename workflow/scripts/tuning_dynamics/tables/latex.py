@@ -4,39 +4,8 @@ CSV and parquet have the numbers in full. The fragment needs the packages bookta
 pdflscape where it has many columns, and inputenc with utf8 in old installations.
 """
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any
-
 import numpy as np
 import pandas as pd
-
-from tuning_dynamics.common.registry import Kinds
-
-#: What each table is, as its caption in print.
-CAPTIONS: Kinds[str, str] = {
-    "scores": "Score of every cell, with its interval.",
-    "changes": "Change of each tuned cell against its base.",
-    "transfer": "Change by kind of train set and of evaluation set.",
-    "groups": "Sets learned in pre-training and others.",
-    "group_changes": "Mean change by tuning of each group's sets.",
-    "sensitivity": "Spread of scores over prompt formats.",
-    "noise": "What differs although nothing should: the noise floor.",
-    "checkpoints": "Checkpoints: where each came from, and its loss on a fixed text.",
-    "datasets": "Datasets: where each split came from.",
-    "unpaired": "Cells that were refused, and tuned cells without a base to be compared with.",
-    "seed_means": "Means over seeds, with their intervals.",
-    "denominators": "Base scores that a ratio of change divides by.",
-    "group_rules": "The groups' difference under other rules of what is learned.",
-    "turning_points": "Where scores stop rising, in tokens.",
-    "latent_gain": "Slope of the gain by tuning along pre-training.",
-    "format_trend": "Slope of the spread over prompt formats along pre-training.",
-    "forgetting": "Change by task tuned on and task evaluated.",
-    "findings": "What the tables say on each finding.",
-    "comparison": "Cells that two studies share, and how they differ.",
-    "unshared": "Cells that only one of two studies has.",
-    "cost": "What each job took.",
-}
 
 #: A table with more columns is printed on its side.
 MOST_UPRIGHT = 10
@@ -44,18 +13,9 @@ MOST_UPRIGHT = 10
 LONGEST = 32
 NOTHING = "---"
 
+#: What pandas' own escapes leave.
 _ESCAPES = str.maketrans(
     {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "|": r"\textbar{}",
@@ -65,48 +25,39 @@ _ESCAPES = str.maketrans(
 )
 
 
-def latex_table(frame: pd.DataFrame, name: str) -> str:
+def latex_table(frame: pd.DataFrame, name: str, caption: str) -> str:
     """The typed table called `name` as LaTeX, labelled tab:name; what is empty is an em dash."""
-    columns = [_column(frame[column]) for column in frame.columns]
-    heads = " & ".join(escaped(str(column).replace("_", " ")) for column in frame.columns)
     wide = len(frame.columns) > MOST_UPRIGHT
+    empty = frame.replace("", None)
+    style = empty.style.hide(axis="index").format_index(_head, axis="columns", escape="latex")
+    table = style.format(_field, na_rep=NOTHING, escape="latex").to_latex(
+        environment="longtable",
+        hrules=True,
+        column_format="".join(_align(frame[column]) for column in frame),
+        caption=caption,
+        label=f"tab:{name}",
+    )
     return "".join(
         [
             f"% {name}: needs booktabs, longtable{', pdflscape' if wide else ''}\n",
             "\\begin{landscape}\\tiny\n" if wide else "\\begingroup\\scriptsize\n",
             "\\setlength{\\tabcolsep}{3pt}\n",
-            f"\\begin{{longtable}}{{{''.join(_align(frame[column]) for column in frame)}}}\n",
-            f"\\caption{{{escaped(CAPTIONS[name])}}}\\label{{tab:{name}}}\\\\\n",
-            f"\\toprule\n{heads} \\\\\n\\midrule\n\\endfirsthead\n",
-            f"\\toprule\n{heads} \\\\\n\\midrule\n\\endhead\n\\bottomrule\n\\endfoot\n",
-            *(f"{' & '.join(row)} \\\\\n" for row in zip(*columns, strict=True)),
-            "\\end{longtable}\n",
+            table,
             "\\end{landscape}\n" if wide else "\\endgroup\n",
         ]
     )
 
 
-def escaped(text: str) -> str:
-    """The text with LaTeX's own signs written out."""
-    return text.translate(_ESCAPES)
+def _head(column: str) -> str:
+    return column.replace(r"\_", " ")
 
 
-def _column(values: pd.Series) -> list[str]:
-    """One column's fields."""
-    if pd.api.types.is_float_dtype(values.dtype):
-        return _fields(values, printed)
-    if pd.api.types.is_integer_dtype(values.dtype):
-        return _fields(values, lambda value: _signed(str(int(value))))
-    # `cache`: names come again and again.
-    return _fields(values.where(values != "", None), cache(lambda value: escaped(str(value))))
-
-
-def _fields(values: pd.Series, write: Callable[[Any], str]) -> list[str]:
-    empty = values.isna().tolist()
-    return [
-        NOTHING if missing else write(value)
-        for value, missing in zip(values.tolist(), empty, strict=True)
-    ]
+def _field(value: object) -> str:
+    if isinstance(value, str):
+        return value.translate(_ESCAPES)
+    if isinstance(value, float):
+        return printed(value)
+    return _signed(str(value))
 
 
 def printed(value: float) -> str:

@@ -1,277 +1,55 @@
-"""The tables' columns, and how tables are written and read.
+"""Tables by name: their columns, and how they are written and read.
 
-A table is a CSV file with a parquet file of the same values beside it, and a LaTeX file to
-print. Numbers are rounded to nine significant digits first: far below any uncertainty, far above
-the last bits in which two linear algebra libraries differ, so that equal runs give equal bytes.
+A table is a CSV file, a parquet file of the same values, and a LaTeX file to print. Numbers are
+rounded to nine significant digits first: far below any uncertainty, far above the last bits in
+which two linear algebra libraries differ, so that equal runs give equal bytes.
 """
 
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
 from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.registry import Kinds
-from tuning_dynamics.tables import columns as score_columns
+from tuning_dynamics.common.registry import Kinds, Modules
 from tuning_dynamics.tables.latex import latex_table
 
 SIGNIFICANT_DIGITS = 9
 
-KEY_COLUMNS, IDENTITY = score_columns.KEY_COLUMNS, score_columns.IDENTITY
+#: The tables by name: a module for each, which declares its columns and says what makes it.
+TABLES: Kinds[str, ModuleType] = Modules("tuning_dynamics.tables.declared")
 
-#: The columns of each table, in order, with their types.
-TABLES: Kinds[str, dict[str, str]] = {
-    "scores": score_columns.SCORE_COLUMNS,
-    "changes": {
-        **KEY_COLUMNS,
-        "base_score": "float",
-        "tuned_score": "float",
-        "change": "float",
-        "change_low": "float",
-        "change_high": "float",
-        "ratio": "float",
-        "p_value": "float",
-        "q_value": "float",
-    },
-    "transfer": {
-        "family": "str",
-        "checkpoint": "str",
-        "step": "int",
-        "train_kind": "str",
-        "eval_kind": "str",
-        "statistic": "str",
-        "value": "float",
-        "low": "float",
-        "high": "float",
-        "cells": "int",
-    },
-    "groups": {
-        "family": "str",
-        "eval_set": "str",
-        "group": "str",
-        "trend": "float",
-        "trend_p": "float",
-    },
-    "group_changes": {
-        "family": "str",
-        "checkpoint": "str",
-        "step": "int",
-        "group": "str",
-        "mean_change": "float",
-        "low": "float",
-        "high": "float",
-        "cells": "int",
-    },
-    "sensitivity": {
-        "family": "str",
-        "checkpoint": "str",
-        "step": "int",
-        "recipe": "str",
-        "train_set": "str",
-        "seed": "int",
-        "eval_set": "str",
-        "spread": "float",
-        "low": "float",
-        "high": "float",
-        "best": "str",
-        "worst": "str",
-    },
-    "noise": {
-        "kind": "str",
-        "family": "str",
-        "checkpoint": "str",
-        "step": "int",
-        "other": "str",
-        "recipe": "str",
-        "train_set": "str",
-        "seed": "int",
-        "eval_set": "str",
-        "format": "str",
-        "shots": "int",
-        "prediction": "str",
-        "metric": "str",
-        "n": "int",
-        "pairs": "int",
-        "sd": "float",
-        "range": "float",
-        "difference": "float",
-    },
-    "checkpoints": {
-        "family": "str",
-        "checkpoint": "str",
-        "step": "int",
-        "tokens": "int",
-        "source": "str",
-        "repo": "str",
-        "revision": "str",
-        "commit": "str",
-        "digest": "str",
-        "text_loss": "float",
-        "breaks_curve": "str",
-        "gap_before": "int",
-    },
-    "datasets": {
-        "dataset": "str",
-        "use": "str",
-        "task": "str",
-        "kind": "str",
-        "licence": "str",
-        "source": "str",
-        "revision": "str",
-        "commit": "str",
-        "split": "str",
-        "items": "int",
-        "left_out": "str",
-        "chance": "float",
-        "training_split_scored": "str",
-        "digest": "str",
-    },
-    "unpaired": {
-        **KEY_COLUMNS,
-        "reason": "str",
-    },
-    "seed_means": {
-        **{name: kind for name, kind in KEY_COLUMNS.items() if name != "seed"},
-        "seeds": "int",
-        "n": "int",
-        "score": "float",
-        "ci_low": "float",
-        "ci_high": "float",
-        "base_score": "float",
-        "change": "float",
-        "change_low": "float",
-        "change_high": "float",
-    },
-    "denominators": {
-        "family": "str",
-        "checkpoint": "str",
-        "step": "int",
-        "eval_set": "str",
-        "prediction": "str",
-        "metric": "str",
-        "base_score": "float",
-        "ci_low": "float",
-        "chance": "float",
-        "flag": "str",
-    },
-    "group_rules": {
-        "family": "str",
-        "rule": "str",
-        "alpha": "float",
-        "learned": "int",
-        "not_learned": "int",
-        "undecided": "int",
-        "difference": "float",
-        "low": "float",
-        "high": "float",
-        "cells": "int",
-    },
-    "turning_points": {
-        "family": "str",
-        "recipe": "str",
-        "train_set": "str",
-        "eval_set": "str",
-        "metric": "str",
-        "checkpoints": "int",
-        "shape": "str",
-        "tokens": "float",
-        "low": "float",
-        "high": "float",
-        "gap_low": "float",
-        "gap_high": "float",
-        "reason": "str",
-    },
-    "latent_gain": {
-        "family": "str",
-        "recipe": "str",
-        "train_set": "str",
-        "eval_set": "str",
-        "group": "str",
-        "checkpoints": "int",
-        "first_change": "float",
-        "last_change": "float",
-        "slope": "float",
-        "low": "float",
-        "high": "float",
-        "floor": "float",
-        "under_floor": "str",
-    },
-    "format_trend": {
-        "family": "str",
-        "recipe": "str",
-        "train_set": "str",
-        "eval_set": "str",
-        "checkpoints": "int",
-        "first_spread": "float",
-        "last_spread": "float",
-        "slope": "float",
-        "low": "float",
-        "high": "float",
-        "floor": "float",
-        "under_floor": "str",
-    },
-    "forgetting": {
-        "family": "str",
-        "checkpoint": "str",
-        "step": "int",
-        "train_task": "str",
-        "eval_task": "str",
-        "change": "float",
-        "low": "float",
-        "high": "float",
-        "cells": "int",
-        "floor": "float",
-        "under_floor": "str",
-    },
-    "findings": {
-        "finding": "str",
-        "number": "int",
-        "family": "str",
-        "title": "str",
-        "verdict": "str",
-        "statistic": "str",
-        "value": "float",
-        "low": "float",
-        "high": "float",
-        "cells": "int",
-        "floor": "float",
-        "sentence": "str",
-    },
-    "comparison": {
-        **KEY_COLUMNS,
-        "a_score": "float",
-        "b_score": "float",
-        "difference": "float",
-        "low": "float",
-        "high": "float",
-        "p_value": "float",
-        "q_value": "float",
-        "n": "int",
-        "paired": "str",
-    },
-    "unshared": {
-        **KEY_COLUMNS,
-        "side": "str",
-        "score": "float",
-    },
-    "cost": {
-        "stage": "str",
-        "job": "str",
-        "planned_seconds": "float",
-        "seconds": "float",
-        "gpu": "str",
-        "peak_memory_mb": "float",
-        "tokens": "int",
-        "tokens_per_second": "float",
-        "mfu": "float",
-    },
-}
+#: The rules that make a study's tables, as the report shows them.
+_RULES = ("scores", "summaries", "findings", "checkpoints", "datasets", "cost")
 
 # Int64 holds an empty value, as the seed of an untuned checkpoint is; numpy's int64 can't.
 _DTYPES = {"str": "str", "int": "Int64", "float": "float64"}
+
+
+def columns_of(table: str) -> dict[str, str]:
+    """The columns of a table, in order, with their types: `str`, `int` or `float`."""
+    columns: dict[str, str] = TABLES[table].Row.types()
+    return columns
+
+
+def tables_of(rule: str) -> list[str]:
+    """Names of the tables that a rule makes, that of the rule's own name first."""
+    found = [name for name in TABLES if rule == TABLES[name].RULE]
+    return sorted(found, key=lambda name: (name != rule, name))
+
+
+def all_tables() -> list[str]:
+    """Names of all tables of a study."""
+    return [name for rule in _RULES for name in tables_of(rule)]
+
+
+def caption_of(table: str) -> str:
+    """What a table is, in a line."""
+    return str(TABLES[table].__doc__).partition("\n")[0]
 
 
 def typed(frame: pd.DataFrame, table: str) -> pd.DataFrame:
@@ -279,7 +57,7 @@ def typed(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
     Raises StudyError for a column that is missing or not the table's, or a value of another type.
     """
-    columns = TABLES[table]
+    columns = columns_of(table)
     _require_columns(list(frame.columns), table, file=None)
     casted = {}
     for name, kind in columns.items():
@@ -296,7 +74,7 @@ def typed(frame: pd.DataFrame, table: str) -> pd.DataFrame:
 
 def from_rows(rows: list[dict[str, object]], table: str) -> pd.DataFrame:
     """A typed table of `rows`; no rows give an empty table with all columns."""
-    return typed(pd.DataFrame(rows, columns=list(TABLES[table])), table)
+    return typed(pd.DataFrame(rows, columns=list(columns_of(table))), table)
 
 
 def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
@@ -309,7 +87,7 @@ def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
     with whole_file(csv_path.with_suffix(".parquet")) as temporary:
         rounded.to_parquet(temporary, index=False)
     with whole_file(csv_path.with_suffix(".tex")) as temporary:
-        temporary.write_text(latex_table(rounded, name), encoding="utf-8")
+        temporary.write_text(latex_table(rounded, name, caption_of(name)), encoding="utf-8")
     with whole_file(csv_path) as temporary:
         rounded.to_csv(
             temporary, index=False, lineterminator="\n", float_format=f"%.{SIGNIFICANT_DIGITS}g"
@@ -338,7 +116,7 @@ def read_table(csv_path: Path) -> pd.DataFrame:
         ) from error
     _require_columns(list(text.columns), table, file=csv_path)
     return pd.DataFrame(
-        {name: _parsed(text[name], kind, csv_path) for name, kind in TABLES[table].items()}
+        {name: _parsed(text[name], kind, csv_path) for name, kind in columns_of(table).items()}
     )
 
 
@@ -359,7 +137,7 @@ def _table_name(path: Path) -> str:
 
 
 def _require_columns(found: list[str], table: str, file: Path | None) -> None:
-    expected = list(TABLES[table])
+    expected = list(columns_of(table))
     missing = [name for name in expected if name not in found]
     unknown = [name for name in found if name not in expected]
     repeated = sorted({name for name in found if found.count(name) > 1})

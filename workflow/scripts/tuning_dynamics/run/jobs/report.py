@@ -14,11 +14,13 @@ from tuning_dynamics.grid.merged_config import figures_of
 from tuning_dynamics.identity.canonical import canonical, files_digest
 from tuning_dynamics.run.jobs.scope import RuleJobs
 
-#: What the pages are made of besides Python: templates and captions, and docs/tables.md.
+#: What the pages show besides inputs and code: templates, captions, and what tables say of
+#: themselves.
 PAGE_PARTS = (
     SCRIPTS / "tuning_dynamics" / "report" / "page",
     ROOT / "workflow" / "report",
-    ROOT / "docs" / "tables.md",
+    SCRIPTS / "tuning_dynamics" / "tables" / "columns.py",
+    *(SCRIPTS / "tuning_dynamics" / "tables" / "declared").glob("*.py"),
 )
 
 

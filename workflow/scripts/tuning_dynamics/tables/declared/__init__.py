@@ -1,0 +1,1 @@
+"""The tables: a module for each, which declares its columns and says what makes it."""

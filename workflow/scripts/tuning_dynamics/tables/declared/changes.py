@@ -1,0 +1,42 @@
+"""Change of each tuned cell against its base.
+
+One row per tuned cell, against the `base` cell of the same family, step, evaluation set, prediction
+method and metric, over the same items. Of several base cells it is the one in the tuned cell's
+format, else the one in format `default`; of those, the one with most shots. A tuned cell without
+such a base is in `unpaired.csv`, with the reason.
+"""
+
+from tuning_dynamics.tables.columns import CellColumns
+
+#: The rule that makes it.
+RULE = "scores"
+
+
+class Row(CellColumns):
+    """A row."""
+
+    format: str
+    """of the tuned cell"""
+    shots: int
+    """of the tuned cell"""
+    base_score: float
+    """score of the base cell"""
+    tuned_score: float
+    """score of the tuned cell"""
+    change: float
+    """tuned less base"""
+    change_low: float
+    """low end of the paired bootstrap interval over items, or contexts; empty where items are
+    unknown"""
+    change_high: float
+    """high end"""
+    ratio: float
+    """change over base score; empty where the base score is below 0.02, where it would say more
+    about the denominator than about tuning"""
+    p_value: float
+    """two-sided paired sign-flip test over items, or over whole contexts where items share them;
+    for accuracy over items this is McNemar's exact test, for few items it is exact, otherwise 9,999
+    seeded draws"""
+    q_value: float
+    """Benjamini and Hochberg's, over all rows that agree in the columns `statistics.test_families`,
+    by default `recipe`"""

@@ -1,0 +1,46 @@
+"""Datasets: where each split came from.
+
+One row per split of a dataset and use.
+"""
+
+from tuning_dynamics.tables.columns import Columns
+
+#: The rule that makes it.
+RULE = "datasets"
+
+
+class Row(Columns):
+    """A row."""
+
+    dataset: str
+    """name of the dataset"""
+    use: str
+    """`train`, `evaluation` or `demonstration` (taken from the training split, set apart from what
+    is tuned on)"""
+    task: str
+    """as in `scores.csv`, or `instruction`"""
+    kind: str
+    """`classification`, `generation`, `multiple_choice` or `instruction`"""
+    licence: str
+    """licence of the data"""
+    source: str
+    """`hub` with repository and configuration, `files`, or `world` with the set of the mini world;
+    and a file joined"""
+    revision: str
+    """branch, tag or commit of the hub that the dataset's file asks for; empty for its default
+    branch and for other sources"""
+    commit: str
+    """the hub's commit that was read; empty for other sources"""
+    split: str
+    """the source's name of the split, or the file"""
+    items: int
+    """items frozen, after the study's caps"""
+    left_out: str
+    """rows that did not become items, by reason: `repeated 3; label in drop 2`"""
+    chance: float
+    """accuracy of guessing: one over the labels, or the mean of that over items' options; empty for
+    generation and where nothing is evaluated"""
+    training_split_scored: str
+    """the reason, where a training split is evaluated; else empty"""
+    digest: str
+    """first 16 hex digits of the SHA-256 of the frozen items"""

@@ -1,0 +1,40 @@
+"""Slope of the spread over prompt formats along pre-training.
+
+How the spread over prompt formats moves with pre-training: main recipe, seeds averaged. Last, a
+pooled row.
+"""
+
+from tuning_dynamics.tables.columns import Columns
+
+#: The rule that makes it.
+RULE = "summaries"
+
+
+class Row(Columns):
+    """A row."""
+
+    family: str
+    """name of the family"""
+    recipe: str
+    """the main recipe"""
+    train_set: str
+    """train set; empty in the pooled row"""
+    eval_set: str
+    """evaluation set; `all` in the pooled row"""
+    checkpoints: int
+    """checkpoints; in pooled rows all that any pair has"""
+    first_spread: float
+    """spread at the first checkpoint; in the pooled row the mean over the pairs that have every
+    checkpoint, empty where none has"""
+    last_spread: float
+    """spread at the last one"""
+    slope: float
+    """as in `latent_gain.csv`, of the spread"""
+    low: float
+    """low end of its interval, as there"""
+    high: float
+    """high end"""
+    floor: float
+    """as in `latent_gain.csv`"""
+    under_floor: str
+    """as in `latent_gain.csv`"""

@@ -1,0 +1,33 @@
+"""Mean change by tuning of each group's sets.
+
+Mean change of each group's sets: of the recipes `statistics.group_recipes` (the main one) and of
+sets in the roles `statistics.group_roles` (`id` and `ood`: the task that was tuned on). A set
+counts once at each checkpoint, with the mean of its cells. A repeated cell is refused, and so is a
+set that two of the recipes tuned: it would count twice, and unlike with like.
+"""
+
+from tuning_dynamics.tables.columns import Columns
+
+#: The rule that makes it.
+RULE = "summaries"
+
+
+class Row(Columns):
+    """A row."""
+
+    family: str
+    """name of the family"""
+    checkpoint: str
+    """label of the checkpoint, or `all` for all of them pooled"""
+    step: int
+    """its step; empty for `all`"""
+    group: str
+    """as in `groups.csv`"""
+    mean_change: float
+    """mean of the changes of its sets"""
+    low: float
+    """low end of its interval over evaluation sets; empty for fewer than 5"""
+    high: float
+    """high end"""
+    cells: int
+    """changes in it; each cell counts once"""

@@ -1,0 +1,46 @@
+"""Slope of the gain by tuning along pre-training.
+
+How the change by tuning moves with pre-training: main recipe, roles `group_roles`, means over
+seeds. Below each group's pairs, a pooled row.
+"""
+
+from tuning_dynamics.tables.columns import Columns
+
+#: The rule that makes it.
+RULE = "summaries"
+
+
+class Row(Columns):
+    """A row."""
+
+    family: str
+    """name of the family"""
+    recipe: str
+    """the main recipe"""
+    train_set: str
+    """train set; empty in pooled rows"""
+    eval_set: str
+    """evaluation set; `all` in pooled rows"""
+    group: str
+    """of the evaluation set, as in `groups.csv`"""
+    checkpoints: int
+    """checkpoints; in pooled rows all that any pair has"""
+    first_change: float
+    """change at the first checkpoint; in pooled rows the mean over the pairs that have every
+    checkpoint, empty where none has"""
+    last_change: float
+    """change at the last one"""
+    slope: float
+    """least-squares slope over log10 tokens: change per tenfold tokens, from 3 checkpoints on; in
+    pooled rows the mean of the pairs' slopes"""
+    low: float
+    """low end of its interval: over items and seeds, errors of different checkpoints as
+    independent; of the residuals where items are unknown (from 4 checkpoints on); in pooled rows
+    over pairs"""
+    high: float
+    """high end"""
+    floor: float
+    """noise floor of the evaluation sets, see `noise.csv`; empty where it is unknown"""
+    under_floor: str
+    """`yes` where the slope moves less per tenfold tokens; `unknown` where the floor is; else
+    empty"""

@@ -1,0 +1,34 @@
+"""Score of every cell, with its interval.
+
+One row per cell, sorted by family, step, recipe, train set, seed, evaluation set, format and shots.
+
+Items that share a context (a story, a passage: `context_field` of the dataset) are drawn together.
+A cell needs at least 2 items, and 2 contexts. The bootstrap's draws are those of
+`scipy.stats.bootstrap` with the same seed; all cells of an evaluation set share them. All its cells
+must have the same items and gold answers: anything else stops the run. Methods, and how often the
+intervals hold the truth: [statistics.md](statistics.md).
+"""
+
+from tuning_dynamics.tables.columns import CellColumns
+
+#: The rule that makes it.
+RULE = "scores"
+
+
+class Row(CellColumns):
+    """A cell."""
+
+    n: int
+    """items"""
+    score: float
+    """mean over items; never the middle of the interval"""
+    se: float
+    """standard error of the mean (standard deviation with n - 1, over the root of n); over contexts
+    where items share them"""
+    ci_low: float
+    """low end of the bootstrap interval: percentile, or BCa where `statistics.interval` says so; of
+    given scores as published"""
+    ci_high: float
+    """high end"""
+    truncated: int
+    """items whose prompt had to be shortened"""

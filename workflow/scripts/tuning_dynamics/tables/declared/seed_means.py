@@ -1,0 +1,65 @@
+"""Means over seeds, with their intervals.
+
+One row per cell less its seed: the mean over the seeds of tuning. `base` cells, which have no seed,
+have rows too. The figures draw from this table.
+
+How the intervals are made, and how often they hold the truth with 2, 3 and 5 seeds:
+[statistics.md](statistics.md).
+"""
+
+from tuning_dynamics.tables.columns import Columns
+
+#: The rule that makes it.
+RULE = "scores"
+
+
+class Row(Columns):
+    """A row."""
+
+    family: str
+    """as in `scores.csv`"""
+    checkpoint: str
+    """as in `scores.csv`"""
+    step: int
+    """as in `scores.csv`"""
+    tokens: int
+    """as in `scores.csv`"""
+    recipe: str
+    """as in `scores.csv`"""
+    train_set: str
+    """as in `scores.csv`"""
+    eval_set: str
+    """as in `scores.csv`"""
+    task: str
+    """as in `scores.csv`"""
+    kind: str
+    """as in `scores.csv`"""
+    role: str
+    """as in `scores.csv`"""
+    format: str
+    """as in `scores.csv`"""
+    shots: int
+    """as in `scores.csv`"""
+    prediction: str
+    """as in `scores.csv`"""
+    metric: str
+    """as in `scores.csv`"""
+    seeds: int
+    """seeds of tuning in the mean; empty for `base`"""
+    n: int
+    """items; all seeds are scored on the same ones"""
+    score: float
+    """mean over seeds and items"""
+    ci_low: float
+    """low end of its interval, for other seeds and other items; with one seed, for other items; of
+    given scores see [published.md](published.md)"""
+    ci_high: float
+    """high end"""
+    base_score: float
+    """score of the base cell, as in `changes.csv`; empty for `base` and where there is none"""
+    change: float
+    """mean over seeds of tuned less base; empty where `base_score` is"""
+    change_low: float
+    """low end of its interval, made as that of `score` from paired differences"""
+    change_high: float
+    """high end"""

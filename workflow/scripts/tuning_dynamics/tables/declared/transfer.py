@@ -1,0 +1,46 @@
+"""Change by kind of train set and of evaluation set.
+
+What tuning on one kind of task does to evaluation sets of each kind, of the study's main recipe,
+without the train set itself. `statistics.transfer` restricts it to named `train_sets` and
+`eval_sets`; rows of kind `all` then pool exactly those, whatever their kinds. A name that the study
+does not have is refused.
+
+`mean_ratio` is the mean of change / base score over all cells with a base score above 0, however
+small: the published definition, which one small denominator can move far. `ratio_of_means` is the
+sum of changes over the sum of base scores. `median_ratio` is the median of the ratios that
+`mean_ratio` averages. `mean_change` is the mean of the changes, `normalised_change` that of change
+/ (1 - `chance`), the share of what guessing leaves to gain (chance is 0 for generation; sets whose
+chance is unknown are left out of it). Where `cells` of the ratios is less than that of
+`mean_change`, the difference had a base score of 0.
+"""
+
+from tuning_dynamics.tables.columns import Columns
+
+#: The rule that makes it.
+RULE = "summaries"
+
+
+class Row(Columns):
+    """A row."""
+
+    family: str
+    """name of the family"""
+    checkpoint: str
+    """label of the checkpoint, or `all` for all of them pooled"""
+    step: int
+    """its step; empty for `all`"""
+    train_kind: str
+    """kind of the train set: as `kind`, or `instruction`; `unknown` where a published table does
+    not tell; `all`"""
+    eval_kind: str
+    """kind of the evaluation sets, or `all`"""
+    statistic: str
+    """see above"""
+    value: float
+    """the statistic"""
+    low: float
+    """low end of its interval over pairs; empty for fewer than 5"""
+    high: float
+    """high end"""
+    cells: int
+    """changes in it"""

@@ -1,0 +1,53 @@
+"""Where scores stop rising, in tokens.
+
+Where improvement with pre-training stops: for `base`, and for each recipe, train set and evaluation
+set. Evaluation set `all` is the mean curve over the sets that are evaluated at every checkpoint:
+for `base` all sets, for a recipe those in `group_roles`. Where no set is, its shape is `too_few`.
+
+A broken stick is fitted by least squares to the scores over log10 tokens: a straight rise, then
+flat. The curve is `flat` where the stick is no better than a constant (falls are no improvement),
+`still_rising` where it is no better than a straight line, else it `turns`; both tests are by
+simulation, at 1 - `level`, with 5 checkpoints at least. Noise is that of the scores' intervals, or
+of the residuals where that is more or intervals are unknown; in a mean curve that of one set's
+cells, which share items, adds up, that of different sets is independent. The interval is of the
+breaks found in resampled noise on the fitted stick; its ends move out to the next checkpoints,
+since no estimate is finer than the hole that it falls in.
+"""
+
+from tuning_dynamics.tables.columns import Columns
+
+#: The rule that makes it.
+RULE = "summaries"
+
+
+class Row(Columns):
+    """A row."""
+
+    family: str
+    """name of the family"""
+    recipe: str
+    """as in `scores.csv`"""
+    train_set: str
+    """as in `scores.csv`; empty for `base` and for `all`"""
+    eval_set: str
+    """evaluation set, or `all`"""
+    metric: str
+    """as in `scores.csv`; empty for `all`"""
+    checkpoints: int
+    """checkpoints on the curve"""
+    shape: str
+    """`turns`, `still_rising`, `flat` or `too_few`"""
+    tokens: float
+    """tokens at the turning point; empty unless `turns`"""
+    low: float
+    """low end of its interval, in tokens; for `still_rising` the score rises at least up to
+    there"""
+    high: float
+    """high end; empty unless `turns`"""
+    gap_low: float
+    """tokens of the last checkpoint before the turning point"""
+    gap_high: float
+    """tokens of the first one after it: where between these two the turn lies rests on the curve's
+    shape alone"""
+    reason: str
+    """why there is no turning point"""

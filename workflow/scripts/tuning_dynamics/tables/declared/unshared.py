@@ -1,0 +1,18 @@
+"""Cells that only one of two studies has.
+
+Of `snakemake compare`: one row per cell of one side alone.
+"""
+
+from tuning_dynamics.tables.columns import CellColumns
+
+#: The rule that makes it.
+RULE = "compare"
+
+
+class Row(CellColumns):
+    """A row."""
+
+    side: str
+    """`a` or `b`"""
+    score: float
+    """its score"""
