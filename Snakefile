@@ -1,6 +1,7 @@
 # How pre-training and fine-tuning interact: checkpoints + data -> tune -> evaluate -> report.
 # A study is one file, config/config.yaml or that of --configfile; nothing of another leaks in.
 
+import json
 import sys
 from pathlib import Path
 

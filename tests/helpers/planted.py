@@ -19,7 +19,7 @@ from tuning_dynamics.findings.findings import finding_rows
 from tuning_dynamics.grid.merged_config import cell_row
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.stats.summaries import Asked, summary_tables
+from tuning_dynamics.stats.summarise import SummarySettings, summary_tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,8 +72,8 @@ class DemoJobs(Jobs):
     """The demo's jobs, and what they ask of the summaries."""
 
     @property
-    def asked(self) -> Asked:
-        return Asked.of(self.summaries_spec())
+    def asked(self) -> SummarySettings:
+        return SummarySettings.of(self.summaries_spec())
 
 
 def demo(**blocks: Any) -> DemoJobs:

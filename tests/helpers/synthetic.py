@@ -18,7 +18,7 @@ from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.checkpoint_curve import checkpoint_rows
 from tuning_dynamics.stats.metrics import METRICS
-from tuning_dynamics.stats.summaries import Asked, summary_tables
+from tuning_dynamics.stats.summarise import SummarySettings, summary_tables
 from tuning_dynamics.tables.tables import columns_of, from_rows
 
 #: A metric of tests alone, by which an answer is the score that it gets.
@@ -177,9 +177,9 @@ def write_cells(folder: Path, truth: Truth) -> list[dict[str, Any]]:
     return cells
 
 
-def asked(**changes: Any) -> Asked:
+def asked(**changes: Any) -> SummarySettings:
     """What the study asks of its summaries."""
-    plain = Asked(
+    plain = SummarySettings(
         drawing=Drawing(**DRAWING),
         recipe="full",
         alpha=0.1,

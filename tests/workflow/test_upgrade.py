@@ -194,24 +194,30 @@ def test_a_new_prompt_format_makes_the_merged_config_anew(finished: Repository) 
     assert finished.planned() == FROM_CONFIG
 
 
+COUNTS = '''
+"""Items by kind."""
+
+from tuning_dynamics.tables.columns import Columns
+
+
+class Row(Columns):
+    """A row."""
+
+    kind: str
+    """kind"""
+    n: int
+    """items"""
+
+
+def make(tables, asked):
+    """The table."""
+    del asked
+    return tables["noise"][["kind", "n"]]
+'''
+
+
 def test_a_new_table_makes_the_summaries_anew(finished: Repository) -> None:
-    of_package(finished, "common/paths.py", '    "noise",\n', '    "noise",\n    "counts",\n')
-    of_package(
-        finished,
-        "stats/summaries.py",
-        '        "noise": noise,\n',
-        '        "noise": noise,\n        "counts": noise[["kind", "n"]],\n',
-    )
-    of_package(
-        finished,
-        "tables/tables.py",
-        '    "checkpoints": {\n',
-        '    "counts": {"kind": "str", "n": "int"},\n    "checkpoints": {\n',
-    )
-    of_package(
-        finished, "tables/latex.py", '    "noise": "', '    "counts": "Items.",\n    "noise": "'
-    )
-    append(finished, "workflow/report/table_counts.rst", "Items by kind.\n")
+    append(finished, f"{PACKAGE}/stats/summaries/counts.py", COUNTS)
     assert finished.planned() == FROM_SCORES
 
 
@@ -234,7 +240,7 @@ def test_a_new_figure_makes_figures_and_pages_anew(finished: Repository) -> None
 
 
 def test_a_caption_and_the_pages_look_make_the_report_anew(finished: Repository) -> None:
-    append(finished, "workflow/report/table_scores.rst", "Of each cell.\n")
+    of_package(finished, "tables/declared/scores.py", '"""items"""', '"""evaluated items"""')
     append(finished, f"{PACKAGE}/report/page/style.css", "p { color: black }\n")
     assert finished.planned() == Counter(report=1)
 
@@ -245,16 +251,10 @@ def test_a_new_statistic_makes_the_summaries_anew(finished: Repository) -> None:
         f"{PACKAGE}/stats/noise.py",
         "\n\ndef without_one(rows: pd.DataFrame) -> pd.DataFrame:\n    return rows[rows.n > 1]\n",
     )
-    of_package(
-        finished,
-        "stats/summaries.py",
-        "from tuning_dynamics.stats.noise import noise_rows\n",
-        "from tuning_dynamics.stats.noise import noise_rows, without_one\n",
-    )
-    of_package(
-        finished, "stats/summaries.py", "noise = noise_rows(", "noise = without_one(noise_rows("
-    )
-    of_package(finished, "stats/summaries.py", "(noise_rows(scores)", "(noise_rows(scores))")
+    noise = "stats/summaries/noise.py"
+    of_package(finished, noise, "import noise_rows", "import noise_rows, without_one")
+    of_package(finished, noise, "return noise_rows(", "return without_one(noise_rows(")
+    of_package(finished, noise, '["scores"])', '["scores"]))')
     assert finished.planned() == FROM_SCORES
 
 

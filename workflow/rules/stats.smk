@@ -43,6 +43,7 @@ rule summaries:
         "../../envs/stats.yaml"
     params:
         spec=lambda wildcards: jobs.stats.summaries_spec(),
+        tables=json.dumps(tables_of("summaries")),
     script:
         "../scripts/stats_summaries.py"
 

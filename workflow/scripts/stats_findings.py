@@ -4,10 +4,12 @@ from pathlib import Path
 
 from tuning_dynamics.findings.findings import finding_rows
 from tuning_dynamics.identity.job import running
-from tuning_dynamics.stats.summaries import Asked
+from tuning_dynamics.stats.summarise import SummarySettings
 from tuning_dynamics.tables.tables import read_tables, write_table
 
 with running(snakemake) as job:
     if job.due:
-        found = finding_rows(read_tables(snakemake.input), Asked.of(snakemake.params.spec))
+        found = finding_rows(
+            read_tables(snakemake.input), SummarySettings.of(snakemake.params.spec)
+        )
         write_table(found, Path(snakemake.output.csv))

@@ -19,7 +19,7 @@ from tuning_dynamics.findings.caveats import out_of_line
 from tuning_dynamics.findings.findings import FINDINGS, Noise, finding, finding_rows
 from tuning_dynamics.stats.cell_bootstrap import Estimate
 from tuning_dynamics.stats.noise import SEEDS, Floor, noise_rows
-from tuning_dynamics.stats.summaries import summary_tables
+from tuning_dynamics.stats.summarise import summary_tables
 
 Tables = dict[str, pd.DataFrame]
 

@@ -12,7 +12,7 @@ from synthetic import asked
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.findings.findings import finding_rows
 from tuning_dynamics.stats.published_tables import write_published
-from tuning_dynamics.stats.summaries import Asked, summary_tables
+from tuning_dynamics.stats.summarise import SummarySettings, summary_tables
 from tuning_dynamics.tables.tables import read_tables
 
 COLUMNS = (
@@ -66,7 +66,7 @@ def lines(tuned: dict[tuple[str, str, str, str], tuple[float, float]] = TUNED) -
     return found
 
 
-def summed_up(folder: Path, rows: list[str], what: Asked) -> dict[str, pd.DataFrame]:
+def summed_up(folder: Path, rows: list[str], what: SummarySettings) -> dict[str, pd.DataFrame]:
     """The tables that follow from a file of scores."""
     path = folder / "published.csv"
     path.write_text("\n".join([COLUMNS, *rows]) + "\n", encoding="utf-8")

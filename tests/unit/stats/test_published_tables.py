@@ -15,7 +15,7 @@ from tuning_dynamics.grid.published_table import OPTIONAL, REQUIRED, PublishedTa
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.parts import Part
 from tuning_dynamics.stats.published_tables import published_tables, write_published
-from tuning_dynamics.stats.summaries import summary_tables
+from tuning_dynamics.stats.summarise import summary_tables
 from tuning_dynamics.tables.tables import read_table
 
 ROOT = Path(__file__).parents[3]

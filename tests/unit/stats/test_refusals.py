@@ -27,7 +27,7 @@ from tuning_dynamics.findings.findings import FINDINGS, finding_rows
 from tuning_dynamics.report.account import grid_rows
 from tuning_dynamics.report.figures.draw import DRAWN
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.stats.summaries import summary_tables
+from tuning_dynamics.stats.summarise import summary_tables
 
 Cell = dict[str, Any]
 Tables = dict[str, pd.DataFrame]

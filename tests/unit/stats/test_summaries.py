@@ -31,7 +31,7 @@ from tuning_dynamics.stats.cell_bootstrap import (
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.groups import group_change_rows, group_rows, kendall_p_value
 from tuning_dynamics.stats.primary_cells import curve_cells, primary_cells
-from tuning_dynamics.stats.summaries import require_asked
+from tuning_dynamics.stats.summarise import require_asked
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import transfer_rows
 

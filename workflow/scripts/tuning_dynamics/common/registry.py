@@ -1,8 +1,8 @@
 """Kinds that a config names, and registries of what does each."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,40 +12,37 @@ from pydantic import BaseModel
 #: A module-level `NAME: Kinds[str, …] = {"kind": …}` is a registry: of its entries only those count
 #: in a job's code whose kinds the job uses, so that a new kind makes no finished result again. For
 #: kinds that a job's spec names, as a key or a value, or that are the default of a key. So is
-#: `NAME: Kinds[str, ModuleType] = Modules("package")`, whose entries are the package's modules.
+#: `NAME: Kinds[str, ModuleType] = Modules("package")`, whose entries are the packages' modules.
 Kinds = Mapping
 
 
 class Modules(Mapping[str, ModuleType]):
-    """The modules of a package by name: a kind is a file, imported when it is asked for."""
+    """The modules of packages by name: a kind is a file, imported when it is asked for."""
 
-    def __init__(self, package: str) -> None:
-        self.package = package
+    def __init__(self, *packages: str) -> None:
+        self.packages = packages
+
+    @cached_property
+    def places(self) -> dict[str, str]:
+        """The package of each module; those whose names begin with _ are no kinds."""
+        found: dict[str, str] = {}
+        for package in self.packages:
+            folder = Path(str(import_module(package).__file__)).parent
+            names = sorted(path.stem for path in folder.glob("*.py"))
+            found |= {name: package for name in names if not name.startswith("_")}
+        return found
 
     def __getitem__(self, name: str) -> ModuleType:
-        if name not in self.names:
-            raise KeyError(name)
-        return import_module(f"{self.package}.{name}")
+        return import_module(f"{self.places[name]}.{name}")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
+        return iter(self.places)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.places)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the modules, sorted; those that begin with _ are no kinds."""
-        spec = find_spec(self.package)
-        assert spec is not None, self.package
-        assert spec.submodule_search_locations is not None, self.package
-        files = (
-            path for place in spec.submodule_search_locations for path in Path(place).glob("*.py")
-        )
-        return sorted({path.stem for path in files if not path.stem.startswith("_")})
+        return name in self.places
 
 
 def kind_of(value: str | BaseModel) -> tuple[str, Any]:

@@ -14,7 +14,7 @@ from tuning_dynamics.stats.cell_bootstrap import MIN_UNITS, Estimate, pair_units
 from tuning_dynamics.stats.denominators import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, NOT_LEARNED, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
-from tuning_dynamics.stats.summaries import Asked
+from tuning_dynamics.stats.summarise import SummarySettings
 from tuning_dynamics.stats.transfer import ALL, train_kinds_of, transferred
 from tuning_dynamics.stats.trends import MIN_CHECKPOINTS
 from tuning_dynamics.tables.tables import from_rows
@@ -55,7 +55,7 @@ class Context:
 
     family: str
     tables: Tables
-    asked: Asked
+    asked: SummarySettings
 
     def noise(self, recipes: Collection[str], eval_sets: Collection[str]) -> "Noise":
         """The largest noise floor of the recipes on these sets."""
@@ -81,7 +81,7 @@ class Noise:
         return floor_words(self.floor, self.eval_sets)
 
 
-def finding_rows(tables: Tables, asked: Asked) -> pd.DataFrame:
+def finding_rows(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """findings.csv: each family's findings, the four published ones first.
 
     `asked` must be what the tables were made with. `supported` and `contradicted` mean that the

@@ -56,7 +56,7 @@ class Module:
 
     `bound` are the names that it imports; `stars` the modules that it takes all names from;
     `kinds` its registries by name, with their entries; `folders` those whose entries are the
-    modules of a package, which is named.
+    modules of packages, which are named.
     """
 
     imports: list[str]
@@ -65,7 +65,7 @@ class Module:
     definitions: dict[str, Definition] = field(default_factory=dict)
     classes: dict[str, Class] = field(default_factory=dict)
     kinds: dict[str, list[tuple[str | None, Definition]]] = field(default_factory=dict)
-    folders: dict[str, str] = field(default_factory=dict)
+    folders: dict[str, list[str]] = field(default_factory=dict)
     top: Definition = field(default_factory=lambda: Definition(TOP_LEVEL, ""))
 
 

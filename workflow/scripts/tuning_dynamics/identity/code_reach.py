@@ -162,8 +162,8 @@ class Reach:
     def _registry(self, module: str, own: Module, name: str) -> None:
         for key, entry in own.kinds[name]:
             self._entry(key, lambda entry=entry: self._take(module, entry))  # type: ignore[misc]
-        if name in own.folders:
-            for inner in self.tree.inside(own.folders[name]):
+        for package in own.folders.get(name, ()):
+            for inner in self.tree.inside(package):
                 take = lambda inner=inner: self._reach(Found(inner, ""))  # type: ignore[misc]  # noqa: E731
                 self._entry(inner.rpartition(".")[2], take)
 

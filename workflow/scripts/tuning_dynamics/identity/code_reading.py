@@ -18,7 +18,7 @@ from tuning_dynamics.identity.code_words import last_name, makes_errors
 
 #: The annotation of a registry: see `kinds`.
 KINDS = "Kinds"
-#: The registry of the modules of a package.
+#: The registry of the modules of packages.
 MODULES = "Modules"
 
 #: Decorators that register nothing elsewhere.
@@ -111,8 +111,8 @@ class _Reading(Nodes):
             found.classes[node.name] = self._read_class(node)
         elif (registry := _registry_name(node)) and isinstance(node, ast.AnnAssign):
             found.kinds[registry] = self._registry(registry, node.value)
-            if package := _package_name(node.value):
-                found.folders[registry] = package
+            if packages := _packages(node.value):
+                found.folders[registry] = packages
         elif names := _defines(node):
             one = self._read(node, ", ".join(names))
             for name in names:
@@ -246,18 +246,16 @@ def _registry_name(node: ast.stmt) -> str | None:
     """The name of `NAME: Kinds[…] = {…}` or `= Modules(…)`; None of another statement."""
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         named = isinstance(node.annotation, ast.Subscript) and last_name(node.annotation) == KINDS
-        given = isinstance(node.value, ast.Dict) or _package_name(node.value)
+        given = isinstance(node.value, ast.Dict) or _packages(node.value)
         return node.target.id if named and given else None
     return None
 
 
-def _package_name(value: ast.expr | None) -> str | None:
-    """The package of `Modules("package")`; None of another value."""
-    if isinstance(value, ast.Call) and last_name(value) == MODULES and len(value.args) == 1:
-        named = value.args[0]
-        if isinstance(named, ast.Constant) and isinstance(named.value, str):
-            return named.value
-    return None
+def _packages(value: ast.expr | None) -> list[str]:
+    """The packages of `Modules("package")`; none of another value."""
+    if not (isinstance(value, ast.Call) and last_name(value) == MODULES):
+        return []
+    return [str(one.value) for one in value.args if isinstance(one, ast.Constant)]
 
 
 def _registers(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.ClassDef]:

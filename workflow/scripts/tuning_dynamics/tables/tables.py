@@ -21,7 +21,12 @@ from tuning_dynamics.tables.latex import latex_table
 SIGNIFICANT_DIGITS = 9
 
 #: The tables by name: a module for each, which declares its columns and says what makes it.
-TABLES: Kinds[str, ModuleType] = Modules("tuning_dynamics.tables.declared")
+TABLES: Kinds[str, ModuleType] = Modules(
+    "tuning_dynamics.tables.declared", "tuning_dynamics.stats.summaries"
+)
+
+#: Those that are made of others, each by its own module.
+SUMMARIES: Kinds[str, ModuleType] = Modules("tuning_dynamics.stats.summaries")
 
 #: The rules that make a study's tables, as the report shows them.
 _RULES = ("scores", "summaries", "findings", "checkpoints", "datasets", "cost")
@@ -38,7 +43,9 @@ def columns_of(table: str) -> dict[str, str]:
 
 def tables_of(rule: str) -> list[str]:
     """Names of the tables that a rule makes, that of the rule's own name first."""
-    found = [name for name in TABLES if rule == TABLES[name].RULE]
+    if rule == "summaries":
+        return list(SUMMARIES)
+    found = [name for name in TABLES if name not in SUMMARIES and rule == TABLES[name].RULE]
     return sorted(found, key=lambda name: (name != rule, name))
 
 

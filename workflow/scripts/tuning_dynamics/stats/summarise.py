@@ -1,26 +1,21 @@
 """Every summary of a study: tables made of scores.csv and what follows from it, no records."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from tuning_dynamics.common.errors import require_known
 from tuning_dynamics.stats.cell_bootstrap import Drawing
-from tuning_dynamics.stats.denominators import denominator_rows
-from tuning_dynamics.stats.forgetting import forgetting_rows
-from tuning_dynamics.stats.group_rules import group_rule_rows
-from tuning_dynamics.stats.groups import group_change_rows, group_rows
-from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.primary_cells import primary_cells, require_recipe
-from tuning_dynamics.stats.transfer import chance_of, train_kinds_of, train_tasks_of, transfer_rows
-from tuning_dynamics.stats.trends import format_trend_rows, latent_gain_rows
-from tuning_dynamics.stats.turning_points import turning_rows
+from tuning_dynamics.tables.tables import SUMMARIES
+
+Tables = Mapping[str, pd.DataFrame]
 
 
 @dataclass(frozen=True)
-class Asked:
+class SummarySettings:
     """What a study's `statistics` ask of the summaries.
 
     `recipe`: of transfer, latent gain, format trend and forgetting; `train_sets` and `eval_sets`
@@ -38,11 +33,11 @@ class Asked:
     roles: tuple[str, ...]
 
     @staticmethod
-    def of(spec: str) -> "Asked":
+    def of(spec: str) -> "SummarySettings":
         """From `Jobs.summaries_spec`."""
         found = json.loads(spec)
         train_sets, eval_sets = found["transfer"]["train_sets"], found["transfer"]["eval_sets"]
-        return Asked(
+        return SummarySettings(
             drawing=Drawing(found["resamples"], found["level"], found["seed"]),
             recipe=found["recipe"],
             alpha=found["alpha"],
@@ -54,55 +49,32 @@ class Asked:
         )
 
 
-def summary_tables(tables: Mapping[str, pd.DataFrame], asked: Asked) -> dict[str, pd.DataFrame]:
-    """The summaries by name, from scores, changes, unpaired, seed_means, sensitivity and datasets.
+def summary_tables(
+    tables: Tables, asked: SummarySettings, names: Iterable[str] | None = None
+) -> dict[str, pd.DataFrame]:
+    """The summaries by name (None: all), from scores, changes, unpaired, seed_means, sensitivity
+    and datasets.
 
     Raises StudyError for a repeated cell, and as `require_asked`.
     """
     require_asked(asked, tables)
-    scores, changes, seed_means = (tables[name] for name in ("scores", "changes", "seed_means"))
-    drawing, recipe = asked.drawing, asked.recipe
-    chance = chance_of(tables["datasets"])
-    noise = noise_rows(scores)
-    groups = group_rows(scores, alpha=asked.alpha, declared=asked.groups)
-    recipes, roles = asked.group_recipes, asked.roles
-    return {
-        "noise": noise,
-        "denominators": denominator_rows(scores, chance),
-        "transfer": transfer_rows(
-            changes,
-            train_kinds_of(tables["datasets"]),
-            chance,
-            drawing=drawing,
-            recipe=recipe,
-            train_sets=asked.train_sets,
-            eval_sets=asked.eval_sets,
-        ),
-        "groups": groups,
-        "group_changes": group_change_rows(
-            changes, groups, drawing=drawing, recipes=recipes, roles=roles
-        ),
-        "group_rules": group_rule_rows(
-            scores, changes, groups, drawing=drawing, recipes=recipes, roles=roles
-        ),
-        "latent_gain": latent_gain_rows(
-            seed_means, groups, noise, drawing=drawing, recipe=recipe, roles=roles
-        ),
-        "format_trend": format_trend_rows(
-            tables["sensitivity"], scores, noise, drawing=drawing, recipe=recipe
-        ),
-        "forgetting": forgetting_rows(
-            seed_means,
-            train_tasks_of(tables["datasets"]),
-            noise,
-            level=drawing.level,
-            recipe=recipe,
-        ),
-        "turning_points": turning_rows(seed_means, drawing=drawing, roles=roles),
-    }
+    found = _Found(tables, asked)
+    return {name: found[name] for name in (SUMMARIES if names is None else names)}
 
 
-def require_asked(asked: Asked, tables: Mapping[str, pd.DataFrame]) -> None:
+class _Found(dict[str, pd.DataFrame]):
+    """Tables by name; a summary is made when it is asked for, by another one or by the study."""
+
+    def __init__(self, tables: Tables, asked: SummarySettings) -> None:
+        super().__init__(tables)
+        self.asked = asked
+
+    def __missing__(self, name: str) -> pd.DataFrame:
+        self[name] = SUMMARIES[name].make(self, self.asked)
+        return self[name]
+
+
+def require_asked(asked: SummarySettings, tables: Tables) -> None:
     """StudyError where `asked` names a recipe or a set of which the tables have nothing.
 
     Cells of unpaired.csv count: that they were refused, or can't be compared, is told there.

@@ -12,10 +12,11 @@ scores. A slope counts by what it moves per tenfold tokens. With one seed and no
 checkpoints the floor is unknown, and the findings say so.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.noise import noise_rows
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -58,3 +59,9 @@ class Row(Columns):
     difference: float
     """root mean square difference of a pair: of two checkpoints their difference, of seeds `sd`
     times the root of 2; in pooled rows over all pairs"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    del asked
+    return noise_rows(tables["scores"])

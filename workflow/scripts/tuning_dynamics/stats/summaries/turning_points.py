@@ -14,10 +14,11 @@ breaks found in resampled noise on the fitted stick; its ends move out to the ne
 since no estimate is finer than the hole that it falls in.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.stats.turning_points import turning_rows
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -51,3 +52,8 @@ class Row(Columns):
     shape alone"""
     reason: str
     """why there is no turning point"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    return turning_rows(tables["seed_means"], drawing=asked.drawing, roles=asked.roles)

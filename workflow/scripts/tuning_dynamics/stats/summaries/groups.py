@@ -11,10 +11,11 @@ of a rise, which is not evidence of none. `statistics.groups` declares groups in
 are.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.groups import group_rows
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -32,3 +33,8 @@ class Row(Columns):
     trend_p: float
     """two-sided p-value of Kendall's tau between tokens and score; exact for up to 8 checkpoints,
     with ties"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    return group_rows(tables["scores"], alpha=asked.alpha, declared=asked.groups)

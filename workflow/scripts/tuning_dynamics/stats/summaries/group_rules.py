@@ -9,10 +9,11 @@ tokens, undecided below 3 checkpoints. `last_above_first`: the last checkpoint's
 first one's `ci_high`, undecided where intervals are unknown.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.group_rules import group_rule_rows
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -38,3 +39,15 @@ class Row(Columns):
     """high end"""
     cells: int
     """changes in it"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    return group_rule_rows(
+        tables["scores"],
+        tables["changes"],
+        tables["groups"],
+        drawing=asked.drawing,
+        recipes=asked.group_recipes,
+        roles=asked.roles,
+    )

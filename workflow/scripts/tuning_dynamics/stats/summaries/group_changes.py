@@ -6,10 +6,11 @@ counts once at each checkpoint, with the mean of its cells. A repeated cell is r
 set that two of the recipes tuned: it would count twice, and unlike with like.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.groups import group_change_rows
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -31,3 +32,14 @@ class Row(Columns):
     """high end"""
     cells: int
     """changes in it; each cell counts once"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    return group_change_rows(
+        tables["changes"],
+        tables["groups"],
+        drawing=asked.drawing,
+        recipes=asked.group_recipes,
+        roles=asked.roles,
+    )

@@ -14,10 +14,11 @@ chance is unknown are left out of it). Where `cells` of the ratios is less than 
 `mean_change`, the difference had a base score of 0.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.stats.transfer import chance_of, train_kinds_of, transfer_rows
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -44,3 +45,16 @@ class Row(Columns):
     """high end"""
     cells: int
     """changes in it"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    return transfer_rows(
+        tables["changes"],
+        train_kinds_of(tables["datasets"]),
+        chance_of(tables["datasets"]),
+        drawing=asked.drawing,
+        recipe=asked.recipe,
+        train_sets=asked.train_sets,
+        eval_sets=asked.eval_sets,
+    )

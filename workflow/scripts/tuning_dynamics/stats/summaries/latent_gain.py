@@ -4,10 +4,11 @@ How the change by tuning moves with pre-training: main recipe, roles `group_role
 seeds. Below each group's pairs, a pooled row.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.stats.trends import latent_gain_rows
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -44,3 +45,15 @@ class Row(Columns):
     under_floor: str
     """`yes` where the slope moves less per tenfold tokens; `unknown` where the floor is; else
     empty"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    return latent_gain_rows(
+        tables["seed_means"],
+        tables["groups"],
+        tables["noise"],
+        drawing=asked.drawing,
+        recipe=asked.recipe,
+        roles=asked.roles,
+    )

@@ -4,10 +4,11 @@ How the spread over prompt formats moves with pre-training: main recipe, seeds a
 pooled row.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.stats.trends import format_trend_rows
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -38,3 +39,14 @@ class Row(Columns):
     """as in `latent_gain.csv`"""
     under_floor: str
     """as in `latent_gain.csv`"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    return format_trend_rows(
+        tables["sensitivity"],
+        tables["scores"],
+        tables["noise"],
+        drawing=asked.drawing,
+        recipe=asked.recipe,
+    )

@@ -8,10 +8,12 @@ of other sets of the task. Cells of one evaluation set, which share items, are t
 different sets independently.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.forgetting import forgetting_rows
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.stats.transfer import train_tasks_of
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -40,3 +42,14 @@ class Row(Columns):
     """noise floor of the evaluation sets, see `noise.csv`; empty where it is unknown"""
     under_floor: str
     """`yes` where the change is smaller; `unknown` where the floor is; else empty"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    return forgetting_rows(
+        tables["seed_means"],
+        train_tasks_of(tables["datasets"]),
+        tables["noise"],
+        level=asked.drawing.level,
+        recipe=asked.recipe,
+    )

@@ -5,10 +5,12 @@ prediction method and metric the cell of `base` in format `default` with most sh
 another format may be over a base score in that format, which has no row here.
 """
 
-from tuning_dynamics.tables.columns import Columns
+import pandas as pd
 
-#: The rule that makes it.
-RULE = "summaries"
+from tuning_dynamics.stats.denominators import denominator_rows
+from tuning_dynamics.stats.summarise import SummarySettings, Tables
+from tuning_dynamics.stats.transfer import chance_of
+from tuning_dynamics.tables.columns import Columns
 
 
 class Row(Columns):
@@ -36,3 +38,9 @@ class Row(Columns):
     """`zero`: no ratio exists; `near_zero`: below 0.02, the ratio is in `mean_ratio` but `ratio` of
     `changes.csv` is empty; `at_chance`: `ci_low` (`base_score`, where that is unknown) is at chance
     or below; else empty"""
+
+
+def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
+    """The table."""
+    del asked
+    return denominator_rows(tables["scores"], chance_of(tables["datasets"]))
