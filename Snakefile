@@ -17,7 +17,7 @@ from tuning_dynamics.plan.limits import guard
 from tuning_dynamics.run.start import Shown, begin, finish, start
 from tuning_dynamics.common.paths import parse_variant
 from tuning_dynamics.run.snakemake_internals import keep_outputs
-from tuning_dynamics.tables.tables import all_tables, tables_of
+from tuning_dynamics.tables.catalogue import all_tables, tables_of
 
 # A study is read whole from one file: nothing of the demo leaks into another study.
 if not workflow.configfiles:

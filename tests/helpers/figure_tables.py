@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from tuning_dynamics.tables.tables import columns_of, from_rows
+from tuning_dynamics.tables.catalogue import columns_of
+from tuning_dynamics.tables.tables import from_rows
 
 #: Kind, prediction method and metric of each task.
 TASKS = {

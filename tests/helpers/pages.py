@@ -13,8 +13,9 @@ from synthetic import Truth, study_tables, write_cells
 from tuning_dynamics.grid.figures import KINDS, StudyFigure
 from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.page import CAPTIONS, About, write_pages
+from tuning_dynamics.tables.catalogue import all_tables, columns_of
 from tuning_dynamics.tables.columns import KEY_COLUMNS
-from tuning_dynamics.tables.tables import all_tables, columns_of, from_rows, write_table
+from tuning_dynamics.tables.tables import from_rows, write_table
 
 #: Large enough for each table to have rows.
 SMALL = Truth(steps=(100, 1000), domains=("people", "places"), formats=("default", "io"), items=20)

@@ -73,7 +73,7 @@ class DemoJobs(Jobs):
 
     @property
     def asked(self) -> SummarySettings:
-        return SummarySettings.of(self.summaries_spec())
+        return SummarySettings.of(self.stats.summaries_spec())
 
 
 def demo(**blocks: Any) -> DemoJobs:

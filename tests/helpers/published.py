@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.tables.tables import columns_of
+from tuning_dynamics.tables.catalogue import columns_of
 
 #: Step, tokens, and the planted changes of sets learned in pre-training and of the others.
 CHECKPOINTS = {

@@ -19,7 +19,8 @@ from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.checkpoint_curve import checkpoint_rows
 from tuning_dynamics.stats.metrics import METRICS
 from tuning_dynamics.stats.summarise import SummarySettings, summary_tables
-from tuning_dynamics.tables.tables import columns_of, from_rows
+from tuning_dynamics.tables.catalogue import columns_of
+from tuning_dynamics.tables.tables import from_rows
 
 #: A metric of tests alone, by which an answer is the score that it gets.
 PLANTED = "planted"

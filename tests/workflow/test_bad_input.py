@@ -412,13 +412,13 @@ def begun(config: dict[str, Any]) -> Jobs:
 
 def freeze(config: dict[str, Any]) -> None:
     """What the job of FROZEN calls."""
-    spec = json.loads(begun(config).freeze_spec("weather"))
+    spec = json.loads(begun(config).data.freeze_spec("weather"))
     freeze_from_spec("weather", spec, config.get("data_root"), "items.parquet", "manifest.json")
 
 
 def verified(config: dict[str, Any]) -> None:
     """What the job of IMPORTED calls."""
-    spec = begun(config).checkpoint_spec("mine", 7)
+    spec = begun(config).checkpoints.checkpoint_spec("mine", 7)
     verify("mine", spec, 7, downloaded=None, config=config, manifest="manifest.json")
 
 

@@ -91,7 +91,7 @@ def test_the_merged_config_reads_back(tmp_path: Path) -> None:
     assert load_merged(path) == resolved
     rows = cell_rows(str(path))
     assert len(rows) == len(expand(resolved, "x").cells)
-    assert {row["path"] for row in rows} == set(Jobs(resolved, "x").cell_files())
+    assert {row["path"] for row in rows} == set(Jobs(resolved, "x").evaluate.cell_files())
 
 
 def test_roles() -> None:
@@ -130,14 +130,14 @@ def test_identity_leaves_defaults_and_execution_out() -> None:
     assert plain != canonical(Study.model_validate({**study, "seed": 1}))
     setting = ("nli_people", "io", 0, "token_prob")
     one, other = (
-        Jobs(smoke(execution={"batch_tokens": number}), "x").setting_spec(*setting)
+        Jobs(smoke(execution={"batch_tokens": number}), "x").evaluate.setting_spec(*setting)
         for number in (64, 99)
     )
     assert one == other
     # Cells of studies that do not set a dtype are what they were before there was one.
     assert "dtype" not in json.loads(one)
     half = {**read_yaml(SMOKE).get("evaluate", {}), "dtype": "bfloat16"}
-    assert json.loads(Jobs(smoke(evaluate=half), "x").setting_spec(*setting)) == {
+    assert json.loads(Jobs(smoke(evaluate=half), "x").evaluate.setting_spec(*setting)) == {
         **json.loads(one),
         "dtype": "bfloat16",
     }
@@ -148,9 +148,11 @@ def test_another_format_changes_no_other_cells_spec() -> None:
     more = [*blocks[:2], {**blocks[2], "formats": ["default", "io", "instruct"]}, blocks[3]]
     before, after = Jobs(smoke(), "x"), Jobs(smoke(blocks=more), "x")
     for cell in before.grid.cells:
-        assert before.setting_spec(*cell.setting) == after.setting_spec(*cell.setting)
+        assert before.evaluate.setting_spec(*cell.setting) == after.evaluate.setting_spec(
+            *cell.setting
+        )
     for variant in before.grid.tuned:
-        assert before.tune_spec(variant) == after.tune_spec(variant)
+        assert before.tune.tune_spec(variant) == after.tune.tune_spec(variant)
 
 
 def test_the_cell_of_another_study_is_refused() -> None:

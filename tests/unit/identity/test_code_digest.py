@@ -714,16 +714,16 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
 
 #: Edits, and the stubs whose code each changes.
 EDITS = {
-    "loss": ("engine__flat", 'reduction="sum"', 'reduction="mean"', TRAINING),
+    "loss": ("engine__padding_free", 'reduction="sum"', 'reduction="mean"', TRAINING),
     "schedule": ("engine__loop", "self.peak * (1 - done)", "self.peak * done", TRAINING),
-    "registration": ("engine__flat", "AttentionInterface.register(", "register(", TRAINING),
-    "order of rows": ("tune__order", "Random(seed)", "Random(str(seed))", {TRY, TUNE}),
+    "registration": ("engine__padding_free", "AttentionInterface.register(", "register(", TRAINING),
+    "order of rows": ("tune__sampler", "Random(seed)", "Random(str(seed))", {TRY, TUNE}),
     "adapter": ("tune__kinds", "r=lora.r", "r=2 * lora.r", {TRY, TUNE}),
-    "recipe": ("study__recipes", "epochs: PositiveInt = 3", "epochs: PositiveInt = 4", {TRY, TUNE}),
-    "scratch": ("study__paths", '"scratch", *folder', '"state", *folder', TRAINING),
-    "other paths": ("study__paths", "items.parquet", "frozen.parquet", set()),
+    "recipe": ("config__recipe", "epochs: PositiveInt = 3", "epochs: PositiveInt = 4", {TRY, TUNE}),
+    "scratch": ("common__paths", '"scratch", *folder', '"state", *folder', TRAINING),
+    "other paths": ("common__paths", "items.parquet", "frozen.parquet", set()),
     "new path": (
-        "study__paths",
+        "common__paths",
         "    def table(",
         "    def odd(self):\n        1\n\n    def table(",
         set(),
@@ -739,20 +739,20 @@ EDITS = {
     "text loss": ("checkpoints__manifest", "total / counted", "total", {PRETRAIN, VERIFY}),
     "demonstrations": ("data__prompts", 'SEPARATOR = "\\n\\n"', 'SEPARATOR = "\\n"', {EVALUATE}),
     "completion": ("data__prompts", 'f" {target}"', "target", {ENCODE, EVALUATE}),
-    "likelihood": ("evaluate__score", "s / n for", "s * n for", {EVALUATE}),
+    "likelihood": ("evaluate__loglikelihood", "s / n for", "s * n for", {EVALUATE}),
     "labels": ("evaluate__cell", "max(scores)", "min(scores)", {EVALUATE}),
-    "cut fields": ("data__fit", "max(", "min(", {ENCODE, EVALUATE}),
+    "cut fields": ("data__truncation", "max(", "min(", {ENCODE, EVALUATE}),
     "mini world": ("data__world__lexicon", "fair race", "race fair", {FREEZE, CORPUS}),
-    "subsets": ("data__choose", "def smallest(keys", "def smallest(key", {FREEZE, TRY}),
+    "subsets": ("data__sampling", "def smallest(keys", "def smallest(key", {FREEZE, TRY}),
     "error text": ("engine__loop", "the loss or its gradient is not", "the loss isn't", set()),
     "fix": ("checkpoints__load", "check the path", "look at it", set()),
     "condition": ("engine__loop", "not math.isfinite(loss) or", "loss < 0 or", TRAINING),
     "printed": ("engine__loop", "tokens/s", "tokens per second", set()),
     "docstring": ("engine__loop", "A run over steps", "Run over steps", set()),
     "comment": ("engine__loop", "# Dropout of a step", "# The dropout", set()),
-    "records": ("study__current", "class Current:", "class Currents:", set()),
-    "statistics": ("study__models", "= 3000", "= 4000", set()),
-    "budget": ("study__execution", '= "a100"', '= "h100"', set()),
+    "records": ("identity__current", "class Current:", "class Currents:", set()),
+    "statistics": ("config__study", "= 3000", "= 4000", set()),
+    "budget": ("config__execution", '= "a100"', '= "h100"', set()),
 }
 
 
@@ -815,7 +815,7 @@ def test_a_new_kind_of_recipe_changes_no_job_of_another(project: Path, whole: Co
     with edited(
         project,
         tune__kinds=replaced('    "full": Trainable', f'{kind}    "full": Trainable'),
-        study__recipes=lambda text: replaced("class StageData(Strict):\n", model)(
+        config__recipe=lambda text: replaced("class StageData(Strict):\n", model)(
             replaced('Literal["full"] | LoraTrain', 'Literal["full"] | LoraTrain | PrefixTrain')(
                 text
             )
@@ -832,18 +832,18 @@ def test_a_new_kind_of_recipe_changes_no_job_of_another(project: Path, whole: Co
 def test_a_prediction_method_counts_where_it_is_used(project: Path, whole: Code) -> None:
     others = spec_words('{"prediction": "token_prob", "truncation": "refuse"}')
     own = spec_words('{"prediction": "likelihood_per_char", "truncation": "refuse"}')
-    with edited(project, evaluate__score=replaced("s / n for", "s * n for")):
+    with edited(project, evaluate__loglikelihood=replaced("s / n for", "s * n for")):
         assert changed(project, whole, others) == set()
         assert changed(project, whole, own) == {EVALUATE}
 
 
 def test_a_moved_module_changes_no_code(project: Path, whole: Code) -> None:
     package = project / "tuning_dynamics"
-    moved = package / "study" / "cutting.py"
-    users = [path for path in project.rglob("*.py") if "data.fit import" in path.read_text()]
+    moved = package / "data" / "cutting.py"
+    users = [path for path in project.rglob("*.py") if "data.truncation import" in path.read_text()]
     assert users
     before = {path: path.read_text() for path in users}
-    (package / "data" / "fit.py").rename(moved)
+    (package / "data" / "truncation.py").rename(moved)
     for path, text in before.items():
         path.write_text(
             text.replace(
@@ -851,7 +851,7 @@ def test_a_moved_module_changes_no_code(project: Path, whole: Code) -> None:
             )
         )
     assert changed(project, whole) == set()
-    moved.rename(package / "data" / "fit.py")
+    moved.rename(package / "data" / "truncation.py")
     for path, text in before.items():
         path.write_text(text)
 

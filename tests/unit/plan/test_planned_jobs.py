@@ -97,7 +97,7 @@ def test_an_evaluation_has_the_cells_that_are_due(
     assert found.jobs[1] == Job("evaluate", {"variant": VARIANT}, due(jobs, "pairs", "texts"))
     # What does not run is waited for by none.
     assert found.after == [[], [0]]
-    monkeypatch.setattr(jobs, "due_cells", lambda _: list(texts))
+    monkeypatch.setattr(jobs.evaluate, "due_cells", lambda _: list(texts))
     assert planned(workflow(evaluation), jobs).jobs[0].cells == texts
 
 

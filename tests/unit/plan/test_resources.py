@@ -85,7 +85,7 @@ def test_an_evaluation_has_the_time_and_memory_of_what_is_not_there(
     assert (pairs.eval_set, texts.eval_set) == ("pairs", "texts")
     found = []
     for due in ([pairs, texts], [texts], [pairs], []):
-        monkeypatch.setattr(ask.jobs, "due_cells", lambda _, due=due: due)
+        monkeypatch.setattr(ask.jobs.evaluate, "due_cells", lambda _, due=due: due)
         found.append((minutes(ask, "evaluate", **variant), megabytes(ask, "evaluate", **variant)))
     (both, most), (slow, large), (fast, small), (least, bare) = found
     assert both >= slow > fast >= least == LEAST_MINUTES

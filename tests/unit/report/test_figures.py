@@ -30,7 +30,8 @@ from tuning_dynamics.report.figures.draw import DRAWN, draw_figures
 from tuning_dynamics.report.figures.style import colours, save
 from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.stats.turning_points import MIN_CHECKPOINTS
-from tuning_dynamics.tables.tables import all_tables, write_table
+from tuning_dynamics.tables.catalogue import all_tables
+from tuning_dynamics.tables.tables import write_table
 
 Tables = dict[str, pd.DataFrame]
 ROOT = Path(__file__).parents[3]

@@ -23,7 +23,8 @@ from tuning_dynamics.report.captions import (
 )
 from tuning_dynamics.report.interval import MARGIN, WIDTH, drawing
 from tuning_dynamics.report.table_json import embedded_table, embedded_tables
-from tuning_dynamics.tables.tables import all_tables, columns_of, from_rows
+from tuning_dynamics.tables.catalogue import all_tables, columns_of
+from tuning_dynamics.tables.tables import from_rows
 
 NAN = float("nan")
 

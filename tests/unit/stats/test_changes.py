@@ -13,7 +13,7 @@ from unit.stats.test_scores import cell
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.permutation import q_values, q_values_within, sign_flip_p_values
-from tuning_dynamics.tables.tables import columns_of
+from tuning_dynamics.tables.catalogue import columns_of
 
 TUNED = {"recipe": "full", "train_set": "nli_people", "seed": 1, "role": "id", "shots": 0}
 

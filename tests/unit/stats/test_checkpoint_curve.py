@@ -10,7 +10,7 @@ import pytest
 from tuning_dynamics.common.atomic_files import write_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats.checkpoint_curve import breaks, checkpoint_rows, gap
-from tuning_dynamics.tables.tables import columns_of
+from tuning_dynamics.tables.catalogue import columns_of
 
 #: Losses of twelve checkpoints, evenly spaced in log tokens, from 9 down to 2.4 nats.
 SMOOTH = 2.0 + 7.0 * np.exp(-np.arange(12) / 4)

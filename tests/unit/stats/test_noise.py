@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from tuning_dynamics.stats.noise import NEAR, SEEDS, UNKNOWN, noise_floor, noise_rows
-from tuning_dynamics.tables.tables import columns_of, from_rows
+from tuning_dynamics.tables.catalogue import columns_of
+from tuning_dynamics.tables.tables import from_rows
 
 KEY: dict[str, Any] = {
     "family": "toy",

@@ -20,7 +20,8 @@ from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.stats.denominators import WeakBases, denominator_rows, weak_bases
 from tuning_dynamics.stats.provenance import dataset_rows
 from tuning_dynamics.stats.transfer import chance_of
-from tuning_dynamics.tables.tables import columns_of, from_rows
+from tuning_dynamics.tables.catalogue import columns_of
+from tuning_dynamics.tables.tables import from_rows
 
 ROOT = Path(__file__).parents[3]
 SMOKE = ROOT / "tests/smoke/study.yaml"
@@ -100,9 +101,9 @@ def test_holes_of_a_series_are_given_in_tokens() -> None:
         **GLUE,
         "blocks": [{**GLUE["blocks"][0], "family": "olmo_1b"}],
     }
-    spec = Jobs(study(olmo), "x").curve_spec()
+    spec = Jobs(study(olmo), "x").stats.curve_spec()
     assert f'"olmo_1b":[[{117_850 * 4_194_304},{330_000 * 4_194_304}]]' in spec
-    assert Jobs(study(GLUE), "x").curve_spec() == '{"holes":{}}'
+    assert Jobs(study(GLUE), "x").stats.curve_spec() == '{"holes":{}}'
 
 
 def use(folder: Path, **changes: Any) -> dict[str, Any]:

@@ -273,11 +273,11 @@ def test_only_the_files_content_counts(tmp_path: Path) -> None:
     jobs = study(tmp_path)
     (tmp_path / "other").mkdir()
     moved = study(tmp_path / "other", title="Another title")
-    assert jobs.stats.published_spec() == moved.published_spec()
-    assert jobs.stats.published.digest == moved.published.digest
+    assert jobs.stats.published_spec() == moved.stats.published_spec()
+    assert jobs.stats.published.digest == moved.stats.published.digest
     rows = paper_rows()
     rows[0]["score"] += 0.001
-    assert study(tmp_path, rows).published.digest != jobs.stats.published.digest
+    assert study(tmp_path, rows).stats.published.digest != jobs.stats.published.digest
 
 
 PYTHIA = "suite,model,setting,step,num_fewshot,task,metric,value,stderr,task_version,source_file"

@@ -217,7 +217,10 @@ def test_partial_is_a_setting_of_the_scores_alone() -> None:
         DemoJobs(load_study({**config, **more}, ROOT, "config.yaml"), "config.yaml")
         for more in ({}, {"partial": True})
     )
-    assert json.loads(partial.scores_spec()) == {**json.loads(whole.scores_spec()), "partial": True}
-    assert "partial" not in whole.scores_spec()
-    assert partial.merged_config() == whole.merged_config()
-    assert partial.summaries_spec() == whole.summaries_spec()
+    assert json.loads(partial.stats.scores_spec()) == {
+        **json.loads(whole.stats.scores_spec()),
+        "partial": True,
+    }
+    assert "partial" not in whole.stats.scores_spec()
+    assert partial.stats.merged_config() == whole.stats.merged_config()
+    assert partial.stats.summaries_spec() == whole.stats.summaries_spec()

@@ -12,7 +12,7 @@ from synthetic import DRAWING, PLANTED, records_of
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats import item_blocks as blocks
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.tables.tables import columns_of
+from tuning_dynamics.tables.catalogue import columns_of
 
 
 def cell(path: Path, scores: Any, **changes: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from synthetic import DRAWING
 from unit.stats.test_scores import cell
 
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.tables.tables import columns_of
+from tuning_dynamics.tables.catalogue import columns_of
 
 
 def study(folder: Path, *seeds: Any, **key: Any) -> dict[str, pd.DataFrame]:

@@ -13,7 +13,8 @@ from tuning_dynamics.stats.denominators import denominator_rows, weak_bases, wea
 from tuning_dynamics.stats.forgetting import forgetting_rows
 from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.trends import format_trend_rows, latent_gain_rows
-from tuning_dynamics.tables.tables import columns_of, from_rows
+from tuning_dynamics.tables.catalogue import columns_of
+from tuning_dynamics.tables.tables import from_rows
 
 DRAWING = Drawing(400, 0.95, 0)
 HALF = float(stats.norm.ppf(0.975))

@@ -9,7 +9,8 @@ import pytest
 
 from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.turning_points import Turn, turning_point, turning_rows
-from tuning_dynamics.tables.tables import columns_of, from_rows
+from tuning_dynamics.tables.catalogue import columns_of
+from tuning_dynamics.tables.tables import from_rows
 
 DRAWING = Drawing(400, 0.95, 0)
 TIMES = 60

@@ -9,18 +9,10 @@ import pytest
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.identity.code_digest import code_parts
+from tuning_dynamics.tables.catalogue import TABLES, caption_of, columns_of, tables_of
 from tuning_dynamics.tables.latex import MOST_UPRIGHT
 from tuning_dynamics.tables.page import described
-from tuning_dynamics.tables.tables import (
-    TABLES,
-    caption_of,
-    columns_of,
-    from_rows,
-    read_table,
-    tables_of,
-    typed,
-    write_table,
-)
+from tuning_dynamics.tables.tables import from_rows, read_table, typed, write_table
 
 ROOT = Path(__file__).parents[3]
 
@@ -166,7 +158,6 @@ def test_the_page_has_every_table_as_it_is_declared() -> None:
     ("stub", "tables"),
     [
         ("stats_scores.py", tables_of("scores")),
-        ("stats_summaries.py", tables_of("summaries")),
         *(
             (f"stats_{name}.py", (name,))
             for name in ("findings", "checkpoints", "datasets", "cost")
@@ -180,3 +171,11 @@ def test_columns_count_in_the_code_of_the_job_that_writes_them(
     counted = {Path(part.file).stem for part in code_parts(stub, frozenset()) if part.name == "Row"}
     assert counted >= set(tables)
     assert "comparison" not in counted
+
+
+def test_a_summary_counts_where_the_job_makes_it() -> None:
+    """The job's params name the summaries that it makes."""
+    counted = {part.file for part in code_parts("stats_summaries.py", frozenset({"forgetting"}))}
+    assert {f"stats/summaries/{name}.py" for name in ("forgetting", "noise")} <= counted
+    assert "stats/forgetting.py" in counted
+    assert "stats/summaries/denominators.py" not in counted

@@ -230,6 +230,6 @@ def test_a_sets_own_number_of_rows_changes_no_other_set() -> None:
     plain = study(recipe(1e-3))
     data = {**read_yaml(SMOKE)["data"], "train_items_of": {"instruct_world": "all"}}
     own = study(recipe(1e-3), data=data)
-    assert plain.freeze_spec("nli_people") == own.freeze_spec("nli_people")
-    assert json.loads(plain.freeze_spec("instruct_world"))["train_items"] == 48
-    assert json.loads(own.freeze_spec("instruct_world"))["train_items"] == "all"
+    assert plain.data.freeze_spec("nli_people") == own.data.freeze_spec("nli_people")
+    assert json.loads(plain.data.freeze_spec("instruct_world"))["train_items"] == 48
+    assert json.loads(own.data.freeze_spec("instruct_world"))["train_items"] == "all"

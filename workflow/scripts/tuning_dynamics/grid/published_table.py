@@ -21,8 +21,8 @@ from tuning_dynamics.grid.csv_file import Line, read_rows
 from tuning_dynamics.grid.figures import Piece
 from tuning_dynamics.grid.grid import Axes, Grid
 from tuning_dynamics.grid.pythia_table import pythia_rows
+from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS, POOLED
-from tuning_dynamics.tables.tables import columns_of
 
 #: A row of scores.csv: text and numbers by column; None where a number is empty.
 Row = dict[str, Any]

@@ -14,7 +14,8 @@ from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.recorded import planned, planned_seconds
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.parts import settings
-from tuning_dynamics.tables.tables import columns_of, from_rows
+from tuning_dynamics.tables.catalogue import columns_of
+from tuning_dynamics.tables.tables import from_rows
 
 _TEXT = ("stage", "job", "gpu")
 _UNMEASURED = ("-", "", "NA", "nan")

@@ -7,8 +7,8 @@ from pathlib import Path
 from docutils.core import publish_parts
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.tables.catalogue import TABLES, caption_of
 from tuning_dynamics.tables.page import about
-from tuning_dynamics.tables.tables import TABLES, caption_of
 
 #: A caption is plain text with a few marks; a mistake in it stops the report.
 _SETTINGS = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tuning_dynamics.tables.tables import columns_of
+from tuning_dynamics.tables.catalogue import columns_of
 
 #: Significant digits of the numbers that are shown; the CSV files have all.
 _DIGITS = 4

@@ -20,8 +20,8 @@ from tuning_dynamics.run.parts import (
     Part,
     part_variants,
 )
+from tuning_dynamics.tables.catalogue import all_tables
 from tuning_dynamics.tables.columns import POOLED
-from tuning_dynamics.tables.tables import all_tables
 
 
 class Jobs(Scope):

@@ -36,7 +36,7 @@ from tuning_dynamics.run.snakemake_internals import (
     wake_when_jobs_end,
 )
 from tuning_dynamics.run.views import recorded, view_of_planned
-from tuning_dynamics.tables.tables import caption_of
+from tuning_dynamics.tables.catalogue import caption_of
 
 #: The environment variable that says that this process looks for what a run has left, and how many
 #: such looks came before it.

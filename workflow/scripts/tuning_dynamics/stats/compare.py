@@ -29,8 +29,9 @@ from tuning_dynamics.stats.changes import PERMUTATIONS
 from tuning_dynamics.stats.metrics import item_scores
 from tuning_dynamics.stats.permutation import q_values_within, sign_flip_p_values
 from tuning_dynamics.stats.records import Records, read_records
+from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS
-from tuning_dynamics.tables.tables import columns_of, from_rows, read_table, typed, write_table
+from tuning_dynamics.tables.tables import from_rows, read_table, typed, write_table
 
 #: How a difference was made: over the items of both, from both standard errors, from scores alone.
 ITEMS, ERRORS, ALONE = "items", "errors", "scores"

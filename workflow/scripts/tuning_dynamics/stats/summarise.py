@@ -9,7 +9,7 @@ import pandas as pd
 from tuning_dynamics.common.errors import require_known
 from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.primary_cells import primary_cells, require_recipe
-from tuning_dynamics.tables.tables import SUMMARIES
+from tuning_dynamics.tables.catalogue import SUMMARIES
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -66,7 +66,7 @@ class _Found(dict[str, pd.DataFrame]):
     """Tables by name; a summary is made when it is asked for, by another one or by the study."""
 
     def __init__(self, tables: Tables, asked: SummarySettings) -> None:
-        super().__init__(tables)
+        super().__init__({name: tables[name] for name in tables if name not in SUMMARIES})
         self.asked = asked
 
     def __missing__(self, name: str) -> pd.DataFrame:

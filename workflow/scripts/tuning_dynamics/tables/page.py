@@ -7,7 +7,7 @@ import inspect
 import sys
 from pathlib import Path
 
-from tuning_dynamics.tables.tables import TABLES, all_tables, caption_of, tables_of
+from tuning_dynamics.tables.catalogue import TABLES, all_tables, caption_of, tables_of
 
 
 def described(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Tables by name: their columns, and how they are written and read.
+"""How tables are written and read.
 
 A table is a CSV file, a parquet file of the same values, and a LaTeX file to print. Numbers are
 rounded to nine significant digits first: far below any uncertainty, far above the last bits in
@@ -8,55 +8,19 @@ which two linear algebra libraries differ, so that equal runs give equal bytes.
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 
 from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.registry import Kinds, Modules
+from tuning_dynamics.tables.catalogue import TABLES, caption_of, columns_of
 from tuning_dynamics.tables.latex import latex_table
 
 SIGNIFICANT_DIGITS = 9
 
-#: The tables by name: a module for each, which declares its columns and says what makes it.
-TABLES: Kinds[str, ModuleType] = Modules(
-    "tuning_dynamics.tables.declared", "tuning_dynamics.stats.summaries"
-)
-
-#: Those that are made of others, each by its own module.
-SUMMARIES: Kinds[str, ModuleType] = Modules("tuning_dynamics.stats.summaries")
-
-#: The rules that make a study's tables, as the report shows them.
-_RULES = ("scores", "summaries", "findings", "checkpoints", "datasets", "cost")
-
 # Int64 holds an empty value, as the seed of an untuned checkpoint is; numpy's int64 can't.
 _DTYPES = {"str": "str", "int": "Int64", "float": "float64"}
-
-
-def columns_of(table: str) -> dict[str, str]:
-    """The columns of a table, in order, with their types: `str`, `int` or `float`."""
-    columns: dict[str, str] = TABLES[table].Row.types()
-    return columns
-
-
-def tables_of(rule: str) -> list[str]:
-    """Names of the tables that a rule makes, that of the rule's own name first."""
-    if rule == "summaries":
-        return list(SUMMARIES)
-    found = [name for name in TABLES if name not in SUMMARIES and rule == TABLES[name].RULE]
-    return sorted(found, key=lambda name: (name != rule, name))
-
-
-def all_tables() -> list[str]:
-    """Names of all tables of a study."""
-    return [name for rule in _RULES for name in tables_of(rule)]
-
-
-def caption_of(table: str) -> str:
-    """What a table is, in a line."""
-    return str(TABLES[table].__doc__).partition("\n")[0]
 
 
 def typed(frame: pd.DataFrame, table: str) -> pd.DataFrame:
