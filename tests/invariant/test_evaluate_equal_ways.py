@@ -32,7 +32,7 @@ from tuning_dynamics.evaluate.model import load_for_evaluation
 from tuning_dynamics.evaluate.prefix_attention import Rows
 from tuning_dynamics.evaluate.prompts import make_prompts
 from tuning_dynamics.evaluate.unpacked import whole_continuations
-from tuning_dynamics.stats.metrics import rouge_l
+from tuning_dynamics.stats.item_scores import item_scores
 
 each_architecture = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
@@ -428,4 +428,4 @@ def test_rouge_l_is_that_of_rouge_score():
             " ".join(chance.choices(words, k=chance.randrange(0, 12))) for _ in range(3)
         )
         expected = max(scorer.score(text, answer)["rougeL"].fmeasure for text in references)
-        assert rouge_l(answer, references) == expected
+        assert item_scores("rouge_l", [answer], [references])[0] == expected

@@ -105,14 +105,15 @@ def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Reposit
         ),
         ("common/paths.py", "def variant_key(", "ANOTHER = 3\n\n\n"),
         *KINDS,
-        # A metric, and a prediction method.
-        ("stats/metrics.py", '"accuracy": accuracy, ', '"exact": accuracy, '),
+        # A prediction method.
         ("evaluate/loglikelihood.py", '    "token_prob": _by', '    "by_sum": _by_likelihood,\n'),
         ("evaluate/request.py", '    "token_prob": False', '    "by_sum": False,\n'),
     ):
         of_package(finished, file, before, new + before)
     of_package(finished, "config/recipe.py", "| LoraTrain =", "| LoraTrain | PrefixTrain =")
     of_package(finished, "config/recipe.py", "| L2ToBase =", "| L2ToBase | Spectral =")
+    metrics = finished.folder / PACKAGE / "stats" / "metrics"
+    shutil.copy(metrics / "accuracy.py", metrics / "exact.py")
     for kind, like in (("devices", "a100"), ("recipes", "full"), ("tasks", "nli")):
         folder = finished.folder / "config" / kind
         shutil.copy(folder / f"{like}.yaml", folder / "another.yaml")
@@ -301,7 +302,7 @@ STAGES = {
         "s / (n + 1) for s, n",
         Counter(evaluate=2) + FROM_CELLS,
     ),
-    "metric": ("stats/metrics.py", "2 * precision * recall", "precision * recall", FROM_CELLS),
+    "metric": ("stats/metrics/rouge_l.py", "text.lower()", "text", FROM_CELLS),
     # Of items, for scores and changes; of groups of cells, for what these add up to.
     "bootstrap": (
         "stats/bootstrap.py",

@@ -765,10 +765,11 @@ def test_an_edit_makes_anew_what_it_changes(project: Path, whole: Code, name: st
 
 def test_an_edited_metric_is_computed_without_a_model(project: Path, whole: Code) -> None:
     scores = "stats_scores.py"
-    with edited(project, stats__metrics=replaced("text.lower()", "text")):
+    words = spec_words('["rouge_l"]')
+    with edited(project, stats__metrics__rouge_l=replaced("text.lower()", "text")):
         assert changed(project, whole) == set()
-        told = code_changes(whole.parts(scores), later(project, whole).parts(scores))
-        assert told == ["stats/metrics.py: rouge_words"]
+        told = code_changes(whole.parts(scores, words), later(project, whole).parts(scores, words))
+        assert told == ["stats/metrics/rouge_l.py: Words.tokenize"]
 
 
 def config_models(whole: Code) -> dict[str, list[str]]:

@@ -1,42 +1,53 @@
 """Scores of answers; a metric that is none, or that gives no fraction, is refused."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from planted import demo
+from rouge_score.rouge_scorer import RougeScorer
+from sklearn.metrics import accuracy_score
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.grid.merged_config import cell_row
 from tuning_dynamics.identity.code_digest import code_parts, spec_words
-from tuning_dynamics.stats.metrics import (
-    METRICS,
-    accuracy,
-    item_scores,
-    longest_common_subsequence,
-    places_of,
-    rouge_l,
-)
+from tuning_dynamics.stats import item_scores as scores_module
+from tuning_dynamics.stats import metrics
+from tuning_dynamics.stats.item_scores import item_scores
 
 
-def common(first: str, second: str) -> int:
-    """Length of the longest common subsequence of two words' letters."""
-    return longest_common_subsequence(list(first), len(second), places_of(list(second)))
+def score(metric: str, prediction: str, gold: list[str]) -> float:
+    """The score of one answer."""
+    return float(item_scores(metric, [prediction], [gold])[0])
 
 
 def test_accuracy_is_equality_with_a_right_answer() -> None:
-    assert accuracy("yes", ["yes"]) == accuracy("yes", ["no", "yes"]) == 1.0
-    assert accuracy("", ["yes"]) == 0.0
+    assert score("accuracy", "yes", ["yes"]) == score("accuracy", "yes", ["no", "yes"]) == 1.0
+    assert score("accuracy", "", ["yes"]) == 0.0
+    random, labels = np.random.default_rng(0), ["yes", "no", "maybe"]
+    answers, right = random.choice(labels, 50).tolist(), random.choice(labels, 50).tolist()
+    scores = item_scores("accuracy", answers, [[one] for one in right])
+    assert scores.mean() == accuracy_score(right, answers)
 
 
 def test_rouge_l_takes_the_best_reference() -> None:
-    assert rouge_l("the cat sat", ["a dog", "The cat sat."]) == 1.0
-    assert rouge_l("the cat sat", ["the dog sat"]) == pytest.approx(2 / 3)
-    assert rouge_l("", ["the dog"]) == rouge_l("the dog", ["…"]) == 0.0
+    assert score("rouge_l", "the cat sat", ["a dog", "The cat sat."]) == 1.0
+    assert score("rouge_l", "the cat sat", ["the dog sat"]) == pytest.approx(2 / 3)
+    assert score("rouge_l", "", ["the dog"]) == score("rouge_l", "the dog", ["…"]) == 0.0
 
 
-def test_longest_common_subsequence_keeps_order_and_repeats() -> None:
-    for one, other, length in (("abcbdab", "bdcaba", 4), ("aaa", "aa", 2), ("", "a", 0)):
-        assert common(one, other) == common(other, one) == length
+def test_rouge_l_reads_ascii_text_as_rouge_score_does() -> None:
+    theirs = RougeScorer(["rougeL"], use_stemmer=False)
+    for answer, right in (("A cat-nap, 3 times!", "the CAT'S 3 naps"), ("x_y z", "y z x")):
+        assert score("rouge_l", answer, [right]) == theirs.score(right, answer)["rougeL"].fmeasure
+
+
+def test_f1_counts_shared_words_as_often_as_they_occur() -> None:
+    assert score("f1", "The cat, the cat sat.", ["a cat sat down", "no"]) == pytest.approx(2 / 3)
+    assert score("f1", "b b c", ["b c d", "b b c e"]) == pytest.approx(6 / 7)
+    assert score("f1", "", ["x"]) == score("f1", "y", ["x"]) == score("f1", "the", ["an"]) == 0.0
 
 
 def test_each_item_is_scored_by_its_own_answers() -> None:
@@ -47,14 +58,16 @@ def test_each_item_is_scored_by_its_own_answers() -> None:
 
 
 def test_a_metric_that_is_none_is_refused_with_those_that_are() -> None:
-    with pytest.raises(StudyError, match="there is no metric 'f1'") as error:
-        item_scores("f1", ["a"], [["a"]])
-    assert "accuracy, rouge_l" in str(error.value)
+    with pytest.raises(StudyError, match="there is no metric 'f2'") as error:
+        item_scores("f2", ["a"], [["a"]])
+    assert "accuracy, f1, rouge_l" in str(error.value)
 
 
 @pytest.mark.parametrize("score", [-0.01, 1.01, float("nan"), float("inf")])
 def test_a_score_outside_0_to_1_is_refused(monkeypatch: pytest.MonkeyPatch, score: float) -> None:
-    monkeypatch.setitem(METRICS, "odd", lambda prediction, _: score if prediction == "b" else 1.0)
+    odd = SimpleNamespace(scores=lambda answers, _: [score if it == "b" else 1.0 for it in answers])
+    for module in (metrics, scores_module):
+        monkeypatch.setattr(module, "METRICS", {"odd": odd})
     with pytest.raises(StudyError, match="1 scores outside") as error:
         item_scores("odd", ["a", "b"], [["x"], ["y"]])
     assert "['b', 'y']" in str(error.value)
@@ -65,8 +78,7 @@ def test_the_metrics_of_a_study_are_among_the_code_that_makes_its_scores() -> No
     used = json.loads(jobs.stats.metrics())
     assert used == ["accuracy", "rouge_l"]
     assert {cell_row(jobs.resolved, cell)["metric"] for cell in jobs.grid.cells} == set(used)
-    counted = {
-        part.name for part in code_parts("stats_scores.py", spec_words(jobs.stats.metrics()))
-    }
-    assert counted >= {f"METRICS[{name}]" for name in used} | set(used)
+    parts = code_parts("stats_scores.py", spec_words(jobs.stats.metrics()))
+    counted = {Path(part.file).stem for part in parts if part.name == "scores"}
+    assert counted == set(used)
     assert not any("METRICS" in part.name for part in code_parts("evaluate_variant.py"))

@@ -208,6 +208,9 @@ class Dataset(Strict):
     """Multiple choice: the row field that lists the options, or one row field per option."""
     messages: str | list[Turn] | None = None
     """Instruction: the row field with role / content turns, or turns from flat fields."""
+    metric: Name | None = None
+    """What answers are scored by: a module of `stats/metrics/`; default: rouge_l for generation,
+    accuracy for the other kinds."""
     demonstrations: Name | None = None
     """Dataset whose training split gives few-shot demonstrations; default: this one."""
     drop: dict[str, list[str]] = {}

@@ -262,8 +262,9 @@ class ResolvedStudy(Strict):
         return self.tasks[self.datasets[dataset].task].kind
 
     def metric(self, dataset: str) -> str:
-        """What answers on a dataset are scored by: a name in `stats/metrics.py`."""
-        return "rouge_l" if self.kind(dataset) == "generation" else "accuracy"
+        """What answers on a dataset are scored by: a module of `stats/metrics/`."""
+        default = "rouge_l" if self.kind(dataset) == "generation" else "accuracy"
+        return self.datasets[dataset].metric or default
 
     def formats(self, dataset: str) -> dict[str, str]:
         """A dataset's prompt templates by format."""

@@ -20,6 +20,7 @@ from tuning_dynamics.run.parts import (
     Part,
     part_variants,
 )
+from tuning_dynamics.stats.metrics import require_metric
 from tuning_dynamics.tables.catalogue import all_tables
 from tuning_dynamics.tables.columns import POOLED
 
@@ -116,6 +117,9 @@ class Jobs(Scope):
                 value=POOLED,
                 fix=f"rename datasets/{POOLED}.yaml",
             )
+
+        for name in self.grid.eval_sets if self.table is None else ():
+            require_metric(self.resolved.metric(name), f"datasets/{name}.yaml")
 
     @property
     def stages(self) -> list[str]:

@@ -26,7 +26,7 @@ from tuning_dynamics.stats.bootstrap import (
 )
 from tuning_dynamics.stats.cells import ORDER_KEYS, describe
 from tuning_dynamics.stats.changes import PERMUTATIONS
-from tuning_dynamics.stats.metrics import item_scores
+from tuning_dynamics.stats.item_scores import item_scores
 from tuning_dynamics.stats.permutation import q_values_within, sign_flip_p_values
 from tuning_dynamics.stats.records import Records, read_records
 from tuning_dynamics.tables.catalogue import columns_of

@@ -31,7 +31,7 @@ from tuning_dynamics.stats.bootstrap import (
     unit_sums,
 )
 from tuning_dynamics.stats.cells import describe
-from tuning_dynamics.stats.metrics import item_scores
+from tuning_dynamics.stats.item_scores import item_scores
 from tuning_dynamics.stats.records import Records, read_records
 from tuning_dynamics.tables.columns import KEY_COLUMNS
 

@@ -1,0 +1,50 @@
+"""F1 of the words that an answer shares with a right answer (SQuAD, Rajpurkar et al. 2016)."""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+from sklearn.preprocessing import MultiLabelBinarizer
+
+_LEFT_OUT = re.compile(r"\b(a|an|the)\b")
+
+
+def scores(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    """Largest F1 of each prediction's words over its right answers.
+
+    Words are lower-cased, without ASCII punctuation and articles; a repeated word counts as often
+    as it occurs. An answer without words scores 0.
+    """
+    pairs = [
+        (item, _numbered(prediction), _numbered(reference))
+        for item, (prediction, gold) in enumerate(zip(predictions, golds, strict=True))
+        for reference in gold
+    ]
+    # With one more, of one word, that is left out below: scikit-learn takes two pairs at least.
+    _, answers, references = zip(*pairs, (-1, [("", 0)], [("", 0)]), strict=True)
+    binarizer = MultiLabelBinarizer(sparse_output=True).fit([*answers, *references])
+    # A pair is a label, and each word says whether it has it: so scikit-learn gives F1 by pair.
+    shared = f1_score(
+        binarizer.transform(references).T.tocsr(),
+        binarizer.transform(answers).T.tocsr(),
+        average=None,
+        zero_division=0.0,
+    )
+    best = np.zeros(len(predictions))
+    np.maximum.at(best, [item for item, _, _ in pairs], shared[:-1])
+    return best
+
+
+def _numbered(text: str) -> list[tuple[str, int]]:
+    """The words of a text, each with how often it has occurred."""
+    plain = "".join(letter for letter in text.lower() if letter not in string.punctuation)
+    seen: Counter[str] = Counter()
+    found = []
+    for word in _LEFT_OUT.sub(" ", plain).split():
+        seen[word] += 1
+        found.append((word, seen[word]))
+    return found
