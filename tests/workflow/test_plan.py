@@ -66,7 +66,7 @@ def test_half_a_study_is_priced_as_what_is_left(copied: Repository) -> None:
     left = rows(copied.folder / "results/smoke/plan/budget.csv")
     assert left["stage", "tune"]["jobs"] == "1"
     assert left["stage", "evaluate"]["jobs"] == "1"
-    assert ("stage", "pre-train") not in left
+    assert ("stage", "pretrain") not in left
     # The rest of five tuned models costs about a fifth of them.
     resolved = load_study(read_yaml(copied.folder / copied.study), copied.folder, copied.study)
     grid = expand(resolved, copied.study)

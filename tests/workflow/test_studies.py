@@ -125,7 +125,7 @@ def test_the_budget_shrinks_to_what_is_missing(smoke: Repository, copied: Reposi
     told = budget(copied.succeed("-n"))
     assert re.search(r"^  evaluate +1 jobs", told, re.M)
     assert "tune " not in told
-    assert "pre-train" not in told
+    assert "pretrain" not in told
 
 
 def test_half_a_plan_has_no_budget(fresh: Repository) -> None:

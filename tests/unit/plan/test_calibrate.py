@@ -8,13 +8,14 @@ import yaml
 from priced import BASE, FAMILY, ROOT, TUNED, basis, study
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import Basis, basis_of
 from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.calibrate import Taken, averaged, calibrate, fitted, spread
 from tuning_dynamics.plan.calibration import Calibration, calibration_path
-from tuning_dynamics.plan.price import KINDS, LIKELY
+from tuning_dynamics.plan.price import LIKELY
 from tuning_dynamics.plan.recorded import planned
 from tuning_dynamics.plan.render_text import tell
 from tuning_dynamics.run.all_jobs import Jobs
@@ -45,7 +46,7 @@ def run(resolved: ResolvedStudy, *, start: float, factor: float, gpu: str = A100
     where no equation plans them; returns its seconds."""
     rows, total = [HEADER], 0.0
     for record, price in planned(Jobs(resolved, "f"), basis(resolved)):
-        modelled = record.job.rule in KINDS
+        modelled = RULES[record.job.rule].priced_as is not None
         work = price.seconds.mid - LIKELY.start
         seconds = start + factor * work if modelled else 3.0
         counted = f"1000,{1000 / (factor * work):.9g}" if modelled else ","
@@ -103,7 +104,7 @@ def test_models_of_other_sizes_are_priced_by_equations(tmp_path: Path) -> None:
     large = {**FAMILY, "size": {**FAMILY["size"], "parameters": 5e9}}
     other = small(tmp_path, *BLOCKS, files={"families/big": large}, execution={"plan_for": "h200"})
     (tmp_path / "calibration/a100.yaml").rename(tmp_path / "calibration/h200.yaml")
-    jobs = [job for job in all_jobs(other, Jobs(other, "f").grid) if job.rule in KINDS]
+    jobs = [job for job in all_jobs(other, Jobs(other, "f").grid) if RULES[job.rule].priced_as]
     grid = Jobs(other, "f").grid
     by_runs = budget_of(other, grid, jobs, basis_of(other.study, ROOT))
     assert by_runs.calibrated == 0

@@ -1,6 +1,20 @@
 """How pre-training and fine-tuning interact: everything the workflow's jobs call.
 
-One subpackage per stage of the workflow; data flows one way:
-`study` (the typed config and its grid) -> `checkpoints`, `data` -> `tune` -> `evaluate` ->
-`stats` -> `report`; `engine` is what both kinds of training share.
+A package imports only packages above it (tests/unit/layout/test_layers.py):
+
+    common       errors, files, paths, rules
+    identity     what a result was made from, and whether it is current
+    config       typed config files
+    tables       the tables' columns; reading and writing
+    data         rows -> frozen items -> tokens
+    engine       training steps, on one GPU or several
+    grid         a study's cells
+    checkpoints  downloaded, local or pre-trained
+    tune         recipes
+    evaluate     answers and log-likelihoods
+    stats        scores, changes, intervals, trends
+    findings     what the tables say, in sentences
+    report       figures and pages
+    run          the workflow's jobs, Snakemake, SLURM
+    plan         budgets
 """

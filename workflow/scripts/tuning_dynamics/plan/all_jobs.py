@@ -1,6 +1,7 @@
 """The jobs of a whole study, as a run from nothing would plan them."""
 
 from tuning_dynamics.common.paths import variant_key
+from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.common.variants import Cell
 from tuning_dynamics.config.family import HubFamily, PretrainFamily
 from tuning_dynamics.config.learning_rate import rate_name, selecting
@@ -9,22 +10,13 @@ from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid
 from tuning_dynamics.plan.price import Job
 
+#: Published scores have one rule for all that others read of models.
+PUBLISHED = "published_scores"
+
 #: Rules that run once, after the cells they are made of.
-ONCE = (
-    "merged_config",
-    "checkpoints",
-    "datasets",
-    "scores",
-    "summaries",
-    "figures",
-    "findings",
-    "cost",
-    "report",
-    "all",
-)
+ONCE = tuple(name for name, rule in RULES.items() if rule.once and name != PUBLISHED)
 
-
-#: Rules that read what models left; published scores have one rule for all of it.
+#: Rules that read what models left.
 FROM_RECORDS = ("checkpoints", "datasets", "scores")
 
 
@@ -32,7 +24,7 @@ def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
     """The jobs of a whole study; a job's wildcards stand in the order of its paths."""
     if resolved.study.scores is not None:
         once = [rule for rule in ONCE if rule not in FROM_RECORDS]
-        return [Job("published_scores"), *map(Job, once)]
+        return [Job(PUBLISHED), *map(Job, once)]
     return [
         *_checkpoint_jobs(resolved, grid),
         *_data_jobs(resolved, grid),

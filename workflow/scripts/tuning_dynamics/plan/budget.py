@@ -9,10 +9,7 @@ from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.disk import Disk, Download, disk_of, downloads_of
-from tuning_dynamics.plan.price import Job, Price, Prices
-
-#: In the order in which a study goes through them.
-ORDER = ("download", "pre-train", "verify", "tune", "evaluate", "other")
+from tuning_dynamics.plan.price import PRICED, Job, Price, Prices
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Budget:
     def stages(self) -> list[Part]:
         """The jobs of each stage, in the order of a study."""
         found = {part.name: part for part in self.parts(lambda job: job.stage)}
-        return [found[name] for name in ORDER if name in found]
+        return [found[name] for name in (*PRICED, "other") if name in found]
 
     def parts(self, named: Callable[[Job], str]) -> list[Part]:
         """The jobs under each name that `named` gives them; "" leaves a job out."""

@@ -17,11 +17,12 @@ import yaml
 
 from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.config.device import Device, device_of
 from tuning_dynamics.config.load import load_study
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.calibration import Calibration, Fit, Mean, calibration_path
-from tuning_dynamics.plan.price import KINDS, LIKELY
+from tuning_dynamics.plan.price import LIKELY
 from tuning_dynamics.plan.recorded import planned
 from tuning_dynamics.plan.sizes import Known
 from tuning_dynamics.run.all_jobs import Jobs
@@ -109,12 +110,13 @@ def calibration(
         if row is None or price.unknown or not row["seconds"]:
             continue
         seconds, rule = float(row["seconds"]), record.job.rule
-        if rule not in KINDS:
+        priced_as = RULES[rule].priced_as
+        if priced_as is None:
             means[rule].append(seconds)
             continue
         work = price.seconds.mid - LIKELY.start
         weights = known.size(record.job.family).parameters
-        taken[KINDS[rule]].append(Taken(work, seconds, _start(row), weights))
+        taken[priced_as].append(Taken(work, seconds, _start(row), weights))
     if not taken:
         raise StudyError(
             "no job of a model is in the cost table",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.config.study import Study
 from tuning_dynamics.identity.reasons import unrecorded, unrecorded_error
 from tuning_dynamics.plan.basis import basis_of
@@ -17,14 +18,6 @@ from tuning_dynamics.run.all_jobs import Jobs
 
 #: Stages that a refusal names, the dearest first.
 DEAREST = 3
-
-#: The rules whose jobs make what cells are made from.
-BEFORE_CELLS = frozenset(
-    {
-        *("freeze", "encode", "corpus", "pretrain", "revisions", "download", "tokenizer"),
-        *("verify", "try_rate", "choose_rate", "tune"),
-    }
-)
 
 
 def guard(workflow: Any, jobs: Jobs) -> list[str]:
@@ -54,7 +47,7 @@ def unknown(jobs: Jobs, plan: Planned) -> StudyError | None:
     names = unrecorded(jobs.current.reasons.items())
     if names:
         return unrecorded_error(names, jobs.paths.records)
-    left = [job for job in plan.jobs if job.rule in BEFORE_CELLS]
+    left = [job for job in plan.jobs if RULES[job.rule].before_cells]
     if not (jobs.makes_tables_of_parts and left):
         return None
     return StudyError(

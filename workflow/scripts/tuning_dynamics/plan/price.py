@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from tuning_dynamics.common.paths import parse_variant
+from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.common.variants import Cell
 from tuning_dynamics.config.device import CASES, Assumed, Device, Range, total
 from tuning_dynamics.config.family import PretrainFamily, Size
@@ -41,38 +42,8 @@ from tuning_dynamics.plan.equations import (
 )
 from tuning_dynamics.plan.sizes import Known, NotKnown
 
-#: The stage that each rule is told under; rules that are not listed compute no model. Checkpoints
-#: are verified on a core.
-STAGES = {
-    "revisions": "download",
-    "tokenizer": "download",
-    "download": "download",
-    "corpus": "pre-train",
-    "pretrain": "pre-train",
-    "verify": "verify",
-    "try_rate": "tune",
-    "tune": "tune",
-    "evaluate": "evaluate",
-}
-
-#: The kind that a calibration has each rule under which the equations price.
-KINDS = {
-    "pretrain": "pretrain",
-    "try_rate": "tune",
-    "tune": "tune",
-    "evaluate": "evaluate",
-}
-
-#: Rules that read the records of all cells, or a table with a row of each.
-OF_ALL_CELLS = frozenset(
-    {
-        "scores",
-        "published_scores",
-        "summaries",
-        "figures",
-        "findings",
-    }
-)
+#: Stages that a budget lists; all others are one.
+PRICED = ("download", "pretrain", "verify", "rate", "tune", "evaluate")
 
 NO_TIME = Range()
 LIKELY = CASES[1]
@@ -89,7 +60,9 @@ class Job:
 
     @property
     def stage(self) -> str:
-        return STAGES.get(self.rule, "other")
+        """One of STAGES; "other" for a rule that computes no model and downloads nothing."""
+        rule = RULES.get(self.rule)
+        return rule.stage if rule is not None and rule.stage in PRICED else "other"
 
     @property
     def family(self) -> str:
@@ -174,7 +147,8 @@ class Prices:
 
     def _calibrated(self, price: Price) -> Price:
         """A price as past runs of the device have it, where they speak of such models."""
-        fit = self.calibration.fits.get(KINDS[price.job.rule]) if self.calibration else None
+        kind = RULES[price.job.rule].priced_as
+        fit = self.calibration.fits.get(kind) if self.calibration and kind else None
         if fit is None or not price.seconds.mid:
             return price
         if not fit.reaches(self.known.size(price.job.family).parameters):
@@ -187,7 +161,8 @@ class Prices:
         mean = self.calibration.rules.get(job.rule) if self.calibration else None
         if self.calibration is None or mean is None:
             return Price(job)
-        share = max(1.0, self.cells / self.calibration.cells) if job.rule in OF_ALL_CELLS else 1.0
+        all_cells = job.rule in RULES and RULES[job.rule].all_cells
+        share = max(1.0, self.cells / self.calibration.cells) if all_cells else 1.0
         return Price(job, host=mean.range(share), calibrated=True)
 
     # --- checkpoints -------------------------------------------------------------------------

@@ -3,30 +3,11 @@
 from dataclasses import dataclass
 
 from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.price import Job, Price, Prices
 from tuning_dynamics.run.all_jobs import Jobs
-
-#: Jobs without a row: they run after the table.
-WITHOUT = frozenset({"all", "cost", "report"})
-
-#: The stage of cost.csv that a rule's jobs are under, where it is not `statistics`.
-STAGES = {
-    "corpus": "pretrain",
-    "pretrain": "pretrain",
-    "tokenizer": "download",
-    "download": "download",
-    "verify": "verify",
-    "freeze": "data",
-    "encode": "data",
-    "try_rate": "rate",
-    "choose_rate": "rate",
-    "tune": "tune",
-    "evaluate": "evaluate",
-    "figures": "report",
-    "findings": "report",
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +26,7 @@ def _record(jobs: Jobs, job: Job) -> Record:
     values = tuple(job.wildcards.values()) or ("all",)
     return Record(
         job=job,
-        stage=STAGES.get(job.rule, "statistics"),
+        stage=RULES[job.rule].stage,
         name=_name(jobs, job),
         metrics=_metrics(jobs.paths, job),
         benchmark=jobs.paths.benchmark(job.rule, *values),
@@ -78,7 +59,7 @@ def planned(jobs: Jobs, basis: Basis) -> list[tuple[Record, Price]]:
     """Each record with its job's price, an evaluation's with all cells of its variant."""
     every = all_jobs(jobs.resolved, jobs.grid)
     prices = Prices(jobs.resolved, every, basis, cells=len(jobs.grid.cells)).each
-    return [(_record(jobs, price.job), price) for price in prices if price.job.rule not in WITHOUT]
+    return [(_record(jobs, price.job), price) for price in prices if RULES[price.job.rule].measured]
 
 
 def planned_seconds(price: Price) -> float | None:

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.plan.planned_jobs import Planned
-from tuning_dynamics.plan.price import KINDS, Price
+from tuning_dynamics.plan.price import Price
 
 #: Numbers of GPUs that a budget is told for.
 GPUS = (1, 2, 4, 8, 16, 32)
@@ -49,7 +50,7 @@ def tasks_of(plan: Planned, prices: Sequence[Price]) -> list[Task]:
     for place, price in enumerate(prices):
         task = tasks[of[place]]
         task.seconds += price.seconds.mid + price.host.mid
-        task.gpus = max(task.gpus, price.gpus if price.job.rule in KINDS else 0)
+        task.gpus = max(task.gpus, price.gpus if RULES[price.job.rule].priced_as else 0)
         task.before.update(of[earlier] for earlier in plan.after[place])
     for place, task in enumerate(tasks):
         task.before.discard(place)

@@ -10,14 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from tuning_dynamics.common.rules import STAGES
 from tuning_dynamics.tables.columns import IDENTITY
-
-#: The stages in the order in which a study goes through them.
-STAGES = (
-    *("download", "pretrain", "verify", "data", "rate", "tune", "evaluate"),
-    *("statistics", "report"),
-)
-
 
 #: Stands for the seed of what is not tuned.
 _NO_SEED = -1
