@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tuning_dynamics.engine.flat import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.ranks import ALONE, IDLE, Ranks, on_ranks
 from tuning_dynamics.study.errors import RefusedError, StudyError
 from tuning_dynamics.study.execution import Execution, execution_of
-from tuning_dynamics.study.files import read_json, write_json
+from tuning_dynamics.study.files import read_json, remove, write_json
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import rate_name
 from tuning_dynamics.study.recipes import Recipe, Stage
@@ -60,7 +59,7 @@ def try_rate(
     run = Run(key, seed, execution, folder, identity)
     on_ranks(execution, _try, recipe, sets, run, heldout, checkpoint, output)
     for number in range(len(recipe.stages)):
-        shutil.rmtree(folder / str(number), ignore_errors=True)
+        remove(folder / str(number))
 
 
 def _try(

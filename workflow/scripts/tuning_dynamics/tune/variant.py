@@ -14,7 +14,7 @@ from tuning_dynamics.data.tokens import StoredTokens
 from tuning_dynamics.engine.ranks import Ranks, on_ranks
 from tuning_dynamics.study.errors import RefusedError
 from tuning_dynamics.study.execution import Execution, execution_of
-from tuning_dynamics.study.files import read_json, whole_folder, write_json
+from tuning_dynamics.study.files import read_json, remove, whole_folder, write_json
 from tuning_dynamics.study.model_files import TOKENIZER_FILES
 from tuning_dynamics.study.paths import scratch
 from tuning_dynamics.study.rates import chosen_rate, with_rate
@@ -69,7 +69,7 @@ def tune_variant(
     run = Run(key, seed, execution, files.scratch, identity)
     on_ranks(execution, _tune, recipe, sets, run, files)
     for number in range(len(recipe.stages)):
-        shutil.rmtree(files.scratch / str(number), ignore_errors=True)
+        remove(files.scratch / str(number))
 
 
 def _tune(
