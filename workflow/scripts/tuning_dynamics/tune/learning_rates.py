@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import unchanged_weights, weights_of
-from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.atomic_files import read_json, remove, write_json
 from tuning_dynamics.common.errors import RefusedError, StudyError
 from tuning_dynamics.common.paths import scratch
 from tuning_dynamics.config.execution import Execution, execution_of
@@ -61,7 +60,7 @@ def try_rate(
     run = Run(key, seed, execution, folder, identity)
     on_ranks(execution, _try, recipe, sets, run, heldout, checkpoint, output)
     for number in range(len(recipe.stages)):
-        shutil.rmtree(folder / str(number), ignore_errors=True)
+        remove(folder / str(number))
 
 
 def _try(

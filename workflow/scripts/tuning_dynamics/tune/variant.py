@@ -10,7 +10,7 @@ import torch
 
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import model_digests, unchanged_weights, weights_of
-from tuning_dynamics.common.atomic_files import read_json, whole_folder, write_json
+from tuning_dynamics.common.atomic_files import read_json, remove, whole_folder, write_json
 from tuning_dynamics.common.errors import RefusedError
 from tuning_dynamics.common.model_files import TOKENIZER_FILES
 from tuning_dynamics.common.paths import scratch
@@ -70,7 +70,7 @@ def tune_variant(
     run = Run(key, seed, execution, files.scratch, identity)
     on_ranks(execution, _tune, recipe, sets, run, files)
     for number in range(len(recipe.stages)):
-        shutil.rmtree(files.scratch / str(number), ignore_errors=True)
+        remove(files.scratch / str(number))
 
 
 def _tune(
