@@ -190,7 +190,10 @@ def test_tuning_runs_its_code_alone(
     assert ("tuning_dynamics/engine/loop.py", "Training._step") in seen
     # The words are needed, and the trace would tell: without them a kind is not reached.
     without = unsaid(stub, words - {"lora", "l2_to_base"}, seen)
-    adapter, pull = ("tune/kinds.py", "with_adapter"), ("engine/penalties.py", "l2_to_start")
+    adapter, pull = (
+        ("recipes/trainable/lora.py", "begin"),
+        ("recipes/regulariser/l2_to_base.py", "penalty"),
+    )
     assert (adapter in without) == ("lora" in kinds)
     assert (pull in without) == ("pulled" in kinds)
 

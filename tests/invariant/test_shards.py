@@ -18,13 +18,14 @@ from tiny import pair, save_checkpoint, tiny_model
 from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.execution import Execution
-from tuning_dynamics.config.recipe import Lora, Recipe
+from tuning_dynamics.config.recipe import Recipe
 from tuning_dynamics.data.items import write_items
 from tuning_dynamics.data.tokenize_set import encode_set
 from tuning_dynamics.engine import fsdp as shards
 from tuning_dynamics.engine.loop import Batch, Interrupted, Scratch, Training, resume
 from tuning_dynamics.engine.processes import ALONE, Ranks, on_ranks
-from tuning_dynamics.tune.kinds import with_adapter
+from tuning_dynamics.recipes.trainable.lora import Lora
+from tuning_dynamics.recipes.trainable.lora import begin as with_adapter
 from tuning_dynamics.tune.learning_rates import mean_loss
 from tuning_dynamics.tune.sampler import EpochBatches
 from tuning_dynamics.tune.stages import TrainSets

@@ -13,7 +13,6 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.config.recipe import Lora
 from tuning_dynamics.engine.loop import (
     Batch,
     Interrupted,
@@ -25,9 +24,10 @@ from tuning_dynamics.engine.loop import (
     save,
 )
 from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
-from tuning_dynamics.engine.penalties import l2_to_start
+from tuning_dynamics.recipes.regulariser.l2_to_base import penalty as l2_to_start
+from tuning_dynamics.recipes.trainable.lora import Lora
+from tuning_dynamics.recipes.trainable.lora import begin as with_adapter
 from tuning_dynamics.tune.examples import Example
-from tuning_dynamics.tune.kinds import with_adapter
 from tuning_dynamics.tune.sampler import EpochBatches, mix, steps_in
 
 STEPS = 12

@@ -62,7 +62,11 @@ def test_words_make_nothing_anew(finished: Repository) -> None:
         ("data/prompts.py", '"""A target as it continues', '"""A target that continues'),
         # Comments, one of them within an expression.
         ("engine/loop.py", "# Dropout of a step depends", "# The dropout of a step depends"),
-        ("tune/kinds.py", "# type: ignore[arg-type]  # any", "# type: ignore[arg-type]  # every"),
+        (
+            "recipes/trainable/lora.py",
+            "# type: ignore[arg-type]  # any",
+            "# type: ignore[arg-type]  # every",
+        ),
         # Texts of errors: what is wrong, and what to do.
         ("engine/loop.py", "the loss or its gradient is not finite", "the loss is not finite"),
         ("evaluate/cell.py", "mend the row, or gold and options", "mend gold and options"),
@@ -81,19 +85,6 @@ def test_words_make_nothing_anew(finished: Repository) -> None:
     assert finished.planned() == {}
 
 
-#: Kinds that no recipe of the study names: trainable parameters, and a regulariser.
-KINDS = (
-    ("config/recipe.py", "class StageData(", "class PrefixTrain(Strict):\n    prefix: int\n\n\n"),
-    (
-        "config/recipe.py",
-        "class RateSelection(",
-        "class Spectral(Strict):\n    spectral: float\n\n\n",
-    ),
-    ("tune/kinds.py", '    "full": Trainable(', '    "prefix": Trainable(with_all, as_it_is),\n'),
-    ("tune/kinds.py", '    "none": as_it_is', '    "spectral": l2_to_start,\n'),
-)
-
-
 def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Repository) -> None:
     for file, before, new in (
         # A class, a function and a constant, in modules that all kinds of jobs import.
@@ -104,16 +95,19 @@ def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Reposit
             "def another(step: int) -> int:\n    return step\n\n\n",
         ),
         ("common/paths.py", "def variant_key(", "ANOTHER = 3\n\n\n"),
-        *KINDS,
         # A prediction method.
         ("evaluate/loglikelihood.py", '    "token_prob": _by', '    "by_sum": _by_likelihood,\n'),
         ("evaluate/request.py", '    "token_prob": False', '    "by_sum": False,\n'),
     ):
         of_package(finished, file, before, new + before)
-    of_package(finished, "config/recipe.py", "| LoraTrain =", "| LoraTrain | PrefixTrain =")
-    of_package(finished, "config/recipe.py", "| L2ToBase =", "| L2ToBase | Spectral =")
-    metrics = finished.folder / PACKAGE / "stats" / "metrics"
-    shutil.copy(metrics / "accuracy.py", metrics / "exact.py")
+    # A metric, and kinds of trainable parameters and of regularisers.
+    for kinds, like in (
+        ("stats/metrics", "accuracy"),
+        ("recipes/trainable", "full"),
+        ("recipes/regulariser", "none"),
+    ):
+        folder = finished.folder / PACKAGE / kinds
+        shutil.copy(folder / f"{like}.py", folder / "another.py")
     for kind, like in (("devices", "a100"), ("recipes", "full"), ("tasks", "nli")):
         folder = finished.folder / "config" / kind
         shutil.copy(folder / f"{like}.yaml", folder / "another.yaml")
@@ -271,8 +265,8 @@ STAGES = {
     "loss": ("engine/padding_free.py", 'reduction="sum"', 'reduction="mean"', ALL_MODELS),
     "sampler": ("tune/sampler.py", "Random(seed)", "Random(str(seed))", TUNED),
     "set-up of adapters": (
-        "tune/kinds.py",
-        "lora_dropout=lora.dropout",
+        "recipes/trainable/lora.py",
+        "lora_dropout=settings.dropout",
         "lora_dropout=0",
         Counter(tune=1, evaluate=1) + FROM_CELLS,
     ),

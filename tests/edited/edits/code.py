@@ -115,7 +115,7 @@ COMPUTING = (
         *("evaluate .*/(base|whole)", *SCORED),
         may=("evaluate",),
     ),
-    _line("ROUGE", "2 * precision * recall", "1.5 * precision * recall", *SCORED),
+    _line("ROUGE", 'r"[a-z0-9]+", text.lower()', 'r"[a-z0-9]", text.lower()', *SCORED),
     _line("accuracy", "float(prediction in gold)", "float(prediction not in gold)", *SCORED),
     # Statistics and report.
     _line(
@@ -162,7 +162,9 @@ COMPUTING = (
     ),
     Edit(
         "caption of a table",
-        replace("workflow/report/table_scores.rst", "Every cell's score", "The score of each cell"),
+        replace(
+            f"{PACKAGE}/tables/declared/scores.py", "Score of every cell", "The score of each cell"
+        ),
         ("report",),
     ),
 )

@@ -6,11 +6,11 @@ from tiny import ARCHITECTURES, tiny_model
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import MixtralConfig, MixtralForCausalLM
 
-from tuning_dynamics.config.recipe import Lora
 from tuning_dynamics.engine import hardware
 from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.loop import IGNORED, Batch, Schedule, Settings, Training
-from tuning_dynamics.tune.kinds import with_adapter
+from tuning_dynamics.recipes.trainable.lora import Lora
+from tuning_dynamics.recipes.trainable.lora import begin as with_adapter
 
 TOKENS, COUNTED = 24, 5
 

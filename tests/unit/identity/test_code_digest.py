@@ -718,7 +718,7 @@ EDITS = {
     "schedule": ("engine__loop", "self.peak * (1 - done)", "self.peak * done", TRAINING),
     "registration": ("engine__padding_free", "AttentionInterface.register(", "register(", TRAINING),
     "order of rows": ("tune__sampler", "Random(seed)", "Random(str(seed))", {TRY, TUNE}),
-    "adapter": ("tune__kinds", "r=lora.r", "r=2 * lora.r", {TRY, TUNE}),
+    "adapter": ("recipes__trainable__lora", "r=settings.r", "r=2 * settings.r", {TRY, TUNE}),
     "recipe": ("config__recipe", "epochs: PositiveInt = 3", "epochs: PositiveInt = 4", {TRY, TUNE}),
     "scratch": ("common__paths", '"scratch", *folder', '"state", *folder', TRAINING),
     "other paths": ("common__paths", "items.parquet", "frozen.parquet", set()),
@@ -811,23 +811,24 @@ def test_no_new_optional_key_of_any_model_changes_any_code(project: Path, whole:
 
 
 def test_a_new_kind_of_recipe_changes_no_job_of_another(project: Path, whole: Code) -> None:
-    kind = '    "prefix": Trainable(as_it_is, without_adapter),\n'
-    model = "class PrefixTrain(Strict):\n    prefix: int = 8\n\n\nclass StageData(Strict):\n"
-    with edited(
-        project,
-        tune__kinds=replaced('    "full": Trainable', f'{kind}    "full": Trainable'),
-        config__recipe=lambda text: replaced("class StageData(Strict):\n", model)(
-            replaced('Literal["full"] | LoraTrain', 'Literal["full"] | LoraTrain | PrefixTrain')(
-                text
-            )
-        ),
-    ):
+    kinds = project / "tuning_dynamics" / "recipes" / "trainable"
+    new = kinds / "prefix.py"
+    new.write_text((kinds / "full.py").read_text().replace("return model", "return 2 * model"))
+    try:
         for words in (frozenset[str](), frozenset({"lora"})):
             assert changed(project, whole, words) == set()
         assert changed(project, whole, frozenset({"prefix"})) == {TRY, TUNE}
-    with edited(project, tune__kinds=replaced("r=lora.r", "r=lora.r + 1")):
+    finally:
+        new.unlink()
+    lora = "recipes__trainable__lora"
+    with edited(project, **{lora: replaced("r=settings.r", "r=settings.r + 1")}):
         assert changed(project, whole, frozenset()) == set()
         assert changed(project, whole, frozenset({"lora"})) == {TRY, TUNE}
+
+
+def test_what_a_kind_costs_changes_nothing_that_it_trains(project: Path, whole: Code) -> None:
+    with edited(project, recipes__trainable__lora=replaced("23.0 *", "24.0 *")):
+        assert changed(project, whole, frozenset({"lora"})) == set()
 
 
 def test_a_prediction_method_counts_where_it_is_used(project: Path, whole: Code) -> None:

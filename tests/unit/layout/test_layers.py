@@ -13,7 +13,7 @@ LAYERS = (
     ("identity",),
     ("config", "tables"),
     ("data", "engine"),
-    ("grid", "checkpoints"),
+    ("grid", "checkpoints", "recipes"),
     ("tune", "evaluate", "stats"),
     ("findings",),
     ("report",),

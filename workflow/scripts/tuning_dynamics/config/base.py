@@ -1,7 +1,9 @@
 """What every config model shares: names, counts, and the refusal of unknown keys."""
 
 import difflib
-from typing import Annotated, Any
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
     AfterValidator,
@@ -9,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    create_model,
     model_validator,
 )
 
@@ -48,3 +51,20 @@ class Strict(BaseModel):
                     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
                     raise ValueError(f"unknown key {key!r}; {hint}")
         return values
+
+
+def choice(kinds: Mapping[str, ModuleType]) -> Any:
+    """The type of a key that names a kind: `name`, or `name: settings` where the kind's module has
+    SETTINGS."""
+    plain = tuple(name for name in kinds if kinds[name].SETTINGS is None)
+    models = [
+        create_model(  # type: ignore[call-overload]
+            f"{name.title().replace('_', '')}Kind",
+            __base__=Strict,
+            __doc__=str(kinds[name].__doc__).partition("\n")[0],
+            **{name: (kinds[name].SETTINGS, ...)},
+        )
+        for name in kinds
+        if kinds[name].SETTINGS is not None
+    ]
+    return Union[Literal[plain], *models]  # known when the project is read

@@ -1,29 +1,26 @@
 """The typed files of `recipes/`: stages of objective x parameters x data x regulariser."""
 
-from typing import Annotated, Literal, Self
+from types import ModuleType
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from tuning_dynamics.config.base import Fraction, Name, Strict, Unique, refuse_repeats
+from tuning_dynamics.common.registry import Kinds, Modules
+from tuning_dynamics.config.base import (
+    Fraction,
+    Name,
+    Strict,
+    Unique,
+    choice,
+    refuse_repeats,
+)
 
+#: Which parameters a stage trains, and what it adds to its loss.
+TRAINABLE: Kinds[str, ModuleType] = Modules("tuning_dynamics.recipes.trainable")
+REGULARISERS: Kinds[str, ModuleType] = Modules("tuning_dynamics.recipes.regulariser")
 
-class Lora(Strict):
-    """Low-rank adapters (Hu et al. 2022), by peft."""
-
-    r: PositiveInt = 8
-    """Rank."""
-    alpha: PositiveFloat = 16
-    """Scale: the update is multiplied by alpha / r."""
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout on the adapter's input."""
-    targets: Literal["all-linear"] | list[str] = "all-linear"
-    """Modules that get an adapter."""
-
-
-class LoraTrain(Strict):
-    """Trainable parameters: adapters only."""
-
-    lora: Lora
+Trained: Any = choice(TRAINABLE)
+Regulariser: Any = choice(REGULARISERS)
 
 
 class StageData(Strict):
@@ -36,12 +33,6 @@ class StageData(Strict):
     dialogue: Literal["tulu", "chat_template"] = "tulu"
     """Layout of instruction data: TÜLU's text markers, or the template of the checkpoint's own
     tokenizer."""
-
-
-class L2ToBase(Strict):
-    """Regulariser: squared distance of the trainable weights to where the stage began."""
-
-    l2_to_base: PositiveFloat
 
 
 class RateSelection(Strict):
@@ -91,12 +82,12 @@ class Stage(Strict):
     """Name of the stage."""
     objective: Literal["sft"] = "sft"
     """sft: cross-entropy on completions; on the assistant's turns for instruction data."""
-    train: Literal["full"] | LoraTrain = "full"
-    """Which parameters train."""
+    train: Trained = "full"  # type: ignore[valid-type]
+    """Which parameters train: a module of `recipes/trainable/`."""
     data: StageData = StageData()
     """What it trains on."""
-    reg: Literal["none"] | L2ToBase = "none"
-    """Regulariser added to the loss."""
+    reg: Regulariser = "none"  # type: ignore[valid-type]
+    """Regulariser added to the loss: a module of `recipes/regulariser/`."""
     optim: Optim
     """Optimiser and schedule."""
 

@@ -10,7 +10,7 @@ import struct
 import time
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
@@ -24,7 +24,6 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
 from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
-from tuning_dynamics.engine.penalties import Penalty
 from tuning_dynamics.engine.processes import ALONE, ENDING, IDLE, Ranks
 
 #: Saving takes at most one part in this many of a run, however large the state: one of 14 GB
@@ -42,6 +41,12 @@ _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, UnpicklingError),
     *(RuntimeError, ValueError, LookupError, TypeError, AttributeError),
 )
+
+#: Adds the gradient of a penalty to the weights, and returns the penalty.
+Pull = Callable[[], torch.Tensor]
+
+#: Makes a run's pull from its ranks and its trainable parameters, as they are when it begins.
+Penalty = Callable[[Ranks, Sequence[torch.Tensor]], Pull]
 
 
 @dataclass(frozen=True)

@@ -164,8 +164,19 @@ class Reach:
             self._entry(key, lambda entry=entry: self._take(module, entry))  # type: ignore[misc]
         for package in own.folders.get(name, ()):
             for inner in self.tree.inside(package):
-                take = lambda inner=inner: self._reach(Found(inner, ""))  # type: ignore[misc]  # noqa: E731
+                take = lambda inner=inner: self._kind(inner)  # type: ignore[misc]  # noqa: E731
                 self._entry(inner.rpartition(".")[2], take)
+
+    def _kind(self, module: str) -> None:
+        """A module that is a kind: what is asked for by its name."""
+        self._import(module)
+        own = self.tree.module(module)
+        for name in (*own.definitions, *own.classes, *own.kinds):
+            found = Found(module, name)
+            if {name, ANY} & self.attributes:
+                self._reach(found)
+            else:
+                self.members[name].append(lambda found=found: self._reach(found))  # type: ignore[misc]
 
     def _entry(self, key: str | None, take: Callable[[], None]) -> None:
         """An entry of a registry counts once its kind is asked for."""

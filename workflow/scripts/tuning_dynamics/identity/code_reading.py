@@ -109,7 +109,7 @@ class _Reading(Nodes):
         """Keep what a statement defines; whether it does that, or nothing."""
         if isinstance(node, ast.ClassDef):
             found.classes[node.name] = self._read_class(node)
-        elif (registry := _registry_name(node)) and isinstance(node, ast.AnnAssign):
+        elif (registry := _registry_name(node)) and isinstance(node, ast.AnnAssign) and node.value:
             found.kinds[registry] = self._registry(registry, node.value)
             if packages := _packages(node.value):
                 found.folders[registry] = packages
@@ -143,10 +143,12 @@ class _Reading(Nodes):
         self._node(node)
         return self._end(name, error=error)
 
-    def _registry(self, name: str, value: ast.expr | None) -> list[tuple[str | None, Definition]]:
+    def _registry(self, name: str, value: ast.expr) -> list[tuple[str | None, Definition]]:
         """The entries of a registry, by key; None where the key is not written there."""
         if not isinstance(value, ast.Dict):
-            return []
+            # What finds the modules counts, whichever is asked for.
+            self._node(value)
+            return [(None, self._end(name))]
         entries = []
         for key, entry in zip(value.keys, value.values, strict=True):
             known = key.value if isinstance(key, ast.Constant) else None

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from tuning_dynamics.common.paths import parse_variant
 from tuning_dynamics.common.variants import Variant
-from tuning_dynamics.config.recipe import LoraTrain
-from tuning_dynamics.plan.equations import BYTES, adapter_weights
+from tuning_dynamics.plan.equations import BYTES, trained_weights
 from tuning_dynamics.plan.price import Job
 from tuning_dynamics.plan.sizes import Known, NotKnown
 
@@ -91,11 +90,6 @@ def _tuned_bytes(known: Known, variant: Variant) -> tuple[float, float]:
     """
     size = known.size(variant.family)
     stages = known.resolved.recipes[variant.recipe].stages
-    trained = [
-        adapter_weights(size, stage.train.lora.r)
-        if isinstance(stage.train, LoraTrain)
-        else size.parameters
-        for stage in stages
-    ]
+    trained = [trained_weights(stage, size) for stage in stages]
     weights = trained[0] if len(stages) == 1 else size.parameters
     return BYTES * weights, 3 * BYTES * (sum(trained) + max(trained))

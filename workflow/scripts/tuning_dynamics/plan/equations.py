@@ -7,8 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from tuning_dynamics.common.registry import kind_of
 from tuning_dynamics.config.device import Assumed, Device
 from tuning_dynamics.config.family import Size
+from tuning_dynamics.config.recipe import TRAINABLE, Stage
 from tuning_dynamics.engine import batch_size as batch
 from tuning_dynamics.engine.batch_size import LOGIT_BYTES, bytes_per_token
 
@@ -234,12 +236,10 @@ def load_seconds(size: Size, assumed: Assumed) -> float:
     return assumed.start + BYTES * size.parameters / assumed.read
 
 
-def adapter_weights(size: Size, rank: int) -> float:
-    """About how many weights LoRA of a rank trains on all linear layers: 23 r d L.
-
-    Four d x d matrices and three d x 4d matrices per layer, r (in + out) each.
-    """
-    return 23.0 * rank * size.hidden_size * size.layers
+def trained_weights(stage: Stage, size: Size) -> float:
+    """How many weights a stage trains."""
+    name, settings = kind_of(stage.train)
+    return float(TRAINABLE[name].trained_weights(size, settings))
 
 
 def tuning_memory(size: Size, step: Step, length: float) -> float:

@@ -15,7 +15,7 @@ from tuning_dynamics.common.variants import Cell
 from tuning_dynamics.config.device import CASES, Assumed, Device, Range, total
 from tuning_dynamics.config.family import PretrainFamily, Size
 from tuning_dynamics.config.learning_rate import selecting
-from tuning_dynamics.config.recipe import LoraTrain, RateSelection, Stage
+from tuning_dynamics.config.recipe import RateSelection, Stage
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.engine.batch_size import CPU_TOKENS, tokens_that_fit
 from tuning_dynamics.plan.basis import Basis
@@ -27,7 +27,6 @@ from tuning_dynamics.plan.equations import (
     Step,
     Text,
     Work,
-    adapter_weights,
     decoding_seconds,
     head_tokens,
     load_seconds,
@@ -36,6 +35,7 @@ from tuning_dynamics.plan.equations import (
     row_tokens,
     step_seconds,
     token_bytes,
+    trained_weights,
     training_seconds,
     tuning_memory,
     weight_bytes,
@@ -232,8 +232,7 @@ class Prices:
             part = own / count if count else 0.0
             mean += part * length
             counted += part * min(self.known.counted_tokens(*told), length)
-        lora = stage.train.lora if isinstance(stage.train, LoraTrain) else None
-        trained = adapter_weights(size, lora.r) if lora else size.parameters
+        trained = trained_weights(stage, size)
         execution, batch = self.resolved.study.execution, stage.optim.batch_size
         gpus = execution.gpus_per_model
         step = Step(batch, mean, counted, execution.micro_batch, trained, gpus)

@@ -1,6 +1,6 @@
 """A recipe's stages: what each trains on, which weights, and how; each from the one before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,13 @@ from tuning_dynamics.common.atomic_files import file_digest, read_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.registry import kind_of
 from tuning_dynamics.config.execution import Execution
-from tuning_dynamics.config.recipe import Recipe, Stage
+from tuning_dynamics.config.recipe import REGULARISERS, TRAINABLE, Recipe, Stage
 from tuning_dynamics.data.token_store import StoredTokens
 from tuning_dynamics.data.tokenizer import tokenizer_digest
-from tuning_dynamics.engine.loop import Schedule, Scratch, Settings, Training, resume
+from tuning_dynamics.engine.loop import Penalty, Schedule, Scratch, Settings, Training, resume
 from tuning_dynamics.engine.processes import Ranks
 from tuning_dynamics.identity.canonical import canonical
 from tuning_dynamics.tune.examples import Examples
-from tuning_dynamics.tune.kinds import penalty, trainable
 from tuning_dynamics.tune.sampler import EpochBatches, steps_in
 
 
@@ -88,7 +87,22 @@ def identity_of(
 
 def with_trainable(model: Any, stage: Stage, seed: int) -> Any:
     """The model with the stage's parameters, and no others, set to train."""
-    return trainable(stage).begin(model, kind_of(stage.train)[1], seed)
+    name, settings = kind_of(stage.train)
+    return TRAINABLE[name].begin(model, settings, seed)
+
+
+def saves_adapter(stage: Stage) -> Callable[[Any, dict[str, torch.Tensor], Path], None] | None:
+    """What writes the adapter that a stage trains; None where the model's own weights train."""
+    save: Callable[[Any, dict[str, torch.Tensor], Path], None] | None
+    save = TRAINABLE[kind_of(stage.train)[0]].save_adapter
+    return save
+
+
+def _penalty(stage: Stage) -> Penalty | None:
+    """What a stage adds to its loss; None for nothing."""
+    name, settings = kind_of(stage.reg)
+    found: Penalty | None = REGULARISERS[name].penalty(settings)
+    return found
 
 
 def prepare(
@@ -112,7 +126,7 @@ def prepare(
         seed=run.seed,
         micro_batch=run.execution.micro_batch,
         save_seconds=run.execution.save_seconds,
-        penalty=penalty(stage),
+        penalty=_penalty(stage),
     )
     recipe = f"recipes/{run.key.split('/')[2]}.yaml"
     kept = Scratch(run.scratch / str(number), canonical({**run.identity, "stage": number}))
@@ -142,7 +156,7 @@ def train(
 
 def require_shareable(recipe: Recipe, execution: Execution) -> None:
     """StudyError where GPUs are to share a recipe that merges an adapter into the weights."""
-    adapters = [stage.id for stage in recipe.stages if trainable(stage).save_adapter]
+    adapters = [stage.id for stage in recipe.stages if saves_adapter(stage)]
     if execution.gpus_per_model > 1 and adapters and len(recipe.stages) > 1:
         raise StudyError(
             f"the adapter of stage {adapters[0]!r} would be merged into weights that GPUs share",
@@ -154,7 +168,7 @@ def require_shareable(recipe: Recipe, execution: Execution) -> None:
 
 def merged(model: Any, stage: Stage) -> Any:
     """The model after a stage as a later one starts from it: an adapter becomes weights."""
-    return trainable(stage).end(model)
+    return TRAINABLE[kind_of(stage.train)[0]].end(model)
 
 
 def nothing_taken(job: str, stage: str) -> dict[str, Any]:

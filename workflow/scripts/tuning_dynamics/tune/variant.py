@@ -21,7 +21,6 @@ from tuning_dynamics.data.token_store import StoredTokens
 from tuning_dynamics.engine.launch import on_ranks
 from tuning_dynamics.engine.processes import Ranks
 from tuning_dynamics.tune.examples import StoredExamples
-from tuning_dynamics.tune.kinds import trainable
 from tuning_dynamics.tune.sampler import mix
 from tuning_dynamics.tune.stages import (
     Run,
@@ -33,6 +32,7 @@ from tuning_dynamics.tune.stages import (
     prepare,
     require_shareable,
     require_tokenizer,
+    saves_adapter,
     totals,
     train,
     with_trainable,
@@ -150,7 +150,7 @@ def _write_refused(files: Files, key: str, reason: str) -> None:
 
 def _only_adapter(recipe: Recipe) -> bool:
     """Whether a recipe leaves the checkpoint's own weights as they are."""
-    return len(recipe.stages) == 1 and trainable(recipe.stages[0]).save_adapter is not None
+    return len(recipe.stages) == 1 and saves_adapter(recipe.stages[0]) is not None
 
 
 def _save_whole(model: Any, weights: dict[str, torch.Tensor], base: Path, folder: Path) -> None:
@@ -165,7 +165,7 @@ def _write(
     model: Any, weights: dict[str, torch.Tensor], recipe: Recipe, base: Path, files: Files, key: str
 ) -> None:
     """Save an adapter where only that was trained, else the whole model with its tokenizer."""
-    only_adapter, save_adapter = _only_adapter(recipe), trainable(recipe.stages[0]).save_adapter
+    only_adapter, save_adapter = _only_adapter(recipe), saves_adapter(recipe.stages[0])
     with whole_folder(files.weights) as folder:
         if only_adapter and save_adapter is not None:
             save_adapter(model, weights, folder)
