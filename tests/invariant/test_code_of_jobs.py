@@ -154,12 +154,12 @@ def tuned(
     """A job of tuning by stages of these kinds, on the encoded set."""
     optim = {"lr": 1e-3, "epochs": 1, "batch_size": 8}
     stages = [{"id": f"s{n}", "optim": optim, **STAGES[kind]} for n, kind in enumerate(kinds)]
-    uses = {stage["id"]: {"$target": 0} for stage in stages}
-    parsed = {"recipe": {"stages": stages}, "sets": [["x", "default"]], "uses": uses, "seed": 0}
+    uses = {stage["id"]: {"$target": "x/default"} for stage in stages}
+    parsed = {"recipe": {"stages": stages}, "sets": ["x/default"], "uses": uses, "seed": 0}
     spec = json.dumps({**parsed, "heldout": 0.25} if "try" in stub else parsed)
     outputs = {name: f"results/s/tiny/1/r/x/seed0/{name}" for name in ("weights", "metrics.json")}
     snakemake = as_snakemake(
-        wildcards=Named(variant="tiny/1/r/x/seed0"),
+        wildcards=Named(variant="tiny/1/r/x/seed0", recipe="r", train_set="x"),
         params=Named(spec=spec, key="tiny/1/r/x/rate0.001"),
         input=Named(checkpoint="checkpoint/manifest.json", tokens=["x.arrow"], rates=[]),
         output=Named(

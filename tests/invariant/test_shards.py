@@ -239,7 +239,7 @@ def tuned(folder: Path, execution: Execution, train: Any = "full") -> tuple[Any,
     )
     tune_variant(
         Recipe.model_validate({"stages": stages}),
-        TrainSets([folder / "t.arrow"], {"s0": {"$target": 0}, "s1": {"$target": 0}}),
+        TrainSets({"x": folder / "t.arrow"}, {f"s{n}": {"$target": "x"} for n in range(2)}),
         key="tiny/1/r/x/seed0",
         seed=0,
         code="c",

@@ -5,10 +5,14 @@ from tuning_dynamics.identity.job import running
 if __name__ == "__main__":  # processes that share a model import this file too
     with running(snakemake) as job:
         if job.due:
-            from tuning_dynamics.tune.learning_rates import try_from_spec
+            from tuning_dynamics.tune.learning_rates import Trial, try_from_spec
 
             try_from_spec(
-                snakemake.params.key,
+                Trial(
+                    snakemake.params.key,
+                    snakemake.wildcards.recipe,
+                    snakemake.wildcards.train_set,
+                ),
                 snakemake.params.spec,
                 code=job.code,
                 config=snakemake.config,

@@ -80,7 +80,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def trainer(folder: Path) -> set[str]:
     """What a trainer of all weights imports."""
     stage = {"id": "tune", "train": "full", "optim": {"lr": 1e-5, "epochs": 1}}
-    spec = {"recipe": {"stages": [stage]}, "uses": {"tune": {"$target": 0}}, "seed": 0}
+    spec = {
+        "recipe": {"stages": [stage]},
+        "sets": ["nli/default"],
+        "uses": {"tune": {"$target": "nli/default"}},
+        "seed": 0,
+    }
     return run(
         folder,
         "tune",

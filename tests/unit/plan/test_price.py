@@ -19,14 +19,11 @@ from tuning_dynamics.config.device import Range
 from tuning_dynamics.config.family import PretrainFamily
 from tuning_dynamics.config.load import load_study
 from tuning_dynamics.config.study import ResolvedStudy
-from tuning_dynamics.data.demonstrations import MOST, SHARE
 from tuning_dynamics.grid.grid import expand
 from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.price import CellPrice, Job, Price, Prices
 from tuning_dynamics.plan.render_text import header, hours, tell, tokens
 from tuning_dynamics.plan.sizes import (
-    DEMONSTRATION_SHARE,
-    DEMONSTRATIONS,
     Known,
     NotKnown,
     built_size,
@@ -174,10 +171,6 @@ def test_a_train_sets_own_rows(tmp_path: Path, own: Any, rows: int) -> None:
     # 1,000 rows less 32 demonstrations.
     data = {"train_items": 300, "train_items_of": {"pairs": own}}
     assert Known(study(tmp_path, data=data)).train_rows("pairs") == rows
-
-
-def test_demonstrations_are_set_apart_as_freezing_does() -> None:
-    assert (MOST, SHARE) == (DEMONSTRATIONS, DEMONSTRATION_SHARE)
 
 
 def write(path: str, document: dict[str, Any]) -> None:

@@ -20,7 +20,6 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.formatting import interval_text, percent, short_count, signed
 from tuning_dynamics.grid.figures import (
     KINDS,
-    LEAST_FOR_A_TURN,
     THEMES,
     Piece,
     figure_list,
@@ -29,7 +28,6 @@ from tuning_dynamics.grid.figures import (
 from tuning_dynamics.report.figures.draw import DRAWN, draw_figures
 from tuning_dynamics.report.figures.style import colours, save
 from tuning_dynamics.report.figures.view import View
-from tuning_dynamics.stats.turning_points import MIN_CHECKPOINTS
 from tuning_dynamics.tables.catalogue import all_tables
 from tuning_dynamics.tables.tables import write_table
 
@@ -326,7 +324,6 @@ def test_a_study_has_the_figures_that_it_can_show() -> None:
     four, five = (replace(BASE, points=points(*(3**n for n in range(k)))) for k in (4, 5))
     assert kinds(four, measured=False) == ["base_by_checkpoint"]
     assert kinds(five, measured=False) == ["base_by_checkpoint", "turning_points"]
-    assert LEAST_FOR_A_TURN == MIN_CHECKPOINTS
     assert "noise" in kinds(replace(BASE, points=points(1000, 1001)))
     # The last checkpoint under two labels, as the paper's 738000 and main.
     assert "noise" in kinds(replace(BASE, points=frozenset({(9, "9"), (9, "main")})))

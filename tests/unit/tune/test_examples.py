@@ -183,7 +183,7 @@ def test_a_set_encoded_by_another_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "own/tokenizer.json").write_text(json.dumps({**described, "padding": None}))
     assert tokenizer_digest(tmp_path / "own") == digest
     write_tokens(tmp_path / "t.arrow", [], digest)
-    require_tokenizer(TrainSets([tmp_path / "t.arrow"], {}), tmp_path / "own")
+    require_tokenizer(TrainSets({"x": tmp_path / "t.arrow"}, {}), tmp_path / "own")
     write_tokens(tmp_path / "t.arrow", [], "another")
     with pytest.raises(StudyError, match="not the one that the train set was encoded with"):
-        require_tokenizer(TrainSets([tmp_path / "t.arrow"], {}), tmp_path / "own")
+        require_tokenizer(TrainSets({"x": tmp_path / "t.arrow"}, {}), tmp_path / "own")

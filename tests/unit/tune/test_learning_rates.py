@@ -18,7 +18,7 @@ from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.data.tokenize_set import encode_set
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.tune.examples import hold_out
-from tuning_dynamics.tune.learning_rates import choose_rate, try_rate
+from tuning_dynamics.tune.learning_rates import Trial, choose_rate, try_rate
 from tuning_dynamics.tune.stages import TrainSets
 
 ROOT = Path(__file__).parents[3]
@@ -58,8 +58,10 @@ def trial(folder: Path, items: list[Item], chosen: Recipe) -> Any:
     )
     try_rate(
         chosen,
-        TrainSets([folder / "t.arrow"], {stage.id: {"$target": 0} for stage in chosen.stages}),
-        key="tiny/1/r/x/rate",
+        TrainSets(
+            {"x": folder / "t.arrow"}, {stage.id: {"$target": "x"} for stage in chosen.stages}
+        ),
+        place=Trial("tiny/1/r/x/rate", "r", "x"),
         seed=0,
         heldout=0.2,
         code="c",
@@ -218,12 +220,12 @@ def test_stages_and_mixes_name_their_encoded_sets() -> None:
     jobs = study(mixed)
     variant = next(v for v in jobs.grid.tuned if v.recipe == "quick")
     spec = json.loads(jobs.tune.tune_spec(variant))
-    assert spec["sets"] == [
-        ["instruct_world", "tulu"],
-        ["nli_people", "default"],
-        ["nli_people", "io"],
-    ]
-    assert spec["uses"] == {"a": {"$target": 1, "instruct_world": 0}, "b": {"$target": 2}}
+    people, world = "nli_people/default", "instruct_world/tulu"
+    assert spec["sets"] == [world, people, "nli_people/io"]
+    assert spec["uses"] == {
+        "a": {"$target": people, "instruct_world": world},
+        "b": {"$target": "nli_people/io"},
+    }
 
 
 def test_a_sets_own_number_of_rows_changes_no_other_set() -> None:

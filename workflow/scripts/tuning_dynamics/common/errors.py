@@ -69,6 +69,12 @@ def shorten(text: str, limit: int = 300) -> str:
     return text if len(text) <= limit else f"{text[:limit]} … ({len(text)} characters)"
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'? `, with the one of `known` that is most like a name; "" where none is."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {found[0]!r}? " if found else ""
+
+
 def require_known(
     names: Collection[str], known: Iterable[str], key: str, file: str | Path | None = None
 ) -> None:
@@ -76,12 +82,10 @@ def require_known(
     listed = sorted({str(name) for name in known})
     for name in names:
         if name not in listed:
-            near = difflib.get_close_matches(name, listed, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             raise StudyError(
                 f"the study has no '{name}'",
                 file=file,
                 key=key,
                 value=name,
-                fix=f"{hint}known: {', '.join(listed) or 'none'}",
+                fix=f"{nearest(name, listed)}known: {', '.join(listed) or 'none'}",
             )

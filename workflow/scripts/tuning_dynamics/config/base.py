@@ -1,6 +1,5 @@
 """What every config model shares: names, counts, and the refusal of unknown keys."""
 
-import difflib
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Annotated, Any, Literal, Union
@@ -14,6 +13,8 @@ from pydantic import (
     create_model,
     model_validator,
 )
+
+from tuning_dynamics.common.errors import nearest
 
 # Names become folders, wildcards and shell words, so they hold nothing that needs quoting.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -47,9 +48,8 @@ class Strict(BaseModel):
             known = list(cls.model_fields)
             for key in values:
                 if key not in known:
-                    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-                    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-                    raise ValueError(f"unknown key {key!r}; {hint}")
+                    hint = nearest(str(key), known) or f"known: {', '.join(known)}"
+                    raise ValueError(f"unknown key {key!r}; {hint.strip()}")
         return values
 
 

@@ -1,6 +1,5 @@
 """Read, validate and resolve a study; every mistake is told with file, key, value and fix."""
 
-import difflib
 import re
 from functools import cache
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.errors import StudyError, nearest
 from tuning_dynamics.config.dataset import Dataset, Task
 from tuning_dynamics.config.family import Family
 from tuning_dynamics.config.recipe import Recipe
@@ -174,14 +173,12 @@ class _Catalogue:
             if path.is_file():
                 return parse(model, read_yaml(path), path)
         known = sorted(path.stem for path in self._files(part))
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
         raise StudyError(
             f"no file {part}/{name}.yaml in {', '.join(map(str, self.folders))}",
             file=asked_by,
             key=part,
             value=name,
-            fix=f"{hint}known: {', '.join(known) or 'none'}; or add the file",
+            fix=f"{nearest(name, known)}known: {', '.join(known) or 'none'}; or add the file",
         )
 
 

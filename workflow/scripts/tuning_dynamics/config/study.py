@@ -12,7 +12,7 @@ from tuning_dynamics.config.base import Count, Fraction, Name, Names, Strict, Un
 from tuning_dynamics.config.dataset import Dataset, Kind, Task
 from tuning_dynamics.config.execution import Execution, Planning
 from tuning_dynamics.config.family import Family
-from tuning_dynamics.config.recipe import Recipe
+from tuning_dynamics.config.recipe import Recipe, Stage
 
 
 class Predictions(Strict):
@@ -272,6 +272,20 @@ class ResolvedStudy(Strict):
             **self.tasks[self.datasets[dataset].task].formats,
             **self.datasets[dataset].formats,
         }
+
+    def encoding(self, stage: Stage, dataset: str) -> str:
+        """What a stage reads a set in: a prompt format, or a layout of dialogues."""
+        instruction = self.kind(dataset) == "instruction"
+        return stage.data.dialogue if instruction else stage.data.format
+
+    def encoded_sets(self, recipe: Recipe, train_set: str) -> list[tuple[str, str]]:
+        """The sets that a recipe reads, each with what it is encoded in."""
+        named = [
+            (stage, train_set if name == "$target" else name)
+            for stage in recipe.stages
+            for name in stage.data.mix
+        ]
+        return sorted({(dataset, self.encoding(stage, dataset)) for stage, dataset in named})
 
     def demonstrations(self, dataset: str) -> str:
         """The dataset whose training split gives a dataset's demonstrations."""

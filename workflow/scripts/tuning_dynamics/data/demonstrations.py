@@ -4,12 +4,9 @@ import random
 from collections import defaultdict
 from dataclasses import replace
 
+from tuning_dynamics.common.constants import DEMONSTRATION_SHARE, MOST_DEMONSTRATIONS
 from tuning_dynamics.config.dataset import Kind
 from tuning_dynamics.data.items import Item
-
-#: Set apart for demonstrations: enough for any usual number of shots, and never more than a
-#: tenth of the training items, so that small sets can still be tuned on.
-MOST, SHARE = 32, 10
 
 
 def choose_demonstrations(
@@ -28,7 +25,7 @@ def choose_demonstrations(
         queues[item.target if kind == "classification" else ""].append(item)
     turns = [queues[label] for label in sorted(queues)]
     rng.shuffle(turns)
-    wanted = min(MOST, max(len(train) // SHARE, min(len(train), 1)))
+    wanted = min(MOST_DEMONSTRATIONS, max(len(train) // DEMONSTRATION_SHARE, min(len(train), 1)))
     chosen = [item for rank in zip(*turns, strict=False) for item in rank][:wanted]
     taken = {item.item for item in chosen}
     return (

@@ -20,15 +20,12 @@ from typing import Any
 import torch
 
 from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.common.constants import SAVING_SHARE
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
 from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
 from tuning_dynamics.engine.processes import ALONE, ENDING, IDLE, Ranks
-
-#: Saving takes at most one part in this many of a run, however large the state: one of 14 GB
-#: every two minutes would take a tenth of a fast GPU's time.
-SAVING_SHARE = 50
 
 #: Steps whose losses may wait on the device. Reading one makes the host wait for the device.
 LOSSES_WAITING = 50

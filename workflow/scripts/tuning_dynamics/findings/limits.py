@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pandas as pd
 
+from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
 from tuning_dynamics.common.formatting import interval_text, short_count, signed
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.denominators import weak_denominators
@@ -12,7 +13,7 @@ from tuning_dynamics.stats.noise import NEAR, SEEDS, root_mean_square
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.stats.refusals import REFUSED, are_refused
 from tuning_dynamics.stats.transfer import ALL
-from tuning_dynamics.stats.turning_points import FLAT, MIN_CHECKPOINTS, STILL_RISING, TOO_FEW, TURNS
+from tuning_dynamics.stats.turning_points import FLAT, STILL_RISING, TOO_FEW, TURNS
 
 Row = dict[str, object]
 Tables = Mapping[str, pd.DataFrame]
@@ -72,7 +73,7 @@ _SHAPES = {
     TURNS: "rise and stop",
     STILL_RISING: "still rise",
     FLAT: "never rise",
-    TOO_FEW: f"have fewer than {MIN_CHECKPOINTS} checkpoints",
+    TOO_FEW: f"have fewer than {LEAST_FOR_A_TURN} checkpoints",
 }
 
 

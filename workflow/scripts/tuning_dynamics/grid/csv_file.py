@@ -1,11 +1,10 @@
 """CSV files that people bring: read as text, with errors that name file, line and column."""
 
 import csv
-import difflib
 from collections.abc import Collection
 from pathlib import Path
 
-from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.errors import StudyError, nearest
 
 #: A line's number in its file, and its text by column, without white space at the ends.
 Line = tuple[int, dict[str, str]]
@@ -50,14 +49,13 @@ def _check_header(
     missing = [name for name in required if name not in header]
     for name in header:
         if name not in known or header.count(name) > 1:
-            near = difflib.get_close_matches(name, missing or known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             raise StudyError(
                 "the column is given twice" if name in known else "the column is not known",
                 file=path,
                 key="line 1",
                 value=name,
-                fix=f"{hint}rename or remove it; known: {', '.join(known)}",
+                fix=f"{nearest(name, missing or known)}rename or remove it; "
+                f"known: {', '.join(known)}",
             )
     if missing:
         raise StudyError(

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, product
 from typing import Any
 
+from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
 from tuning_dynamics.common.paths import SCRIPTS
 from tuning_dynamics.common.variants import NEAR_SHARE, Setting, Variant
 from tuning_dynamics.config.study import ResolvedStudy
@@ -31,9 +32,6 @@ BASE, TUNED, TRANSFER, LEARNED, FORMATS, CHECKS = THEMES
 
 #: What figures of scores are drawn from.
 SCORES = ("seed_means", "datasets")
-
-#: Fewer checkpoints give no turning point (stats/turning_points.py).
-LEAST_FOR_A_TURN = 5
 
 
 @dataclass(frozen=True)

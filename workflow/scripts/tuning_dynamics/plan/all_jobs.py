@@ -57,7 +57,7 @@ def _data_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
         {
             (*layout, family)
             for family, recipe, train_set in _tunings(grid)
-            for layout in encoded_sets(resolved, recipe, train_set)
+            for layout in resolved.encoded_sets(resolved.recipes[recipe], train_set)
         }
     )
     return [
@@ -72,17 +72,6 @@ def _data_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
 def _tunings(grid: Grid) -> list[tuple[str, str, str]]:
     """Family, recipe and train set of everything that is tuned."""
     return sorted({(v.family, v.recipe, v.train_set) for v in grid.tuned})
-
-
-def encoded_sets(resolved: ResolvedStudy, recipe: str, train_set: str) -> set[tuple[str, str]]:
-    """The sets that a recipe reads, each with its format or layout of dialogues."""
-    sets = set()
-    for stage in resolved.recipes[recipe].stages:
-        for name in stage.data.mix:
-            dataset = train_set if name == "$target" else name
-            instruction = resolved.kind(dataset) == "instruction"
-            sets.add((dataset, stage.data.dialogue if instruction else stage.data.format))
-    return sets
 
 
 def _trial_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:

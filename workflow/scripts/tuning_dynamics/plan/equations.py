@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from tuning_dynamics.common.constants import SAVING_SHARE
 from tuning_dynamics.common.registry import kind_of
 from tuning_dynamics.config.device import Assumed, Device
 from tuning_dynamics.config.family import Size
@@ -28,10 +29,6 @@ WIDTHS: dict[Dtype, int] = {"float32": 4, "bfloat16": 2}
 #: reads it once (4), clipping reads and writes it (8), autocast reads a weight and writes its bf16
 #: copy (6).
 OPTIMISER_BYTES = 46
-
-#: A state is saved at most so often that saving takes one part in so many of a run, as
-#: `engine/loop.py` does.
-SAVED_APART = 50
 
 #: Bytes that the backward pass keeps per token, layer and unit of width: counted on OLMo's blocks
 #: (SwiGLU of 4 d) under autocast to bf16. Korthikanti et al. 2022 (arXiv 2205.05198, equation 2)
@@ -152,7 +149,7 @@ def training_seconds(
     takes long."""
     seconds = steps * one_step
     save = 3 * BYTES * trained / assumed.write
-    states = final + math.floor(seconds / max(save_seconds, SAVED_APART * save))
+    states = final + math.floor(seconds / max(save_seconds, SAVING_SHARE * save))
     return seconds + states * save
 
 

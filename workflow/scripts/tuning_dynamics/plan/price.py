@@ -227,7 +227,7 @@ class Prices:
         longest = min(self.resolved.study.tune.max_length, size.context)
         mean = counted = 0.0
         for dataset, own in rows.items():
-            told = (dataset, family, self._layout(stage, dataset))
+            told = (dataset, family, self.resolved.encoding(stage, dataset))
             length = min(self.known.train_tokens(*told), longest)
             part = own / count if count else 0.0
             mean += part * length
@@ -238,10 +238,6 @@ class Prices:
         step = Step(batch, mean, counted, execution.micro_batch, trained, gpus)
         steps = stage.optim.epochs * math.ceil(count * share / batch)
         return _Run(size, self.device, execution.save_seconds, steps, step, longest)
-
-    def _layout(self, stage: Stage, dataset: str) -> str:
-        instruction = self.resolved.kind(dataset) == "instruction"
-        return stage.data.dialogue if instruction else stage.data.format
 
     def _mixed_rows(self, stage: Stage, train_set: str) -> dict[str, float]:
         """Rows of each dataset of a stage's mix, as `tune/sampler.py` draws them."""

@@ -9,13 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.common.constants import DEMONSTRATION_SHARE, MOST_DEMONSTRATIONS
 from tuning_dynamics.common.paths import Paths
 from tuning_dynamics.config.dataset import Size as DatasetSize
 from tuning_dynamics.config.family import Architecture, HubFamily, LocalFamily, Size
 from tuning_dynamics.config.study import ResolvedStudy
-
-#: As `data/demonstrations.py` sets apart: at most this many, at most one in so many.
-DEMONSTRATIONS, DEMONSTRATION_SHARE = 32, 10
 
 
 class NotKnown(Exception):  # noqa: N818 - no error: the budget says so and goes on
@@ -77,7 +75,7 @@ class Known:
         if rows is None:
             raise NotKnown(f"datasets/{dataset}.yaml", "size.train")
         if self.resolved.kind(dataset) != "instruction":
-            rows -= min(DEMONSTRATIONS, max(rows // DEMONSTRATION_SHARE, 1))
+            rows -= min(MOST_DEMONSTRATIONS, max(rows // DEMONSTRATION_SHARE, 1))
         data = self.resolved.study.data
         cap = data.train_items_of.get(dataset, data.train_items)
         if cap == "all":

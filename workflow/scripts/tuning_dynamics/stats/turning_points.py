@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
 from tuning_dynamics.stats.cell_bootstrap import Drawing, error_of_mean, errors_of
 from tuning_dynamics.stats.groups import OWN_TASK
 from tuning_dynamics.stats.primary_cells import curve_cells
@@ -20,9 +21,6 @@ from tuning_dynamics.stats.transfer import ALL
 from tuning_dynamics.tables.tables import from_rows
 
 TURNS, STILL_RISING, FLAT, TOO_FEW = "turns", "still_rising", "flat", "too_few"
-
-# A stick has 3 parameters; what tells it from a line and from noise is what is left.
-MIN_CHECKPOINTS = 5
 
 # Places for the break within each hole between two checkpoints.
 _PER_HOLE = 8
@@ -129,8 +127,9 @@ def turning_point(x: Floats, y: Floats, errors: Floats, drawing: Drawing) -> Tur
     breaks that a bootstrap from the fitted stick finds.
     """
     points = len(np.unique(x))
-    if points < MIN_CHECKPOINTS:
-        reason = f"{points} checkpoints where {MIN_CHECKPOINTS} are needed"
+    # A stick has 3 parameters; what tells it from a line and from noise is what is left.
+    if points < LEAST_FOR_A_TURN:
+        reason = f"{points} checkpoints where {LEAST_FOR_A_TURN} are needed"
         return Turn(TOO_FEW, np.nan, np.nan, np.nan, reason)
     sticks = _Sticks.over(x)
     least = 0.0 if np.isnan(errors).any() else float((errors**2).mean())

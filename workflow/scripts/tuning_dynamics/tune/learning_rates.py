@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,6 @@ from tuning_dynamics.tune.stages import (
     identity_of,
     merged,
     nothing_taken,
-    paths_in,
     prepare,
     require_shareable,
     require_tokenizer,
@@ -36,11 +36,20 @@ from tuning_dynamics.tune.stages import (
 )
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A candidate's run: its name, and the recipe and train set that it is of."""
+
+    key: str
+    recipe: str
+    train_set: str
+
+
 def try_rate(
     recipe: Recipe,
     sets: TrainSets,
     *,
-    key: str,
+    place: Trial,
     seed: int,
     heldout: float,
     code: str,
@@ -57,7 +66,7 @@ def try_rate(
     folder = scratch(output) / output.stem
     require_shareable(recipe, execution)
     require_tokenizer(sets, weights_of(checkpoint).folder)
-    run = Run(key, seed, execution, folder, identity)
+    run = Run(place.key, place.recipe, place.train_set, seed, execution, folder, identity)
     on_ranks(execution, _try, recipe, sets, run, heldout, checkpoint, output)
     for number in range(len(recipe.stages)):
         remove(folder / str(number))
@@ -136,16 +145,16 @@ def mean_loss(
 
 
 def try_from_spec(
-    key: str, spec: str, *, code: str, config: dict[str, Any], inputs: Any, output: str
+    place: Trial, spec: str, *, code: str, config: dict[str, Any], inputs: Any, output: str
 ) -> None:
-    """`try_rate` from a job's spec (recipe, uses, seed, heldout), its study's config, inputs and
-    output."""
+    """`try_rate` from a job's spec (recipe, sets, uses, seed, heldout), its study's config, inputs
+    and output."""
     parsed = json.loads(spec)
     try:
         try_rate(
             Recipe.model_validate(parsed["recipe"]),
-            TrainSets(paths_in(inputs.tokens), parsed["uses"]),
-            key=key,
+            TrainSets.of_job(parsed, inputs.tokens),
+            place=place,
             seed=parsed["seed"],
             heldout=parsed["heldout"],
             code=code,
@@ -155,7 +164,7 @@ def try_from_spec(
         )
     except RefusedError as refused:
         print(f"refused\n{refused}", flush=True)
-        write_json(output, {**nothing_taken(key, "rate"), "refused": str(refused)})
+        write_json(output, {**nothing_taken(place.key, "rate"), "refused": str(refused)})
 
 
 def choose_rate(recipe: str, trials: list[str], output: str) -> None:

@@ -23,14 +23,19 @@ from tuning_dynamics.tune.sampler import EpochBatches, steps_in
 
 @dataclass(frozen=True)
 class TrainSets:
-    """The encoded sets of a job: `uses` names, by stage and by the name in its mix, which."""
+    """The encoded sets of a job; `uses` says by stage and name in its mix which one it reads."""
 
-    files: list[Path]
-    uses: dict[str, dict[str, int]]
+    files: dict[str, Path]
+    uses: dict[str, dict[str, str]]
+
+    @staticmethod
+    def of_job(spec: Mapping[str, Any], tokens: Any) -> "TrainSets":
+        """From a job's spec, and its input of the sets' files in the order of `sets`."""
+        return TrainSets(dict(zip(spec["sets"], paths_in(tokens), strict=True)), spec["uses"])
 
     def of(self, stage: Stage) -> dict[str, Path]:
         """The file of each set of a stage's mix."""
-        return {name: self.files[number] for name, number in self.uses[stage.id].items()}
+        return {name: self.files[used] for name, used in self.uses[stage.id].items()}
 
 
 def paths_in(named: Any) -> list[Path]:
@@ -40,18 +45,15 @@ def paths_in(named: Any) -> list[Path]:
 
 @dataclass(frozen=True)
 class Run:
-    """What the stages of one job share. `key` names it: family/step/recipe/train set/…"""
+    """What the stages of one job share; `key` names it."""
 
     key: str
+    recipe: str
+    train_set: str
     seed: int
     execution: Execution
     scratch: Path
     identity: dict[str, Any]
-
-    @property
-    def train_set(self) -> str:
-        """The variant's train set, by which a recipe may choose its rate."""
-        return self.key.split("/")[3]
 
 
 def require_tokenizer(sets: TrainSets, folder: Path) -> None:
@@ -60,7 +62,7 @@ def require_tokenizer(sets: TrainSets, folder: Path) -> None:
     They are encoded once for a family; a revision with another tokenizer would read other words.
     """
     own = tokenizer_digest(folder)
-    for path in sets.files:
+    for path in sets.files.values():
         if StoredTokens(path).tokenizer != own:
             raise StudyError(
                 "the checkpoint's tokenizer is not the one that the train set was encoded with",
@@ -78,7 +80,7 @@ def identity_of(
     return {
         "code": code,
         "recipe": canonical(recipe),
-        "data": [file_digest(path) for path in sets.files],
+        "data": {name: file_digest(path) for name, path in sets.files.items()},
         "uses": sets.uses,
         "checkpoint": read_json(checkpoint)["digests"],
         "seed": seed,
@@ -128,10 +130,14 @@ def prepare(
         save_seconds=run.execution.save_seconds,
         penalty=_penalty(stage),
     )
-    recipe = f"recipes/{run.key.split('/')[2]}.yaml"
     kept = Scratch(run.scratch / str(number), canonical({**run.identity, "stage": number}))
     training = Training(
-        model, settings, device, what=f"{run.key} {stage.id}", file=recipe, ranks=ranks
+        model,
+        settings,
+        device,
+        what=f"{run.key} {stage.id}",
+        file=f"recipes/{run.recipe}.yaml",
+        ranks=ranks,
     )
     resume(training, kept)
     return training, kept

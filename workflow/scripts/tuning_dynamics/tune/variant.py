@@ -13,7 +13,7 @@ from tuning_dynamics.checkpoints.manifest import model_digests, unchanged_weight
 from tuning_dynamics.common.atomic_files import read_json, remove, whole_folder, write_json
 from tuning_dynamics.common.errors import RefusedError
 from tuning_dynamics.common.model_files import TOKENIZER_FILES
-from tuning_dynamics.common.paths import scratch
+from tuning_dynamics.common.paths import parse_variant, scratch
 from tuning_dynamics.config.execution import Execution, execution_of
 from tuning_dynamics.config.learning_rate import chosen_rate, with_rate
 from tuning_dynamics.config.recipe import Recipe
@@ -67,7 +67,8 @@ def tune_variant(
     identity = identity_of(recipe, sets, files.checkpoint, seed, code)
     require_shareable(recipe, execution)
     require_tokenizer(sets, weights_of(files.checkpoint).folder)
-    run = Run(key, seed, execution, files.scratch, identity)
+    variant = parse_variant(key)
+    run = Run(key, variant.recipe, variant.train_set, seed, execution, files.scratch, identity)
     on_ranks(execution, _tune, recipe, sets, run, files)
     for number in range(len(recipe.stages)):
         remove(files.scratch / str(number))
@@ -105,7 +106,7 @@ def tune_from_spec(
     inputs: Any,
     outputs: dict[str, str],
 ) -> None:
-    """`tune_variant` from a job's spec (recipe, uses, seed), its study's config, inputs, outputs.
+    """`tune_variant` from a job's spec, its study's config, its inputs and outputs.
 
     `inputs.tokens` are the encoded sets in the order of the spec's `sets`; `inputs.rates` the
     chosen learning rate, where the recipe selects one.
@@ -124,7 +125,7 @@ def tune_from_spec(
             recipe = with_rate(recipe, chosen_rate(path))
         tune_variant(
             recipe,
-            TrainSets(paths_in(inputs.tokens), parsed["uses"]),
+            TrainSets.of_job(parsed, inputs.tokens),
             key=key,
             seed=parsed["seed"],
             code=code,

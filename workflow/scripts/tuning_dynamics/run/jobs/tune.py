@@ -22,39 +22,24 @@ class TuneJobs(RuleJobs):
         return self._tokens(recipe, variant.train_set, variant.family)
 
     def _tokens(self, recipe: Recipe, train_set: str, family: str) -> list[str]:
-        sets = self._encoded(recipe, train_set)
+        sets = self.resolved.encoded_sets(recipe, train_set)
         return [self.paths.tokens(dataset, family, layout) for dataset, layout in sets]
 
-    def _encoded(self, recipe: Recipe, train_set: str) -> list[tuple[str, str]]:
-        """The sets that a recipe reads, each with the format or layout that it is encoded in."""
-        return sorted(
-            {
-                self._layout(stage, name, train_set)
-                for stage in recipe.stages
-                for name in stage.data.mix
-            }
-        )
-
-    def _layout(self, stage: Stage, name: str, train_set: str) -> tuple[str, str]:
-        dataset = train_set if name == "$target" else name
-        instruction = self.resolved.kind(dataset) == "instruction"
-        return dataset, stage.data.dialogue if instruction else stage.data.format
-
     def _training(self, recipe: Recipe, train_set: str) -> dict[str, Any]:
-        """What training by a recipe depends on, besides its inputs; `uses` says by stage and name
-        in its mix which of the encoded sets is read."""
-        sets = self._encoded(recipe, train_set)
+        """What training by a recipe depends on, besides its inputs: `sets` are those that it reads,
+        in the inputs' order, `uses` says by stage and name in its mix which."""
         return {
             "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
-            "sets": sets,
+            "sets": list(map("/".join, self.resolved.encoded_sets(recipe, train_set))),
             "uses": {
-                stage.id: {
-                    name: sets.index(self._layout(stage, name, train_set))
-                    for name in stage.data.mix
-                }
+                stage.id: {name: self._set(stage, name, train_set) for name in stage.data.mix}
                 for stage in recipe.stages
             },
         }
+
+    def _set(self, stage: Stage, name: str, train_set: str) -> str:
+        dataset = train_set if name == "$target" else name
+        return f"{dataset}/{self.resolved.encoding(stage, dataset)}"
 
     def tuned_weights(self, key: str) -> list[str]:
         """The folder of a tuned variant's weights; a base variant's are its checkpoint's."""
