@@ -32,7 +32,7 @@ CONDA = {
 #: What an environment has besides what its jobs import themselves, and why.
 BESIDES = {
     "data": {},
-    "train": {},
+    "train": {"peft": "recipes/trainable/lora.py tunes with it"},
     "evaluate": {"numpy": "transformers and peft import it"},
     "stats": {},
     "plan": {
@@ -98,9 +98,11 @@ def jobs() -> dict[str, tuple[str, str]]:
 
 @cache
 def named(path: Path) -> frozenset[str]:
-    """What a module imports, lazily too, by full dotted names."""
+    """What a module imports, lazily too, by full dotted names; of a recipe's kinds, which are read
+    with a study, only what they import at once."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if "recipes" in path.parts else ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
