@@ -231,7 +231,7 @@ def test_without_scripts_the_page_says_where_its_tables_are(driver: Chrome, made
     driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         show(driver, made.report)
-        assert "folder tables beside it" in driver.find_element(By.TAG_NAME, "main").text
+        assert "folder tables next to it" in driver.find_element(By.TAG_NAME, "main").text
     finally:
         driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 

@@ -234,7 +234,7 @@ def test_the_turning_point_of_the_mean_curve_is_told(published: Tables) -> None:
     points.loc[points.index[sets][:2], "checkpoints"] = 4
     row = further({**published, "turning_points": points}).loc["turning_point"]
     assert row["cells"] == 6 * 10
-    assert "The mean score of base over 10 of 12 sets stops to rise at" in row["sentence"]
+    assert "The mean score of base over 10 of 12 sets stops rising at" in row["sentence"]
     points.loc[pooled, ["shape", "checkpoints", "reason"]] = ["too_few", 0, "no set is whole"]
     row = further({**published, "turning_points": points}).loc["turning_point"]
     assert (row["verdict"], row["cells"]) == ("cannot tell", 0)

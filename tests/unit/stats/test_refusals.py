@@ -153,7 +153,7 @@ def test_without_partial_every_set_is_named_with_two_ways_on(cells: list[Cell]) 
     assert "item 3 has no right answer to choose" in told
     # Of a single reason all of what was said.
     assert "file: items.parquet" in told
-    assert "mend the data" in told
+    assert "fix the data" in told
     assert "--config partial=true" in told
 
 

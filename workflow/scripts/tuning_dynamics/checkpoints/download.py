@@ -190,5 +190,5 @@ def _compare(path: Path, entry: dict[str, Any], revision: dict[str, Any]) -> Non
         file=path,
         key=f"{revision['repo']} at {revision['revision']}",
         value={"expected": entry["digest"], "found": found},
-        fix="it was removed: run the same command again to fetch it anew",
+        fix="it was removed: run the same command again to fetch it again",
     )

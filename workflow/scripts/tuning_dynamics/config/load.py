@@ -76,7 +76,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             file=path,
             key=_place(error),
             value=" ".join(str(error).split()),
-            fix="mend the YAML at the line named",
+            fix="fix the YAML at the line named",
         ) from None
     if not isinstance(document, dict):
         raise StudyError(

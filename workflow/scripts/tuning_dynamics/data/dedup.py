@@ -38,7 +38,7 @@ class Screen:
                 file=self.file,
                 key="fields or messages",
                 value=error.object[max(0, error.start - 20) : error.start + 20],
-                fix="mend the row, or list a value of it under `drop`",
+                fix="fix the row, or list a value of it under `drop`",
             ) from None
         return item
 
@@ -91,7 +91,7 @@ class Screen:
                 file=self.file,
                 key="duplicates",
                 value={"item": item.item, **item.fields},
-                fix="mend the data, or set `duplicates: drop` to leave repeats out and count them",
+                fix="fix the data, or set `duplicates: drop` to leave repeats out and count them",
             )
         self.left_out[count] += 1
 

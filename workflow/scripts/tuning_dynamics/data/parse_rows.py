@@ -75,7 +75,7 @@ class _Raw:
             "has no text in a field",
             path,
             value,
-            "mend the row, correct the field, list its value under `drop`, or the template's "
+            "fix the row, correct the field, list its value under `drop`, or the template's "
             "field under `optional`",
         )
 
@@ -96,7 +96,7 @@ class _Raw:
         value = self.value(path)
         found = " ".join((_plain(value) or "").split())
         if not found:
-            raise self.refusal("has no id", path, value, "mend the row, or leave the key out")
+            raise self.refusal("has no id", path, value, "fix the row, or leave the key out")
         return found
 
     def filled(self, template: str, key: str) -> str:
@@ -134,7 +134,7 @@ class _Raw:
                 f"has no text in the field {name!r} of a template",
                 key,
                 value,
-                "mend the row, or list its value under `drop`",
+                "fix the row, or list its value under `drop`",
             )
         return found.capitalize() if conversion else found
 
@@ -238,7 +238,7 @@ def _score(gold: Gold, value: Any, raw: _Raw) -> float:
     # Not a number is above nothing, and would pass for a `no`.
     if not math.isfinite(score):
         raise raw.refusal(
-            "has no score", gold.field, value, "mend the row, or list its value under `drop`"
+            "has no score", gold.field, value, "fix the row, or list its value under `drop`"
         )
     return score
 
@@ -255,7 +255,7 @@ def _options(raw: _Raw) -> list[str]:
     values = raw.value(listed) if isinstance(listed, str) else [raw.value(path) for path in listed]
     if not isinstance(values, list) or len(values) < 2:
         raise raw.refusal(
-            "has fewer than two options", "options", values, "mend the row or correct the field"
+            "has fewer than two options", "options", values, "fix the row or correct the field"
         )
     return [raw.text(value, "options") for value in values]
 
@@ -287,7 +287,7 @@ def _refuse_second_right(raw: _Raw, options: list[str], right: int) -> None:
             file=raw.file,
             key="options",
             value=options,
-            fix="mend the row, or set `duplicates: drop` to leave such rows out and count them",
+            fix="fix the row, or set `duplicates: drop` to leave such rows out and count them",
         )
 
 
@@ -307,7 +307,7 @@ def _messages(raw: _Raw) -> list[dict[str, str]]:
             "has an empty message",
             "messages",
             turns,
-            "mend or `drop` the row, or list `messages` under `optional` to keep such turns",
+            "fix or `drop` the row, or list `messages` under `optional` to keep such turns",
         )
     if not any(turn["role"] == "assistant" for turn in found):
         raise _no_dialogue(raw, turns)

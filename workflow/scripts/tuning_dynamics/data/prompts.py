@@ -23,7 +23,7 @@ def render(template: str, fields: dict[str, str]) -> str:
             f"a prompt format uses fields that the dataset does not give: {', '.join(missing)}",
             key="formats",
             value=template,
-            fix=f"the dataset gives {', '.join(fields) or 'none'}; add it or mend the format",
+            fix=f"the dataset gives {', '.join(fields) or 'none'}; add it or fix the format",
         )
     return template.format_map(fields)
 

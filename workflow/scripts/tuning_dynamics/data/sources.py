@@ -214,7 +214,7 @@ def _jsonl(path: Path) -> Iterator[Row]:
                 file=path,
                 key=f"line {number}",
                 value=line.rstrip("\n"),
-                fix="mend or remove the line",
+                fix="fix or remove the line",
             )
         yield row
 

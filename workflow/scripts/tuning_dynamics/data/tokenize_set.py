@@ -163,7 +163,7 @@ def context_of(folder: Path) -> int:
         raise UnavailableError(
             f"the checkpoint's config cannot be read ({' '.join(str(error).split())})",
             file=path,
-            fix="mend it, or take a version of transformers that knows the model (envs/train.yaml)",
+            fix="fix it, or take a version of transformers that knows the model (envs/train.yaml)",
         ) from None
     except (AttributeError, TypeError) as error:
         raise StudyError(

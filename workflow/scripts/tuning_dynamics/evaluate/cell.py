@@ -155,7 +155,7 @@ def _check_item(item: Item, request: CellRequest) -> None:
             file=request.items,
             key="gold",
             value={"gold": item.gold, "options": options},
-            fix=f"mend the row, or gold and options in datasets/{request.eval_set}.yaml",
+            fix=f"fix the row, or gold and options in datasets/{request.eval_set}.yaml",
         )
 
 

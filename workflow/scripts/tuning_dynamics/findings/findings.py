@@ -184,7 +184,7 @@ def _compared(one: Estimate, other: Estimate) -> str:
         return "the worse of the two"
     if one.low > other.high:
         return "the better of the two"
-    return "not told apart from that, their intervals overlap or are missing"
+    return "not distinguishable from that: their intervals overlap or are missing"
 
 
 def _format_sensitivity(context: Context) -> dict[str, object]:
@@ -303,7 +303,7 @@ def untold(slug: str, statistic: str, reason: str) -> dict[str, object]:
         **{"finding": slug, "number": published, "title": title, "verdict": "cannot tell"},
         **{"statistic": statistic, "value": None, "low": None, "high": None, "cells": 0},
         "floor": None,
-        "sentence": f"Cannot be told from this study: {reason}.",
+        "sentence": f"This study can't say: {reason}.",
     }
 
 

@@ -39,11 +39,11 @@ def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
     Supported where the mean curve turns; contradicted where it still rises and the interval says
     that it does so up to the last but one checkpoint.
     """
-    name = "tokens at which the mean score of base over its sets stops to rise"
+    name = "tokens at which the mean score of base over its sets stops rising"
     title = "The base model's improvement with pre-training stops before the last checkpoint"
     pooled = points[points["eval_set"] == ALL].set_index("recipe")
     if "base" not in pooled.index:
-        text = "Cannot be told from this study: base was not evaluated."
+        text = "This study can't say: base was not evaluated."
         return _row("turning_point", title, "cannot tell", name, text, value=math.nan, cells=0)
     base = pooled.loc["base"]
     sets = points[(points["recipe"] == "base") & (points["eval_set"] != ALL)]
@@ -94,13 +94,13 @@ def _turning(pooled: pd.Series, whose: str) -> str:
             for name in ("tokens", "low", "high", "gap_low", "gap_high")
         )
         return (
-            f"The mean score of {whose} stops to rise at about {tokens} tokens (interval {low} to "
+            f"The mean score of {whose} stops rising at about {tokens} tokens (interval {low} to "
             f"{high}, the checkpoints around it being {gap[0]} and {gap[1]})."
         )
     if pooled["shape"] == STILL_RISING:
         return (
-            f"The mean score of {whose} is not seen to stop: {pooled['reason']}; it rises at least "
-            f"up to {short_count(float(pooled['low']))} tokens."
+            f"No plateau is detected in the mean score of {whose}: {pooled['reason']}; it rises at "
+            f"least up to {short_count(float(pooled['low']))} tokens."
         )
     return f"No turning point of the mean score of {whose}: {pooled['reason']}."
 
@@ -110,7 +110,7 @@ def rules_row(rules: pd.DataFrame, level: float) -> Row:
     title = "The groups' difference does not depend on the rule that makes the groups"
     name = "mean change of sets not learned less that of learned ones, by the study's rule"
     if rules.empty:
-        text = "Cannot be told from this study: base was not evaluated."
+        text = "This study can't say: base was not evaluated."
         return _row("group_rules", title, "cannot tell", name, text, value=math.nan, cells=0)
     own = rules[rules["rule"] == "study"].iloc[0]
     known = rules[rules["difference"].notna()]
@@ -160,7 +160,7 @@ def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
     found = weak_denominators(changes, denominators)
     if not found.cells:
         text = (
-            "Cannot be told from this study: nothing tuned was compared with base in format "
+            "This study can't say: nothing tuned was compared with base in format "
             f"{DEFAULT_FORMAT}."
         )
         return _row("denominators", title, "cannot tell", name, text, value=math.nan, cells=0)

@@ -212,7 +212,7 @@ KINDS = (
     FigureKind(
         "transfer_statistics",
         TRANSFER,
-        "Mean ratio of change and its sisters",
+        "Mean ratio of change and robust alternatives",
         (),
         ("transfer",),
         lambda asked: asked.transferred,

@@ -254,8 +254,8 @@ def _require_unique(rows: Sequence[tuple[int, Row]], file: str) -> None:
                 file=file,
                 key=f"line {line}, column eval_set",
                 value=", ".join(f"{name}={value}" for name, value in told.items()),
-                fix="keep one of the two lines; if they are two evaluations, tell them apart by "
-                "eval_set, format, shots, prediction or metric",
+                fix="keep one of the two lines; if they are two evaluations, give them "
+                "different values of eval_set, format, shots, prediction or metric",
             )
 
 
@@ -297,7 +297,7 @@ def _require_order(rows: Sequence[tuple[int, Row]], file: str) -> None:
                 line,
                 "tokens",
                 tokens,
-                "correct step or tokens; series that begin anew are families of their own",
+                "correct step or tokens; a series that starts again is a family of its own",
             )
 
 

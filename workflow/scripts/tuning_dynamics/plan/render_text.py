@@ -30,7 +30,7 @@ def tell(
     reasons of `reason_lines`."""
     lines = [
         "",
-        f"Budget of what would run, on one {budget.device.name} (likely, from cheap to dear)",
+        f"Budget of what would run, on one {budget.device.name} (estimate, low-high)",
         f"  study      {len(grid.cells):,} cells of {len(grid.tuned):,} tuned models and "
         f"{len(grid.checkpoints):,} checkpoints",
         *reason_lines(again, budget.prices),

@@ -28,7 +28,7 @@ RECORD_COLUMNS = (
 # What statistics need of them; scores of options of 10,000 cells would be read for nothing.
 _READ = ["item", "context", "truncated", "prediction", "gold"]
 
-_AGAIN = "delete the file and run the workflow again; it evaluates this cell anew"
+_AGAIN = "delete the file and run the workflow again; it evaluates this cell again"
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _check_refused(schema: pa.Schema, path: Path) -> None:
         raise StudyError(
             f"the cell was refused: {reason}",
             file=path,
-            fix="mend what it names and run the workflow again; it evaluates this cell anew",
+            fix="fix what it names and run the workflow again; it evaluates this cell again",
         )
 
 

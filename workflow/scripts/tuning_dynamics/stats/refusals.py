@@ -45,14 +45,14 @@ def leave_out(refused: pd.DataFrame, cells: int, *, partial: bool) -> None:
     if partial and len(refused) < cells:
         print(f"Left out, as the study is partial: {words}")
         return
-    mend = "mend the data or settings that are named, and run the same command again"
+    fix = "fix the data or settings that are named, and run the same command again"
     without = "; or have tables without these cells: --config partial=true"
     raise StudyError(
         words,
         file=refused["path"].iloc[0],
         key="partial",
         value=partial,
-        fix=mend + (without if len(refused) < cells else ""),
+        fix=fix + (without if len(refused) < cells else ""),
     )
 
 

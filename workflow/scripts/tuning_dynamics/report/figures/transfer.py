@@ -138,10 +138,10 @@ def transfer_by_checkpoint(view: View) -> Figure:
 
 
 def transfer_statistics(view: View) -> Figure:
-    """The mean ratio of change and its sisters over all checkpoints, with the published number."""
+    """The mean ratio of change and robust alternatives over all checkpoints, with the published number."""
     own = view.tables["transfer"]
     own = own[own["checkpoint"] == ALL]
-    title = f"{view.family}, {view.recipe}: mean ratio of change and its sisters"
+    title = f"{view.family}, {view.recipe}: mean ratio of change and robust alternatives"
     if own.empty:
         return empty(title, "no set other than the train set was evaluated")
     pairs = sorted(set(zip(own["train_kind"], own["eval_kind"], strict=True)))

@@ -32,7 +32,7 @@ class Row(Columns):
     """its step; empty for `all`"""
     train_kind: str
     """kind of the train set: as `kind`, or `instruction`; `unknown` where a published table does
-    not tell; `all`"""
+    not say; `all`"""
     eval_kind: str
     """kind of the evaluation sets, or `all`"""
     statistic: str
