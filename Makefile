@@ -6,14 +6,14 @@
 # or what it installs there, where it is missing:
 #   make browser-test   look at the report in headless Chromium
 # and one measures:
-#   make bench   the engine beside other libraries; DATA=FOLDER on real sets (docs/performance.md)
+#   make bench   the engine against other libraries; DATA=FOLDER on real sets (docs/performance.md)
 # They need Python >= 3.11, git and make, and nothing else.
 
 PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: demo test bench slurm-test browser-test lint clean-env
+.PHONY: demo test bench slurm-test browser-test lint generated clean-env
 
 demo: .venv/run.ready
 	@$(SNAKEMAKE) --quiet rules reason host
@@ -48,6 +48,11 @@ lint: .venv/test.ready
 	$(BIN)/mypy
 	@# Lint says on standard error what it would like changed, and fails where there is any.
 	$(SNAKEMAKE) --lint
+
+generated: .venv/test.ready
+	@# What is written from the code: schemas of the config files, and the tables' page.
+	PYTHONPATH=workflow/scripts $(BIN)/python -m tuning_dynamics.config.json_schema workflow/schemas
+	PYTHONPATH=workflow/scripts $(BIN)/python -m tuning_dynamics.tables.page docs/tables.md
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
