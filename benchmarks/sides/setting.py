@@ -279,7 +279,7 @@ class Setting:
         loaded = LoadedModel(model, self.encoder, CONTEXT, self.device)
         # Looked into once for a model, when a server first needs it: not part of a cell's time.
         if self.model.device.type != "meta":
-            assert loaded.reads_rows
+            assert loaded.supports_packing
         return loaded
 
 

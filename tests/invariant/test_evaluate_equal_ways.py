@@ -108,7 +108,7 @@ def plain_decoding(model, prompt, new):
 
 @each_architecture
 def test_the_families_architectures_are_read_end_to_end(architecture):
-    assert loaded(architecture).reads_rows
+    assert loaded(architecture).supports_packing
 
 
 @each_architecture
@@ -221,7 +221,7 @@ def test_bfloat16_decoding_takes_tokens_that_are_the_likeliest_in_float32_but_fo
     manifest = save_checkpoint(tmp_path / "model", architecture)
     cpu = torch.device("cpu")
     full, half = (load_for_evaluation(manifest, cpu, dtype) for dtype in ("float32", "bfloat16"))
-    assert half.reads_rows
+    assert half.supports_packing
     half.encoder = Listing(half.encoder.tokenizer, (), half.encoder.eos)
     shared = full.encoder.prompt(SENTENCES[0])
     prompts = [[*shared, *full.encoder.prompt(text)] for text in SENTENCES]
@@ -262,7 +262,7 @@ def test_rows_that_end_early_leave_the_others_as_they_are(architecture):
 def test_a_row_that_ended_may_become_no_number(architecture):
     """One row of nine ends and stays; fed its end, its logits are no number from then on."""
     model = loaded(architecture, seed=5)
-    assert model.reads_rows
+    assert model.supports_packing
     one, *others = (model.encoder.prompt(SENTENCES[k]) for k in (0, 1, 3, 4, 5))
     ids = [one, *others, *others]
     said = {}
@@ -317,7 +317,7 @@ def test_a_sliding_window_sees_no_padding():
         pad_token_id=None,
     )
     model.model = MistralForCausalLM(config).eval()
-    assert not model.reads_rows
+    assert not model.supports_packing
     asked = [
         Scored(model.encoder.prompt(text), model.encoder.ids(answer))
         for text in SENTENCES
@@ -330,7 +330,7 @@ def test_a_sliding_window_sees_no_padding():
 def test_a_term_that_attention_here_does_not_have_is_left_to_transformers():
     model = loaded()
     model.model.forward = partial(model.model.forward, softcap=30.0)
-    assert not model.reads_rows
+    assert not model.supports_packing
 
 
 def small_sizes(model):
@@ -365,7 +365,7 @@ def test_attention_called_twice_in_a_layer_is_left_to_transformers(capsys):
     torch.manual_seed(0)
     config = DiffLlamaConfig(**small_sizes(model), num_key_value_heads=2)
     model.model = DiffLlamaForCausalLM(config).eval()
-    assert not model.reads_rows
+    assert not model.supports_packing
     assert capsys.readouterr().out == "DiffLlamaForCausalLM: texts are read whole\n"
     scores_as_whole_texts(model)
 
@@ -384,7 +384,7 @@ def test_values_of_another_width_than_keys_are_read_end_to_end():
         first_k_dense_replace=2,
     )
     model.model = DeepseekV3ForCausalLM(config).eval()
-    assert model.reads_rows
+    assert model.supports_packing
     scores_as_whole_texts(model)
 
 
@@ -404,12 +404,12 @@ def test_rows_that_are_read_wrongly_are_refused(architecture, where, monkeypatch
 
     make = Rows.__init__
     monkeypatch.setattr(Rows, "__init__", wrong)
-    assert not model.reads_rows
+    assert not model.supports_packing
 
 
 def test_answers_of_one_token_need_no_mask_of_branches(monkeypatch):
     model = loaded()
-    assert model.reads_rows
+    assert model.supports_packing
     made = []
     monkeypatch.setattr(read, "_branch_mask", made.append)
     ids = [model.encoder.prompt(text) for text in SENTENCES]

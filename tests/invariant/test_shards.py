@@ -23,7 +23,7 @@ from tuning_dynamics.data.items import write_items
 from tuning_dynamics.data.tokenize_set import encode_set
 from tuning_dynamics.engine import fsdp as shards
 from tuning_dynamics.engine.loop import Batch, Interrupted, Scratch, Training, resume
-from tuning_dynamics.engine.processes import ALONE, Ranks, on_ranks
+from tuning_dynamics.engine.processes import SINGLE, Ranks, on_ranks
 from tuning_dynamics.recipes.trainable.lora import Lora
 from tuning_dynamics.recipes.trainable.lora import begin as with_adapter
 from tuning_dynamics.tune.learning_rates import mean_loss
@@ -139,7 +139,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     made = tmp_path_factory.mktemp("shards")
     with pytest.raises(Interrupted):
-        ran(prepared(ALONE), Scratch(made / "one", "identity"), ends="the first")
+        ran(prepared(SINGLE), Scratch(made / "one", "identity"), ends="the first")
     on_ranks(TWO, all_cases, made)
     return made
 
@@ -157,12 +157,12 @@ def agree(folder: Path, one: str, other: str, rounding: float = 1e-5) -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_train_as_one(folder: Path, name: str) -> None:
-    keep(run_of(name, ALONE), folder / "alone.pt")
+    keep(run_of(name, SINGLE), folder / "alone.pt")
     agree(folder, name, "alone", ROUNDING[name])
 
 
 def test_a_state_goes_on_in_any_number_of_processes(folder: Path) -> None:
-    keep(resumed(ALONE, folder / "two"), folder / "two then one.pt")
+    keep(resumed(SINGLE, folder / "two"), folder / "two then one.pt")
     agree(folder, "two then one", "olmo")
     agree(folder, "one then two", "olmo")
 

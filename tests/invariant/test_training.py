@@ -23,7 +23,7 @@ from tuning_dynamics.engine.loop import (
     resume,
     save,
 )
-from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
+from tuning_dynamics.engine.padding_free import IGNORED, packed, summed_loss
 from tuning_dynamics.recipes.regulariser.l2_to_base import penalty as l2_to_start
 from tuning_dynamics.recipes.trainable.lora import Lora
 from tuning_dynamics.recipes.trainable.lora import begin as with_adapter
@@ -157,7 +157,7 @@ def test_bf16_products_keep_the_run_within_a_thousandth(model: torch.nn.Module) 
 def test_a_text_sees_no_other_text(model: torch.nn.Module) -> None:
     one, other = examples()[:2]
     cpu = torch.device("cpu")
-    with laid_flat(model) as flat:
+    with packed(model) as flat:
         alone = summed_loss(model, [one.ids], [one.targets], cpu, flat=flat)
         unseen = [[IGNORED] * len(other.ids)]
         beside = summed_loss(model, [other.ids, one.ids], [*unseen, one.targets], cpu, flat=flat)
@@ -180,7 +180,7 @@ def test_a_model_that_mixes_texts_reads_them_one_at_a_time(
     losses = trained(expected, settings()).progress.losses
     name = "tuning_dynamics_text_by_text"
     monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._global_mapping, name, mixing)
-    with laid_flat(model) as flat:
+    with packed(model) as flat:
         assert not flat
     assert trained(model, settings()).progress.losses == pytest.approx(losses, rel=1e-5)
 

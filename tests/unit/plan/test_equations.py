@@ -15,7 +15,7 @@ from tuning_dynamics.config.device import CASES, Assumed, Device
 from tuning_dynamics.config.family import Size
 from tuning_dynamics.config.load import parse, read_yaml
 from tuning_dynamics.engine.loop import SAVING_SHARE
-from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
+from tuning_dynamics.engine.padding_free import IGNORED, packed, summed_loss
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.loglikelihood import Scored, log_likelihoods
 from tuning_dynamics.evaluate.model import LoadedModel
@@ -227,7 +227,7 @@ def test_a_step_has_the_products_that_are_counted() -> None:
     texts = [list(range(2, 42))] * 8
     targets = [[IGNORED] * 35 + text[-5:] for text in texts]
     model = small()
-    with laid_flat(model) as flat, FlopCounterMode(display=False) as count:
+    with packed(model) as flat, FlopCounterMode(display=False) as count:
         summed_loss(model, texts, targets, torch.device("cpu"), flat=flat).backward()
     once = reading(8, 0, 40, 5)
     unseen = layer_flops(SMALL, replace(once, seen=0)) + head_flops(SMALL, once)
@@ -243,7 +243,7 @@ PROMPTS = [[*SHARED, 110 + row, *[120] * 19] for row in range(16)]
 def loaded() -> LoadedModel:
     """A small model that evaluates."""
     model = LoadedModel(small().eval(), tiny_encoder(), 2048, torch.device("cpu"))
-    assert model.reads_rows
+    assert model.supports_packing
     return model
 
 

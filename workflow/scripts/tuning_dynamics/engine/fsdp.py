@@ -48,7 +48,7 @@ PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
-class Sharing:
+class Sharded:
     """A process of several: see `Ranks`."""
 
     rank: int
@@ -223,7 +223,7 @@ def _rank(
         world_size=count,
         timeout=PATIENCE,
     )
-    ranks = Sharing(rank, init_device_mesh(device.type, (count,)))
+    ranks = Sharded(rank, init_device_mesh(device.type, (count,)))
     try:
         with (
             Path(os.devnull).open("w") as nowhere,

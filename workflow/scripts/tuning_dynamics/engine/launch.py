@@ -5,14 +5,14 @@ from typing import Any
 
 from tuning_dynamics.config.execution import Execution
 from tuning_dynamics.engine.hardware import prepare_device
-from tuning_dynamics.engine.processes import ALONE
+from tuning_dynamics.engine.processes import SINGLE
 
 
 def on_ranks(execution: Execution, work: Callable[..., None], *arguments: Any) -> None:
     """Call `work(ranks, device, *arguments)` in this process, or in each of several that share a
     model, as `execution.gpus_per_model` says. StudyError and others as `work` raises them."""
     if execution.gpus_per_model == 1:
-        work(ALONE, prepare_device(execution.device), *arguments)
+        work(SINGLE, prepare_device(execution.device), *arguments)
         return
     # Not above: it imports what one process has no use for.
     from tuning_dynamics.engine.fsdp import in_each

@@ -24,8 +24,8 @@ from tuning_dynamics.common.constants import SAVING_SHARE
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
-from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
-from tuning_dynamics.engine.processes import ALONE, ENDING, IDLE, Ranks
+from tuning_dynamics.engine.padding_free import IGNORED, packed, summed_loss
+from tuning_dynamics.engine.processes import ENDING, IDLE, SINGLE, Ranks
 
 #: Steps whose losses may wait on the device. Reading one makes the host wait for the device.
 LOSSES_WAITING = 50
@@ -131,7 +131,7 @@ class Training:
         *,
         what: str,
         file: str,
-        ranks: Ranks = ALONE,
+        ranks: Ranks = SINGLE,
     ) -> None:
         self.model, self.settings, self.device = model, settings, device
         self.what, self.file, self.ranks = what, file, ranks
@@ -183,7 +183,7 @@ class Training:
         started = time.monotonic()
         before = self.progress.seconds
         saving = _Saving(scratch if self.ranks.leads else None, self.settings.save_seconds)
-        with _Signals() as signals, laid_flat(self.model) as flat:
+        with _Signals() as signals, packed(self.model) as flat:
             while self.progress.step < last:
                 self._step(batch_of(self.progress.step), flat=flat)
                 if self._tells(last) or len(self.waiting) == LOSSES_WAITING:

@@ -45,7 +45,7 @@ AttentionInterface.register(_ATTENTION, _text_by_text)
 
 
 @contextmanager
-def laid_flat(model: torch.nn.Module) -> Iterator[bool]:
+def packed(model: torch.nn.Module) -> Iterator[bool]:
     """Have a model attend text by text while this is open; whether it can.
 
     It can where its layers attend to all that came before (see `attends_to_all`), and where two

@@ -72,7 +72,7 @@ class Ranks(Protocol):
         """Until all processes are here."""
 
 
-class Alone:
+class SingleProcess:
     """One process, which holds everything."""
 
     count, leads = 1, True
@@ -116,4 +116,4 @@ class Alone:
         return None
 
 
-ALONE = Alone()
+SINGLE = SingleProcess()

@@ -6,8 +6,8 @@ import torch
 
 from tuning_dynamics.engine.attention import attending
 from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
-from tuning_dynamics.evaluate.packed_forward import Reader, Text
-from tuning_dynamics.evaluate.prefix_attention import ROWS, Kept, Rows
+from tuning_dynamics.evaluate.packed_forward import PackedForward, TokenSequence
+from tuning_dynamics.evaluate.prefix_attention import ATTENTION, KVCache, PackedBatch
 from tuning_dynamics.evaluate.unpacked import likeliest, whole_continuations
 
 #: Rows that ended leave a batch once they are this share of it: the others' keys and values are
@@ -25,7 +25,7 @@ def generate(
     at its ends is left out. StudyError for logits that are not a number.
     """
     ends = _Ends(model)
-    if model.reads_rows:
+    if model.supports_packing:
         found = _by_rows(model, prompts, max_new_tokens, batch_tokens, ends)
     else:
         found = _by_whole_texts(model, prompts, max_new_tokens, batch_tokens, ends)
@@ -47,10 +47,10 @@ def _by_rows(
     model: LoadedModel, prompts: list[list[int]], new: int, batch_tokens: int, ends: "_Ends"
 ) -> list[list[int]]:
     prefix = shared_prefix(prompts)
-    texts = [Text(prompt[len(prefix) :]) for prompt in prompts]
+    texts = [TokenSequence(prompt[len(prefix) :]) for prompt in prompts]
     found: list[list[int]] = [[] for _ in prompts]
-    with attending(model.model, ROWS):
-        reader = Reader(model.model, model.device, prefix)
+    with attending(model.model, ATTENTION):
+        reader = PackedForward(model.model, model.device, prefix)
         for rows in batches([text.length for text in texts], new + model.head_tokens, batch_tokens):
             said = _decode(reader, [texts[row] for row in rows], new, ends)
             for row, ids in zip(rows, said, strict=True):
@@ -59,11 +59,13 @@ def _by_rows(
     return found
 
 
-def _decode(reader: Reader, texts: list[Text], new: int, ends: "_Ends") -> list[list[int]]:
+def _decode(
+    reader: PackedForward, texts: list[TokenSequence], new: int, ends: "_Ends"
+) -> list[list[int]]:
     """The new tokens of each row, without end-of-text."""
     answers: list[list[int]] = [[] for _ in texts]
     width = max(text.length for text in texts)
-    batch = _Batch(reader, texts, Kept(width + new))
+    batch = _Batch(reader, texts, KVCache(width + new))
     going = list(range(len(texts)))
     tokens = likeliest(reader.read(texts, batch.kept))
     for step in range(new):
@@ -84,7 +86,7 @@ def _decode(reader: Reader, texts: list[Text], new: int, ends: "_Ends") -> list[
 class _Batch:
     """Rows that are decoded together: whose they are, where they stand, what they have read."""
 
-    def __init__(self, reader: Reader, texts: list[Text], kept: Kept) -> None:
+    def __init__(self, reader: PackedForward, texts: list[TokenSequence], kept: KVCache) -> None:
         lengths = torch.tensor([text.length for text in texts], device=reader.device)
         columns = torch.arange(kept.room, device=reader.device)
         width = max(text.length for text in texts)
@@ -98,7 +100,7 @@ class _Batch:
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits (rows, vocabulary) after one further token (rows,)."""
         mask = self.mask[..., : self.kept.filled + 1]
-        rows = Rows(len(tokens), 1, mask=mask, shared=self.reader.shared, kept=self.kept)
+        rows = PackedBatch(len(tokens), 1, mask=mask, shared=self.reader.shared, kept=self.kept)
         logits = self.reader.step(tokens, self.positions, rows)
         self.positions = self.positions + 1
         return logits

@@ -13,8 +13,8 @@ from tuning_dynamics.common.registry import Kinds
 from tuning_dynamics.data.prompts import completion
 from tuning_dynamics.engine.attention import attending
 from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
-from tuning_dynamics.evaluate.packed_forward import Reader, Text
-from tuning_dynamics.evaluate.prefix_attention import ROWS
+from tuning_dynamics.evaluate.packed_forward import PackedForward, TokenSequence
+from tuning_dynamics.evaluate.prefix_attention import ATTENTION
 from tuning_dynamics.evaluate.prompts import Prompt, cut_apart
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.evaluate.unpacked import whole_logits
@@ -199,7 +199,7 @@ def log_likelihoods(model: LoadedModel, asked: list[Scored], batch_tokens: int) 
     What all prompts share is read once, and each distinct prompt once with its answers.
     StudyError for logits that are not a number.
     """
-    scored = _by_rows if model.reads_rows else _by_whole_texts
+    scored = _by_rows if model.supports_packing else _by_whole_texts
     found = scored(model, asked, batch_tokens)
     if any(map(math.isnan, found)):
         raise not_a_number()
@@ -211,15 +211,17 @@ def _by_rows(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list
     prefix = shared_prefix([one.prompt for one in asked])
     groups = _rows_of(asked)
     texts = [
-        Text(asked[group[0]].prompt[len(prefix) :], [asked[index].answer[:-1] for index in group])
+        TokenSequence(
+            asked[group[0]].prompt[len(prefix) :], [asked[index].answer[:-1] for index in group]
+        )
         for group in groups
     ]
     # The head at a row's end is in `row_tokens`.
     sizes = [text.length + model.head_tokens * (_places(text) - 1) for text in texts]
     extra = model.row_tokens(len(prefix))
     found = [0.0] * len(asked)
-    with attending(model.model, ROWS):
-        reader = Reader(model.model, model.device, prefix)
+    with attending(model.model, ATTENTION):
+        reader = PackedForward(model.model, model.device, prefix)
         for rows in batches(sizes, extra, batch_tokens):
             logits = reader.read([texts[row] for row in rows])
             wanted = list(_wanted([(groups[row], texts[row]) for row in rows], asked))
@@ -243,13 +245,13 @@ def _rows_of(asked: list[Scored]) -> list[list[int]]:
     return rows
 
 
-def _places(text: Text) -> int:
+def _places(text: TokenSequence) -> int:
     """Places of a text that the head is applied to: its end and all of its branches."""
     return 1 + sum(map(len, text.branches))
 
 
 def _wanted(
-    read: list[tuple[list[int], Text]], asked: list[Scored]
+    read: list[tuple[list[int], TokenSequence]], asked: list[Scored]
 ) -> Iterator[tuple[int, int, int]]:
     """(index asked, place among the logits, token) of each token of all answers."""
     start = 0

@@ -17,7 +17,7 @@ from tuning_dynamics.engine.batch_size import (
     row_tokens,
     tokens_that_fit,
 )
-from tuning_dynamics.evaluate.packed_forward import reads_rows
+from tuning_dynamics.evaluate.packed_forward import supports_packing
 
 
 @dataclass
@@ -44,9 +44,9 @@ class LoadedModel:
         return self.remembered[sort][1]
 
     @cached_property
-    def reads_rows(self) -> bool:
+    def supports_packing(self) -> bool:
         """Whether texts may be read end to end (see `reads_rows`)."""
-        return reads_rows(self.model, self.device)
+        return supports_packing(self.model, self.device)
 
     @property
     def dtype(self) -> str:

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from tuning_dynamics.engine.attention import attending, attends_to_all
-from tuning_dynamics.evaluate.prefix_attention import ROWS, Kept, Rows
+from tuning_dynamics.evaluate.prefix_attention import ATTENTION, KVCache, PackedBatch
 
 
 @dataclass(frozen=True)
-class Text:
+class TokenSequence:
     """One row: `tokens` (at least one), and `branches` that each go on from it by themselves."""
 
     tokens: list[int]
@@ -40,7 +40,7 @@ class Text:
         return [0] * len(self.tokens) + list(chain.from_iterable(numbers))
 
 
-class Reader:
+class PackedForward:
     """Reads texts that all begin with `prefix` (may be empty) by transformers' model `model`.
 
     To be used while `attending(model, ROWS)` and torch's inference mode are open. `tokens` counts
@@ -49,13 +49,15 @@ class Reader:
 
     def __init__(self, model: Any, device: torch.device, prefix: list[int]) -> None:
         self.model, self.device, self.start, self.tokens = model, device, len(prefix), 0
-        self.shared: Kept | None = None
+        self.shared: KVCache | None = None
         if prefix:
-            kept = Kept(len(prefix))
-            self._pass(prefix, list(range(len(prefix))), Rows(1, len(prefix), kept=kept), [-1])
+            kept = KVCache(len(prefix))
+            self._pass(
+                prefix, list(range(len(prefix))), PackedBatch(1, len(prefix), kept=kept), [-1]
+            )
             self.shared = kept
 
-    def read(self, texts: list[Text], kept: Kept | None = None) -> torch.Tensor:
+    def read(self, texts: list[TokenSequence], kept: KVCache | None = None) -> torch.Tensor:
         """fp32 logits (wanted, vocabulary): of each text in turn after its `tokens`, and after
         each token of each branch. Keys and values are written to `kept`, if given."""
         lengths = torch.tensor([text.length for text in texts])
@@ -72,13 +74,13 @@ class Reader:
             parts = torch.full(filled.shape, -1)
             parts[filled] = torch.tensor([part for text in texts for part in text.parts])
             mask = _branch_mask(parts.to(self.device))
-        rows = Rows(len(texts), width, sources, places, mask, self.shared, kept)
+        rows = PackedBatch(len(texts), width, sources, places, mask, self.shared, kept)
         ids = [token for text in texts for token in text.ids]
         positions = [place for text in texts for place in text.positions(self.start)]
         return self._pass(ids, positions, rows, _wanted(texts))
 
     def _pass(
-        self, ids: list[int], positions: list[int], rows: Rows, wanted: list[int]
+        self, ids: list[int], positions: list[int], rows: PackedBatch, wanted: list[int]
     ) -> torch.Tensor:
         device = self.device
         return self.step(
@@ -92,7 +94,7 @@ class Reader:
         self,
         ids: torch.Tensor,
         positions: torch.Tensor,
-        rows: Rows,
+        rows: PackedBatch,
         wanted: torch.Tensor | int = 0,
     ) -> torch.Tensor:
         """fp32 logits (wanted or all, vocabulary) after tokens (tokens,) at their positions."""
@@ -117,7 +119,7 @@ def _branch_mask(parts: torch.Tensor) -> torch.Tensor:
     return (before.tril() & ((seen == 0) | (seen == parts[:, :, None])))[:, None]
 
 
-def _wanted(texts: list[Text]) -> list[int]:
+def _wanted(texts: list[TokenSequence]) -> list[int]:
     """Places, end to end, of each text's last token before its branches, and of all branches'."""
     found: list[int] = []
     start = 0
@@ -133,11 +135,11 @@ NEAR = {torch.float32: 1e-3, torch.bfloat16: 0.05}
 
 #: Texts of the trial: a shared beginning, rows with and without branches, tokens that follow.
 _PREFIX = [1, 2, 3]
-_BRANCHED = [Text([4, 5, 6], [[7], [2, 4]]), Text([5])]
-_PLAIN, _NEXT = [Text([4, 5]), Text([6])], [7, 3]
+_BRANCHED = [TokenSequence([4, 5, 6], [[7], [2, 4]]), TokenSequence([5])]
+_PLAIN, _NEXT = [TokenSequence([4, 5]), TokenSequence([6])], [7, 3]
 
 
-def reads_rows(model: Any, device: torch.device) -> bool:
+def supports_packing(model: Any, device: torch.device) -> bool:
     """Whether texts end to end are what a transformers model reads as it was made to read them;
     where not, a line says so.
 
@@ -154,8 +156,8 @@ def reads_rows(model: Any, device: torch.device) -> bool:
 def _reads_alike(model: Any, device: torch.device) -> bool:
     """Whether the trial's texts end to end have the logits of the same texts alone."""
     try:
-        with attending(model, ROWS):
-            found = _trial(Reader(model, device, _PREFIX))
+        with attending(model, ATTENTION):
+            found = _trial(PackedForward(model, device, _PREFIX))
     except torch.OutOfMemoryError:
         raise
     except (TypeError, ValueError, RuntimeError):
@@ -168,15 +170,15 @@ def _reads_alike(model: Any, device: torch.device) -> bool:
     return bool((found - expected).norm() <= NEAR[model.dtype] * expected.norm())
 
 
-def _trial(reader: Reader) -> torch.Tensor:
+def _trial(reader: PackedForward) -> torch.Tensor:
     """Logits after each of `_trial_texts`: with branches, of prompts, and one token further."""
     branched = reader.read(_BRANCHED)
-    kept = Kept(max(text.length for text in _PLAIN) + 1)
+    kept = KVCache(max(text.length for text in _PLAIN) + 1)
     plain = reader.read(_PLAIN, kept)
     lengths = torch.tensor([text.length for text in _PLAIN], device=reader.device)
     columns = torch.arange(kept.room, device=reader.device)
     mask = ((columns < lengths[:, None]) | (columns == kept.filled))[:, None, None]
-    rows = Rows(len(_PLAIN), 1, mask=mask, shared=reader.shared, kept=kept)
+    rows = PackedBatch(len(_PLAIN), 1, mask=mask, shared=reader.shared, kept=kept)
     further = torch.tensor(_NEXT, device=reader.device)
     return torch.cat([branched, plain, reader.step(further, reader.start + lengths, rows)])
 

@@ -13,14 +13,14 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
 #: What transformers calls this attention.
-ROWS = "tuning_dynamics_rows"
+ATTENTION = "tuning_dynamics_rows"
 
 #: Arguments that models pass and that change nothing here.
 _WITHOUT_EFFECT = {"position_ids", "use_cache", "dropout", "output_attentions"}
 
 
 @dataclass
-class Kept:
+class KVCache:
     """Keys and values of each attention layer, (rows, key heads, room, head size), in place; the
     heads of values may have another size than those of keys.
 
@@ -53,7 +53,7 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class Rows:
+class PackedBatch:
     """How the tokens of one pass lie in rows, and what they see.
 
     `sources` (count x width,) is the token at each place of the rows, any token where there is
@@ -68,8 +68,8 @@ class Rows:
     sources: torch.Tensor | None = None
     places: torch.Tensor | None = None
     mask: torch.Tensor | None = None
-    shared: Kept | None = None
-    kept: Kept | None = None
+    shared: KVCache | None = None
+    kept: KVCache | None = None
 
     def spread(self, states: torch.Tensor) -> torch.Tensor:
         """(1, heads, tokens, size) to (rows, heads, width, size)."""
@@ -91,7 +91,7 @@ def _attention(
     value: torch.Tensor,
     attention_mask: torch.Tensor | None,
     *,
-    rows: Rows,
+    rows: PackedBatch,
     scaling: float | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
@@ -109,7 +109,7 @@ def _attention(
         shared_key, shared_value = rows.shared.layers[module]
         # One token per row: reading shared keys once for all rows is what counts. Many: the
         # kernel is.
-        attend = _parted if rows.width == 1 else _joined
+        attend = _split_softmax if rows.width == 1 else _concatenated
         found = attend(rows, query, key, value, shared_key, shared_value, scaling)
     return rows.gather(found), None
 
@@ -139,8 +139,8 @@ def _kernel(
     return found.reshape(rows, heads, width, value.shape[3])
 
 
-def _joined(
-    rows: Rows,
+def _concatenated(
+    rows: PackedBatch,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -159,8 +159,8 @@ def _joined(
     return _kernel(query, key, value, mask, scaling)
 
 
-def _parted(
-    rows: Rows,
+def _split_softmax(
+    rows: PackedBatch,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
@@ -187,4 +187,4 @@ def _parted(
     return found.reshape(count, heads, 1, value.shape[3])
 
 
-AttentionInterface.register(ROWS, _attention)
+AttentionInterface.register(ATTENTION, _attention)

@@ -17,8 +17,8 @@ from tuning_dynamics.config.execution import Execution, execution_of
 from tuning_dynamics.config.learning_rate import rate_name
 from tuning_dynamics.config.recipe import Recipe, Stage
 from tuning_dynamics.engine.launch import on_ranks
-from tuning_dynamics.engine.padding_free import IGNORED, laid_flat, summed_loss
-from tuning_dynamics.engine.processes import ALONE, IDLE, Ranks
+from tuning_dynamics.engine.padding_free import IGNORED, packed, summed_loss
+from tuning_dynamics.engine.processes import IDLE, SINGLE, Ranks
 from tuning_dynamics.tune.examples import Examples, hold_out
 from tuning_dynamics.tune.sampler import mix
 from tuning_dynamics.tune.stages import (
@@ -123,13 +123,13 @@ def mean_loss(
     examples: Examples,
     micro_batch: int,
     device: torch.device,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE,
 ) -> float | None:
     """Mean cross-entropy in nats per token that the loss counts, None where it is not finite."""
     total, counted = torch.zeros((), dtype=torch.float64, device=device), 0
     lengths = [len(examples[k].ids) for k in range(len(examples))]
     model.eval()
-    with torch.inference_mode(), laid_flat(model) as flat:
+    with torch.inference_mode(), packed(model) as flat:
         for places in ranks.passes(lengths, micro_batch if flat else 1):
             rows = [examples[k] for k in places]
             ids, targets = [row.ids for row in rows], [row.targets for row in rows]

@@ -138,7 +138,7 @@ def transfer_by_checkpoint(view: View) -> Figure:
 
 
 def transfer_statistics(view: View) -> Figure:
-    """The mean ratio of change and robust alternatives over all checkpoints, with the published number."""
+    """The mean ratio of change and robust alternatives over all checkpoints; the published one."""
     own = view.tables["transfer"]
     own = own[own["checkpoint"] == ALL]
     title = f"{view.family}, {view.recipe}: mean ratio of change and robust alternatives"
