@@ -14,8 +14,14 @@ from tiny import pair, save_checkpoint, tiny_encoder
 from tuning_dynamics.common.atomic_files import read_json
 from tuning_dynamics.common.errors import RefusedError, StudyError, UnavailableError
 from tuning_dynamics.data.freeze import freeze_from_spec
-from tuning_dynamics.data.frozen import read_in_batches, write_in_groups
-from tuning_dynamics.data.items import SCHEMA, Item, read_items, write_items, write_refused
+from tuning_dynamics.data.items import (
+    SCHEMA,
+    Item,
+    read_in_batches,
+    read_items,
+    write_items,
+    write_refused,
+)
 from tuning_dynamics.data.sampling import wanted
 from tuning_dynamics.data.sources import read_rows
 from tuning_dynamics.data.token_store import StoredTokens
@@ -124,7 +130,7 @@ def test_many_items_survive_in_row_groups(tmp_path: Path) -> None:
     def one_at_a_time() -> Iterator[Item]:
         yield from items
 
-    write_in_groups(tmp_path / "i.parquet", one_at_a_time())
+    write_items(tmp_path / "i.parquet", one_at_a_time())
     assert pq.ParquetFile(tmp_path / "i.parquet").num_row_groups == 3
     batches = list(read_in_batches(tmp_path / "i.parquet", "train", 100))
     assert max(map(len, batches)) <= 100

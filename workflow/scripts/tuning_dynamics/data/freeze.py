@@ -15,8 +15,7 @@ from tuning_dynamics.common.errors import StudyError, UnavailableError
 from tuning_dynamics.config.dataset import Dataset
 from tuning_dynamics.data.dedup import Screen
 from tuning_dynamics.data.demonstrations import choose_demonstrations
-from tuning_dynamics.data.frozen import write_in_groups
-from tuning_dynamics.data.items import SCHEMA, SPLITS, Item, write_refused
+from tuning_dynamics.data.items import SCHEMA, SPLITS, Item, write_items, write_refused
 from tuning_dynamics.data.sampling import selection_key, smallest, wanted
 from tuning_dynamics.data.sources import Rows, pin_revision, read_split
 
@@ -71,7 +70,7 @@ def freeze_from_spec(
     tallies = {split: _Tally(split) for split in SPLITS}
     chosen = select(screen, sources, spec)
     tallied = (tallies[split].counted(chosen[split]) for split in SPLITS if split in chosen)
-    write_in_groups(items_path, chain.from_iterable(tallied))
+    write_items(items_path, chain.from_iterable(tallied))
     write_json(manifest_path, _manifest(screen, tallies, origin))
 
 

@@ -1,7 +1,9 @@
 """Frozen items: the one parquet per dataset that tuning and evaluation read."""
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,10 @@ SCHEMA = pa.schema(
 )
 
 
+#: Items of a row group: a few megabytes of long dialogues.
+GROUP = 1000
+
+
 @dataclass(frozen=True)
 class Item:
     """One item of a dataset.
@@ -51,18 +57,20 @@ class Item:
         return self.gold[0]
 
 
-def write_items(path: str | Path, items: list[Item]) -> None:
-    """Write items in the order given, whole or not at all."""
-    rows = [
-        {
-            **vars(item),
-            "fields": json.dumps(item.fields, ensure_ascii=False),
-            "messages": json.dumps(item.messages, ensure_ascii=False),
-        }
-        for item in items
-    ]
-    with whole_file(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+def write_items(path: str | Path, items: Iterable[Item]) -> None:
+    """Write items in the order given, a row group at a time, whole or not at all."""
+    remaining = iter(items)
+    with whole_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        while group := list(islice(remaining, GROUP)):
+            writer.write_table(pa.Table.from_pylist([_row(item) for item in group], SCHEMA))
+
+
+def _row(item: Item) -> dict[str, object]:
+    return {
+        **vars(item),
+        "fields": json.dumps(item.fields, ensure_ascii=False),
+        "messages": json.dumps(item.messages, ensure_ascii=False),
+    }
 
 
 def write_refused(path: str | Path, schema: pa.Schema, reason: str) -> None:
@@ -99,3 +107,24 @@ def item_of(row: dict[str, Any]) -> Item:
     return Item(
         **{**row, "fields": json.loads(row["fields"]), "messages": json.loads(row["messages"])}
     )
+
+
+def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[Item]]:
+    """The items of one split in frozen order, at most `size` at a time, no batch empty.
+
+    UnavailableError where the file is unreadable, RefusedError where the set was.
+    """
+    try:
+        # Without pre-buffering, which would hold a whole row group's columns twice.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            require_accepted(file.schema_arrow)
+            for batch in file.iter_batches(batch_size=size):
+                rows = [row for row in batch.to_pylist() if row["split"] == split]
+                if rows:
+                    yield [item_of(row) for row in rows]
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UnavailableError(
+            f"frozen items cannot be read ({error})",
+            file=path,
+            fix="delete the file and run the same command again",
+        ) from None

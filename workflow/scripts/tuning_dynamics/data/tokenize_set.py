@@ -12,8 +12,7 @@ from tuning_dynamics.common.errors import StudyError, UnavailableError
 from tuning_dynamics.common.hub_digest import hub_digest
 from tuning_dynamics.common.model_files import TOKENIZER_FILES
 from tuning_dynamics.data.chat import chat_layout
-from tuning_dynamics.data.frozen import read_in_batches
-from tuning_dynamics.data.items import Item
+from tuning_dynamics.data.items import Item, read_in_batches
 from tuning_dynamics.data.prompts import dialogue as tulu_layout
 from tuning_dynamics.data.sequences import Tokens, completions, dialogues
 from tuning_dynamics.data.token_store import write_refused_tokens, write_tokens

@@ -31,6 +31,49 @@ class Merged:
         """The figures that the study has, by family, with theme, title and caption."""
         return figures_of(self.resolved, self.grid, self.table)
 
+    @property
+    def cell_rows(self) -> list[dict[str, Any]]:
+        """Every cell's key columns of scores.csv, and the `path` of its records: "" without any."""
+        if self.table is not None:
+            return [
+                {**{name: row[name] for name in KEY_COLUMNS}, "path": ""} for row in self.table.rows
+            ]
+        return [cell_row(self.resolved, cell) for cell in self.grid.cells]
+
+    @property
+    def split_rows(self) -> list[dict[str, Any]]:
+        """`used_splits` of the study."""
+        return used_splits(self.resolved, self.grid)
+
+    @property
+    def summary(self) -> dict[str, str]:
+        """What was studied, in words and counts, for the head of a page."""
+        grid, elsewhere = self.grid, {}
+        if self.table is not None:
+            file = f"{Path(self.table.file).name} (SHA-256 {self.table.digest[:16]})"
+            elsewhere["Scores"] = f"{file}, made elsewhere: what needs items is empty"
+        return {
+            **elsewhere,
+            "Families": ", ".join(sorted({point.family for point in grid.checkpoints})),
+            "Checkpoints": str(len(grid.checkpoints)),
+            "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),
+            "Train sets": str(len({variant.train_set for variant in grid.tuned})),
+            "Tuned models": str(len(grid.tuned)),
+            "Evaluation sets": str(len(grid.eval_sets)),
+            "Cells": str(len(grid.cells)),
+        }
+
+    @property
+    def seeds(self) -> dict[str, str]:
+        """The seeds that the study was made with, by what they are of."""
+        study = self.resolved.study
+        tuning = sorted({variant.seed for variant in self.grid.tuned if variant.seed is not None})
+        return {
+            "Subsets, demonstrations, order of options": str(study.seed),
+            "Tuning": ", ".join(map(str, tuning)),
+            "Resampling": str(study.statistics.seed),
+        }
+
 
 def figures_of(
     resolved: ResolvedStudy, grid: Grid, table: PublishedTable | None
@@ -47,16 +90,6 @@ def read_merged(config: str) -> Merged:
     resolved = load_merged(config)
     table = read_published(resolved.study, config) if resolved.study.scores else None
     return Merged(resolved, table.grid if table else expand(resolved, config), table)
-
-
-def cell_rows(config: str) -> list[dict[str, Any]]:
-    """Every cell's key columns of scores.csv, and the `path` of its records: "" without any."""
-    study = read_merged(config)
-    if study.table is not None:
-        return [
-            {**{name: row[name] for name in KEY_COLUMNS}, "path": ""} for row in study.table.rows
-        ]
-    return [cell_row(study.resolved, cell) for cell in study.grid.cells]
 
 
 def cell_row(resolved: ResolvedStudy, cell: Cell) -> dict[str, Any]:
@@ -79,42 +112,4 @@ def cell_row(resolved: ResolvedStudy, cell: Cell) -> dict[str, Any]:
         "prediction": cell.prediction,
         "metric": resolved.metric(cell.eval_set),
         "path": Paths(resolved.study.study).cell(cell),
-    }
-
-
-def split_rows(config: str) -> list[dict[str, Any]]:
-    """`used_splits` of a study."""
-    study = read_merged(config)
-    return used_splits(study.resolved, study.grid)
-
-
-def summary(config: str) -> dict[str, str]:
-    """What was studied, in words and counts, for the head of a page."""
-    study = read_merged(config)
-    grid, table = study.grid, study.table
-    elsewhere = {}
-    if table is not None:
-        made = f"{Path(table.file).name} (SHA-256 {table.digest[:16]}), made elsewhere"
-        elsewhere["Scores"] = f"{made}: what needs items is empty"
-    return {
-        **elsewhere,
-        "Families": ", ".join(sorted({point.family for point in grid.checkpoints})),
-        "Checkpoints": str(len(grid.checkpoints)),
-        "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),
-        "Train sets": str(len({variant.train_set for variant in grid.tuned})),
-        "Tuned models": str(len(grid.tuned)),
-        "Evaluation sets": str(len(grid.eval_sets)),
-        "Cells": str(len(grid.cells)),
-    }
-
-
-def seeds(config: str) -> dict[str, str]:
-    """The seeds that the study was made with, by what they are of."""
-    merged = read_merged(config)
-    study = merged.resolved.study
-    tuning = sorted({variant.seed for variant in merged.grid.tuned if variant.seed is not None})
-    return {
-        "Subsets, demonstrations, order of options": str(study.seed),
-        "Tuning": ", ".join(map(str, tuning)),
-        "Resampling": str(study.statistics.seed),
     }
