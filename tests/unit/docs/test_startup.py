@@ -1,4 +1,4 @@
-"""What each kind of process imports: start-up is mostly imports (benchmarks/startup.py)."""
+"""What each kind of process imports: start-up is mostly imports."""
 
 import json
 import os
