@@ -9,7 +9,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import load_study, read_yaml
 from tuning_dynamics.grid.grid import Grid, expand, unpaired_cells
 from tuning_dynamics.run.parts import (
-    Part,
+    StudyPart,
     parse_part,
     part_variants,
 )
@@ -81,8 +81,8 @@ def test_every_variant_is_in_one_part(parts: int) -> None:
 
 def test_a_part_is_a_number_of_several_or_the_tables() -> None:
     assert parse_part(None, "x") is None
-    assert parse_part("3/24", "x") == Part(3, 24)
-    assert parse_part("tables/24", "x") == Part(None, 24)
+    assert parse_part("3/24", "x") == StudyPart(3, 24)
+    assert parse_part("tables/24", "x") == StudyPart(None, 24)
     for text in ("0/3", "4/3", "3", 3, "tables", "last/3", "1/0", "1/3 "):
         with pytest.raises(StudyError, match="names no part"):
             parse_part(text, "x")

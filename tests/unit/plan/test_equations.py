@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import OlmoConfig, OlmoForCausalLM
 
 from tuning_dynamics.config.device import CASES, Assumed, Device
-from tuning_dynamics.config.family import Size
+from tuning_dynamics.config.family import ModelSize
 from tuning_dynamics.config.load import parse, read_yaml
 from tuning_dynamics.engine.loop import SAVING_SHARE
 from tuning_dynamics.engine.padding_free import IGNORED, packed, summed_loss
@@ -47,8 +47,8 @@ from tuning_dynamics.plan.equations import (
 )
 
 #: OLMo-1B.
-OLMO = Size(parameters=1.177e9, layers=16, hidden_size=2048, vocab_size=50304, context=2048)
-LLAMA = Size(parameters=8.03e9, layers=32, hidden_size=4096, vocab_size=128256, context=8192)
+OLMO = ModelSize(parameters=1.177e9, layers=16, hidden_size=2048, vocab_size=50304, context=2048)
+LLAMA = ModelSize(parameters=8.03e9, layers=32, hidden_size=4096, vocab_size=128256, context=8192)
 ROOT = Path(__file__).parents[3]
 DEVICES: dict[str, Device] = {
     path.stem: parse(Device, read_yaml(path), path) for path in (ROOT / "config/devices").glob("*")
@@ -195,7 +195,7 @@ def test_cheap_likely_and_dear_are_in_order_on_every_device() -> None:
 
 # --- against models that run -----------------------------------------------------------------
 
-SMALL = Size(
+SMALL = ModelSize(
     parameters=256 * 64 + 3 * (4 * 64**2 + 3 * 64 * 256),
     layers=3,
     hidden_size=64,

@@ -11,7 +11,7 @@ from priced import ROOT
 from tuning_dynamics.common.paths import parse_variant
 from tuning_dynamics.common.variants import Cell, Variant
 from tuning_dynamics.config.device import Device, Range, device_of, total
-from tuning_dynamics.config.family import Size
+from tuning_dynamics.config.family import ModelSize
 from tuning_dynamics.config.load import load_study, parse, read_yaml
 from tuning_dynamics.grid.grid import role
 from tuning_dynamics.plan.all_jobs import all_jobs
@@ -27,7 +27,7 @@ ROLES = {"id": "in-domain evaluation", "ood": "out-of-domain evaluation", "cross
 STUDIES = ("olmo_1b", "olmo_1b_release")
 
 #: A step of instruction tuning: 8 dialogues of 870 tokens through OLMo-1B.
-OLMO = Size(parameters=1.177e9, layers=16, hidden_size=2048, vocab_size=50304, context=2048)
+OLMO = ModelSize(parameters=1.177e9, layers=16, hidden_size=2048, vocab_size=50304, context=2048)
 DIALOGUES = Step(8, 870, 870, 8, OLMO.parameters)
 H200: Device = parse(Device, read_yaml(ROOT / "config/devices/h200.yaml"), "h200.yaml")
 

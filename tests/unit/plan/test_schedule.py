@@ -16,7 +16,7 @@ from tuning_dynamics.plan.planned_jobs import Planned
 from tuning_dynamics.plan.price import Job, Price
 from tuning_dynamics.plan.render_csv import COLUMNS, write_files
 from tuning_dynamics.plan.render_text import tell
-from tuning_dynamics.plan.schedule import GPUS, Task, tasks_of, wall_seconds, wall_times
+from tuning_dynamics.plan.schedule import GPUS, ScheduledJob, tasks_of, wall_seconds, wall_times
 from tuning_dynamics.run.all_jobs import Jobs
 
 BLOCKS: tuple[dict[str, Any], ...] = (
@@ -31,9 +31,9 @@ def _no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def graph(*tasks: tuple[float, int, set[int]]) -> list[Task]:
+def graph(*tasks: tuple[float, int, set[int]]) -> list[ScheduledJob]:
     """Tasks of (seconds, on so many GPUs, those before)."""
-    made = [Task(seconds, gpus, set(before)) for seconds, gpus, before in tasks]
+    made = [ScheduledJob(seconds, gpus, set(before)) for seconds, gpus, before in tasks]
     for place, task in enumerate(made):
         for earlier in task.before:
             made[earlier].after.add(place)

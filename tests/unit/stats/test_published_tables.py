@@ -13,7 +13,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import dump_merged, load_merged, load_study
 from tuning_dynamics.grid.published_table import OPTIONAL, REQUIRED, PublishedTable, read_layout
 from tuning_dynamics.run.all_jobs import Jobs
-from tuning_dynamics.run.parts import Part
+from tuning_dynamics.run.parts import StudyPart
 from tuning_dynamics.stats.published_tables import published_tables, write_published
 from tuning_dynamics.stats.summarise import summary_tables
 from tuning_dynamics.tables.tables import read_table
@@ -266,7 +266,7 @@ def test_a_config_that_does_not_fit_its_table_is_refused(
 def test_a_table_is_not_run_in_parts(tmp_path: Path) -> None:
     jobs = study(tmp_path)
     with pytest.raises(StudyError, match="no cells to share out"):
-        Jobs(jobs.resolved, "my.yaml", Part(1, 4))
+        Jobs(jobs.resolved, "my.yaml", StudyPart(1, 4))
 
 
 def test_only_the_files_content_counts(tmp_path: Path) -> None:

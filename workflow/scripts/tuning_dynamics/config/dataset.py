@@ -150,7 +150,7 @@ class Clean(Strict):
         return self
 
 
-class Size(Strict):
+class DatasetSize(Strict):
     """What the budget assumes before the rows are here; means over items."""
 
     train: PositiveInt | None = None
@@ -222,7 +222,7 @@ class Dataset(Strict):
     """Texts kept in a second file."""
     only_training_split: str | None = None
     """Why a training split is evaluated: without a reason given here that is refused."""
-    size: Size | None = None
+    size: DatasetSize | None = None
     """What the budget assumes."""
     formats: dict[Name, str] = {}
     """Formats of this set that replace or add to its task's."""

@@ -120,7 +120,7 @@ def _up_to(number: int) -> range:
     return range(1, number + 1)
 
 
-class Size(Strict):
+class ModelSize(Strict):
     """What the cost model needs to know of a model before its weights are here."""
 
     parameters: PositiveFloat
@@ -231,7 +231,7 @@ class LocalFamily(Strict):
     """Tokens in an optimiser step of pre-training."""
     checkpoints: Spacing
     """The points to take."""
-    size: Size | None = None
+    size: ModelSize | None = None
     """For the budget; without it the first checkpoint's config.json is read."""
 
     def steps(self) -> list[int]:
@@ -267,7 +267,7 @@ class HubFamily(Strict):
     """Groups of steps that are known to share weight files; others that do are refused."""
     pickles: bool = False
     """True: a repository without safetensors is read from its .bin files (weights only)."""
-    size: Size | None = None
+    size: ModelSize | None = None
     """For the budget."""
     members: dict[Name, dict[str, Any]] = {}
     """Further families, by name, that differ from this one in the keys given: names begin with

@@ -53,7 +53,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Asked:
+class StudyPieces:
     """What a study asks of one family, or of the models tuned on one set.
 
     `measured` is False where scores were given and no model was read.
@@ -113,7 +113,7 @@ class FigureKind:
     title: str
     paper: tuple[int, ...]
     tables: tuple[str, ...]
-    when: Callable[[Asked], object]
+    when: Callable[[StudyPieces], object]
     by_train_set: bool = False
 
 
@@ -317,7 +317,7 @@ def figure_list(
         figure
         for family in sorted(own)
         for kind in KINDS
-        for figure in _figures(family, kind, Asked(tuple(own[family]), main_recipe, measured))
+        for figure in _figures(family, kind, StudyPieces(tuple(own[family]), main_recipe, measured))
     ]
 
 
@@ -332,13 +332,13 @@ def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
         yield replace(key, points=points, seeds=seeds)
 
 
-def _figures(family: str, kind: FigureKind, asked: Asked) -> Iterator[StudyFigure]:
+def _figures(family: str, kind: FigureKind, asked: StudyPieces) -> Iterator[StudyFigure]:
     names = sorted({piece.train_set for piece in asked.tuned}) if kind.by_train_set else [""]
     for train_set in names:
         part = asked
         if train_set:
             pieces = tuple(piece for piece in asked.pieces if piece.train_set == train_set)
-            part = Asked(pieces, asked.main_recipe, asked.measured)
+            part = StudyPieces(pieces, asked.main_recipe, asked.measured)
         if kind.when(part):
             yield StudyFigure(
                 family=family,

@@ -21,7 +21,7 @@ from typing import Any
 from tuning_dynamics.common.atomic_files import file_digest, whole_file
 from tuning_dynamics.common.paths import SCRIPTS
 from tuning_dynamics.identity import code_definitions, code_nodes, code_reading, code_words
-from tuning_dynamics.identity.code_reach import Part as Part
+from tuning_dynamics.identity.code_reach import CodePart as Part
 from tuning_dynamics.identity.code_reach import Reach, Reached
 from tuning_dynamics.identity.code_tree import Tree
 

@@ -15,7 +15,7 @@ _UNNAMED = ("model_post_init",)
 
 
 @dataclass(frozen=True, order=True)
-class Part:
+class CodePart:
     """A definition that a job's code reaches.
 
     `name` is its name within its module, `file` where it lies below `workflow/scripts/` (of the
@@ -33,7 +33,7 @@ class Part:
 class Reached:
     """What a stub reaches, and the kinds that it may tell apart."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[CodePart, ...]
     modules: list[str]
     kinds: frozenset[str]
     digest: str
@@ -254,13 +254,13 @@ class Reach:
 
     # --- parts -------------------------------------------------------------------------------
 
-    def _parts(self) -> Iterator[Part]:
+    def _parts(self) -> Iterator[CodePart]:
         same = Counter(name for _, name, _ in self.taken)
         for (module, name, _), (definition, declared) in self.taken.items():
-            yield Part(name, self.tree.file(module), self._hash(definition, same), declared)
+            yield CodePart(name, self.tree.file(module), self._hash(definition, same), declared)
         for name, path in self.data.items():
             place = below_package(path.relative_to(self.tree.root))
-            yield Part(name, place, file_digest(path)[:16])
+            yield CodePart(name, place, file_digest(path)[:16])
 
     def _hash(self, definition: Definition, same: "Counter[str]") -> str:
         """A definition's digest, with what the names in it stand for, wherever that lies."""

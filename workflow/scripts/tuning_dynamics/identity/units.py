@@ -13,7 +13,7 @@ from tuning_dynamics.identity.code_digest import (
     recall,
     spec_words,
 )
-from tuning_dynamics.identity.code_reach import Part
+from tuning_dynamics.identity.code_reach import CodePart
 from tuning_dynamics.identity.records import Input, Unit, digest_of
 
 #: Rules of one kind that differ only in which cells they have: `evaluate_…`.
@@ -158,6 +158,6 @@ def forget_code() -> None:
 _PARTS: dict[str, tuple[str, frozenset[str]]] = {}
 
 
-def known_parts(code: str) -> tuple[Part, ...]:
+def known_parts(code: str) -> tuple[CodePart, ...]:
     """The parts of the code of a digest that `JobView.units` has given."""
     return code_parts(*_PARTS[code])

@@ -13,7 +13,7 @@ from tuning_dynamics.plan.price import PRICED, Job, Price, Prices
 
 
 @dataclass(frozen=True)
-class Part:
+class BudgetPart:
     """A part of the jobs, and their time on one device; `unpriced` of them are not in it.
 
     `host` are the core-hours of its jobs that use no device; none of them are known without a
@@ -51,17 +51,17 @@ class Budget:
         return self.basis.device
 
     @property
-    def whole(self) -> Part:
+    def whole(self) -> BudgetPart:
         """All jobs."""
         return _part("all", self.priced)
 
     @property
-    def stages(self) -> list[Part]:
+    def stages(self) -> list[BudgetPart]:
         """The jobs of each stage, in the order of a study."""
         found = {part.name: part for part in self.parts(lambda job: job.stage)}
         return [found[name] for name in (*PRICED, "other") if name in found]
 
-    def parts(self, named: Callable[[Job], str]) -> list[Part]:
+    def parts(self, named: Callable[[Job], str]) -> list[BudgetPart]:
         """The jobs under each name that `named` gives them; "" leaves a job out."""
         by_name: dict[str, list[Price]] = defaultdict(list)
         for price in self.priced:
@@ -99,7 +99,7 @@ def budget_of(resolved: ResolvedStudy, grid: Grid, jobs: Iterable[Job], basis: B
     return Budget(basis, prices, download, disk, tuple(sorted(unknown)))
 
 
-def reasons_of(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> list[Part]:
+def reasons_of(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> list[BudgetPart]:
     """What each reason to make finished results once more comes to, in the reasons' order.
 
     A job that has two reasons counts under both.
@@ -107,8 +107,8 @@ def reasons_of(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> list[
     return [_part(reason, [prices.of(job) for job in jobs]) for reason, jobs in groups]
 
 
-def _part(name: str, own: list[Price]) -> Part:
+def _part(name: str, own: list[Price]) -> BudgetPart:
     seconds = total(price.spent for price in own)
     host = total(price.host for price in own)
     unpriced = sum(bool(price.unknown) for price in own)
-    return Part(name, len(own), unpriced, seconds / 3600, host / 3600)
+    return BudgetPart(name, len(own), unpriced, seconds / 3600, host / 3600)

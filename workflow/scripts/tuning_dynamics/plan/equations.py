@@ -10,7 +10,7 @@ from typing import Literal
 from tuning_dynamics.common.constants import SAVING_SHARE
 from tuning_dynamics.common.registry import kind_of
 from tuning_dynamics.config.device import Assumed, Device
-from tuning_dynamics.config.family import Size
+from tuning_dynamics.config.family import ModelSize
 from tuning_dynamics.config.recipe import TRAINABLE, Stage
 from tuning_dynamics.engine import batch_size as batch
 from tuning_dynamics.engine.batch_size import LOGIT_BYTES, bytes_per_token
@@ -63,7 +63,7 @@ def reading(texts: float, before: float, own: float, predicted: float) -> Work:
     return Work(own, own * (before + own / 2), predicted) * texts
 
 
-def layer_flops(size: Size, work: Work) -> float:
+def layer_flops(size: ModelSize, work: Work) -> float:
     """FLOPs in the layers: 2 (N - V d) T + 4 L d for every pair.
 
     Kaplan et al. 2020 (arXiv 2001.08361), section 2.1: two FLOPs per weight and token, and
@@ -74,7 +74,7 @@ def layer_flops(size: Size, work: Work) -> float:
     return 2 * weights * work.tokens + 4 * size.layers * size.hidden_size * work.seen
 
 
-def head_flops(size: Size, work: Work) -> float:
+def head_flops(size: ModelSize, work: Work) -> float:
     """FLOPs of the logits that are wanted: 2 V d each."""
     return 2.0 * size.vocab_size * size.hidden_size * work.predicted
 
@@ -109,7 +109,7 @@ class Step:
         return math.ceil(self.rows / self.gpus)
 
 
-def training_flops(size: Size, step: Step) -> float:
+def training_flops(size: ModelSize, step: Step) -> float:
     """FLOPs of a step on one of its GPUs: three times the forward pass, about 6 N T.
 
     The backward pass takes twice the forward (Kaplan et al. 2020). With adapters the frozen
@@ -121,7 +121,7 @@ def training_flops(size: Size, step: Step) -> float:
     return (3 if full else 2) * (layer_flops(size, work) + head_flops(size, work))
 
 
-def step_seconds(size: Size, step: Step, device: Device, assumed: Assumed) -> float:
+def step_seconds(size: ModelSize, step: Step, device: Device, assumed: Assumed) -> float:
     """Seconds of an optimiser step: its passes forward and back, and AdamW's bytes.
 
     GPUs that share a model fetch each other's part of the weights in both directions of a pass,
@@ -161,7 +161,7 @@ class Evaluating:
     assumed: Assumed
     dtype: Dtype
 
-    def seconds(self, size: Size, work: Work, kept: float = 0) -> float:
+    def seconds(self, size: ModelSize, work: Work, kept: float = 0) -> float:
         """Seconds of one pass; the keys and values of `kept` tokens are read beside the weights."""
         device, assumed = self.device, self.assumed
         fp32 = device.fp32 * assumed.fp32_use
@@ -175,7 +175,7 @@ class Evaluating:
         )
 
 
-def reading_seconds(size: Size, work: Work, passes: int, on: Evaluating) -> float:
+def reading_seconds(size: ModelSize, work: Work, passes: int, on: Evaluating) -> float:
     """Seconds of reading in so many passes."""
     return passes * on.seconds(size, work * (1 / passes)) if work.tokens else 0.0
 
@@ -189,7 +189,7 @@ class Text:
     new: int
 
 
-def decoding_seconds(size: Size, items: int, rows: int, text: Text, on: Evaluating) -> float:
+def decoding_seconds(size: ModelSize, items: int, rows: int, text: Text, on: Evaluating) -> float:
     """Seconds of greedy decoding after the prompts are read, `rows` items at a time.
 
     A step reads all weights, the keys and values that the rows share once and each row's own,
@@ -202,44 +202,44 @@ def decoding_seconds(size: Size, items: int, rows: int, text: Text, on: Evaluati
     return math.ceil(items / rows) * (text.new - 1) * on.seconds(size, step, own + text.before)
 
 
-def weight_bytes(size: Size, dtype: Dtype) -> float:
+def weight_bytes(size: ModelSize, dtype: Dtype) -> float:
     """Bytes of a model that evaluates: its layers in `dtype`, its head in fp32."""
     head = size.vocab_size * size.hidden_size
     return WIDTHS[dtype] * (size.parameters - head) + BYTES * head
 
 
-def kept_bytes(size: Size, dtype: Dtype) -> float:
+def kept_bytes(size: ModelSize, dtype: Dtype) -> float:
     """Bytes of a token's keys and values: 2 L d numbers, fewer where heads share them."""
     return 2.0 * WIDTHS[dtype] * size.layers * size.hidden_size
 
 
-def token_bytes(size: Size, dtype: Dtype) -> float:
+def token_bytes(size: ModelSize, dtype: Dtype) -> float:
     """Bytes of a token in a batch of evaluation."""
     return bytes_per_token(size.layers, size.hidden_size, WIDTHS[dtype])
 
 
-def head_tokens(size: Size, dtype: Dtype) -> int:
+def head_tokens(size: ModelSize, dtype: Dtype) -> int:
     """Tokens of a batch that weigh as much as the logits after one of them."""
     return batch.head_tokens(size.vocab_size, token_bytes(size, dtype))
 
 
-def row_tokens(size: Size, dtype: Dtype, before: float) -> int:
+def row_tokens(size: ModelSize, dtype: Dtype, before: float) -> int:
     """Tokens that a text weighs beside its own after `before` that all share."""
     return batch.row_tokens(before, size.vocab_size, size.layers, token_bytes(size, dtype))
 
 
-def load_seconds(size: Size, assumed: Assumed) -> float:
+def load_seconds(size: ModelSize, assumed: Assumed) -> float:
     """Seconds until a job's model is ready: start-up, and the weights' bytes."""
     return assumed.start + BYTES * size.parameters / assumed.read
 
 
-def trained_weights(stage: Stage, size: Size) -> float:
+def trained_weights(stage: Stage, size: ModelSize) -> float:
     """How many weights a stage trains."""
     name, settings = kind_of(stage.train)
     return float(TRAINABLE[name].trained_weights(size, settings))
 
 
-def tuning_memory(size: Size, step: Step, length: float) -> float:
+def tuning_memory(size: ModelSize, step: Step, length: float) -> float:
     """Bytes that tuning needs of a GPU, with texts of `length` tokens in a forward pass.
 
     Its part of the weights (4 N), gradients and two moments (12 B per trained weight), autocast's

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from tuning_dynamics.plan.budget import Budget, Part
+from tuning_dynamics.plan.budget import Budget, BudgetPart
 from tuning_dynamics.plan.render_text import at_most, gigabytes, hours, told_basis, told_checkpoints
 from tuning_dynamics.run.all_jobs import Jobs
 
@@ -22,7 +22,7 @@ TITLES = {
 
 def page(
     budget: Budget,
-    parts: Mapping[str, list[Part]],
+    parts: Mapping[str, list[BudgetPart]],
     walls: Mapping[int, float],
     price_per_hour: float | None,
     jobs: Jobs,

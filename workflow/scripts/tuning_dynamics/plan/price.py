@@ -13,7 +13,7 @@ from tuning_dynamics.common.paths import parse_variant
 from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.common.variants import Cell
 from tuning_dynamics.config.device import CASES, Assumed, Device, Range, total
-from tuning_dynamics.config.family import PretrainFamily, Size
+from tuning_dynamics.config.family import ModelSize, PretrainFamily
 from tuning_dynamics.config.learning_rate import selecting
 from tuning_dynamics.config.recipe import RateSelection, Stage
 from tuning_dynamics.config.study import ResolvedStudy
@@ -221,7 +221,9 @@ class Prices:
         gpus = self.resolved.study.execution.gpus_per_model
         return Price(job, seconds, memory=memory, least=least, gpus=gpus)
 
-    def _run(self, stage: Stage, family: str, train_set: str, size: Size, share: float) -> "_Run":
+    def _run(
+        self, stage: Stage, family: str, train_set: str, size: ModelSize, share: float
+    ) -> "_Run":
         rows = self._mixed_rows(stage, train_set)
         count = sum(rows.values())  # none of a set that encode will refuse
         longest = min(self.resolved.study.tune.max_length, size.context)
@@ -308,7 +310,7 @@ class Prices:
         read.update({options, alone} if pmi else {options})
         return shared
 
-    def _asked(self, cell: Cell, size: Size, shared: "_Shared") -> "_Asked":
+    def _asked(self, cell: Cell, size: ModelSize, shared: "_Shared") -> "_Asked":
         """What a cell asks of its model."""
         kind, settings = self.resolved.kind(cell.eval_set), self.resolved.study.evaluate
         items = self.known.evaluated_items(cell.eval_set)
@@ -334,7 +336,7 @@ class Prices:
         text += row_tokens(size, self._dtype, 0 if new else before)
         return _Asked(size, items, work, before, own, new, text, self._batch(size))
 
-    def _prompt_tokens(self, cell: Cell, size: Size) -> tuple[float, float]:
+    def _prompt_tokens(self, cell: Cell, size: ModelSize) -> tuple[float, float]:
         """Mean tokens of what a cell's prompts share, which is read once, and of the rest of one;
         where demonstrations overflow, prompts share none."""
         own = self.known.prompt_tokens(cell.eval_set)
@@ -343,7 +345,7 @@ class Prices:
             return 0.0, min(own + before, size.context)
         return before, own
 
-    def _batch(self, size: Size) -> int:
+    def _batch(self, size: ModelSize) -> int:
         """Tokens of a batch, as the evaluation finds them."""
         told = self.resolved.study.execution.batch_tokens
         if told is not None or self.device.memory is None:
@@ -363,7 +365,7 @@ class Prices:
 class _Run:
     """A stage's training: its steps, the longest text that one may have, states kept at its end."""
 
-    size: Size
+    size: ModelSize
     device: Device
     save_seconds: float
     steps: int
@@ -394,7 +396,7 @@ class _Asked:
     one; new ones per item; what a text weighs in a batch, its logits included; and what a batch
     holds. Both are in tokens, and what is shared is in neither."""
 
-    size: Size
+    size: ModelSize
     items: int
     work: Work
     before: float

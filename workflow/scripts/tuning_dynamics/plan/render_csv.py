@@ -8,7 +8,7 @@ from pathlib import Path
 from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.paths import parse_variant
 from tuning_dynamics.config.device import Range
-from tuning_dynamics.plan.budget import Budget, Part, reasons_of
+from tuning_dynamics.plan.budget import Budget, BudgetPart, reasons_of
 from tuning_dynamics.plan.page import page
 from tuning_dynamics.plan.price import Job
 from tuning_dynamics.run.all_jobs import Jobs
@@ -47,7 +47,7 @@ def write_files(
         temporary.write_text(page(budget, parts, walls, price, jobs), encoding="utf-8")
 
 
-def _place(part: Part) -> tuple[str, int]:
+def _place(part: BudgetPart) -> tuple[str, int]:
     """A family's steps in their order."""
     family, _, step = part.name.partition("/")
     return family, int(step) if step.isdecimal() else -1
@@ -72,7 +72,7 @@ def checkpoint(job: Job) -> str:
 
 def table(
     budget: Budget,
-    parts: Mapping[str, list[Part]],
+    parts: Mapping[str, list[BudgetPart]],
     walls: Mapping[int, float],
     price_per_hour: float | None,
 ) -> str:
@@ -95,7 +95,9 @@ def table(
     return stream.getvalue()
 
 
-def _row(by: str, part: Part, budget: Budget, price_per_hour: float | None) -> dict[str, object]:
+def _row(
+    by: str, part: BudgetPart, budget: Budget, price_per_hour: float | None
+) -> dict[str, object]:
     hours: Range = part.hours
     energy = energy_kwh(budget, hours.mid)
     return {

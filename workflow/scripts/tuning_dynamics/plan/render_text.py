@@ -8,7 +8,7 @@ from tuning_dynamics.config.device import Device, Range
 from tuning_dynamics.config.family import HubFamily
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid, unpaired_cells
-from tuning_dynamics.plan.budget import Budget, Part, reasons_of
+from tuning_dynamics.plan.budget import Budget, BudgetPart, reasons_of
 from tuning_dynamics.plan.price import Job, Prices
 from tuning_dynamics.plan.resources import UNKNOWN_BYTES, UNKNOWN_MINUTES
 
@@ -61,7 +61,7 @@ def reason_lines(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> lis
     ]
 
 
-def _told_again(part: Part, device: Device) -> str:
+def _told_again(part: BudgetPart, device: Device) -> str:
     told = [_jobs(part.jobs)]
     on_cores = device.memory is None
     likely = part.hours.mid + part.host.mid if on_cores else part.hours.mid
@@ -88,7 +88,7 @@ def told_refusal(refusal: StudyError | None) -> list[str]:
     ]
 
 
-def told_part(part: Part, device: Device) -> str:
+def told_part(part: BudgetPart, device: Device) -> str:
     """A line of the budget."""
     start = f"  {part.name:<10} {part.jobs:>8,} jobs"
     if part.jobs and part.unpriced == part.jobs:

@@ -20,7 +20,7 @@ GPUS = (1, 2, 4, 8, 16, 32)
 
 
 @dataclass
-class Task:
+class ScheduledJob:
     """What one GPU, several, or none do in a row: its seconds, and the tasks that wait for it."""
 
     seconds: float = 0.0
@@ -39,14 +39,14 @@ def wall_times(plan: Planned, prices: Sequence[Price]) -> dict[int, float]:
     return {gpus: wall_seconds(tasks, gpus) for gpus in GPUS if gpus >= least}
 
 
-def tasks_of(plan: Planned, prices: Sequence[Price]) -> list[Task]:
+def tasks_of(plan: Planned, prices: Sequence[Price]) -> list[ScheduledJob]:
     """The tasks of a plan with its jobs' likely prices."""
     number: dict[object, int] = {}
     of: list[int] = []
     for place, job in enumerate(plan.jobs):
         key = job.wildcards["variant"] if job.rule in ("tune", "evaluate") else place
         of.append(number.setdefault(key, len(number)))
-    tasks = [Task() for _ in number]
+    tasks = [ScheduledJob() for _ in number]
     for place, price in enumerate(prices):
         task = tasks[of[place]]
         task.seconds += price.seconds.mid + price.host.mid
@@ -59,7 +59,7 @@ def tasks_of(plan: Planned, prices: Sequence[Price]) -> list[Task]:
     return tasks
 
 
-def wall_seconds(tasks: Sequence[Task], gpus: int) -> float:
+def wall_seconds(tasks: Sequence[ScheduledJob], gpus: int) -> float:
     """Seconds until all tasks are done on that many GPUs."""
     rank = _longest_paths(tasks)
     missing = [len(task.before) for task in tasks]
@@ -87,7 +87,7 @@ def wall_seconds(tasks: Sequence[Task], gpus: int) -> float:
     return now
 
 
-def _longest_paths(tasks: Sequence[Task]) -> list[float]:
+def _longest_paths(tasks: Sequence[ScheduledJob]) -> list[float]:
     """The seconds from each task's start to the end of all that waits for it."""
     left = [len(task.after) for task in tasks]
     rank = [task.seconds for task in tasks]

@@ -11,8 +11,8 @@ from typing import Any
 
 from tuning_dynamics.common.constants import DEMONSTRATION_SHARE, MOST_DEMONSTRATIONS
 from tuning_dynamics.common.paths import Paths
-from tuning_dynamics.config.dataset import Size as DatasetSize
-from tuning_dynamics.config.family import Architecture, HubFamily, LocalFamily, Size
+from tuning_dynamics.config.dataset import DatasetSize
+from tuning_dynamics.config.family import Architecture, HubFamily, LocalFamily, ModelSize
 from tuning_dynamics.config.study import ResolvedStudy
 
 
@@ -32,17 +32,17 @@ class Known:
     def __init__(self, resolved: ResolvedStudy, renewed: frozenset[str] = frozenset()) -> None:
         self.resolved, self.renewed = resolved, renewed
         self.paths = Paths(resolved.study.study)
-        self._sizes: dict[str, Size] = {}
+        self._sizes: dict[str, ModelSize] = {}
 
     # --- models ------------------------------------------------------------------------------
 
-    def size(self, family: str) -> Size:
+    def size(self, family: str) -> ModelSize:
         """A family's size: from its architecture, its file, or its first local checkpoint."""
         if family not in self._sizes:
             self._sizes[family] = self._found_size(family)
         return self._sizes[family]
 
-    def _found_size(self, family: str) -> Size:
+    def _found_size(self, family: str) -> ModelSize:
         description = self.resolved.families[family]
         if isinstance(description, LocalFamily) and description.size is None:
             path = description.path.replace("{step}", str(description.steps()[0]))
@@ -170,11 +170,11 @@ def _parse(path: str, modified: int) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def built_size(architecture: Architecture) -> Size:
+def built_size(architecture: Architecture) -> ModelSize:
     """The size of a model that the workflow pre-trains: V d + L (4 d² + 3 d i), tied head."""
     d, inner = architecture.hidden_size, architecture.intermediate_size
     layer = 4 * d * d + 3 * d * inner
-    return Size(
+    return ModelSize(
         parameters=architecture.vocab_size * d + architecture.layers * layer,
         layers=architecture.layers,
         hidden_size=d,
@@ -183,14 +183,14 @@ def built_size(architecture: Architecture) -> Size:
     )
 
 
-def local_size(folder: Path, family: str) -> Size:
+def local_size(folder: Path, family: str) -> ModelSize:
     """The size of a Hugging Face folder: its config.json, and the shapes in its safetensors.
 
     NotKnown where there is no such folder yet, or its config lacks what is needed.
     """
     config = _read(str(folder / "config.json"))
     try:
-        return Size(
+        return ModelSize(
             parameters=sum(tensor_weights(path) for path in folder.glob("*.safetensors")),
             layers=config["num_hidden_layers"],
             hidden_size=config["hidden_size"],

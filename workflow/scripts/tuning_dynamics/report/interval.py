@@ -12,7 +12,7 @@ _LABELS = 52.0
 
 
 @dataclass(frozen=True)
-class Drawing:
+class IntervalDrawing:
     """Where things lie on the drawing's x axis; None for what isn't there.
 
     `floor_left` and `floor_right` are the ends of the band under the noise floor. Anchors are
@@ -32,7 +32,7 @@ class Drawing:
     high_anchor: str
 
 
-def drawing(value: float, low: float, high: float, floor: float) -> Drawing | None:
+def drawing(value: float, low: float, high: float, floor: float) -> IntervalDrawing | None:
     """The drawing of a value and its interval; None where there is no value.
 
     `low` and `high` are NaN where there is no interval, `floor` where it is unknown. A floor of 0
@@ -52,7 +52,7 @@ def drawing(value: float, low: float, high: float, floor: float) -> Drawing | No
     ends = (known(low), known(high))
     band = (known(-floor), known(floor)) if floor > 0 else (None, None)
     close = None not in ends and place(high) - place(low) < _LABELS
-    return Drawing(
+    return IntervalDrawing(
         *(place(0.0), place(value), *ends, *band),
         *(signed(value), signed(low), signed(high)),
         *(("end", "start") if close else ("middle", "middle")),

@@ -18,7 +18,7 @@ from tuning_dynamics.grid.merged_config import read_merged
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
 from tuning_dynamics.report.captions import column_meanings, table_caption
 from tuning_dynamics.report.gallery import Picture, beside, pictures, shows, themes
-from tuning_dynamics.report.interval import WIDTH, Drawing, drawing
+from tuning_dynamics.report.interval import WIDTH, IntervalDrawing, drawing
 from tuning_dynamics.report.table_json import embedded_tables
 from tuning_dynamics.tables.tables import read_table
 
@@ -54,7 +54,7 @@ class Card:
     """A finding as it is shown: a row of findings.csv, its drawing and its figure."""
 
     row: Mapping[str, Any]
-    drawing: Drawing | None
+    drawing: IntervalDrawing | None
     picture: Picture | None
 
 

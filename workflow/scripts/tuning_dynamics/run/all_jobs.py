@@ -17,7 +17,7 @@ from tuning_dynamics.run.jobs.scope import Scope
 from tuning_dynamics.run.jobs.stats import StatsJobs
 from tuning_dynamics.run.jobs.tune import TuneJobs
 from tuning_dynamics.run.parts import (
-    Part,
+    StudyPart,
     part_variants,
 )
 from tuning_dynamics.stats.metrics import require_metric
@@ -28,7 +28,7 @@ from tuning_dynamics.tables.columns import POOLED
 class Jobs(Scope):
     """The jobs of one study, by rule file."""
 
-    def __init__(self, resolved: ResolvedStudy, file: str, part: Part | None = None) -> None:
+    def __init__(self, resolved: ResolvedStudy, file: str, part: StudyPart | None = None) -> None:
         super().__init__(resolved, file, part)
         self.checkpoints = CheckpointJobs(self)
         self.data = DataJobs(self, self.checkpoints)

@@ -17,14 +17,14 @@ from tuning_dynamics.grid.grid import Grid
 
 
 @dataclass(frozen=True)
-class Part:
+class StudyPart:
     """One run of a study in `parts`: the cells of part `number`, or the tables (None)."""
 
     number: int | None
     parts: int
 
 
-def parse_part(text: Any, file: str) -> Part | None:
+def parse_part(text: Any, file: str) -> StudyPart | None:
     """The part that the key `part` names, such as 3/24 or tables/24; None where it is not given.
 
     StudyError for anything else.
@@ -40,7 +40,7 @@ def parse_part(text: Any, file: str) -> Part | None:
             value=text,
             fix="write part=1/24 to part=24/24, then part=tables/24",
         )
-    return Part(None if match[1] == "tables" else int(match[1]), int(match[2]))
+    return StudyPart(None if match[1] == "tables" else int(match[1]), int(match[2]))
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tuning_dynamics.stats.base_pairs import base_rows, unpaired_reason
 from tuning_dynamics.stats.bootstrap import Integers
 from tuning_dynamics.stats.cells import ORDER_KEYS, cell_frame
 from tuning_dynamics.stats.changes import PERMUTATIONS, change_rows
-from tuning_dynamics.stats.item_blocks import Block, Resampling, blocks, selected
+from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, blocks, selected
 from tuning_dynamics.stats.permutation import q_values_within
 from tuning_dynamics.stats.refusals import BASE_REFUSED, REFUSED, leave_out, refused_cells
 from tuning_dynamics.stats.scores import score_rows
@@ -73,7 +73,7 @@ def cell_tables(
     }
 
 
-def _of_block(block: Block, permutations: int) -> Tables:
+def _of_block(block: ItemBlock, permutations: int) -> Tables:
     cells = len(block.cells)
     tuned, base = _pairs(block)
     scores = block.estimates(selected(np.arange(cells), cells))
@@ -86,7 +86,7 @@ def _of_block(block: Block, permutations: int) -> Tables:
     }
 
 
-def _pairs(block: Block) -> tuple[Integers, Integers]:
+def _pairs(block: ItemBlock) -> tuple[Integers, Integers]:
     """Rows of tuned cells and of the base cell of each, neither refused.
 
     No other base stands in for one that was refused: its changes would be other numbers.

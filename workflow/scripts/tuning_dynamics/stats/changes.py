@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuning_dynamics.stats.bootstrap import Estimates, Floats
-from tuning_dynamics.stats.item_blocks import Block
+from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.stats.permutation import sign_flip_p_values
 from tuning_dynamics.tables.tables import typed
 
@@ -17,7 +17,7 @@ PERMUTATIONS = 9999
 
 
 def change_rows(
-    block: Block,
+    block: ItemBlock,
     tuned: NDArray[np.int64],
     bases: NDArray[np.int64],
     changes: Estimates,

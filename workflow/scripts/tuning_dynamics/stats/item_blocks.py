@@ -51,7 +51,7 @@ class Resampling:
 
 
 @dataclass(frozen=True)
-class Block:
+class ItemBlock:
     """Cells of one evaluation set, over the same items.
 
     `cells` has a row a cell, with its key columns, `refused` one for each that the study asks for
@@ -97,7 +97,9 @@ def selected(rows: NDArray[np.int64], cells: int) -> csr_array:
     return csr_array((ones, (rows, np.arange(len(rows)))), shape=(cells, len(rows)))
 
 
-def blocks(cells: pd.DataFrame, refused: pd.DataFrame, resampling: Resampling) -> Iterator[Block]:
+def blocks(
+    cells: pd.DataFrame, refused: pd.DataFrame, resampling: Resampling
+) -> Iterator[ItemBlock]:
     """The blocks of `cells` (key columns and `path`), each file read once.
 
     `refused` has the key columns of the cells that were refused. Raises StudyError for a missing
@@ -127,10 +129,10 @@ def _block(
     scored: list[tuple[Floats, int]],
     units: Integers,
     resampling: Resampling,
-) -> Block:
+) -> ItemBlock:
     scores, truncated = zip(*scored, strict=True)
     sizes, sums = unit_sizes(units), unit_sums(np.column_stack(scores), units)
-    return Block(
+    return ItemBlock(
         cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
         refused=refused,
         sums=sums,

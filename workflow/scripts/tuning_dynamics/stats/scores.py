@@ -3,11 +3,11 @@
 import pandas as pd
 
 from tuning_dynamics.stats.bootstrap import Estimates
-from tuning_dynamics.stats.item_blocks import Block
+from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.tables.tables import typed
 
 
-def score_rows(block: Block, scores: Estimates) -> pd.DataFrame:
+def score_rows(block: ItemBlock, scores: Estimates) -> pd.DataFrame:
     """Rows of scores.csv for a block's cells; `scores` are the estimates of each.
 
     `score` is the mean over items, `se` its standard error, `ci_low`, `ci_high` the bootstrap

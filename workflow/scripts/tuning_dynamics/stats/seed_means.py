@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 
 from tuning_dynamics.stats.bootstrap import Estimates, Floats, Integers, over_seeds
 from tuning_dynamics.stats.cells import ORDER_KEYS
-from tuning_dynamics.stats.item_blocks import Block
+from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.tables.columns import IDENTITY
 from tuning_dynamics.tables.tables import typed
 
@@ -16,7 +16,7 @@ SEEDLESS_ORDER = [name for name in ORDER_KEYS if name != "seed"]
 
 
 def seed_mean_rows(
-    block: Block,
+    block: ItemBlock,
     scores: Estimates,
     tuned: NDArray[np.int64],
     bases: NDArray[np.int64],
@@ -59,7 +59,7 @@ def _groups(cells: pd.DataFrame) -> tuple[Integers, Integers]:
 
 
 def _mean_over_seeds(
-    block: Block,
+    block: ItemBlock,
     groups: Integers,
     rows: Integers,
     less: Integers | None,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tuning_dynamics.stats.bootstrap import interval_of, means
-from tuning_dynamics.stats.item_blocks import Block
+from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.stats.primary_cells import VARIANT_AND_SET, one_per
 from tuning_dynamics.tables.tables import from_rows
 
@@ -12,7 +12,7 @@ _ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots"]
 _KEYS = ("family", "checkpoint", "step", "recipe", "train_set", "seed", "eval_set")
 
 
-def sensitivity_rows(block: Block) -> pd.DataFrame:
+def sensitivity_rows(block: ItemBlock) -> pd.DataFrame:
     """Rows of sensitivity.csv: best less worst score over formats of each variant of a block.
 
     Takes those evaluated in at least 2 formats with the same shots and prediction method (of
@@ -35,7 +35,7 @@ def sensitivity_rows(block: Block) -> pd.DataFrame:
     return from_rows(rows, "sensitivity")
 
 
-def _row(block: Block, group: pd.DataFrame) -> dict[str, object]:
+def _row(block: ItemBlock, group: pd.DataFrame) -> dict[str, object]:
     group = group.sort_values("format")
     rows = group["row"].to_numpy()
     scores, drawn = means(block.sums[:, rows], block.sizes), block.drawn[:, rows]

@@ -1,7 +1,6 @@
 """Shared parts of figures: the token axis, panels, legends, marks of what is missing.
 
-Sizes are inches. Places are set by hand: matplotlib's own layouts measure every text several
-times, and would take longer than drawing.
+Sizes are inches; matplotlib's constrained layout places panels, title, legend and note.
 """
 
 import textwrap
@@ -36,7 +35,6 @@ _LABEL_GAP = 0.36
 _LETTER, _BOLD_LETTER = 0.58, 0.67
 _MARGIN = 0.12
 _POINT = 1 / 72
-_LINE = 1.25
 
 
 @dataclass(frozen=True)
@@ -207,47 +205,25 @@ def panels(
     *,
     legend: Sequence[Look] = (),
     size: tuple[float, float] = (2.3, 1.45),
-    left: float = 0.5,
-    foot: float = 0.36,
-    gap: float = 0.1,
-    margin: float = _MARGIN,
 ) -> Frame:
-    """A figure of `count` panels, each of `size`, with a title and a legend above and a note
-    below.
-
-    `left` is the room for labels left of each panel, `margin` left of the first; `foot` that below
-    the lowest, `gap` that between rows.
-    """
+    """A figure of `count` panels, each of about `size`, with a title and a legend above and a note
+    below; matplotlib's constrained layout places them."""
     columns = min(columns, count)
     rows = ceil(count / columns)
-    cell = (left + size[0], 0.38 + size[1])
     # One panel alone would be too narrow for title and note.
-    width = max(6.4, columns * cell[0] + margin + _MARGIN)
-    titles = _wrapped(title, width, 11, _BOLD_LETTER)
-    notes = _wrapped(note, width, 7.5, _LETTER)
-    across = _across(legend, width)
-    head = 0.1 + len(titles) * 11 * _POINT * _LINE
-    keys = 0.17 * ceil(len(legend) / across) + 0.06 if legend else 0.0
-    bottom = foot + 0.16 + len(notes) * 7.5 * _POINT * _LINE
-    height = head + keys + rows * cell[1] + gap * (rows - 1) + bottom
-    figure = Figure(figsize=(width, height))
-    axes = []
-    for number in range(count):
-        row, column = divmod(number, columns)
-        down = head + keys + (row + 1) * cell[1] + gap * row
-        place = (margin + column * cell[0] + left, height - down)
-        axes.append(
-            figure.add_axes(
-                (place[0] / width, place[1] / height, size[0] / width, size[1] / height)
-            )
-        )
-        axes[-1].locator_params(axis="y", nbins=5)
+    width = max(6.4, columns * (size[0] + 0.55) + 0.2)
+    figure = Figure(figsize=(width, rows * (size[1] + 0.6) + 1.2), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for ax in axes[count:]:
+        ax.remove()
+    for ax in axes[:count]:
+        ax.locator_params(axis="y", nbins=5)
     edge = _MARGIN / width
-    figure.text(edge, 1 - 0.1 / height, "\n".join(titles), fontsize=11, weight="bold", va="top")
-    figure.text(edge, 0.07 / height, "\n".join(notes), fontsize=7.5, color=TEXT_COLOUR, va="bottom")
+    figure.suptitle(title, x=edge, ha="left", fontsize=11, weight="bold", wrap=True)
+    figure.supxlabel(note, x=edge, ha="left", fontsize=7.5, color=TEXT_COLOUR, wrap=True)
     if legend:
-        _legend(figure, legend, across, (edge, 1 - (head + 0.02) / height))
-    return Frame(figure, axes, [number + columns >= count for number in range(count)])
+        _legend(figure, legend, width)
+    return Frame(figure, axes[:count], [number + columns >= count for number in range(count)])
 
 
 def joined(*sentences: str) -> str:
@@ -255,31 +231,16 @@ def joined(*sentences: str) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _wrapped(text: str, width: float, points: float, letter: float) -> list[str]:
-    letters = floor((width - 2 * _MARGIN) / (points * letter * _POINT))
-    return textwrap.wrap(text, letters) or [""]
-
-
-def _across(looks: Sequence[Look], width: float) -> int:
-    """How many entries of a legend fit beside one another."""
-    widest = max((len(look.label) for look in looks), default=0) * 8 * _LETTER * _POINT + 0.5
-    return max(1, floor((width - 2 * _MARGIN) / widest))
-
-
-def _legend(
-    figure: Figure, looks: Sequence[Look], across: int, corner: tuple[float, float]
-) -> None:
+def _legend(figure: Figure, looks: Sequence[Look], width: float) -> None:
     lines = [
         Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.dash) for look in looks
     ]
+    widest = max(len(look.label) for look in looks) * 8 * _LETTER * _POINT + 0.5
     figure.legend(
         lines,
         [look.label for look in looks],
-        loc="upper left",
-        ncols=across,
-        bbox_to_anchor=corner,
-        borderaxespad=0.0,
-        borderpad=0.0,
+        loc="outside upper left",
+        ncols=max(1, floor((width - 2 * _MARGIN) / widest)),
         columnspacing=1.4,
         handlelength=2.2,
         labelspacing=0.35,

@@ -140,8 +140,6 @@ def noise(view: View) -> Figure:
             "claimed.",
             legend=list(styles.values()),
             size=(5.0, max(0.8, ROW_INCHES * len(sets))),
-            left=0.15 + 0.058 * max(map(len, sets)),
-            foot=0.25,
         )
         ax = frame.axes[0]
         panel_title(ax, "difference of score")

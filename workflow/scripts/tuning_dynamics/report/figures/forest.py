@@ -14,7 +14,7 @@ ROW_INCHES = 0.27
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ForestRow:
     """One row: its words, value and interval (NaN where there is none), colour; hollow where it
     counts for nothing, such as under the noise floor; and another value to compare with, a cross.
     """
@@ -33,7 +33,7 @@ def height(rows: int) -> float:
     return max(1.2, ROW_INCHES * rows)
 
 
-def draw_forest(ax: Axes, rows: Sequence[Estimate], *, floor: float | None = None) -> None:
+def draw_forest(ax: Axes, rows: Sequence[ForestRow], *, floor: float | None = None) -> None:
     """The rows from above; a line at 0, and grey ground from -floor to floor where it is known.
 
     A missing value is `n/a`.
@@ -53,7 +53,7 @@ def draw_forest(ax: Axes, rows: Sequence[Estimate], *, floor: float | None = Non
     ax.locator_params(axis="x", nbins=5)
 
 
-def _words(ax: Axes, place: int, row: Estimate) -> None:
+def _words(ax: Axes, place: int, row: ForestRow) -> None:
     missing = "" if np.isfinite(row.value) else ": n/a"
     ax.text(
         0.0,
@@ -66,7 +66,7 @@ def _words(ax: Axes, place: int, row: Estimate) -> None:
     )
 
 
-def _estimate(ax: Axes, place: int, row: Estimate) -> None:
+def _estimate(ax: Axes, place: int, row: ForestRow) -> None:
     if row.beside is not None:
         ax.plot([row.beside], [place + 0.1], "x", color="#222222", markersize=5)
     if not np.isfinite(row.value):

@@ -16,7 +16,7 @@ from tuning_dynamics.report.figures.axes import (
     share_heights,
     whiskers,
 )
-from tuning_dynamics.report.figures.forest import Estimate, draw_forest, height
+from tuning_dynamics.report.figures.forest import ForestRow, draw_forest, height
 from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.series import Series, draw_series
 from tuning_dynamics.report.figures.style import (
@@ -52,7 +52,6 @@ def change_by_group(view: View) -> Figure:
             "x: none of the group. Below: checkpoint.",
             legend=legend,
             size=(max(5.4, 0.2 * len(labels) * len(names) + 0.5), 2.1),
-            foot=0.25,
         )
         ax = frame.axes[0]
         panel_title(ax, "mean change of score", "tuned less base")
@@ -121,7 +120,6 @@ def ood_change(view: View) -> Figure:
             "evaluation set, from the first checkpoint (left) to the last; their spread is what "
             "the mean has no interval for. Intervals of single changes are in seed_means.csv.",
             size=(max(5.2, 1.2 * len(tasks)), 2.0),
-            foot=0.22,
         )
         ax = frame.axes[0]
         panel_title(ax, "change of score", "tuned less base")
@@ -146,7 +144,7 @@ def group_rules(view: View) -> Figure:
     if own.empty:
         return empty(title, "nothing was tuned, so no rule can be tried")
     rows = [
-        Estimate(
+        ForestRow(
             words=_rule(row),
             value=float(row["difference"]),
             low=float(row["low"]),
@@ -164,8 +162,6 @@ def group_rules(view: View) -> Figure:
             f"{view.interval} over evaluation sets; none where a group has fewer than 5. "
             "n/a: a group is empty.",
             size=(5.6, height(len(rows))),
-            left=0.3,
-            foot=0.25,
         )
         panel_title(frame.axes[0], "difference of mean changes")
         draw_forest(frame.axes[0], rows)

@@ -165,7 +165,7 @@ def _figure(view: View, shown: Sequence[Panel], title: str, note: str, otherwise
 def empty(title: str, reason: str) -> Figure:
     """A figure that says why it is empty."""
     with style():
-        frame = panels(1, 1, title, "", size=(5.4, 0.6), foot=0.0)
+        frame = panels(1, 1, title, "", size=(5.4, 0.6))
         nothing_to_draw(frame.axes[0], reason)
         return frame.figure
 

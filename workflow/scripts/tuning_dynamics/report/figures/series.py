@@ -70,9 +70,7 @@ def series_figure(
         "One checkpoint." if alone else hole_words(axis),
         "" if alone else X_WORDS,
     ]
-    frame = panels(
-        len(shown), columns, title, joined(*words), legend=legend, foot=0.05 if alone else 0.36
-    )
+    frame = panels(len(shown), columns, title, joined(*words), legend=legend)
     for ax, panel, lowest in zip(frame.axes, shown, frame.lowest, strict=True):
         panel_title(ax, panel.name, panel.words)
         if alone:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tuning_dynamics.report.figures.axes import checkpoint_words, panel_title, panels
-from tuning_dynamics.report.figures.forest import Estimate, draw_forest, height
+from tuning_dynamics.report.figures.forest import ForestRow, draw_forest, height
 from tuning_dynamics.report.figures.grids import draw_heat, hatch_missing, name_fields
 from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.series import Panel, Series, looks, series_figure
@@ -51,8 +51,6 @@ def transfer_heat_map(view: View) -> Figure:
             "checkpoints, each a mean over seeds; intervals are in seed_means.csv. Hatched: not "
             "evaluated.",
             size=(max(3.6, 0.52 * len(table.columns)), max(0.8, 0.36 * len(table))),
-            left=_label_room(table.index),
-            foot=0.7 * _label_room(table.columns),
         )
         ax = frame.axes[0]
         draw_heat(ax, table, float(np.nanmax(np.abs(values))) or 1.0)
@@ -80,9 +78,6 @@ def forgetting(view: View) -> Figure:
             "columns: task evaluated. Orange: gain, purple: loss. In brackets: under the noise "
             "floor. Hatched: not evaluated. Intervals are in forgetting.csv.",
             size=(max(1.3, 0.42 * len(columns)), max(0.7, 0.3 * len(rows))),
-            left=0.12,
-            margin=_label_room(rows),
-            foot=0.7 * _label_room(columns),
         )
         ways = zip(frame.axes, [*points, ALL], frame.lowest, strict=True)
         for number, (ax, point, lowest) in enumerate(ways):
@@ -155,9 +150,6 @@ def transfer_statistics(view: View) -> Figure:
             "set; none where there are fewer than 5. Ratios are shares of the base score, changes "
             "are in points of score. x: the mean ratio as published.",
             size=(2.7, height(len(statistics))),
-            left=0.15,
-            foot=0.25,
-            gap=0.25,
         )
         for ax, pair in zip(frame.axes, pairs, strict=True):
             rows = own[(own["train_kind"] == pair[0]) & (own["eval_kind"] == pair[1])]
@@ -167,10 +159,10 @@ def transfer_statistics(view: View) -> Figure:
     return frame.figure
 
 
-def _statistic(row: dict[str, object], pair: tuple[str, str]) -> Estimate:
+def _statistic(row: dict[str, object], pair: tuple[str, str]) -> ForestRow:
     name = str(row["statistic"])
     ratio = name == "mean_ratio"
-    return Estimate(
+    return ForestRow(
         words=name.replace("_", " "),
         value=float(str(row["value"])),
         low=float(str(row["low"])),
@@ -213,8 +205,6 @@ def denominators(view: View) -> Figure:
             f"{words}. At chance: the low end of the base score's {view.interval} is not above it. "
             "Hatched: not evaluated.",
             size=(max(1.6, 0.32 * len(table.columns)), max(0.6, 0.24 * len(table))),
-            left=_label_room(table.index),
-            foot=0.25,
         )
         ax = frame.axes[0]
         panel_title(ax, "base score", "by evaluation set and checkpoint")
@@ -245,8 +235,3 @@ def _train_order(cells: pd.DataFrame) -> list[str]:
     own = cells[cells["role"].isin(["id", "ood"])].groupby("train_set")["task"].first()
     names = sorted(cells["train_set"].unique())
     return sorted(names, key=lambda name: (name not in own.index, own.get(name, ""), name))
-
-
-def _label_room(names: Sequence[str] | pd.Index) -> float:
-    """Inches that the longest name takes, at 7 points."""
-    return 0.15 + 0.058 * max(len(str(name)) for name in names)

@@ -17,7 +17,7 @@ from tuning_dynamics.report.figures.axes import (
     panel_title,
     panels,
 )
-from tuning_dynamics.report.figures.forest import Estimate, draw_forest, height
+from tuning_dynamics.report.figures.forest import ForestRow, draw_forest, height
 from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.style import style
 from tuning_dynamics.report.figures.view import View
@@ -72,11 +72,11 @@ def trend_figure(
     return frame.figure
 
 
-def _estimate(row: dict[Any, Any], colour: str) -> Estimate:
+def _estimate(row: dict[Any, Any], colour: str) -> ForestRow:
     pooled = row["train_set"] == ""
     group = str(row.get("group", "")).replace("_", " ")
     words = f"all pairs {group}".strip() if pooled else f"{row['train_set']} on {row['eval_set']}"
-    return Estimate(
+    return ForestRow(
         words=f"{words} ({row['checkpoints']} checkpoints)",
         value=float(row["slope"]),
         low=float(row["low"]),

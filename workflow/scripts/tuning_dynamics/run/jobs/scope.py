@@ -18,7 +18,7 @@ from tuning_dynamics.identity.current import Current
 from tuning_dynamics.identity.file_digests import Digests
 from tuning_dynamics.run.jobs.patterns import either
 from tuning_dynamics.run.parts import (
-    Part,
+    StudyPart,
     part_variants,
 )
 
@@ -26,7 +26,7 @@ from tuning_dynamics.run.parts import (
 class Scope:
     """A study, its grid and its paths, and which part of it a run makes."""
 
-    def __init__(self, resolved: ResolvedStudy, file: str, part: Part | None = None) -> None:
+    def __init__(self, resolved: ResolvedStudy, file: str, part: StudyPart | None = None) -> None:
         self.resolved, self.file, self.part = resolved, file, part
         # The table of a study of scores made elsewhere, which runs no model.
         self.table = read_published(resolved.study, file) if resolved.study.scores else None
