@@ -141,7 +141,7 @@ def a_score_is_the_mean_with_its_interval(folder: Path) -> None:
 def scores_from_intervals(patch: pytest.MonkeyPatch) -> None:
     made = cell_tables.score_rows
 
-    def midpoints(block: blocks.Block, scores: Estimates) -> pd.DataFrame:
+    def midpoints(block: blocks.ItemBlock, scores: Estimates) -> pd.DataFrame:
         table = made(block, scores)
         return table.assign(score=(table["ci_low"] + table["ci_high"]) / 2)
 

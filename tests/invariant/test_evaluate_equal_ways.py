@@ -29,7 +29,7 @@ from tuning_dynamics.evaluate.loglikelihood import (
     option_scores,
 )
 from tuning_dynamics.evaluate.model import load_for_evaluation
-from tuning_dynamics.evaluate.prefix_attention import Rows
+from tuning_dynamics.evaluate.prefix_attention import PackedBatch
 from tuning_dynamics.evaluate.prompts import make_prompts
 from tuning_dynamics.evaluate.unpacked import whole_continuations
 from tuning_dynamics.stats.item_scores import item_scores
@@ -402,8 +402,8 @@ def test_rows_that_are_read_wrongly_are_refused(architecture, where, monkeypatch
         elif where != "shared" and getattr(self, where) is not None:
             object.__setattr__(self, where, spoilt[where](getattr(self, where)))
 
-    make = Rows.__init__
-    monkeypatch.setattr(Rows, "__init__", wrong)
+    make = PackedBatch.__init__
+    monkeypatch.setattr(PackedBatch, "__init__", wrong)
     assert not model.supports_packing
 
 

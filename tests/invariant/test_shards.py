@@ -12,8 +12,8 @@ from typing import Any, Literal
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training import examples, settings
 from tiny import pair, save_checkpoint, tiny_model
+from training import examples, settings
 
 from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import StudyError
@@ -22,8 +22,9 @@ from tuning_dynamics.config.recipe import Recipe
 from tuning_dynamics.data.items import write_items
 from tuning_dynamics.data.tokenize_set import encode_set
 from tuning_dynamics.engine import fsdp as shards
+from tuning_dynamics.engine.launch import on_ranks
 from tuning_dynamics.engine.loop import Batch, Interrupted, Scratch, Training, resume
-from tuning_dynamics.engine.processes import SINGLE, Ranks, on_ranks
+from tuning_dynamics.engine.processes import SINGLE, Ranks
 from tuning_dynamics.recipes.trainable.lora import Lora
 from tuning_dynamics.recipes.trainable.lora import begin as with_adapter
 from tuning_dynamics.tune.learning_rates import mean_loss

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny import ARCHITECTURES, WINDOWED, tiny_model
 from torch.nn.utils.rnn import pad_sequence
+from training import STEPS, examples, settings
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -24,36 +25,9 @@ from tuning_dynamics.engine.loop import (
     save,
 )
 from tuning_dynamics.engine.padding_free import IGNORED, packed, summed_loss
-from tuning_dynamics.recipes.regulariser.l2_to_base import penalty as l2_to_start
 from tuning_dynamics.recipes.trainable.lora import Lora
 from tuning_dynamics.recipes.trainable.lora import begin as with_adapter
-from tuning_dynamics.tune.examples import Example
 from tuning_dynamics.tune.sampler import EpochBatches, mix, steps_in
-
-STEPS = 12
-
-
-def settings(micro_batch: int = 8, seed: int = 0, rate: float = 1e-2, l2: float = 0.0) -> Settings:
-    return Settings(
-        schedule=Schedule(rate, STEPS, 0.1, "linear"),
-        weight_decay=0.1,
-        clip_norm=1.0,
-        betas=(0.9, 0.999),
-        seed=seed,
-        micro_batch=micro_batch,
-        save_seconds=1e9,
-        penalty=l2_to_start(l2) if l2 else None,
-    )
-
-
-def examples() -> list[Example]:
-    generator = torch.Generator().manual_seed(0)
-    made = []
-    for n in range(20):
-        ids = torch.randint(1, 60, (5 + n % 7,), generator=generator).tolist()
-        targets = [IGNORED, IGNORED, *ids[3:], 0]
-        made.append(Example(ids, targets, False))
-    return made
 
 
 def trained(model: torch.nn.Module, how: Settings, seed: int = 0, stop: int = STEPS) -> Training:

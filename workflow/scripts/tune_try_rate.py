@@ -5,14 +5,11 @@ from tuning_dynamics.identity.job import running
 if __name__ == "__main__":  # processes that share a model import this file too
     with running(snakemake) as job:
         if job.due:
-            from tuning_dynamics.tune.learning_rates import Trial, try_from_spec
+            from tuning_dynamics.tune.learning_rates import try_from_spec
 
             try_from_spec(
-                Trial(
-                    snakemake.params.key,
-                    snakemake.wildcards.recipe,
-                    snakemake.wildcards.train_set,
-                ),
+                snakemake.params.key,
+                snakemake.wildcards,
                 snakemake.params.spec,
                 code=job.code,
                 config=snakemake.config,

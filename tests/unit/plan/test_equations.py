@@ -14,7 +14,6 @@ from transformers import OlmoConfig, OlmoForCausalLM
 from tuning_dynamics.config.device import CASES, Assumed, Device
 from tuning_dynamics.config.family import ModelSize
 from tuning_dynamics.config.load import parse, read_yaml
-from tuning_dynamics.engine.loop import SAVING_SHARE
 from tuning_dynamics.engine.padding_free import IGNORED, packed, summed_loss
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.loglikelihood import Scored, log_likelihoods
@@ -22,13 +21,11 @@ from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.plan.equations import (
     ACTIVATION_BYTES,
     NO_WORK,
-    SAVED_APART,
     Dtype,
     Evaluating,
     Step,
     Text,
     Work,
-    adapter_weights,
     decoding_seconds,
     head_flops,
     head_tokens,
@@ -45,6 +42,7 @@ from tuning_dynamics.plan.equations import (
     tuning_memory,
     weight_bytes,
 )
+from tuning_dynamics.recipes.trainable.lora import Lora, trained_weights
 
 #: OLMo-1B.
 OLMO = ModelSize(parameters=1.177e9, layers=16, hidden_size=2048, vocab_size=50304, context=2048)
@@ -161,12 +159,11 @@ def test_saved_states_cost_time_but_a_small_part_of_a_run() -> None:
     assert training_seconds(1000, 0.1, 1e7, 30, MID, 0) == pytest.approx(100 + 3 * 0.12)
     long = training_seconds(100_000, 0.1, OLMO.parameters, 30, MID, 1)
     assert long == pytest.approx(10_000 + 15 * 12 * 1.177)
-    assert SAVED_APART == SAVING_SHARE
 
 
 def test_adapters_have_the_weights_that_peft_makes() -> None:
     # OLMo-1B, rank 8, all linear layers: 4 of 2048 x 2048, 3 of 2048 x 8192 in each of 16.
-    assert adapter_weights(OLMO, 8) == 16 * 8 * (4 * (2048 + 2048) + 3 * (2048 + 8192))
+    assert trained_weights(OLMO, Lora(r=8)) == 16 * 8 * (4 * (2048 + 2048) + 3 * (2048 + 8192))
 
 
 def test_an_8b_model_is_not_tuned_on_one_gpu() -> None:
@@ -174,7 +171,7 @@ def test_an_8b_model_is_not_tuned_on_one_gpu() -> None:
     assert tuning_memory(LLAMA, full, 500) > 18 * 8.03e9 > DEVICES["h200"].memory
     assert tuning_memory(LLAMA, replace(full, gpus=2), 2048) < DEVICES["h200"].memory
     assert tuning_memory(LLAMA, replace(full, gpus=4), 1024) < DEVICES["h100"].memory
-    adapters = replace(full, trained=adapter_weights(LLAMA, 8))
+    adapters = replace(full, trained=trained_weights(LLAMA, Lora(r=8)))
     assert tuning_memory(LLAMA, adapters, 1024) < DEVICES["a100"].memory
 
 

@@ -145,10 +145,11 @@ class _Reading(Nodes):
 
     def _registry(self, name: str, value: ast.expr) -> list[tuple[str | None, Definition]]:
         """The entries of a registry, by key; None where the key is not written there."""
-        if not isinstance(value, ast.Dict):
-            # What finds the modules counts, whichever is asked for.
-            self._node(value)
+        if isinstance(value, ast.Call):
+            # What finds the modules counts; the packages' names would mean all of them.
+            self._node(value.func)
             return [(None, self._end(name))]
+        assert isinstance(value, ast.Dict)
         entries = []
         for key, entry in zip(value.keys, value.values, strict=True):
             known = key.value if isinstance(key, ast.Constant) else None

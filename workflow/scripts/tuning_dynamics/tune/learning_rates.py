@@ -145,10 +145,18 @@ def mean_loss(
 
 
 def try_from_spec(
-    place: Trial, spec: str, *, code: str, config: dict[str, Any], inputs: Any, output: str
+    key: str,
+    wildcards: Any,
+    spec: str,
+    *,
+    code: str,
+    config: dict[str, Any],
+    inputs: Any,
+    output: str,
 ) -> None:
     """`try_rate` from a job's spec (recipe, sets, uses, seed, heldout), its study's config, inputs
     and output."""
+    place = Trial(key, wildcards.recipe, wildcards.train_set)
     parsed = json.loads(spec)
     try:
         try_rate(
