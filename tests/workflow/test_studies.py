@@ -107,7 +107,7 @@ def test_a_dry_run_of_one_target_has_the_budget_of_that_alone(
 
 def test_quiet_dry_runs_tell_the_budget_too(fresh: Repository) -> None:
     told = budget(fresh.succeed("-n", "--quiet"))
-    assert re.search(r"^  pre-train +4 jobs", told, re.M)
+    assert re.search(r"^  pretrain +4 jobs", told, re.M)
     assert "tiny: 3 at 0 to 10.2k tokens" in told
 
 

@@ -27,9 +27,9 @@ ELSEWHERE = {
     *("config/dataset.py: Splits", "config/dataset.py: Threshold", "config/dataset.py: Clean"),
     *("config/dataset.py: Turn",),
     *("config/family.py: HubFamily", "config/family.py: LocalFamily"),
-    "config/family.py: Size",
+    "config/family.py: ModelSize",
     "config/study.py: DeclaredGroups",
-    *("config/recipe.py: L2ToBase", "config/recipe.py: RateSelection"),
+    "config/recipe.py: RateSelection",
 }
 
 
@@ -69,7 +69,7 @@ def test_words_make_nothing_anew(finished: Repository) -> None:
         ),
         # Texts of errors: what is wrong, and what to do.
         ("engine/loop.py", "the loss or its gradient is not finite", "the loss is not finite"),
-        ("evaluate/cell.py", "mend the row, or gold and options", "mend gold and options"),
+        ("evaluate/cell.py", "fix the row, or gold and options", "fix gold and options"),
         # What is printed.
         ("engine/loop.py", "tokens/s", "tokens a second"),
         ("evaluate/variant.py", "loaded in", "its model loaded in"),

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from tuning_dynamics.grid.merged_config import read_merged
+from tuning_dynamics.grid.merged_config import read_merged, split_rows
 from tuning_dynamics.identity.job import running
 from tuning_dynamics.stats.provenance import dataset_rows
 from tuning_dynamics.tables.tables import write_table
 
 with running(snakemake) as job:
     if job.due:
-        used = read_merged(snakemake.input.config).split_rows
+        used = split_rows(read_merged(snakemake.input.config))
         write_table(dataset_rows(used), Path(snakemake.output.csv))

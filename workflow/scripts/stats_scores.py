@@ -3,14 +3,14 @@
 import json
 from pathlib import Path
 
-from tuning_dynamics.grid.merged_config import read_merged
+from tuning_dynamics.grid.merged_config import cell_rows, read_merged
 from tuning_dynamics.identity.job import running
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.tables.tables import write_table
 
 with running(snakemake) as job:
     if job.due:
-        rows = read_merged(snakemake.input.config).cell_rows
+        rows = cell_rows(read_merged(snakemake.input.config))
         tables = cell_tables(rows, **json.loads(snakemake.params.spec))
         for path in map(Path, snakemake.output.csv):
             write_table(tables[path.stem], path)

@@ -18,7 +18,7 @@ from tuning_dynamics.config.load import dump_merged, load_merged, load_study, pa
 from tuning_dynamics.config.recipe import Recipe
 from tuning_dynamics.config.study import ResolvedStudy, Study, TestColumn
 from tuning_dynamics.grid.grid import expand, role, unpaired_cells
-from tuning_dynamics.grid.merged_config import read_merged
+from tuning_dynamics.grid.merged_config import cell_rows, read_merged
 from tuning_dynamics.identity.canonical import canonical
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.tables.columns import KEY_COLUMNS
@@ -89,7 +89,7 @@ def test_the_merged_config_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(dump_merged(resolved.model_dump(mode="json")), encoding="utf-8")
     assert load_merged(path) == resolved
-    rows = read_merged(str(path)).cell_rows
+    rows = cell_rows(read_merged(str(path)))
     assert len(rows) == len(expand(resolved, "x").cells)
     assert {row["path"] for row in rows} == set(Jobs(resolved, "x").evaluate.cell_files())
 

@@ -14,7 +14,7 @@ from tuning_dynamics.config.load import dump_merged, load_study, read_yaml
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.grid.grid import expand
-from tuning_dynamics.grid.merged_config import read_merged
+from tuning_dynamics.grid.merged_config import read_merged, split_rows
 from tuning_dynamics.grid.splits import used_splits
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.stats.denominators import WeakBases, denominator_rows, weak_bases
@@ -93,7 +93,7 @@ def test_the_splits_are_read_back_from_the_merged_config(tmp_path: Path) -> None
     (tmp_path / "config.yaml").write_text(
         dump_merged(study(GLUE).model_dump(mode="json")), encoding="utf-8"
     )
-    assert read_merged(str(tmp_path / "config.yaml")).split_rows == list(used(GLUE).values())
+    assert split_rows(read_merged(str(tmp_path / "config.yaml"))) == list(used(GLUE).values())
 
 
 def test_holes_of_a_series_are_given_in_tokens() -> None:

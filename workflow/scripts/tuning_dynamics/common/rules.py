@@ -75,4 +75,5 @@ RULES = {
 }
 
 #: Rules of commands that are no part of a study.
-COMMANDS = ("compare", "plan", "calibrate", "audit", "image")
+COMMANDS = ("compare", "plan", "calibrate", "audit")
+RULES |= dict.fromkeys(COMMANDS, Rule("report", measured=False))

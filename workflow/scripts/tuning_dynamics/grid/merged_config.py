@@ -26,54 +26,6 @@ class Merged:
     grid: Grid
     table: PublishedTable | None
 
-    @property
-    def figures(self) -> list[StudyFigure]:
-        """The figures that the study has, by family, with theme, title and caption."""
-        return figures_of(self.resolved, self.grid, self.table)
-
-    @property
-    def cell_rows(self) -> list[dict[str, Any]]:
-        """Every cell's key columns of scores.csv, and the `path` of its records: "" without any."""
-        if self.table is not None:
-            return [
-                {**{name: row[name] for name in KEY_COLUMNS}, "path": ""} for row in self.table.rows
-            ]
-        return [cell_row(self.resolved, cell) for cell in self.grid.cells]
-
-    @property
-    def split_rows(self) -> list[dict[str, Any]]:
-        """`used_splits` of the study."""
-        return used_splits(self.resolved, self.grid)
-
-    @property
-    def summary(self) -> dict[str, str]:
-        """What was studied, in words and counts, for the head of a page."""
-        grid, elsewhere = self.grid, {}
-        if self.table is not None:
-            file = f"{Path(self.table.file).name} (SHA-256 {self.table.digest[:16]})"
-            elsewhere["Scores"] = f"{file}, made elsewhere: what needs items is empty"
-        return {
-            **elsewhere,
-            "Families": ", ".join(sorted({point.family for point in grid.checkpoints})),
-            "Checkpoints": str(len(grid.checkpoints)),
-            "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),
-            "Train sets": str(len({variant.train_set for variant in grid.tuned})),
-            "Tuned models": str(len(grid.tuned)),
-            "Evaluation sets": str(len(grid.eval_sets)),
-            "Cells": str(len(grid.cells)),
-        }
-
-    @property
-    def seeds(self) -> dict[str, str]:
-        """The seeds that the study was made with, by what they are of."""
-        study = self.resolved.study
-        tuning = sorted({variant.seed for variant in self.grid.tuned if variant.seed is not None})
-        return {
-            "Subsets, demonstrations, order of options": str(study.seed),
-            "Tuning": ", ".join(map(str, tuning)),
-            "Resampling": str(study.statistics.seed),
-        }
-
 
 def figures_of(
     resolved: ResolvedStudy, grid: Grid, table: PublishedTable | None
@@ -112,4 +64,47 @@ def cell_row(resolved: ResolvedStudy, cell: Cell) -> dict[str, Any]:
         "prediction": cell.prediction,
         "metric": resolved.metric(cell.eval_set),
         "path": Paths(resolved.study.study).cell(cell),
+    }
+
+
+def cell_rows(merged: Merged) -> list[dict[str, Any]]:
+    """Every cell's key columns of scores.csv, and the `path` of its records: "" without any."""
+    if merged.table is not None:
+        return [
+            {**{name: row[name] for name in KEY_COLUMNS}, "path": ""} for row in merged.table.rows
+        ]
+    return [cell_row(merged.resolved, cell) for cell in merged.grid.cells]
+
+
+def split_rows(merged: Merged) -> list[dict[str, Any]]:
+    """`used_splits` of the study."""
+    return used_splits(merged.resolved, merged.grid)
+
+
+def summary(merged: Merged) -> dict[str, str]:
+    """What was studied, in words and counts, for the head of a page."""
+    grid, elsewhere = merged.grid, {}
+    if merged.table is not None:
+        file = f"{Path(merged.table.file).name} (SHA-256 {merged.table.digest[:16]})"
+        elsewhere["Scores"] = f"{file}, made elsewhere: what needs items is empty"
+    return {
+        **elsewhere,
+        "Families": ", ".join(sorted({point.family for point in grid.checkpoints})),
+        "Checkpoints": str(len(grid.checkpoints)),
+        "Recipes": ", ".join(sorted({variant.recipe for variant in grid.variants})),
+        "Train sets": str(len({variant.train_set for variant in grid.tuned})),
+        "Tuned models": str(len(grid.tuned)),
+        "Evaluation sets": str(len(grid.eval_sets)),
+        "Cells": str(len(grid.cells)),
+    }
+
+
+def seeds(merged: Merged) -> dict[str, str]:
+    """The seeds that the study was made with, by what they are of."""
+    study = merged.resolved.study
+    tuning = sorted({variant.seed for variant in merged.grid.tuned if variant.seed is not None})
+    return {
+        "Subsets, demonstrations, order of options": str(study.seed),
+        "Tuning": ", ".join(map(str, tuning)),
+        "Resampling": str(study.statistics.seed),
     }

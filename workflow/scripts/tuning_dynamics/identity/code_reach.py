@@ -56,6 +56,8 @@ class Reach:
         # What is taken once its attribute, or its kind, is asked for.
         self.members: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self.entries: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+        # What a module that is a kind has is always asked for by its written name.
+        self.of_kinds: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self.todo: list[Callable[[], None]] = []
 
     def of(self, stub: str) -> Reached:
@@ -103,6 +105,7 @@ class Reach:
             self._use(module, target)
         for attribute in definition.attributes:
             self._ask(attribute, self.attributes, self.members)
+            self.todo += self.of_kinds.pop(attribute, ())
         for text in definition.strings:
             self._ask(text, self.words, self.entries)
             self._named(module, text)
@@ -173,10 +176,10 @@ class Reach:
         own = self.tree.module(module)
         for name in (*own.definitions, *own.classes, *own.kinds):
             found = Found(module, name)
-            if {name, ANY} & self.attributes:
+            if name in self.attributes:
                 self._reach(found)
             else:
-                self.members[name].append(lambda found=found: self._reach(found))  # type: ignore[misc]
+                self.of_kinds[name].append(lambda found=found: self._reach(found))  # type: ignore[misc]
 
     def _entry(self, key: str | None, take: Callable[[], None]) -> None:
         """An entry of a registry counts once its kind is asked for."""

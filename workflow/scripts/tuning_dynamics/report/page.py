@@ -14,7 +14,7 @@ from tuning_dynamics.common.formatting import short_count, time_text
 from tuning_dynamics.common.paths import ROOT, Paths
 from tuning_dynamics.findings.caveats import out_of_line, refused
 from tuning_dynamics.grid.figures import StudyFigure
-from tuning_dynamics.grid.merged_config import read_merged
+from tuning_dynamics.grid.merged_config import cell_rows, figures_of, read_merged, seeds, summary
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
 from tuning_dynamics.report.captions import column_meanings, table_caption
 from tuning_dynamics.report.gallery import Picture, beside, pictures, shows, themes
@@ -75,15 +75,16 @@ def write_report(
     study = merged.resolved.study
     about = About(
         title=study.title or study.study,
-        summary=merged.summary,
-        seeds=merged.seeds,
-        asked=pd.DataFrame(merged.cell_rows),
+        summary=summary(merged),
+        seeds=seeds(merged),
+        asked=pd.DataFrame(cell_rows(merged)),
         level=study.statistics.level,
         config=Path(config).read_text(encoding="utf-8"),
         accepted=accepted,
     )
     paths = Paths(study.study)
-    figures = [(one, Path(paths.figure(one.family, one.name))) for one in merged.figures]
+    listed = figures_of(merged.resolved, merged.grid, merged.table)
+    figures = [(one, Path(paths.figure(one.family, one.name))) for one in listed]
     write_pages(about, list(map(Path, tables)), figures, Path(report), Path(findings))
 
 

@@ -14,7 +14,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import load_merged
 from tuning_dynamics.config.study import StatisticsSettings
 from tuning_dynamics.grid.compare_request import Sides, check_sides, scores_file
-from tuning_dynamics.grid.merged_config import read_merged
+from tuning_dynamics.grid.merged_config import cell_rows, read_merged
 from tuning_dynamics.grid.published_table import read_layout
 from tuning_dynamics.stats.bootstrap import (
     Floats,
@@ -96,7 +96,7 @@ def _paths(folder: Path) -> pd.DataFrame:
     rows = []
     if config.is_file() and load_merged(config).study.scores is None:
         # results/STUDY/FAMILY/… -> FOLDER/FAMILY/…
-        for row in read_merged(str(config)).cell_rows:
+        for row in cell_rows(read_merged(str(config))):
             path = Path(folder, *Path(row["path"]).parts[2:])
             rows.append({**row, "path": str(path) if path.is_file() else ""})
     frame = pd.DataFrame(rows, columns=[*columns, "path"])
