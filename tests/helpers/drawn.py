@@ -59,7 +59,8 @@ def content(figure: Figure) -> dict[str, Any]:
         "words": [text.get_text() for text in figure.texts],
         "legend": [
             f"{text.get_text()}: {line.get_color()} {line.get_marker()} {line.get_linestyle()}"
-            for legend in figure.legends
+            for inner in (figure, *figure.subfigs)
+            for legend in inner.legends
             for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
         ],
         "panels": [_panel(ax) for ax in figure.axes],

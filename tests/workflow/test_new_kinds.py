@@ -93,7 +93,8 @@ def test_a_kind_a_metric_and_a_table_are_a_file_each(smoke: Repository, tmp_path
     for file, text in ADDED.items():
         assert not (repository.folder / file).exists()
         (repository.folder / file).write_text(text.lstrip(), encoding="utf-8")
-    assert repository.planned() == {"summaries": 1, "findings": 1, "cost": 1, "report": 1}
+    made_of_scores = ("summaries", "figures", "findings", "cost", "report")
+    assert repository.planned() == dict.fromkeys(made_of_scores, 1)
     # A study uses them: the recipe, and the metric of a dataset.
     repository.edit("tests/smoke/study.yaml", "recipes: [quick_lora]", "recipes: [quick_embedding]")
     repository.edit("config/datasets/facts_qa.yaml", "task:", "metric: first_letter\ntask:")

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
@@ -213,7 +213,9 @@ def panels(
     # One panel alone would be too narrow for title and note.
     width = max(6.4, columns * (size[0] + 0.55) + 0.2)
     figure = Figure(figsize=(width, rows * (size[1] + 0.6) + 1.2), layout="constrained")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    # Within a figure of their own, as matplotlib puts a title and a legend above in one place.
+    inner = figure.subfigures()
+    axes = list(inner.subplots(rows, columns, squeeze=False).flat)
     for ax in axes[count:]:
         ax.remove()
     for ax in axes[:count]:
@@ -222,7 +224,7 @@ def panels(
     figure.suptitle(title, x=edge, ha="left", fontsize=11, weight="bold", wrap=True)
     figure.supxlabel(note, x=edge, ha="left", fontsize=7.5, color=TEXT_COLOUR, wrap=True)
     if legend:
-        _legend(figure, legend, width)
+        _legend(inner, legend, width)
     return Frame(figure, axes[:count], [number + columns >= count for number in range(count)])
 
 
@@ -231,7 +233,7 @@ def joined(*sentences: str) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _legend(figure: Figure, looks: Sequence[Look], width: float) -> None:
+def _legend(figure: SubFigure, looks: Sequence[Look], width: float) -> None:
     lines = [
         Line2D([], [], color=look.colour, marker=look.marker, linestyle=look.dash) for look in looks
     ]
