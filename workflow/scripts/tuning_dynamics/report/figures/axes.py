@@ -214,7 +214,7 @@ def panels(
     width = max(6.4, columns * (size[0] + 0.55) + 0.2)
     figure = Figure(figsize=(width, rows * (size[1] + 0.6) + 1.2), layout="constrained")
     # Within a figure of their own, as matplotlib puts a title and a legend above in one place.
-    inner = figure.subfigures()
+    inner = figure.add_subfigure(figure.add_gridspec()[0])
     axes = list(inner.subplots(rows, columns, squeeze=False).flat)
     for ax in axes[count:]:
         ax.remove()
