@@ -25,7 +25,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -216,11 +215,10 @@ def strike(
     return row
 
 
-def summary(rows: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Counts of faults, by kind of job, and all that is wrong."""
     return {
         "machine": platform.machine(),
-        "seconds": round(seconds),
         "faults": len(rows),
         "wrong": [row for row in rows if "wrong" in row],
         "by_job": dict(sorted(Counter(f"{row['job']}, {row['mode']}" for row in rows).items())),
@@ -244,7 +242,6 @@ def main() -> None:
     shim = compiled(folder)
     if shim is None:
         raise SystemExit("this needs Linux and a C compiler")
-    began = time.monotonic()
     scene = finished(folder, shim)
     asked = [kind for kind in KINDS if kind.name in arguments.jobs.split(",")]
     ways = [(kind, edited) for kind in asked for edited in (False, True)]
@@ -254,7 +251,7 @@ def main() -> None:
         )
     lines = (folder / "outcomes.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [row for row in map(json.loads, lines) if any(s.items() <= row.items() for s in struck)]
-    found = summary(rows, time.monotonic() - began)
+    found = summary(rows)
     print(json.dumps(found, indent=1))
     if arguments.out:
         arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

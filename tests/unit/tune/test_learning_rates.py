@@ -1,6 +1,9 @@
 """Learning rates chosen on held-out training rows: what is read, what diverges, what is taken."""
 
+import errno
 import json
+import shutil
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -56,30 +59,45 @@ def trial(folder: Path, items: list[Item], chosen: Recipe) -> Any:
         tokens=str(folder / "t.arrow"),
         counts=str(folder / "t.json"),
     )
-    try_rate(
-        chosen,
-        TrainSets(
-            {"x": folder / "t.arrow"}, {stage.id: {"$target": "x"} for stage in chosen.stages}
-        ),
-        place=Trial("tiny/1/r/x/rate", "r", "x"),
-        seed=0,
-        heldout=0.2,
-        code="c",
-        execution=Execution(device="cpu"),
-        checkpoint=checkpoint,
-        output=folder / "results/s/tiny/rates/r/x/0.001.json",
-    )
+    # Where a study is run from: a state's place follows from a result's.
+    with chdir(folder):
+        try_rate(
+            chosen,
+            TrainSets(
+                {"x": folder / "t.arrow"}, {stage.id: {"$target": "x"} for stage in chosen.stages}
+            ),
+            place=Trial("tiny/1/r/x/rate", "r", "x"),
+            seed=0,
+            heldout=0.2,
+            code="c",
+            execution=Execution(device="cpu"),
+            checkpoint=checkpoint,
+            output=Path("results/s/tiny/rates/r/x/0.001.json"),
+        )
     return read_json(folder / "results/s/tiny/rates/r/x/0.001.json")
 
 
-def test_a_trial_has_a_loss_and_what_it_took(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_trial_has_a_loss_and_what_it_took(tmp_path: Path) -> None:
     result = trial(tmp_path, train_rows(), recipe(1e-3))
     assert result["rate"] == 1e-3
     assert 0 < result["loss"] < 20
     assert (result["stage"], result["stages"][0]["steps"]) == ("rate", 6)  # 24 of 30 rows
+    assert not list(tmp_path.rglob("state.pt"))
+
+
+def test_a_state_that_cannot_be_removed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(folder: Path, ignore_errors: bool = False) -> None:
+        if not ignore_errors:
+            raise OSError(errno.EIO, "Input/output error", str(folder))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "rmtree", failing)
+        with pytest.raises(OSError, match="Input/output error"):
+            trial(tmp_path, train_rows(), recipe(1e-3, 1e-3))
+    assert list(tmp_path.rglob("state.pt"))
+    trial(tmp_path, train_rows(), recipe(1e-3, 1e-3))
     assert not list(tmp_path.rglob("state.pt"))
 
 
