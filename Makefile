@@ -54,11 +54,6 @@ generated: .venv/test.ready
 	PYTHONPATH=workflow/scripts $(BIN)/python -m tuning_dynamics.config.json_schema workflow/schemas
 	PYTHONPATH=workflow/scripts $(BIN)/python -m tuning_dynamics.tables.page docs/tables.md
 
-generated: .venv/test.ready
-	@# What is written from the code: schemas of the config files, and the tables' page.
-	PYTHONPATH=workflow/scripts $(BIN)/python -m tuning_dynamics.config.json_schema workflow/schemas
-	PYTHONPATH=workflow/scripts $(BIN)/python -m tuning_dynamics.tables.page docs/tables.md
-
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or later is needed: make PYTHON=python3.12 …"; exit 1; }
