@@ -37,7 +37,7 @@ from sides.setting import (  # noqa: E402
 from sides.side import Side  # noqa: E402
 from sides.work import shape_of  # noqa: E402
 
-from tuning_dynamics.tune.examples import IGNORED, Example  # noqa: E402
+from tuning_dynamics.tune.sampler import IGNORED, Example  # noqa: E402
 
 CHOICES = ("arc_easy", "arc_challenge", "openbookqa", "hellaswag", "boolq")
 

@@ -45,7 +45,7 @@ from sides.work import tuning as tuning_work  # noqa: E402
 from tuning_dynamics.engine.hardware import PEAK_FLOPS, device_name, peak_memory_mb  # noqa: E402
 from tuning_dynamics.engine.loop import Schedule, Settings, Training  # noqa: E402
 from tuning_dynamics.evaluate.model import FullPrecisionHead  # noqa: E402
-from tuning_dynamics.tune.examples import IGNORED, Example  # noqa: E402
+from tuning_dynamics.tune.sampler import IGNORED, Example  # noqa: E402
 
 
 @dataclass(frozen=True)

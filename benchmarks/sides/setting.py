@@ -25,7 +25,7 @@ from tuning_dynamics.data.world import WorldSpec, corpus
 from tuning_dynamics.evaluate.model import LoadedModel
 from tuning_dynamics.evaluate.prompts import Prompt, make_prompts
 from tuning_dynamics.evaluate.request import CellRequest
-from tuning_dynamics.tune.examples import Example, example_of
+from tuning_dynamics.tune.sampler import Example, example_of
 
 CONFIG = Path(__file__).parents[2] / "config"
 WORDS, CONTEXT = 50304, 2048

@@ -16,8 +16,7 @@ from sides.setting import Setting, hugging_face
 from sides.side import Side
 from sides.work import Shape, tuning
 from tuning_dynamics.engine.loop import Batch, Schedule, Settings, Training
-from tuning_dynamics.tune.examples import Example
-from tuning_dynamics.tune.sampler import EpochBatches
+from tuning_dynamics.tune.sampler import EpochBatches, Example
 
 BATCH, RATE, SEED = 8, 1e-4, 0
 OURS = "this engine"

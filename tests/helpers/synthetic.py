@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from tuning_dynamics.common.atomic_files import write_json
-from tuning_dynamics.common.refused import REFUSED_KEY
+from tuning_dynamics.common.errors import REFUSED_KEY
 from tuning_dynamics.plan.cost_table import cost_rows
 from tuning_dynamics.stats import item_scores, metrics
 from tuning_dynamics.stats.cell_bootstrap import Drawing

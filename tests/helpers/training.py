@@ -5,7 +5,7 @@ import torch
 from tuning_dynamics.engine.loop import Schedule, Settings
 from tuning_dynamics.engine.padding_free import IGNORED
 from tuning_dynamics.recipes.regulariser.l2_to_base import penalty as l2_to_start
-from tuning_dynamics.tune.examples import Example
+from tuning_dynamics.tune.sampler import Example
 
 STEPS = 12
 

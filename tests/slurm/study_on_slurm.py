@@ -18,7 +18,7 @@ from slurm.campaign import ON_CLUSTER, Campaign, Disturbed, outcomes, results_of
 from slurm.cluster import ETC, NODES, Cluster, cluster, run
 from slurm.faults import CELL
 from slurm.processes import alive, processes
-from tuning_dynamics.common.refused import refused_reason
+from tuning_dynamics.common.errors import refused_reason
 from tuning_dynamics.run.start import SLURM_RUN
 
 STUDY = "tests/slurm/study.yaml"

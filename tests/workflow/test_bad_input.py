@@ -26,8 +26,7 @@ from snakemake.common.configfile import load_configfile
 from tuning_dynamics.checkpoints.corpus import train_tokenizer
 from tuning_dynamics.checkpoints.pretrain import build_model
 from tuning_dynamics.checkpoints.verify import verify
-from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.refused import refused_reason
+from tuning_dynamics.common.errors import StudyError, refused_reason
 from tuning_dynamics.config.family import Architecture
 from tuning_dynamics.data.freeze import freeze_from_spec
 from tuning_dynamics.data.items import read_items

@@ -18,8 +18,8 @@ from tuning_dynamics.checkpoints.revisions import (
 from tuning_dynamics.common.atomic_files import read_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.hub import HubError
+from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.family import HubFamily
-from tuning_dynamics.identity.canonical import canonical
 
 SPEC = {
     "source": "hub",

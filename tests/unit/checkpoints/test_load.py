@@ -14,7 +14,7 @@ from tuning_dynamics.checkpoints.manifest import unchanged_weights
 from tuning_dynamics.checkpoints.verify import verify
 from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.config.base import canonical
 
 CPU = torch.device("cpu")
 

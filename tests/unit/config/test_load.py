@@ -9,17 +9,18 @@ from typing import get_args
 import pytest
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.paths import Paths, parse_variant, scratch, variant_key
-from tuning_dynamics.common.variants import Variant
+from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.common.variants import Variant, parse_variant, variant_key
+from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.dataset import Dataset, Task
 from tuning_dynamics.config.family import Family
 from tuning_dynamics.config.json_schema import MODELS, schema
 from tuning_dynamics.config.load import dump_merged, load_merged, load_study, parse, read_yaml
 from tuning_dynamics.config.recipe import Recipe
 from tuning_dynamics.config.study import ResolvedStudy, Study, TestColumn
+from tuning_dynamics.engine.loop import scratch
 from tuning_dynamics.grid.grid import expand, role, unpaired_cells
 from tuning_dynamics.grid.merged_config import cell_rows, read_merged
-from tuning_dynamics.identity.canonical import canonical
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.tables.columns import KEY_COLUMNS
 

@@ -10,7 +10,8 @@ from transformers import PreTrainedTokenizerFast
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.chat import chat_layout
 from tuning_dynamics.data.items import Item
-from tuning_dynamics.data.sequences import Tokens, dialogues
+from tuning_dynamics.data.sequences import dialogues
+from tuning_dynamics.data.token_store import Tokens
 from tuning_dynamics.data.tokenizer import Encoder
 
 MARKED = (

@@ -12,8 +12,7 @@ import torch
 from tiny import pair, request, save_checkpoint
 
 from tuning_dynamics.common.atomic_files import read_json, write_json
-from tuning_dynamics.common.errors import StudyError, UnavailableError
-from tuning_dynamics.common.refused import refused_reason
+from tuning_dynamics.common.errors import StudyError, UnavailableError, refused_reason
 from tuning_dynamics.config.execution import Execution
 from tuning_dynamics.data.items import SCHEMA, write_items, write_refused
 from tuning_dynamics.evaluate import variant

@@ -720,7 +720,7 @@ EDITS = {
     "order of rows": ("tune__sampler", "Random(seed)", "Random(str(seed))", {TRY, TUNE}),
     "adapter": ("recipes__trainable__lora", "r=settings.r", "r=2 * settings.r", {TRY, TUNE}),
     "recipe": ("config__recipe", "epochs: PositiveInt = 3", "epochs: PositiveInt = 4", {TRY, TUNE}),
-    "scratch": ("common__paths", '"scratch", *folder', '"state", *folder', TRAINING),
+    "scratch": ("engine__loop", '"scratch", *folder', '"state", *folder', TRAINING),
     "other paths": ("common__paths", "items.parquet", "frozen.parquet", set()),
     "new path": (
         "common__paths",

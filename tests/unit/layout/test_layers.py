@@ -4,6 +4,10 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
+from tuning_dynamics.identity.code_digest import code_parts
+
 SCRIPTS = Path(__file__).parents[3] / "workflow" / "scripts"
 PACKAGE = SCRIPTS / "tuning_dynamics"
 
@@ -80,3 +84,12 @@ def test_no_modules_import_one_another() -> None:
     while leaves := {name for name, targets in left.items() if not targets & set(left)}:
         left = {name: targets for name, targets in left.items() if name not in leaves}
     assert sorted(left) == []
+
+
+@pytest.mark.parametrize(("stub", "most"), [("tune_variant", 28), ("evaluate_variant", 28)])
+def test_few_modules_count_for_a_job_on_a_gpu(stub: str, most: int) -> None:
+    files = {part.file for part in code_parts(stub) if "/" in part.file}
+    assert len(files) <= most
+    packages = {file.split("/")[0] for file in files}
+    assert packages & {"grid", "run", "plan", "stats", "report", "findings"} == set()
+    assert "config/study.py" not in files

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from priced import ROOT
 
-from tuning_dynamics.common.paths import parse_variant
-from tuning_dynamics.common.variants import Cell, Variant
+from tuning_dynamics.common.variants import Cell, Variant, parse_variant
 from tuning_dynamics.config.device import Device, Range, device_of, total
 from tuning_dynamics.config.family import ModelSize
 from tuning_dynamics.config.load import load_study, parse, read_yaml

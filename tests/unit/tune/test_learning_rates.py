@@ -13,15 +13,14 @@ from tiny import pair, save_checkpoint
 from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.execution import Execution
-from tuning_dynamics.config.learning_rate import rate_name, selecting, with_rate
 from tuning_dynamics.config.load import load_study, read_yaml
-from tuning_dynamics.config.recipe import Recipe
+from tuning_dynamics.config.recipe import Recipe, rate_name, selecting, with_rate
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.data.tokenize_set import encode_set
 from tuning_dynamics.run.all_jobs import Jobs
-from tuning_dynamics.tune.examples import hold_out
 from tuning_dynamics.tune.learning_rates import Trial, choose_rate, try_rate
+from tuning_dynamics.tune.sampler import hold_out
 from tuning_dynamics.tune.stages import TrainSets
 
 ROOT = Path(__file__).parents[3]

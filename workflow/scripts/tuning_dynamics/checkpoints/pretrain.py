@@ -17,7 +17,6 @@ from tuning_dynamics.common.atomic_files import (
     write_json,
 )
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.paths import scratch
 from tuning_dynamics.config.execution import Execution
 from tuning_dynamics.config.family import (
     END_OF_TEXT,
@@ -38,6 +37,7 @@ from tuning_dynamics.engine.loop import (
     resume,
     save,
     saved_state,
+    scratch,
 )
 
 

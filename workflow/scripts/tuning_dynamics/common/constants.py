@@ -4,9 +4,5 @@
 #: of the training items, so that small sets can still be tuned on.
 MOST_DEMONSTRATIONS, DEMONSTRATION_SHARE = 32, 10
 
-#: Saving takes at most one part in this many of a run, however large the state: one of 14 GB
-#: every two minutes would take a tenth of a fast GPU's time.
-SAVING_SHARE = 50
-
 #: Fewer checkpoints give no turning point.
 LEAST_FOR_A_TURN = 5

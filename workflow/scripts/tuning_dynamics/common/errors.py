@@ -2,13 +2,17 @@
 
 import difflib
 import functools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+#: Key of a file's metadata that holds, as UTF-8 text, why the file's input was refused for what it
+#: holds: the file then has no rows.
+REFUSED_KEY = "tuning_dynamics.refused"
+
 
 class StudyError(Exception):
-    """Something the user can mend, told in one screen.
+    """Something the user can fix, described in one screen.
 
     `what` says what is wrong, `file`, `key` and `value` say where, `fix` says what to do.
     """
@@ -62,6 +66,19 @@ class RefusedError(StudyError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return RefusedError, (str(self),)
+
+
+def refused_reason(metadata: Mapping[bytes, bytes] | None) -> str | None:
+    """Why an input was refused, from an Arrow schema's metadata; None where it was not."""
+    found = (metadata or {}).get(REFUSED_KEY.encode())
+    return None if found is None else found.decode("utf-8")
+
+
+def require_accepted(metadata: Mapping[bytes, bytes] | None) -> None:
+    """RefusedError where a file's metadata says that its input was refused."""
+    reason = refused_reason(metadata)
+    if reason is not None:
+        raise RefusedError(reason)
 
 
 def shorten(text: str, limit: int = 300) -> str:

@@ -1,12 +1,10 @@
 """Every path of the workflow: made here, and parsed back here."""
 
-import re
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from tuning_dynamics.common.errors import UnavailableError
-from tuning_dynamics.common.variants import Cell, Checkpoint, Variant
+from tuning_dynamics.common.variants import Cell, Checkpoint, Variant, variant_key
 
 #: Folder of the stubs; the package lies in it.
 SCRIPTS = Path(__file__).resolve().parents[2]
@@ -161,34 +159,6 @@ class Paths:
         return self.cell_file(
             variant_key(cell.variant), cell.eval_set, cell.format, cell.shots, cell.prediction
         )
-
-
-def variant_key(variant: Variant) -> str:
-    """`family/step/base` or `family/step/recipe/train_set/seedN`."""
-    start = f"{variant.family}/{variant.step}/{variant.recipe}"
-    return start if variant.recipe == "base" else f"{start}/{variant.train_set}/seed{variant.seed}"
-
-
-@cache
-def parse_variant(key: str) -> Variant:
-    """The variant of a `variant_key`; ValueError where it is none."""
-    match = re.fullmatch(r"([^/]+)/(\d+)/(?:(base)|([^/]+)/([^/]+)/seed(\d+))", key)
-    if match is None:
-        raise ValueError(f"not a variant: {key}")
-    family, step, base, recipe, train_set, seed = match.groups()
-    if base:
-        return Variant(family, int(step), "base", "", None)
-    return Variant(family, int(step), recipe, train_set, int(seed))
-
-
-def scratch(output: str | Path) -> Path:
-    """Where the training job that makes `output` keeps its resumable state.
-
-    Outside all declared outputs, which Snakemake deletes when a job fails, and keyed by the
-    job's own folder: results/STUDY/X/manifest.json -> results/STUDY/scratch/X.
-    """
-    folder = Path(output).parent
-    return Path(*folder.parts[:2], "scratch", *folder.parts[2:])
 
 
 def fill_root(path: str, data_root: str | None, file: str) -> str:

@@ -1,6 +1,8 @@
 """What a study is made of: checkpoints, variants of them, and the cells that these fill."""
 
+import re
 from dataclasses import dataclass
+from functools import cache
 
 #: Evaluation set, format, shots and prediction method: what a cell is besides its variant.
 Setting = tuple[str, str, int, str]
@@ -52,3 +54,21 @@ class Cell:
     @property
     def setting(self) -> Setting:
         return (self.eval_set, self.format, self.shots, self.prediction)
+
+
+def variant_key(variant: Variant) -> str:
+    """`family/step/base` or `family/step/recipe/train_set/seedN`."""
+    start = f"{variant.family}/{variant.step}/{variant.recipe}"
+    return start if variant.recipe == "base" else f"{start}/{variant.train_set}/seed{variant.seed}"
+
+
+@cache
+def parse_variant(key: str) -> Variant:
+    """The variant of a `variant_key`; ValueError where it is none."""
+    match = re.fullmatch(r"([^/]+)/(\d+)/(?:(base)|([^/]+)/([^/]+)/seed(\d+))", key)
+    if match is None:
+        raise ValueError(f"not a variant: {key}")
+    family, step, base, recipe, train_set, seed = match.groups()
+    if base:
+        return Variant(family, int(step), "base", "", None)
+    return Variant(family, int(step), recipe, train_set, int(seed))

@@ -1,5 +1,6 @@
 """What every config model shares: names, counts, and the refusal of unknown keys."""
 
+import json
 from collections.abc import Mapping
 from types import ModuleType
 from typing import Annotated, Any, Literal, Union
@@ -68,3 +69,13 @@ def choice(kinds: Mapping[str, ModuleType]) -> Any:
         if kinds[name].SETTINGS is not None
     ]
     return Union[Literal[plain], *models]  # known when the project is read
+
+
+def canonical(value: BaseModel | dict[str, Any] | list[Any]) -> str:
+    """Compact JSON with sorted keys; a model's fields at their default are left out.
+
+    So a key that a later version adds changes no identity until somebody sets it.
+    """
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_defaults=True)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

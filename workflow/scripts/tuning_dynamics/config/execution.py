@@ -6,8 +6,12 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from tuning_dynamics.config.base import Name, Strict
 
-#: Left out of the merged config: what only plans must not have tables made anew.
+#: Left out of the merged config: what only plans must not make tables again.
 Planning = Field(exclude=True)
+
+#: Saving takes at most one part in this many of a run, however large the state: one of 14 GB
+#: every two minutes would take a tenth of a fast GPU's time.
+SAVING_SHARE = 50
 
 
 class Execution(Strict):

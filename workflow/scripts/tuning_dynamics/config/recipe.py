@@ -66,7 +66,7 @@ class Optim(Strict):
     def rate(self, train_set: str) -> float:
         """The peak rate for a train set; KeyError without one (validated at load).
 
-        ValueError where it is still to be chosen: see `rates.with_rate`.
+        ValueError where it is still to be chosen: see `with_rate`.
         """
         if isinstance(self.lr, RateSelection):
             raise ValueError("the learning rate is not chosen yet")
@@ -101,3 +101,24 @@ class Recipe(Strict):
     def _stage_ids_differ(self) -> Self:
         refuse_repeats([stage.id for stage in self.stages])
         return self
+
+
+def selecting(recipe: Recipe) -> list[int]:
+    """The numbers of the stages that have candidates."""
+    return [n for n, stage in enumerate(recipe.stages) if isinstance(stage.optim.lr, RateSelection)]
+
+
+def with_rate(recipe: Recipe, rate: float) -> Recipe:
+    """The recipe with a learning rate where it has candidates."""
+    return Recipe(stages=[_with_rate(stage, rate) for stage in recipe.stages])
+
+
+def _with_rate(stage: Stage, rate: float) -> Stage:
+    if not isinstance(stage.optim.lr, RateSelection):
+        return stage
+    return stage.model_copy(update={"optim": stage.optim.model_copy(update={"lr": rate})})
+
+
+def rate_name(rate: float) -> str:
+    """A rate as it stands in paths and in rate.json, such as 2e-06; `float` reads it back."""
+    return repr(float(rate))

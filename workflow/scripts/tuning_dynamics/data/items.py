@@ -11,8 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tuning_dynamics.common.atomic_files import whole_file
-from tuning_dynamics.common.errors import RefusedError, UnavailableError
-from tuning_dynamics.common.refused import REFUSED_KEY, refused_reason
+from tuning_dynamics.common.errors import (
+    REFUSED_KEY,
+    UnavailableError,
+    require_accepted,
+)
 
 #: A training row, an evaluated item, or a demonstration (never an evaluated item).
 SPLITS = ("train", "evaluation", "demonstration")
@@ -80,13 +83,6 @@ def write_refused(path: str | Path, schema: pa.Schema, reason: str) -> None:
         pq.write_table(pa.Table.from_pylist([], schema=marked), temporary)
 
 
-def require_accepted(schema: pa.Schema) -> None:
-    """RefusedError where a file's metadata says that its input was refused."""
-    reason = refused_reason(schema.metadata)
-    if reason is not None:
-        raise RefusedError(reason)
-
-
 def read_items(path: str | Path, split: str) -> list[Item]:
     """The items of one split, in frozen order; UnavailableError where the file is unreadable,
     RefusedError where the set was."""
@@ -98,7 +94,7 @@ def read_items(path: str | Path, split: str) -> list[Item]:
             file=path,
             fix="delete the file and run the same command again",
         ) from None
-    require_accepted(table.schema)
+    require_accepted(table.schema.metadata)
     return [item_of(row) for row in table.to_pylist()]
 
 
@@ -117,7 +113,7 @@ def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[It
     try:
         # Without pre-buffering, which would hold a whole row group's columns twice.
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-            require_accepted(file.schema_arrow)
+            require_accepted(file.schema_arrow.metadata)
             for batch in file.iter_batches(batch_size=size):
                 rows = [row for row in batch.to_pylist() if row["split"] == split]
                 if rows:

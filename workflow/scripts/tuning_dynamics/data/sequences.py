@@ -2,34 +2,14 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
 from operator import itemgetter
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import Segment, completion, render
+from tuning_dynamics.data.token_store import Tokens
 from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.data.truncation import cut_longest
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """A training sequence of at most one token more than the longest example.
-
-    The model reads all but the last token and predicts all but the first. `counted` are the
-    stretches of positions, [start, end), whose tokens the loss counts when predicted.
-    `truncated` says that the sequence was cut.
-    """
-
-    item: str
-    ids: list[int]
-    counted: list[tuple[int, int]]
-    truncated: bool
-
-    @property
-    def targets(self) -> int:
-        """Tokens that the loss counts; none where a dialogue was cut before its answer."""
-        return sum(end - max(start, 1) for start, end in self.counted if end > 1)
 
 
 def completions(

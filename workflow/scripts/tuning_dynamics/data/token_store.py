@@ -1,6 +1,7 @@
 """Encoded training sets on disk: an Arrow file that is mapped into memory, never read whole."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tuning_dynamics.common.atomic_files import whole_file
-from tuning_dynamics.common.errors import UnavailableError
-from tuning_dynamics.common.refused import REFUSED_KEY
-from tuning_dynamics.data.items import require_accepted
-from tuning_dynamics.data.sequences import Tokens
+from tuning_dynamics.common.errors import REFUSED_KEY, UnavailableError, require_accepted
 
 #: Sequences of a record batch.
 BATCH = 1000
@@ -28,6 +26,26 @@ _SCHEMA = pa.schema(
         ("truncated", pa.bool_()),
     ]
 )
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A training sequence of at most one token more than the longest example.
+
+    The model reads all but the last token and predicts all but the first. `counted` are the
+    stretches of positions, [start, end), whose tokens the loss counts when predicted.
+    `truncated` says that the sequence was cut.
+    """
+
+    item: str
+    ids: list[int]
+    counted: list[tuple[int, int]]
+    truncated: bool
+
+    @property
+    def targets(self) -> int:
+        """Tokens that the loss counts; none where a dialogue was cut before its answer."""
+        return sum(end - max(start, 1) for start, end in self.counted if end > 1)
 
 
 def write_tokens(path: str | Path, sequences: Iterable[Tokens], tokenizer: str) -> None:
@@ -71,7 +89,7 @@ class StoredTokens:
                 file=path,
                 fix="delete the file and run the same command again",
             ) from None
-        require_accepted(self._table.schema)
+        require_accepted(self._table.schema.metadata)
         self._columns = [self._table.column(name) for name in _SCHEMA.names]
 
     def __len__(self) -> int:

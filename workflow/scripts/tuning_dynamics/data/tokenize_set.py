@@ -14,8 +14,8 @@ from tuning_dynamics.common.model_files import TOKENIZER_FILES
 from tuning_dynamics.data.chat import chat_layout
 from tuning_dynamics.data.items import Item, read_in_batches
 from tuning_dynamics.data.prompts import dialogue as tulu_layout
-from tuning_dynamics.data.sequences import Tokens, completions, dialogues
-from tuning_dynamics.data.token_store import write_refused_tokens, write_tokens
+from tuning_dynamics.data.sequences import completions, dialogues
+from tuning_dynamics.data.token_store import Tokens, write_refused_tokens, write_tokens
 from tuning_dynamics.data.tokenizer import load_encoder, tokenizer_digest
 
 #: Items that are encoded together: some hundred megabytes at most, even of the longest.

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 
 from tuning_dynamics.common.atomic_files import whole_file
-from tuning_dynamics.common.constants import SAVING_SHARE
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.execution import SAVING_SHARE
 from tuning_dynamics.engine.flops import Read, pairs_in, training_flops
 from tuning_dynamics.engine.hardware import device_name, peak_memory_mb, utilisation
 from tuning_dynamics.engine.padding_free import IGNORED, packed, summed_loss
@@ -314,6 +314,16 @@ class _Signals:
     def __exit__(self, *_: object) -> None:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
+
+
+def scratch(output: str | Path) -> Path:
+    """Where the training job that makes `output` keeps its resumable state.
+
+    Outside all declared outputs, which Snakemake deletes when a job fails, and keyed by the
+    job's own folder: results/STUDY/X/manifest.json -> results/STUDY/scratch/X.
+    """
+    folder = Path(output).parent
+    return Path(*folder.parts[:2], "scratch", *folder.parts[2:])
 
 
 class Scratch:

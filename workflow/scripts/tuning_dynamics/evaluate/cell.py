@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import torch
 
 from tuning_dynamics.common.atomic_files import text_digest, whole_file
-from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.refused import REFUSED_KEY
+from tuning_dynamics.common.errors import REFUSED_KEY, StudyError
 from tuning_dynamics.common.registry import Kinds
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.evaluate.generate import generate

@@ -1,11 +1,9 @@
 """The jobs of a whole study, as a run from nothing would plan them."""
 
-from tuning_dynamics.common.paths import variant_key
 from tuning_dynamics.common.rules import RULES
-from tuning_dynamics.common.variants import Cell
+from tuning_dynamics.common.variants import Cell, variant_key
 from tuning_dynamics.config.family import HubFamily, PretrainFamily
-from tuning_dynamics.config.learning_rate import rate_name, selecting
-from tuning_dynamics.config.recipe import RateSelection
+from tuning_dynamics.config.recipe import RateSelection, rate_name, selecting
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid
 from tuning_dynamics.plan.price import Job

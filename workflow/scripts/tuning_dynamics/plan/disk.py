@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tuning_dynamics.common.paths import parse_variant
-from tuning_dynamics.common.variants import Variant
+from tuning_dynamics.common.variants import Variant, parse_variant
 from tuning_dynamics.plan.equations import BYTES, trained_weights
 from tuning_dynamics.plan.price import Job
 from tuning_dynamics.plan.sizes import Known, NotKnown

@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from tuning_dynamics.common.constants import SAVING_SHARE
 from tuning_dynamics.common.registry import kind_of
 from tuning_dynamics.config.device import Assumed, Device
+from tuning_dynamics.config.execution import SAVING_SHARE
 from tuning_dynamics.config.family import ModelSize
 from tuning_dynamics.config.recipe import TRAINABLE, Stage
 from tuning_dynamics.engine import batch_size as batch

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from tuning_dynamics.common.paths import parse_variant
 from tuning_dynamics.common.rules import RULES
-from tuning_dynamics.common.variants import Cell
+from tuning_dynamics.common.variants import Cell, parse_variant
 from tuning_dynamics.config.device import CASES, Assumed, Device, Range, total
 from tuning_dynamics.config.family import ModelSize, PretrainFamily
-from tuning_dynamics.config.learning_rate import selecting
-from tuning_dynamics.config.recipe import RateSelection, Stage
+from tuning_dynamics.config.recipe import RateSelection, Stage, selecting
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.engine.batch_size import CPU_TOKENS, tokens_that_fit
 from tuning_dynamics.plan.basis import Basis

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tuning_dynamics.common.atomic_files import whole_file
-from tuning_dynamics.common.paths import parse_variant
+from tuning_dynamics.common.variants import parse_variant
 from tuning_dynamics.config.device import Range
 from tuning_dynamics.plan.budget import Budget, BudgetPart, reasons_of
 from tuning_dynamics.plan.page import page

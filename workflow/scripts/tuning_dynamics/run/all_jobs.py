@@ -3,10 +3,8 @@
 from pathlib import Path
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.paths import (
-    RESERVED,
-    variant_key,
-)
+from tuning_dynamics.common.paths import RESERVED
+from tuning_dynamics.common.variants import variant_key
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.checks import require_named
 from tuning_dynamics.run.jobs.checkpoints import CheckpointJobs

@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as pt
 from numpy.typing import NDArray
 
-from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.refused import refused_reason
+from tuning_dynamics.common.errors import StudyError, refused_reason
 
 RECORD_COLUMNS = (
     "item",

@@ -3,36 +3,29 @@
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import unchanged_weights, weights_of
-from tuning_dynamics.common.atomic_files import read_json, remove, write_json
+from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import RefusedError, StudyError
-from tuning_dynamics.common.paths import scratch
 from tuning_dynamics.config.execution import Execution, execution_of
-from tuning_dynamics.config.learning_rate import rate_name
-from tuning_dynamics.config.recipe import Recipe, Stage
-from tuning_dynamics.engine.launch import on_ranks
+from tuning_dynamics.config.recipe import Recipe, Stage, rate_name
+from tuning_dynamics.engine.loop import scratch
 from tuning_dynamics.engine.padding_free import IGNORED, packed, summed_loss
 from tuning_dynamics.engine.processes import IDLE, SINGLE, Ranks
-from tuning_dynamics.tune.examples import Examples, hold_out
-from tuning_dynamics.tune.sampler import mix
+from tuning_dynamics.tune.sampler import Examples, hold_out, mix
 from tuning_dynamics.tune.stages import (
     Run,
+    StageTraining,
     TrainSets,
     identity_of,
-    merged,
     nothing_taken,
-    prepare,
-    require_shareable,
-    require_tokenizer,
+    stage_trainings,
     totals,
-    train,
-    with_trainable,
+    train_on_ranks,
 )
 
 
@@ -64,12 +57,8 @@ def try_rate(
     """
     identity = {**identity_of(recipe, sets, checkpoint, seed, code), "heldout": heldout}
     folder = scratch(output) / output.stem
-    require_shareable(recipe, execution)
-    require_tokenizer(sets, weights_of(checkpoint).folder)
     run = Run(place.key, place.recipe, place.train_set, seed, execution, folder, identity)
-    on_ranks(execution, _try, recipe, sets, run, heldout, checkpoint, output)
-    for number in range(len(recipe.stages)):
-        remove(folder / str(number))
+    train_on_ranks(_try, recipe, sets, checkpoint, run, heldout, output)
 
 
 def _try(
@@ -77,45 +66,44 @@ def _try(
     device: torch.device,
     recipe: Recipe,
     sets: TrainSets,
+    checkpoint: Path,
     run: Run,
     heldout: float,
-    checkpoint: Path,
     output: Path,
 ) -> None:
     """Train and measure, in each of the processes that share the model; the first writes."""
-    with unchanged_weights(checkpoint) as start:
-        model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
+
+    def part_of(stage: Stage, place: int) -> Examples:
+        """A stage's mix of the examples to train on (0), or of those held out (1)."""
+        halves = {name: hold_out(path, heldout, run.seed) for name, path in sets.of(stage).items()}
+        chosen = {name: pair[place] for name, pair in halves.items()}
+        return mix(chosen, stage.data.mix, run.seed)
+
     metrics: list[dict[str, Any]] = []
-    rest: Examples | None = None
-    for number, stage in enumerate(recipe.stages):
-        if number:
-            model = merged(model, recipe.stages[number - 1])
-        examples, rest = _parted(stage, sets, heldout, run.seed)
-        model = ranks.ready(with_trainable(model, stage, run.seed))
-        last = number == len(recipe.stages) - 1
-        training, kept = prepare(model, stage, number, examples, run, ranks, device)
-        try:
-            train(training, stage, examples, kept, run.seed, last=last)
-        except StudyError as error:
-            # The loop raises one for a loss that is not finite, and for nothing else.
-            print(f"{error.what}: this rate counts as infinitely bad", flush=True)
-            rest = None
-        metrics.append(training.metrics("rate", run.key))
-        if rest is None:
+    loss: float | None = None
+    trainings = stage_trainings(recipe, partial(part_of, place=0), checkpoint, run, ranks, device)
+    for part in trainings:
+        finite = _fits(part)
+        metrics.append(part.training.metrics("rate", run.key))
+        if not finite:
             break
-    loss = (
-        None if rest is None else mean_loss(model, rest, run.execution.micro_batch, device, ranks)
-    )
+        if part.last:
+            rest = part_of(part.stage, 1)
+            loss = mean_loss(part.model, rest, run.execution.micro_batch, device, ranks)
     rate = recipe.stages[-1].optim.rate(run.train_set)
     if ranks.leads:
         write_json(output, totals(run.key, "rate", metrics, {"rate": rate, "loss": loss}))
 
 
-def _parted(stage: Stage, sets: TrainSets, heldout: float, seed: int) -> tuple[Examples, Examples]:
-    """(examples to train on, examples held out) of a stage's mix."""
-    parts = {name: hold_out(path, heldout, seed) for name, path in sets.of(stage).items()}
-    trained, rest = ({name: pair[k] for name, pair in parts.items()} for k in (0, 1))
-    return mix(trained, stage.data.mix, seed), mix(rest, stage.data.mix, seed)
+def _fits(part: StageTraining) -> bool:
+    """Train a stage; whether its loss stays finite."""
+    try:
+        part.fit()
+    except StudyError as error:
+        # The loop raises one for a loss that is not finite, and for nothing else.
+        print(f"{error.what}: this rate counts as infinitely bad", flush=True)
+        return False
+    return True
 
 
 def mean_loss(

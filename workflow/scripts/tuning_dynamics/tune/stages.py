@@ -1,24 +1,26 @@
 """A recipe's stages: what each trains on, which weights, and how; each from the one before."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tuning_dynamics.common.atomic_files import file_digest, read_json
+from tuning_dynamics.checkpoints.load import load_model
+from tuning_dynamics.checkpoints.manifest import unchanged_weights, weights_of
+from tuning_dynamics.common.atomic_files import file_digest, read_json, remove
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.registry import kind_of
+from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.execution import Execution
 from tuning_dynamics.config.recipe import REGULARISERS, TRAINABLE, Recipe, Stage
 from tuning_dynamics.data.token_store import StoredTokens
 from tuning_dynamics.data.tokenizer import tokenizer_digest
+from tuning_dynamics.engine.launch import on_ranks
 from tuning_dynamics.engine.loop import Penalty, Schedule, Scratch, Settings, Training, resume
 from tuning_dynamics.engine.processes import Ranks
-from tuning_dynamics.identity.canonical import canonical
-from tuning_dynamics.tune.examples import Examples
-from tuning_dynamics.tune.sampler import EpochBatches, steps_in
+from tuning_dynamics.tune.sampler import EpochBatches, Examples, steps_in
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def identity_of(
     }
 
 
-def with_trainable(model: Any, stage: Stage, seed: int) -> Any:
+def _with_trainable(model: Any, stage: Stage, seed: int) -> Any:
     """The model with the stage's parameters, and no others, set to train."""
     name, settings = kind_of(stage.train)
     return TRAINABLE[name].begin(model, settings, seed)
@@ -107,21 +109,75 @@ def _penalty(stage: Stage) -> Penalty | None:
     return found
 
 
-def prepare(
-    model: Any,
-    stage: Stage,
-    number: int,
-    examples: Examples,
+@dataclass(frozen=True)
+class StageTraining:
+    """One stage of a job, ready to be trained: its model, examples and training."""
+
+    stage: Stage
+    model: Any
+    examples: Examples
+    training: Training
+    scratch: Scratch
+    last: bool
+
+    def fit(self) -> None:
+        """Train to the end; StudyError where the loss is not finite.
+
+        The state is kept until the whole job is done, so that a later stage that is killed starts
+        from there; that of the last stage is not, as what it made is written next.
+        """
+        optim, training = self.stage.optim, self.training
+        batches = EpochBatches(self.examples, optim.batch_size, training.settings.seed)
+        training.run(batches.batch, _steps(self.stage, self.examples), self.scratch)
+        if not self.last:
+            state = training.state()
+            if training.ranks.leads:
+                self.scratch.save(state)
+
+
+def stage_trainings(
+    recipe: Recipe,
+    examples_of: Callable[[Stage], Examples],
+    checkpoint: Path,
     run: Run,
     ranks: Ranks,
     device: torch.device,
-) -> tuple[Training, Scratch]:
-    """A stage's training, continued from its saved state where there is one, and that state's
-    place."""
+) -> Iterator[StageTraining]:
+    """Each stage of a recipe in order, continued from its saved state where there is one.
+
+    A stage starts from the model of the one before, which the caller has trained by then; the
+    first from `checkpoint`.
+    """
+    with unchanged_weights(checkpoint) as start:
+        model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
+    for number, stage in enumerate(recipe.stages):
+        if number:
+            model = merged(model, recipe.stages[number - 1])
+        examples = examples_of(stage)
+        model = ranks.ready(_with_trainable(model, stage, run.seed))
+        scratch = Scratch(run.scratch / str(number), canonical({**run.identity, "stage": number}))
+        training = Training(
+            model,
+            _settings(stage, _steps(stage, examples), run),
+            device,
+            what=f"{run.key} {stage.id}",
+            file=f"recipes/{run.recipe}.yaml",
+            ranks=ranks,
+        )
+        resume(training, scratch)
+        last = number == len(recipe.stages) - 1
+        yield StageTraining(stage, model, examples, training, scratch, last)
+
+
+def _steps(stage: Stage, examples: Examples) -> int:
+    return steps_in(len(examples), stage.optim.batch_size, stage.optim.epochs)
+
+
+def _settings(stage: Stage, steps: int, run: Run) -> Settings:
+    """How a stage of so many optimiser steps trains."""
     optim = stage.optim
-    total = steps_in(len(examples), optim.batch_size, optim.epochs)
-    settings = Settings(
-        schedule=Schedule(optim.rate(run.train_set), total, optim.warmup, optim.schedule),
+    return Settings(
+        schedule=Schedule(optim.rate(run.train_set), steps, optim.warmup, optim.schedule),
         weight_decay=optim.weight_decay,
         clip_norm=optim.clip_norm,
         betas=(0.9, 0.999),
@@ -130,34 +186,26 @@ def prepare(
         save_seconds=run.execution.save_seconds,
         penalty=_penalty(stage),
     )
-    kept = Scratch(run.scratch / str(number), canonical({**run.identity, "stage": number}))
-    training = Training(
-        model,
-        settings,
-        device,
-        what=f"{run.key} {stage.id}",
-        file=f"recipes/{run.recipe}.yaml",
-        ranks=ranks,
-    )
-    resume(training, kept)
-    return training, kept
 
 
-def train(
-    training: Training, stage: Stage, examples: Examples, kept: Scratch, seed: int, *, last: bool
+def train_on_ranks(
+    work: Callable[..., None],
+    recipe: Recipe,
+    sets: TrainSets,
+    checkpoint: Path,
+    run: Run,
+    *arguments: Any,
 ) -> None:
-    """Train a stage to its end; StudyError where the loss is not finite.
+    """Call `work(ranks, device, recipe, sets, checkpoint, run, *arguments)` in each process that
+    shares the model; the stages' saved states are removed when it has written what it made.
 
-    Its state is kept until the whole job is done, so that a later stage that is killed starts
-    from there; that of the last stage is not, as what it made is written next.
+    StudyError where GPUs can't share the recipe, or the sets are of another tokenizer.
     """
-    optim = stage.optim
-    total = steps_in(len(examples), optim.batch_size, optim.epochs)
-    training.run(EpochBatches(examples, optim.batch_size, seed).batch, total, kept)
-    if not last:
-        state = training.state()
-        if training.ranks.leads:
-            kept.save(state)
+    require_shareable(recipe, run.execution)
+    require_tokenizer(sets, weights_of(checkpoint).folder)
+    on_ranks(run.execution, work, recipe, sets, checkpoint, run, *arguments)
+    for number in range(len(recipe.stages)):
+        remove(run.scratch / str(number))
 
 
 def require_shareable(recipe: Recipe, execution: Execution) -> None:

@@ -8,20 +8,17 @@ from typing import Any
 
 import torch
 
-from tuning_dynamics.checkpoints.load import load_model
-from tuning_dynamics.checkpoints.manifest import model_digests, unchanged_weights, weights_of
-from tuning_dynamics.common.atomic_files import read_json, remove, whole_folder, write_json
+from tuning_dynamics.checkpoints.manifest import model_digests, weights_of
+from tuning_dynamics.common.atomic_files import read_json, whole_folder, write_json
 from tuning_dynamics.common.errors import RefusedError
 from tuning_dynamics.common.model_files import TOKENIZER_FILES
-from tuning_dynamics.common.paths import parse_variant, scratch
+from tuning_dynamics.common.variants import parse_variant
 from tuning_dynamics.config.execution import Execution, execution_of
-from tuning_dynamics.config.learning_rate import chosen_rate, with_rate
-from tuning_dynamics.config.recipe import Recipe
+from tuning_dynamics.config.recipe import Recipe, Stage, with_rate
 from tuning_dynamics.data.token_store import StoredTokens
-from tuning_dynamics.engine.launch import on_ranks
+from tuning_dynamics.engine.loop import scratch
 from tuning_dynamics.engine.processes import Ranks
-from tuning_dynamics.tune.examples import StoredExamples
-from tuning_dynamics.tune.sampler import mix
+from tuning_dynamics.tune.sampler import Examples, StoredExamples, mix
 from tuning_dynamics.tune.stages import (
     Run,
     TrainSets,
@@ -29,13 +26,10 @@ from tuning_dynamics.tune.stages import (
     merged,
     nothing_taken,
     paths_in,
-    prepare,
-    require_shareable,
-    require_tokenizer,
     saves_adapter,
+    stage_trainings,
     totals,
-    train,
-    with_trainable,
+    train_on_ranks,
 )
 
 
@@ -65,35 +59,35 @@ def tune_variant(
     `code` is the digest of the code, so that a half-done state of other code is not resumed.
     """
     identity = identity_of(recipe, sets, files.checkpoint, seed, code)
-    require_shareable(recipe, execution)
-    require_tokenizer(sets, weights_of(files.checkpoint).folder)
     variant = parse_variant(key)
     run = Run(key, variant.recipe, variant.train_set, seed, execution, files.scratch, identity)
-    on_ranks(execution, _tune, recipe, sets, run, files)
-    for number in range(len(recipe.stages)):
-        remove(files.scratch / str(number))
+    train_on_ranks(_tune, recipe, sets, files.checkpoint, run, files)
 
 
 def _tune(
-    ranks: Ranks, device: torch.device, recipe: Recipe, sets: TrainSets, run: Run, files: Files
+    ranks: Ranks,
+    device: torch.device,
+    recipe: Recipe,
+    sets: TrainSets,
+    checkpoint: Path,
+    run: Run,
+    files: Files,
 ) -> None:
     """Tune, in each of the processes that share the model; the first writes."""
-    with unchanged_weights(files.checkpoint) as start:
-        model: Any = load_model(start.folder, start.adapter, ranks.first_on(device))
-    metrics = []
-    for number, stage in enumerate(recipe.stages):
+
+    def examples_of(stage: Stage) -> Examples:
         stored = {name: StoredExamples(StoredTokens(path)) for name, path in sets.of(stage).items()}
-        examples = mix(stored, stage.data.mix, run.seed)
-        model = ranks.ready(with_trainable(model, stage, run.seed))
-        last = number == len(recipe.stages) - 1
-        training, kept = prepare(model, stage, number, examples, run, ranks, device)
-        train(training, stage, examples, kept, run.seed, last=last)
-        counts = {"recipe_stage": stage.id, "examples": len(examples)}
-        metrics.append({**training.metrics("tune", run.key), **counts})
-        model = model if _only_adapter(recipe) else merged(model, stage)
+        return mix(stored, stage.data.mix, run.seed)
+
+    metrics = []
+    for part in stage_trainings(recipe, examples_of, checkpoint, run, ranks, device):
+        part.fit()
+        counts = {"recipe_stage": part.stage.id, "examples": len(part.examples)}
+        metrics.append({**part.training.metrics("tune", run.key), **counts})
+    model = part.model if _only_adapter(recipe) else merged(part.model, part.stage)
     weights = ranks.weights(model)
     if ranks.leads:
-        _write(model, weights, recipe, start.folder, files, run.key)
+        _write(model, weights, recipe, files, run.key)
         write_json(files.metrics, totals(run.key, "tune", metrics, {}))
 
 
@@ -122,7 +116,7 @@ def tune_from_spec(
     try:
         recipe = Recipe.model_validate(parsed["recipe"])
         for path in paths_in(inputs.rates):
-            recipe = with_rate(recipe, chosen_rate(path))
+            recipe = with_rate(recipe, _chosen_rate(path))
         tune_variant(
             recipe,
             TrainSets.of_job(parsed, inputs.tokens),
@@ -135,6 +129,14 @@ def tune_from_spec(
     except RefusedError as refused:
         print(f"refused\n{refused}", flush=True)
         _write_refused(files, key, str(refused))
+
+
+def _chosen_rate(path: Path) -> float:
+    """The rate of a rate.json; RefusedError where the train set was."""
+    chosen = read_json(path)
+    if "refused" in chosen:
+        raise RefusedError(chosen["refused"])
+    return float(chosen["rate"])
 
 
 def _write_refused(files: Files, key: str, reason: str) -> None:
@@ -163,9 +165,10 @@ def _save_whole(model: Any, weights: dict[str, torch.Tensor], base: Path, folder
 
 
 def _write(
-    model: Any, weights: dict[str, torch.Tensor], recipe: Recipe, base: Path, files: Files, key: str
+    model: Any, weights: dict[str, torch.Tensor], recipe: Recipe, files: Files, key: str
 ) -> None:
     """Save an adapter where only that was trained, else the whole model with its tokenizer."""
+    base = weights_of(files.checkpoint).folder
     only_adapter, save_adapter = _only_adapter(recipe), saves_adapter(recipe.stages[0])
     with whole_folder(files.weights) as folder:
         if only_adapter and save_adapter is not None:

@@ -7,8 +7,8 @@ from typing import Any
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.model_files import model_files, tokenizer_files
 from tuning_dynamics.common.variants import Checkpoint
+from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.family import HubFamily, LocalFamily
-from tuning_dynamics.identity.canonical import canonical
 from tuning_dynamics.run.jobs.scope import RuleJobs
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.model_files import config_for_text
+from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.family import LocalFamily
-from tuning_dynamics.identity.canonical import canonical
 from tuning_dynamics.run.jobs.checkpoints import CheckpointJobs
 from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
 

@@ -4,11 +4,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from tuning_dynamics.common.paths import (
-    variant_key,
-)
-from tuning_dynamics.common.variants import Cell, Setting, Variant
-from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.common.variants import Cell, Setting, Variant, variant_key
+from tuning_dynamics.config.base import canonical
 from tuning_dynamics.identity.units import DATA, EVALUATE, JobView, cells_param, parse_cells
 from tuning_dynamics.run.jobs.patterns import evaluation_name, pattern_of
 from tuning_dynamics.run.jobs.scope import RuleJobs, Scope

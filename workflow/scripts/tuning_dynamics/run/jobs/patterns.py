@@ -5,11 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tuning_dynamics.common.atomic_files import text_digest
-from tuning_dynamics.common.paths import (
-    variant_key,
-)
-from tuning_dynamics.common.variants import Setting, Variant
-from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.common.variants import Setting, Variant, variant_key
+from tuning_dynamics.config.base import canonical
 
 #: Matches no name: the wildcard of a source that the study does not use.
 NOTHING = "(?!)"

@@ -1,9 +1,12 @@
 """What the rules of report.smk need of a study."""
 
+import hashlib
 from functools import cached_property
+from pathlib import Path
 
 from tuning_dynamics.common.atomic_files import file_digest
 from tuning_dynamics.common.paths import ROOT, SCRIPTS
+from tuning_dynamics.config.base import canonical
 from tuning_dynamics.grid.figures import (
     STYLE_FILE,
     StudyFigure,
@@ -11,7 +14,6 @@ from tuning_dynamics.grid.figures import (
     figure_tables,
 )
 from tuning_dynamics.grid.merged_config import figures_of
-from tuning_dynamics.identity.canonical import canonical, files_digest
 from tuning_dynamics.run.jobs.scope import RuleJobs
 
 #: What the pages show besides inputs and code: templates, captions, and what tables say of
@@ -35,7 +37,7 @@ class ReportJobs(RuleJobs):
     def page_spec(self) -> str:
         """What the pages depend on besides their inputs and code: templates, captions, and what is
         said of the tables' columns."""
-        return canonical({"shown": files_digest(*PAGE_PARTS)})
+        return canonical({"shown": _files_digest(*PAGE_PARTS)})
 
     def accepted(self) -> str:
         """What was accepted as current by hand, which the pages tell: not of themselves, as they
@@ -72,3 +74,12 @@ class ReportJobs(RuleJobs):
     def figures_style(self) -> str:
         """Digest of the figures' style."""
         return file_digest(STYLE_FILE)
+
+
+def _files_digest(*paths: Path) -> str:
+    """Digest of files, and of all files in folders, with their names below the repository."""
+    digest = hashlib.sha256()
+    inside = [found for path in paths for found in (path, *path.rglob("*"))]
+    for path in sorted(path for path in inside if path.is_file()):
+        digest.update(f"{path.relative_to(ROOT)}\n{file_digest(path)}\n".encode())
+    return digest.hexdigest()[:16]

@@ -4,12 +4,8 @@ from functools import cached_property
 from pathlib import Path
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.paths import (
-    Paths,
-    fill_root,
-    parse_variant,
-)
-from tuning_dynamics.common.variants import Variant
+from tuning_dynamics.common.paths import Paths, fill_root
+from tuning_dynamics.common.variants import Variant, parse_variant
 from tuning_dynamics.config.family import PretrainFamily
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid, expand

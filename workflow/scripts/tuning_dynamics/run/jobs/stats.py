@@ -2,13 +2,11 @@
 
 import json
 
-from tuning_dynamics.common.paths import (
-    variant_key,
-)
+from tuning_dynamics.common.variants import variant_key
+from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.family import HubFamily
 from tuning_dynamics.grid.published_table import PublishedTable
 from tuning_dynamics.grid.splits import used_splits
-from tuning_dynamics.identity.canonical import canonical
 from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
 from tuning_dynamics.run.jobs.tune import TuneJobs
 

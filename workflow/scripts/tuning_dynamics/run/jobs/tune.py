@@ -6,9 +6,15 @@ from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.variants import Checkpoint, Variant
-from tuning_dynamics.config.learning_rate import rate_name, selecting, with_rate
-from tuning_dynamics.config.recipe import RateSelection, Recipe, Stage
-from tuning_dynamics.identity.canonical import canonical
+from tuning_dynamics.config.base import canonical
+from tuning_dynamics.config.recipe import (
+    RateSelection,
+    Recipe,
+    Stage,
+    rate_name,
+    selecting,
+    with_rate,
+)
 from tuning_dynamics.run.jobs.patterns import either
 from tuning_dynamics.run.jobs.scope import RuleJobs
 

@@ -10,11 +10,11 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.prompts import dialogue as tulu
-from tuning_dynamics.data.sequences import Tokens, completions, dialogues
-from tuning_dynamics.data.token_store import StoredTokens, write_tokens
+from tuning_dynamics.data.sequences import completions, dialogues
+from tuning_dynamics.data.token_store import StoredTokens, Tokens, write_tokens
 from tuning_dynamics.data.tokenizer import Encoder, tokenizer_digest
 from tuning_dynamics.engine.padding_free import IGNORED
-from tuning_dynamics.tune.examples import Example, StoredExamples, example_of, hold_out
+from tuning_dynamics.tune.sampler import Example, StoredExamples, example_of, hold_out
 from tuning_dynamics.tune.stages import TrainSets, require_tokenizer
 
 TEMPLATE = "### Input_1: {a}\n### Input_2: {b}\n### Inference:"
