@@ -17,7 +17,8 @@ from tuning_dynamics.config.family import Family
 from tuning_dynamics.config.json_schema import MODELS, schema
 from tuning_dynamics.config.load import dump_merged, load_merged, load_study, parse, read_yaml
 from tuning_dynamics.config.recipe import Recipe
-from tuning_dynamics.config.study import ResolvedStudy, Study, TestColumn
+from tuning_dynamics.config.statistics import TestColumn
+from tuning_dynamics.config.study import ResolvedStudy, Study
 from tuning_dynamics.engine.loop import scratch
 from tuning_dynamics.grid.grid import expand, role, unpaired_cells
 from tuning_dynamics.grid.merged_config import cell_rows, read_merged

@@ -1,6 +1,7 @@
 import json
 import math
 import string
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,12 +12,13 @@ from tokenizers.models import BPE
 from tokenizers.trainers import BpeTrainer
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.evaluation import Predictions
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.evaluate import cell
 from tuning_dynamics.evaluate.cell import REQUEST_KEY, evaluate_cell, predict
 from tuning_dynamics.evaluate.model import LoadedModel, batches, shared_prefix
-from tuning_dynamics.evaluate.request import parse_request
+from tuning_dynamics.evaluate.request import GENERATES, parse_request
 
 RECORDS = [
     "item",
@@ -227,6 +229,17 @@ def test_an_empty_set_and_an_unanswerable_item_are_refused(model, tmp_path):
     write_items(path, [pair(0, label="maybe")])
     with pytest.raises(StudyError, match="no right answer to choose"):
         evaluate(model, path, tmp_path)
+
+
+def test_every_method_that_a_study_may_name_is_known() -> None:
+    fields = Predictions.model_json_schema()["properties"].values()
+    named = [name for field in fields for name in _names(field["items"])]
+    assert sorted(named) == sorted(GENERATES)
+
+
+def _names(items: dict[str, Any]) -> list[str]:
+    """The values of a Literal in a schema; one alone is a constant."""
+    return items.get("enum") or [items["const"]]
 
 
 @pytest.mark.parametrize(

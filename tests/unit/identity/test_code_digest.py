@@ -751,7 +751,7 @@ EDITS = {
     "docstring": ("engine__loop", "A run over steps", "Run over steps", set()),
     "comment": ("engine__loop", "# Dropout of a step", "# The dropout", set()),
     "records": ("identity__current", "class Current:", "class Currents:", set()),
-    "statistics": ("config__study", "= 3000", "= 4000", set()),
+    "statistics": ("config__statistics", "= 3000", "= 4000", set()),
     "budget": ("config__execution", '= "a100"', '= "h100"', set()),
 }
 

@@ -10,28 +10,11 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from tuning_dynamics.config.base import Count, Fraction, Name, Names, Strict, Unique
 from tuning_dynamics.config.dataset import Dataset, Kind, Task
+from tuning_dynamics.config.evaluation import EvaluateSettings, Predictions
 from tuning_dynamics.config.execution import Execution, Planning
 from tuning_dynamics.config.family import Family
 from tuning_dynamics.config.recipe import Recipe, Stage
-
-
-class Predictions(Strict):
-    """How an answer is read off the model, by kind of evaluation set."""
-
-    classification: Annotated[
-        list[Literal["token_prob", "constrained", "free"]], Field(min_length=1), Unique
-    ] = ["token_prob"]
-    """token_prob: the label whose first token is likeliest; constrained: the label whose whole
-    text is likeliest; free: generate and match."""
-    multiple_choice: Annotated[
-        list[Literal["likelihood", "likelihood_per_char", "likelihood_pmi"]],
-        Field(min_length=1),
-        Unique,
-    ] = ["likelihood"]
-    """The option of the highest log-likelihood: raw; per character; or less that of the option
-    without its question (pointwise mutual information)."""
-    generation: Annotated[list[Literal["greedy"]], Field(min_length=1), Unique] = ["greedy"]
-    """Greedy decoding."""
+from tuning_dynamics.config.statistics import StatisticsSettings
 
 
 class Block(Strict):
@@ -87,97 +70,12 @@ class DataSettings(Strict):
     """Largest number of evaluated items, drawn with the study's seed; none: all."""
 
 
-class EvaluateSettings(Strict):
-    """What can change an evaluation's numbers."""
-
-    truncation: Literal["refuse", "demonstrations", "input"] = "refuse"
-    """A prompt longer than the context: stop; leave demonstrations out, first ones first, then
-    stop; or do that and then cut the end of the item's longest field. Counted per item."""
-    label_tokens: PositiveInt = 5
-    """Most new tokens for `free` classification."""
-    text_tokens: PositiveInt = 60
-    """Most new tokens for generation."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the layers compute in; bfloat16 is many times faster on a GPU, and log-probabilities
-    move by about a hundredth of a nat a token. The head is float32 either way."""
-
-
 class TuneSettings(Strict):
     """What all recipes share."""
 
     max_length: PositiveInt = 2048
     """Longest training example in tokens; longer ones lose the end of their longest input
     field, counted. Never more than the model's context."""
-
-
-# Of published scores, whose sets and recipes need not be names of files.
-Listed = Annotated[list[str], Field(min_length=1), Unique]
-
-
-class TransferSettings(Strict):
-    """Which sets transfer.csv is made of; none: all of the main recipe."""
-
-    train_sets: Listed | None = None
-    """Train sets that count."""
-    eval_sets: Listed | None = None
-    """Evaluation sets that count."""
-
-
-class DeclaredGroups(Strict):
-    """Evaluation sets by whether the base model learns them in pre-training, as somebody says."""
-
-    learned: Listed
-    """Sets that it learns."""
-    not_learned: Listed
-    """Sets that it doesn't; sets in neither list stay undecided."""
-
-
-#: Key columns of changes.csv by which its tests may be divided into families.
-TestColumn = Literal[
-    "family",
-    "checkpoint",
-    "recipe",
-    "train_set",
-    "seed",
-    "eval_set",
-    "task",
-    "kind",
-    "role",
-    "format",
-    "shots",
-    "prediction",
-    "metric",
-]
-
-
-class StatisticsSettings(Strict):
-    """Resampling and thresholds."""
-
-    resamples: Annotated[int, Field(ge=100)] = 3000
-    """Bootstrap resamples."""
-    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """Coverage of intervals."""
-    seed: Count = 0
-    """Seed of resampling."""
-    interval: Literal["percentile", "bca"] = "percentile"
-    """Bootstrap intervals of scores and changes: percentile, or bias-corrected and accelerated,
-    which is closer for few or skewed scores."""
-    test_families: Annotated[list[TestColumn], Unique] = ["recipe"]
-    """Columns of changes.csv; the tests that agree in them are one family, within which false
-    discoveries are controlled. None: all tests are one family."""
-    learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """A set counts as learned in pre-training when base's trend has a p-value under this."""
-    main_recipe: str = "full"
-    """Recipe that transfer and groups are computed on: like is compared with like."""
-    transfer: TransferSettings = TransferSettings()
-    groups: DeclaredGroups | None = None
-    """Groups of evaluation sets; none: found by the trend of base."""
-    group_recipes: Listed | None = None
-    """Recipes whose changes the groups compare, no set being of two; none: the main recipe."""
-    group_roles: Annotated[
-        list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
-    ] = ["id", "ood"]
-    """Roles of evaluation sets whose changes the groups compare."""
 
 
 class Published(Strict):

@@ -1,14 +1,15 @@
 """What a cell asks of a model: a small message that travels as JSON.
 
-Its values come from a study that was validated; methods are told apart by registries, so that one
-more makes no cell of another anew.
+Its values come from a study that was validated. Methods are distinguished by registries, so that
+a new one makes no cell of another again.
 """
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, get_args
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.registry import Kinds
+from tuning_dynamics.config.evaluation import Precision
 
 #: By prediction method: whether the answer is generated rather than scored.
 GENERATES: Kinds[str, bool] = {
@@ -20,7 +21,6 @@ GENERATES: Kinds[str, bool] = {
     "likelihood_pmi": False,
     "greedy": True,
 }
-DTYPES = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,9 @@ def parse_request(message: Any) -> CellRequest:
 def _check(request: CellRequest) -> None:
     if request.prediction not in GENERATES:
         raise _refused("unknown method", "prediction", request.prediction, "use a known one")
-    if request.dtype not in DTYPES:
-        raise _refused("unknown dtype", "dtype", request.dtype, f"known: {', '.join(DTYPES)}")
+    if request.dtype not in get_args(Precision):
+        known = ", ".join(get_args(Precision))
+        raise _refused("unknown dtype", "dtype", request.dtype, f"known: {known}")
     words = request.words
     if request.kind == "classification" and (len(request.labels) < 2 or len({*words}) < len(words)):
         raise _refused(

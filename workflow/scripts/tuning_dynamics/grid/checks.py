@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from tuning_dynamics.common.errors import StudyError, require_known
-from tuning_dynamics.config.study import StatisticsSettings
+from tuning_dynamics.config.statistics import StatisticsSettings
 
 
 def require_named(

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import load_merged
-from tuning_dynamics.config.study import StatisticsSettings
+from tuning_dynamics.config.statistics import StatisticsSettings
 from tuning_dynamics.grid.compare_request import Sides, check_sides, scores_file
 from tuning_dynamics.grid.merged_config import cell_rows, read_merged
 from tuning_dynamics.grid.published_table import read_layout

@@ -1,0 +1,76 @@
+"""What a study asks of its statistics: resampling, thresholds, and what is compared."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tuning_dynamics.config.base import Count, Strict, Unique
+
+# Of published scores, whose sets and recipes need not be names of files.
+Listed = Annotated[list[str], Field(min_length=1), Unique]
+
+
+class TransferSettings(Strict):
+    """Which sets transfer.csv is made of; none: all of the main recipe."""
+
+    train_sets: Listed | None = None
+    """Train sets that count."""
+    eval_sets: Listed | None = None
+    """Evaluation sets that count."""
+
+
+class DeclaredGroups(Strict):
+    """Evaluation sets by whether the base model learns them in pre-training, as somebody says."""
+
+    learned: Listed
+    """Sets that it learns."""
+    not_learned: Listed
+    """Sets that it doesn't; sets in neither list stay undecided."""
+
+
+#: Key columns of changes.csv by which its tests may be divided into families.
+TestColumn = Literal[
+    "family",
+    "checkpoint",
+    "recipe",
+    "train_set",
+    "seed",
+    "eval_set",
+    "task",
+    "kind",
+    "role",
+    "format",
+    "shots",
+    "prediction",
+    "metric",
+]
+
+
+class StatisticsSettings(Strict):
+    """Resampling and thresholds."""
+
+    resamples: Annotated[int, Field(ge=100)] = 3000
+    """Bootstrap resamples."""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Coverage of intervals."""
+    seed: Count = 0
+    """Seed of resampling."""
+    interval: Literal["percentile", "bca"] = "percentile"
+    """Bootstrap intervals of scores and changes: percentile, or bias-corrected and accelerated,
+    which is closer for few or skewed scores."""
+    test_families: Annotated[list[TestColumn], Unique] = ["recipe"]
+    """Columns of changes.csv; the tests that agree in them are one family, within which false
+    discoveries are controlled. None: all tests are one family."""
+    learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """A set counts as learned in pre-training when base's trend has a p-value under this."""
+    main_recipe: str = "full"
+    """Recipe that transfer and groups are computed on: like is compared with like."""
+    transfer: TransferSettings = TransferSettings()
+    groups: DeclaredGroups | None = None
+    """Groups of evaluation sets; none: found by the trend of base."""
+    group_recipes: Listed | None = None
+    """Recipes whose changes the groups compare, no set being of two; none: the main recipe."""
+    group_roles: Annotated[
+        list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
+    ] = ["id", "ood"]
+    """Roles of evaluation sets whose changes the groups compare."""
