@@ -24,7 +24,7 @@ demo: .venv/run.ready
 
 test: .venv/test.ready lint
 	@# Two workers for two cores; each file's tests stay in one of them, with what they share.
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 bench: .venv/bench.ready
 	$(BIN)/python benchmarks/engine.py $(if $(DATA),--data $(DATA)) \

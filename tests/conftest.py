@@ -14,6 +14,18 @@ sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 from repository import Repository, clone
 
 
+#: Folders of tests that run whole studies.
+WHOLE_RUNS = ("hub", "smoke", "workflow")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests of whole runs as slow, and put them first: two workers then end together."""
+    for item in items:
+        if item.path.parent.name in WHOLE_RUNS:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def shared_by_workers(factory: pytest.TempPathFactory) -> Path:
     """A folder of this test run that all its workers have in common."""
     base = factory.getbasetemp()
