@@ -15,7 +15,7 @@ from tuning_dynamics.plan.resources import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.plan.limits import guard
 from tuning_dynamics.run.start import Shown, begin, finish, start
-from tuning_dynamics.common.paths import parse_variant
+from tuning_dynamics.common.variants import parse_variant
 from tuning_dynamics.run.snakemake_internals import keep_outputs
 from tuning_dynamics.tables.catalogue import all_tables, tables_of
 
