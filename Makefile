@@ -6,7 +6,8 @@
 # or what it installs there, where it is missing:
 #   make browser-test   look at the report in headless Chromium
 # and one measures:
-#   make bench   the engine against other libraries; DATA=FOLDER on real sets (docs/performance.md)
+#   make bench   the engine against other libraries, and on a GPU where there is one;
+#                DATA=FOLDER on real sets (docs/performance.md)
 # They need Python >= 3.11, git and make, and nothing else.
 
 PYTHON ?= python3
@@ -30,7 +31,7 @@ bench: .venv/bench.ready
 	$(BIN)/python benchmarks/engine.py $(if $(DATA),--data $(DATA)) \
 	  --out benchmarks/results/engine$(if $(DATA),,_made_up).json
 	@if $(BIN)/python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then \
-	  $(BIN)/python benchmarks/gpu.py --out benchmarks/results/gpu.json; \
+	  $(BIN)/python benchmarks/gpu.py; \
 	else echo "No GPU: benchmarks/gpu.py is left out."; fi
 
 slurm-test: .venv/test.ready

@@ -147,7 +147,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     began = time.monotonic()
     amounts, size = (QUICK, MINIATURE) if asked.quick else (FULL, SMALL)
     tokenizer, sets = real_sets(asked.data, folder) if asked.data else made_sets(folder)
-    given = Given(size, tokenizer, "cpu")
+    given = Given(size, tokenizer)
     torch.set_num_threads(asked.threads)
     rates, setting = measure_rates(torch.device("cpu"), torch.float32), given.outline()
     print(f"{time.monotonic() - began:6.0f} s  sets, rates", flush=True)

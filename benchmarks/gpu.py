@@ -1,444 +1,330 @@
-"""The engine on one GPU, beside what is installed of TRL, lm-evaluation-harness and vLLM.
+"""The engine's first run on a GPU: does it work there, is it right, how fast, and what bounds it.
 
-    python benchmarks/gpu.py [--minutes 9] [--out FILE.json]
-    python benchmarks/gpu.py --miniature        # the same on a CPU, with a model of a few weights
+    python benchmarks/gpu.py [--minutes 9] [--out FILE.jsonl]
+    python benchmarks/gpu.py --miniature        # every part on a CPU, with tiny models
 
-OLMo-1B's architecture with random weights: tuning 3 epochs of 6,000 examples of about 75 and of
-about 500 tokens, instruction tuning on packed rows of 2,048 tokens, scoring 8,000 prompts with 4
-demonstrations, 60 tokens for each of 11,000 prompts of about 500 tokens. A part of each is
-measured after a warm-up and scaled, and the first of them run whole where time allows. Nothing is
-downloaded: texts and the tokenizer are made up. Compared with others one after another, as the
-GPU is nobody else's.
+Each result is printed in one line and appended to the file at once. A part that fails writes its
+error, and the next one begins. The most important parts come first; a part begins only where its
+estimate fits the time that is left. Speed is measured on OLMo-1B's architecture with random
+weights. Texts and the tokenizer are made up, and nothing is downloaded.
 """
 
 import argparse
 import contextlib
 import copy
 import io
-import json
+import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+BEGAN = time.monotonic()
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 NEEDED = ("torch", "transformers", "tokenizers", "safetensors", "pydantic", "yaml", "pyarrow")
-MISSING = [name for name in NEEDED if find_spec(name) is None]
-if MISSING:
-    sys.exit(f"benchmarks/gpu.py needs these packages, which are not installed: {MISSING}")
+if missing := [name for name in NEEDED if find_spec(name) is None]:
+    sys.exit(f"benchmarks/gpu.py needs these packages, which are not installed: {missing}")
 
 import torch  # noqa: E402
-from sides import generation, scoring, tuning  # noqa: E402
-from sides.machine import Rates, Taken, described, measure_rates, timed  # noqa: E402
-from sides.setting import MINIATURE, OLMO_1B, Given, Setting, made_sets  # noqa: E402
-from sides.side import Side  # noqa: E402
-from sides.work import Shape, generating, shape_of  # noqa: E402
-from sides.work import tuning as tuning_work  # noqa: E402
+from sides import machine, scoring, setting, tuning  # noqa: E402
+from sides.parts import Part, Row, run_parts  # noqa: E402
+from sides.setting import Setting  # noqa: E402
+from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
-from tuning_dynamics.engine.hardware import PEAK_FLOPS, device_name, peak_memory_mb  # noqa: E402
-from tuning_dynamics.engine.loop import Schedule, Settings, Training  # noqa: E402
-from tuning_dynamics.evaluate.model import FullPrecisionHead  # noqa: E402
-from tuning_dynamics.tune.sampler import IGNORED, Example  # noqa: E402
+from tuning_dynamics.engine.hardware import prepare_device  # noqa: E402
+from tuning_dynamics.engine.loop import Batch, Progress, Scratch, Training, resume  # noqa: E402
+from tuning_dynamics.engine.padding_free import IGNORED, packed  # noqa: E402
+from tuning_dynamics.evaluate.generate import generate  # noqa: E402
+from tuning_dynamics.evaluate.loglikelihood import Scored, log_likelihoods  # noqa: E402
+from tuning_dynamics.evaluate.model import LoadedModel  # noqa: E402
+from tuning_dynamics.tune.sampler import EpochBatches, Example  # noqa: E402
+
+#: The architectures that are tried, by transformers' name, and what differs in their size.
+ARCHITECTURES = {"Olmo": {}, "Olmo2": {}, "Llama": {"num_key_value_heads": 2}, "GPTNeoX": {}}
+PRECISIONS = ("fp32", "tf32", "bf16")
+#: Least and most tokens of short and of long texts.
+SHORT, LONG = (50, 100), (300, 700)
 
 
 @dataclass(frozen=True)
-class Amounts:
-    """What is measured of each: steps of short, long and packed texts after `warm` others,
-    prompts scored, prompts answered; the share of scoring that the others do, their batch, the
-    steps of a short and a long run of TRL. `lengths` are the least and
-    most tokens of a long text, `row` those of a packed one. `whole` are the sizes that the times
-    are scaled to: examples x epochs, prompts scored, prompts answered."""
-
-    warm: int
-    short: int
-    long: int
-    packed: int
-    packed_batch: int
-    scored: int
-    answered: int
-    answer: int
-    lengths: tuple[int, int]
-    row: int
-    others: float
-    batch: int
-    trl_steps: tuple[int, int]
-    whole: tuple[int, int, int]
-
-
-FULL = Amounts(
-    20, 200, 80, 6, 32, 8000, 2048, 60, (300, 700), 2048, 0.1, 128, (10, 60), (18_000, 8000, 11_000)
-)
-SMALL = Amounts(1, 2, 1, 1, 2, 16, 8, 6, (50, 110), 128, 0.5, 4, (1, 2), (48, 16, 24))
-
-#: Seconds that a whole job may take on an H200.
-BARS = {"tuning, short": 90, "tuning, long": 240, "scoring": 30, "generation": 180}
-
-
-def made_examples(count: int, least: int, most: int, answer: int) -> list[Example]:
-    """Examples of random tokens, their lengths spread evenly; the last `answer` tokens count."""
-    rng = random.Random(least)
-    found = []
-    for _ in range(count):
-        text = [rng.randrange(4000) for _ in range(rng.randint(least, most) + 1)]
-        targets = [IGNORED] * (len(text) - 1 - answer) + text[-answer:]
-        found.append(Example(text[:-1], targets, truncated=False))
-    return found
-
-
-# --- what the sides' processes do ---------------------------------------------------------------
-
-
-def rates_here(setting: Setting) -> Rates:
-    """The device's rates in bf16."""
-    return measure_rates(setting.device, torch.bfloat16)
-
-
-def name_here(setting: Setting) -> str:
-    """The device's name."""
-    return device_name(setting.device)
-
-
-def peak_here(setting: Setting) -> float:
-    """Largest memory in GB since the last call."""
-    peak = peak_memory_mb(setting.device) / 1e3
-    if setting.device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    return peak
-
-
-def tune(setting: Setting, examples: list[Example], warm: int, steps: int, batch: int) -> Taken:
-    """What `steps` of tuning take after `warm` others, by the engine."""
-    settings = Settings(
-        schedule=Schedule(1e-5, warm + steps, 0.0, "linear"),
-        weight_decay=0.0,
-        clip_norm=1.0,
-        betas=(0.9, 0.999),
-        seed=0,
-        micro_batch=8,
-        save_seconds=1e9,
-    )
-    model = copy.deepcopy(setting.model)
-    training = Training(model, settings, setting.device, what="benchmark", file="benchmarks")
-    batches = tuning.EpochBatches(examples, batch, 0)
-    with contextlib.redirect_stdout(io.StringIO()):
-        training.run(batches.batch, warm, None)
-        last = warm + steps
-        return timed(setting.device, lambda: training.run(batches.batch, last, None))[1]
-
-
-def tune_by_trl(
-    setting: Setting, examples: list[Example], steps: tuple[int, int], changes: dict[str, Any]
-) -> Taken:
-    """The same by TRL: a long run less a short one, so that its set-up does not count."""
-    if changes.get("padding_free"):
-        setting = replace(setting, model=copy.deepcopy(setting.model))
-        setting.model.set_attn_implementation("flash_attention_2")
-    short, long = (
-        tuning.by_trl(setting, tuning.minibatches(examples, count), changes)[0] for count in steps
-    )
-    return Taken(long.wall - short.wall, long.cpu - short.cpu)
-
-
-def in_half(setting: Setting, *, head_too: bool = False) -> Setting:
-    """The setting with the weights in bf16 as a study evaluates it: the head stays in fp32, and so
-    do the angles of rotation."""
-    model = copy.deepcopy(setting.model)
-    for parameter in model.parameters():
-        parameter.data = parameter.data.to(torch.bfloat16)
-    if not head_too:
-        model.set_output_embeddings(FullPrecisionHead(model.get_output_embeddings()))
-    return replace(setting, model=model)
-
-
-def score(setting: Setting, parts: list[scoring.Part]) -> Taken:
-    """Scoring by the engine."""
-    half = in_half(setting)
-    scoring.by_engine(half, [replace(part, items=8) for part in parts])
-    return scoring.by_engine(half, parts)[0]
-
-
-def batch_by_harness(setting: Setting, part: scoring.Part) -> tuple[Taken, int]:
-    """lm-evaluation-harness' own search for a batch size."""
-    return scoring.batch_by_harness(in_half(setting, head_too=True), part)
-
-
-def score_by_harness(setting: Setting, parts: list[scoring.Part], batch: int) -> Taken:
-    """Scoring by lm-evaluation-harness."""
-    half = in_half(setting, head_too=True)
-    scoring.by_harness(half, [replace(part, items=8) for part in parts], batch)
-    return scoring.by_harness(half, parts, batch)[0]
-
-
-def answer(setting: Setting, prompts: list[list[int]], longest: int) -> Taken:
-    """Generation by the engine, as many rows at a time as it finds memory for."""
-    model = in_half(setting).loaded()
-    warm = prompts[: len(prompts) // 8]
-    generation.generate(model, warm, longest, model.batch_tokens)
-    return timed(
-        setting.device,
-        lambda: generation.generate(model, prompts, longest, model.batch_tokens),
-    )[1]
-
-
-def answer_by_transformers(
-    setting: Setting, prompts: list[list[int]], longest: int, batch: int
-) -> Taken:
-    """Generation by transformers, in full batches, after one that is not counted."""
-    half = in_half(setting, head_too=True)
-    generation.by_transformers(half, generation.Asked(prompts[:batch], longest, batch))
-    return generation.by_transformers(half, generation.Asked(prompts, longest, batch))[0]
-
-
-def answer_by_vllm(setting: Setting, prompts: list[list[int]], longest: int) -> Taken:
-    """Generation by vLLM, its loading left out."""
-    from vllm import LLM, SamplingParams
-
-    with tempfile.TemporaryDirectory() as folder:
-        in_half(setting, head_too=True).model.save_pretrained(folder)
-        setting.model.to("cpu")
-        torch.cuda.empty_cache()
-        engine = LLM(model=folder, skip_tokenizer_init=True, dtype="bfloat16")
-    settings = SamplingParams(temperature=0, max_tokens=longest, ignore_eos=True, detokenize=False)
-    texts = [{"prompt_token_ids": prompt} for prompt in prompts]
-    return timed(setting.device, lambda: engine.generate(texts, settings))[1]
-
-
-# --- the run -------------------------------------------------------------------------------------
-
-
-@dataclass
 class Run:
-    """The measurements so far, and until when others may begin."""
+    """What all parts share. In a miniature, counts are a hundredth and texts a tenth."""
 
-    until: float
-    rates: Rates
-    rows: list[dict[str, Any]]
+    device: torch.device
+    pairs: setting.TaskSet
+    tokenizer: Path
+    miniature: bool
 
-    def add(
-        self,
-        what: str,
-        by: str,
-        side: Side,
-        scale: float,
-        limit: dict[str, float],
-        measure: Callable[[], Taken],
-        needs: float = 0.0,
-    ) -> float | None:
-        """Measure, keep and print one; None where time is short. `scale` times the seconds
-        measured is the whole job, `limit` its physical limit, `needs` the seconds it may take."""
-        if time.monotonic() + needs > self.until:
-            print(f"{what}, {by}: left out, time is short", flush=True)
-            return None
-        taken = measure()
-        seconds = taken.wall * scale
-        row = {
-            "what": what,
-            "by": by,
-            "seconds": seconds,
-            "measured_seconds": taken.wall,
-            "bar": BARS.get(what),
-            "limit": limit,
-            "share_of_limit": limit["seconds"] / seconds,
-            "peak_gb": side.call(peak_here),
-        }
-        self.rows.append(row)
-        print(line(row), flush=True)
-        return seconds
+    def some(self, count: int) -> int:
+        """So many, or fewer in a miniature."""
+        return max(2, count // 100) if self.miniature else count
+
+    def given(self, size: dict[str, int], architecture: str = "Olmo") -> Setting:
+        """A new model on the device, with its tokenizer."""
+        encoder = setting.encoder_of(self.tokenizer)
+        if self.miniature:
+            size = {**size, **setting.MINIATURE, "hidden_size": 64}
+        model = setting.build_model(size, encoder, self.device, architecture)
+        return Setting(model, encoder, self.device)
+
+    def texts(self, count: int, lengths: tuple[int, int]) -> list[list[int]]:
+        """Texts of random tokens."""
+        rng = random.Random(count)
+        least, most = (max(2, length // 10) if self.miniature else length for length in lengths)
+        return [rng.choices(range(4000), k=rng.randint(least, most)) for _ in range(count)]
+
+    def batches(self, lengths: tuple[int, int], counted: int, rows: int = 8) -> EpochBatches:
+        """Minibatches of texts, of which the last tokens count."""
+        found = []
+        for ids in self.texts(self.some(1000), lengths):
+            ignored = max(0, len(ids) - counted)
+            targets = [IGNORED] * ignored + [*ids[1:], 0][ignored:]
+            found.append(Example(ids, targets, truncated=False))
+        return EpochBatches(found, self.some(rows), 0)
 
 
-def line(row: dict[str, Any]) -> str:
-    """A row of the table, as text."""
-    bar = f"bar {row['bar']} s" if row["bar"] else ""
-    return (
-        f"{row['what']:<18} {row['by']:<28} {row['seconds']:9.1f} s whole "
-        f"({row['measured_seconds']:.1f} s measured)  {row['share_of_limit']:6.1%} of the limit  "
-        f"{row['peak_gb']:6.1f} GB  {bar}"
-    )
+def quiet() -> contextlib.redirect_stdout[io.StringIO]:
+    """Print no line of progress."""
+    return contextlib.redirect_stdout(io.StringIO())
 
 
-@dataclass(frozen=True)
-class Work:
-    """What is given to all sides, with each job's physical limit."""
-
-    short: list[Example]
-    long: list[Example]
-    packed: list[Example]
-    parts: list[scoring.Part]
-    prompts: list[list[int]]
-    limits: dict[str, dict[str, float]]
-
-
-def work_of(setting: Setting, sets: dict[str, Any], ask: Amounts, rates: Rates) -> Work:
-    """The rows and prompts; `setting` needs no weights."""
-    shape = shape_of(setting.model)
-    half = replace(shape, bytes_each=2)
-    short, long = made_examples(6000, 50, 100, 2), made_examples(6000, *ask.lengths, 25)
-    packed = made_examples(2 * ask.packed_batch, ask.row, ask.row, ask.row)
-    parts = [scoring.Part(sets["pairs"], ask.scored, 4)]
-    rng = random.Random(1)
-    lengths = [rng.randint(*ask.lengths) for _ in range(ask.answered)]
-    prompts = [[rng.randrange(4000) for _ in range(length)] for length in lengths]
-    model = setting.loaded()
-    scored = sum(scoring.needed(half, part, part.prompts(model)) for part in parts)
-    answers = generating(half, prompts, [ask.answer] * len(prompts), len(prompts))
-    read = shape.weights * half.bytes_each
-    examples, to_score, to_answer = ask.whole
-    limits = {
-        "tuning, short": _tuning_limit(shape, short, examples, rates),
-        "tuning, long": _tuning_limit(shape, long, examples, rates),
-        "tuning, packed": _tuning_limit(shape, packed, 2 * ask.packed_batch, rates),
-        "scoring": rates.limit(scored * to_score / ask.scored, read),
-        "generation": rates.limit(
-            answers[0] * to_answer / len(prompts), answers[1] * to_answer / len(prompts)
-        ),
-    }
-    return Work(short, long, packed, parts, prompts, limits)
+def rates(run: Run) -> Row:
+    """What the machine is, and its measured rates."""
+    row = machine.described(run.device)
+    matrix, copied = (256, 1 << 20) if run.miniature else (8192, 1 << 31)
+    for name in PRECISIONS:
+        dtype = torch.bfloat16 if name == "bf16" else torch.float32
+        with machine.computing_in(name, run.device):
+            found = machine.measure_rates(run.device, dtype, matrix, copied)
+        row |= {f"{name}_tflops": found.products / 1e12, "copied_tb_per_s": found.copying / 1e12}
+    return row
 
 
-def _tuning_limit(
-    shape: Shape, examples: list[Example], wanted: int, rates: Rates
-) -> dict[str, float]:
-    """The limit of `wanted` examples like these, 8 a step."""
-    rows = [(len(one.ids), sum(t >= 0 for t in one.targets)) for one in examples]
-    flops, moved = tuning_work(shape, rows, len(rows) // 8)
-    return rates.limit(flops * wanted / len(rows), moved * wanted / len(rows))
+def trained(given: Setting, run: Run, stop: int = 4, kept: Scratch | None = None) -> Training:
+    """A training of a copy of the model over 4 steps, or up to `stop`; from a state, if any."""
+    training = tuning.training_of(copy.deepcopy(given.model), given.device, 4)
+    with quiet():
+        if kept is not None:
+            resume(training, kept)
+        training.run(run.batches(SHORT, 3).batch, stop, None)
+    return training
 
 
-def our_runs(run: Run, side: Side, work: Work, ask: Amounts) -> None:
-    """All by the engine."""
-    name, limits = "this engine", work.limits
-    jobs = {"tuning, short": (work.short, ask.short), "tuning, long": (work.long, ask.long)}
-    estimates = {}
-    for what, (examples, steps) in jobs.items():
-        scale = ask.whole[0] / (8 * steps)
-        measure = lambda e=examples, s=steps: side.call(tune, e, ask.warm, s, 8)  # noqa: E731
-        estimates[what] = run.add(what, name, side, scale, limits[what], measure)
-    measure = lambda: side.call(tune, work.packed, 1, ask.packed, ask.packed_batch)  # noqa: E731
-    scale = 2 / ask.packed
-    seconds = run.add("tuning, packed", name, side, scale, limits["tuning, packed"], measure)
-    if seconds is not None:
-        tell_utilisation(run, side, work, seconds)
-    scale = ask.whole[1] / ask.scored
-    measure = lambda: side.call(score, work.parts)  # noqa: E731
-    run.add("scoring", name, side, scale, limits["scoring"], measure)
-    scale = ask.whole[2] / len(work.prompts)
-    measure = lambda: side.call(answer, work.prompts, ask.answer)  # noqa: E731
-    run.add("generation", name, side, scale, limits["generation"], measure)
-    steps, needs = ask.whole[0] // 8, (estimates["tuning, short"] or 1e9) * 1.1
-    measure = lambda: side.call(tune, work.short, 0, steps, 8)  # noqa: E731
-    limit = limits["tuning, short"]
-    run.add("tuning, short", f"{name}, whole", side, 1.0, limit, measure, needs)
+def are_equal(first: Training, second: Training) -> bool:
+    """Whether two trainings have the same losses and weights, bit for bit."""
+    same = all(map(torch.equal, first.parameters, second.parameters))
+    return same and first.progress.losses == second.progress.losses
 
 
-def tell_utilisation(run: Run, side: Side, work: Work, seconds: float) -> None:
-    """Print and keep the model FLOPs utilisation of packed rows: work needed over peak."""
-    name = side.call(name_here)
-    if name in PEAK_FLOPS:
-        share = work.limits["tuning, packed"]["flops"] / seconds / PEAK_FLOPS[name]
-        run.rows[-1]["mfu"] = share
-        print(f"tuning, packed: {share:.1%} model FLOPs utilisation (bar 45 %)", flush=True)
+def scores(model: LoadedModel, run: Run) -> list[float]:
+    """Nats per token of 3 answers to each of 16 prompts that begin alike."""
+    beginning, answers = run.texts(1, LONG)[0], run.texts(48, (1, 6))
+    prompts = [beginning + text for text in run.texts(16, SHORT) for _ in range(3)]
+    found = log_likelihoods(model, list(map(Scored, prompts, answers)), 4096)
+    return [score / len(answer) for score, answer in zip(found, answers, strict=True)]
 
 
-def other_runs(run: Run, side: Side, work: Work, ask: Amounts, device: str) -> None:
-    """What is installed of the others, on a smaller share of each."""
-    if _installed("trl", "datasets"):
-        trl_runs(run, side, work, ask, {"bf16": device == "cuda"})
-    if _installed("lm_eval"):
-        harness_runs(run, side, work, ask, device)
-    limit, name = work.limits["generation"], "model.generate"
-    prompts = work.prompts[: 2 * ask.batch]
-    scale = ask.whole[2] / len(prompts)
-    asked = (prompts, ask.answer, ask.batch)
-    measure = lambda: side.call(answer_by_transformers, *asked)  # noqa: E731
-    run.add("generation", f"{name}, batch {ask.batch}", side, scale, limit, measure, 30)
-    if device == "cuda" and _installed("vllm"):
-        scale = ask.whole[2] / len(work.prompts)
-        measure = lambda: side.call(answer_by_vllm, work.prompts, ask.answer)  # noqa: E731
-        run.add("generation", "vLLM", side, scale, limit, measure, 120)
-
-
-def trl_runs(run: Run, side: Side, work: Work, ask: Amounts, dtype: dict[str, bool]) -> None:
-    """TRL as it comes, without checkpointing, and without padding where it can."""
-    ways = {"TRL, padded": tuning.PADDED, "TRL, its default": {}}
-    if find_spec("flash_attn") is not None:
-        ways = {"TRL, padding-free": tuning.FLAT, **ways}
-    counted = ask.trl_steps[1] - ask.trl_steps[0]
-    for what, examples in {"tuning, short": work.short, "tuning, long": work.long}.items():
-        for by, changes in ways.items():
-            asked = (examples, ask.trl_steps, {**changes, **dtype})
-            measure = lambda asked=asked: side.call(tune_by_trl, *asked)  # noqa: E731
-            scale = ask.whole[0] / (8 * counted)
-            run.add(what, by, side, scale, work.limits[what], measure, 30)
-
-
-def harness_runs(run: Run, side: Side, work: Work, ask: Amounts, device: str) -> None:
-    """lm-evaluation-harness with the batch size that it finds, and the finding itself apart."""
-    items, batch, limit = int(ask.scored * ask.others), ask.batch, work.limits["scoring"]
-    parts = [replace(part, items=items) for part in work.parts]
-    if device == "cuda":
-        taken, batch = side.call(batch_by_harness, parts[0])
-        print(f"lm-evaluation-harness found a batch of {batch} in {taken.wall:.1f} s", flush=True)
-    name, scale = f"lm-evaluation-harness, batch {batch}", ask.whole[1] / items
-    measure = lambda: side.call(score_by_harness, parts, batch)  # noqa: E731
-    run.add("scoring", name, side, scale, limit, measure, 60)
-
-
-def _installed(*names: str) -> bool:
-    missing = [name for name in names if find_spec(name) is None]
-    if missing:
-        print(f"left out, not installed: {', '.join(missing)}", flush=True)
-    return not missing
-
-
-def measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """All results, with the machine's description."""
-    began = time.monotonic()
-    if not asked.miniature and not torch.cuda.is_available():
-        sys.exit("benchmarks/gpu.py: no GPU is visible; --miniature runs the same on a CPU")
-    device = "cpu" if asked.miniature else "cuda"
-    ask, size = (SMALL, MINIATURE) if asked.miniature else (FULL, OLMO_1B)
-    tokenizer, sets = made_sets(folder, ["pairs"], evaluation=ask.scored)
-    given = Given(size, tokenizer, device)
-    threads = 2 if asked.miniature else torch.get_num_threads()
-    with Side(given, threads, ours=True) as side:
-        rates = side.call(rates_here)
-        print(f"{rates.products / 1e12:.2f} TFLOP/s, {rates.copying / 1e12:.3f} TB/s", flush=True)
-        side.call(peak_here)
-        run = Run(began + 60 * asked.minutes, rates, [])
-        work = work_of(given.outline(), sets, ask, rates)
-        print(f"{time.monotonic() - began:.0f} s: set up", flush=True)
-        our_runs(run, side, work, ask)
-    with Side(given, threads, ours=False) as side:
-        other_runs(run, side, work, ask, device)
-    print(f"\n{time.monotonic() - began:.0f} s in all", *map(line, run.rows), sep="\n")
+def works(architecture: str, run: Run) -> Row:
+    """Whether an architecture is tuned and scored packed, and twice the same."""
+    given = run.given({**setting.MINIATURE, **ARCHITECTURES[architecture]}, architecture)
+    loaded = LoadedModel(given.model, given.encoder, setting.CONTEXT, run.device)
+    with quiet(), packed(given.model) as tuned_packed:
+        pass
+    first, second = trained(given, run), trained(given, run)
     return {
-        **described(torch.device(device)),
-        "parameters": shape_of(given.outline().model).weights,
-        "rates": asdict(rates),
-        "rows": run.rows,
+        "tuned_packed": tuned_packed,
+        "scored_packed": loaded.supports_packing,
+        "tuned_twice_equal": are_equal(first, second),
+        "scored_twice_equal": scores(loaded, run) == scores(loaded, run),
+        "losses": first.progress.losses,
     }
+
+
+def resumes(run: Run) -> Row:
+    """Whether a run that goes on from a saved state ends as an uninterrupted one."""
+    given = run.given(setting.MINIATURE)
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Scratch(Path(folder), "gpu")
+        kept.save(trained(given, run, stop=2).state())
+        resumed = trained(given, run, kept=kept)
+    at = resumed.progress.resumed_from
+    return {"resumed_from": at, "equal": are_equal(trained(given, run), resumed)}
+
+
+def values(compared: str, given: Setting, precision: str, run: Run) -> list[float]:
+    """Losses or scores in a precision; scoring in bf16 has its weights in it."""
+    if compared == "scores" and precision == "bf16":
+        given, precision = given.in_bf16(), "fp32"
+    with machine.computing_in(precision, given.device):
+        if compared == "scores":
+            return scores(given.loaded(), run)
+        return trained(given, run).progress.losses
+
+
+def right(compared: str, run: Run) -> Row:
+    """Largest differences from fp32 on the CPU: relative of losses, nats per token of scores."""
+    given, row = run.given(setting.SMALL), Row()
+    there = replace(given, model=copy.deepcopy(given.model).cpu(), device=torch.device("cpu"))
+    torch.set_num_threads(1 if run.miniature else os.cpu_count() or 1)
+    expected = values(compared, there, "fp32", run)
+    torch.set_num_threads(1)
+    for precision in PRECISIONS:
+        pairs = zip(values(compared, given, precision, run), expected, strict=True)
+        scale = abs if compared == "losses" else lambda _: 1.0
+        row[precision] = max(abs(found - value) / scale(value) for found, value in pairs)
+    return row
+
+
+def steps(lengths: tuple[int, int], counted: int, count: int, run: Run, rows: int = 8) -> Row:
+    """What a step takes. The host waits for the device now and then, so that its shortest step
+    bounds its own time from above; steps on texts of two tokens take hardly more than that."""
+    count = run.some(count)
+    warm = min(20, max(1, count // 10))
+    batches, began = run.batches(lengths, counted, rows), list[float]()
+    model = run.given(setting.OLMO_1B).model
+    training = tuning.training_of(model, run.device, warm + count, 1e-5)
+
+    def batch(step: int) -> Batch:
+        began.append(time.perf_counter())
+        return batches.batch(step)
+
+    with quiet():
+        training.run(batch, warm, None)
+        training.progress = Progress(step=warm)
+        training.run(batch, warm + count, None)
+    taken = training.metrics("tune", "gpu")
+    return {
+        "step_ms": 1e3 * taken["seconds"] / count,
+        "host_ms_at_most": 1e3 * min(b - a for a, b in pairwise(began[warm:])),
+        "tokens_per_step": taken["tokens"] / count,
+        "tokens_per_s": taken["tokens_per_second"],
+        "mfu": taken["mfu"],
+        "steps_2250_s": 2250 * taken["seconds"] / count,
+    }
+
+
+def profiled(run: Run) -> Row:
+    """The kernels of a short step. A run reads its losses twenty times, and the profile lies
+    between two readings. Idle is what the kernels leave of steps before it, without a profile."""
+    between, kind = (1, "CPU") if run.miniature else (3, "CUDA")
+    first, last, top = 10 * between, 11 * between, Counter[str]()
+    batches, began = run.batches(SHORT, 2), list[float]()
+    model = run.given(setting.OLMO_1B).model
+    training = tuning.training_of(model, run.device, 20 * between, 1e-5)
+    profiler = profile(activities=[getattr(ProfilerActivity, kind)])
+
+    def batch(step: int) -> Batch:
+        began.append(time.perf_counter())
+        if step in (first, last):
+            (profiler.start if step == first else profiler.stop)()
+        return batches.batch(step)
+
+    with quiet():
+        training.run(batch, 20 * between, None)
+    events: list[Any] = [one for one in profiler.events() if one.device_type.name == kind]
+    kernels = [event for event in events if not event.is_user_annotation]
+    for kernel in kernels:
+        taken = kernel.self_cpu_time_total if run.miniature else kernel.time_range.elapsed_us()
+        top[kernel.name[:80]] += taken / 1e3 / between
+    step_ms, device_ms = 1e3 * (began[first] - began[first - 3]) / 3, top.total()
+    return {
+        "launches": len(kernels) / between,
+        "device_ms": device_ms,
+        "step_ms": step_ms,
+        "idle": 1 - device_ms / step_ms,
+        "top": {name: round(ms, 3) for name, ms in top.most_common(15)},
+    }
+
+
+def optimiser(run: Run) -> Row:
+    """The optimiser and clipping alone, and the bytes per second that they move at least."""
+    training = tuning.training_of(run.given(setting.OLMO_1B).model, run.device, 1)
+    for parameter in training.parameters:
+        parameter.grad = torch.randn_like(parameter)
+    clip = partial(torch.nn.utils.clip_grad_norm_, training.parameters, 1.0)
+    weights, row = sum(parameter.numel() for parameter in training.parameters), Row()
+    for name, do, moved in (("adamw", training.optimiser.step, 28), ("clipping", clip, 12)):
+        seconds = machine.shortest(run.device, do)
+        row |= {f"{name}_ms": 1e3 * seconds, f"{name}_tb_per_s": moved * weights / seconds / 1e12}
+    return row
+
+
+def scored(count: int, dtype: str, run: Run) -> Row:
+    """Items with 4 demonstrations, from their fields to predictions."""
+    given = run.given(setting.OLMO_1B)
+    given = given.in_bf16() if dtype == "bf16" else given
+    part, loaded = scoring.Part(run.pairs, run.some(count), 4), given.loaded()
+    scoring.by_engine(given, [replace(part, items=run.some(200))])
+    seconds, scale = scoring.by_engine(given, [part])[0].wall, 8000 / part.items
+    encoding = machine.timed(run.device, lambda: part.prompts(loaded))[1].wall
+    return {
+        "items_per_s": part.items / seconds,
+        "items_8000_s": seconds * scale,
+        "of_it_encoding_s": encoding * scale,
+    }
+
+
+def decoded(run: Run) -> Row:
+    """60 tokens for each long prompt in bf16, as many rows at a time as memory holds."""
+    loaded = run.given(setting.OLMO_1B).in_bf16().loaded()
+    prompts, longest = run.texts(run.some(512), LONG), 6 if run.miniature else 60
+
+    def answered(count: int, tokens: int) -> float:
+        answer = partial(generate, loaded, prompts[:count], tokens, loaded.batch_tokens)
+        return machine.timed(run.device, answer)[1].wall
+
+    answered(64, longest)
+    reading, seconds = answered(len(prompts), 1), answered(len(prompts), longest)
+    scale = 11_000 / len(prompts)
+    return {"prompts_11000_s": seconds * scale, "of_it_reading_s": reading * scale}
+
+
+PARTS = [
+    Part("machine", "rates", 15, rates),
+    *(Part("works", name, 10, partial(works, name)) for name in ARCHITECTURES),
+    Part("works", "resumed from a state", 10, resumes),
+    Part("right", "losses, relative", 30, partial(right, "losses"), {"fp32": 1e-5, "bf16": 1e-3}),
+    Part(
+        "right", "scores, nats a token", 20, partial(right, "scores"), {"fp32": 1e-5, "bf16": 0.05}
+    ),
+    Part("steps", "short", 20, partial(steps, SHORT, 2, 200), {"steps_2250_s": 90}),
+    Part("steps", "short, profiled", 25, profiled),
+    Part("steps", "packed", 30, partial(steps, (2048, 2048), 2048, 8, rows=32), {"mfu": 0.45}),
+    Part("steps", "long", 30, partial(steps, LONG, 25, 100), {"steps_2250_s": 240}),
+    Part("steps", "two tokens", 15, partial(steps, (2, 2), 1, 100)),
+    Part("steps", "optimiser and clipping alone", 10, optimiser),
+    Part("scoring", "bf16", 25, partial(scored, 2000, "bf16"), {"items_8000_s": 30}),
+    Part("decoding", "bf16", 30, decoded, {"prompts_11000_s": 180}),
+    Part("scoring", "fp32", 25, partial(scored, 500, "fp32")),
+    Part("whole job", "short", 120, partial(steps, SHORT, 2, 2250), {"steps_2250_s": 90}),
+]
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure part by part; ends with status 1 where one failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--miniature", action="store_true", help="a tiny model on a CPU")
-    parser.add_argument("--minutes", type=float, default=9, help="begin nothing after so many")
-    parser.add_argument("--out", type=Path, help="where the results go, as JSON")
+    parser.add_argument("--miniature", action="store_true", help="tiny models on a CPU")
+    parser.add_argument("--minutes", type=float, default=9, help="time for all parts, at most 15")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/gpu.jsonl")
     asked = parser.parse_args()
+    if not asked.miniature and not torch.cuda.is_available():
+        sys.exit("benchmarks/gpu.py: no GPU is visible; --miniature runs the parts on a CPU")
+    device = prepare_device("cpu" if asked.miniature else "cuda")
     with tempfile.TemporaryDirectory() as folder:
-        results = measured(asked, Path(folder))
-    if asked.out:
-        text = json.dumps(results, indent=1, ensure_ascii=False)
-        asked.out.write_text(text + "\n", encoding="utf-8")
+        tokenizer, sets = setting.made_sets(Path(folder), ["pairs"], evaluation=2000)
+        run = Run(device, sets["pairs"], tokenizer, asked.miniature)
+        failed = run_parts(PARTS, run, BEGAN, 60 * min(asked.minutes, 15), asked.out)
+    if failed:
+        sys.exit(f"benchmarks/gpu.py: {failed} parts failed")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ sys.path.insert(0, str(Path(__file__).parent / "workflow"))
 
 from repository import Repository, clone
 
-
 #: Folders of tests that run whole studies.
 WHOLE_RUNS = ("hub", "smoke", "workflow")
 

@@ -1,19 +1,22 @@
 """What a machine can do at most, and timing that is fair on one that others use too."""
 
+import contextlib
 import platform
 import statistics
+import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import torch
 
 T = TypeVar("T")
 
-PACKAGES = ("torch", "transformers", "trl", "lm_eval", "accelerate", "vllm")
+PACKAGES = ("torch", "transformers", "trl", "lm_eval", "accelerate")
 
 
 @dataclass(frozen=True)
@@ -38,18 +41,20 @@ def wait_for(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def measure_rates(device: torch.device, dtype: torch.dtype) -> Rates:
-    """The best of several products of square matrices, and of several copies."""
-    side, copied = (8192, 1 << 31) if device.type == "cuda" else (2048, 1 << 28)
+def measure_rates(
+    device: torch.device, dtype: torch.dtype, side: int = 2048, copied: int = 1 << 28
+) -> Rates:
+    """The best of several products of square matrices of `side`, and of several copies of so many
+    bytes."""
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     source = torch.zeros(copied, dtype=torch.uint8, device=device)
     target = torch.zeros_like(source)
-    product = _best(device, lambda: left @ right)
-    copy = _best(device, lambda: target.copy_(source))
+    product = shortest(device, lambda: left @ right)
+    copy = shortest(device, lambda: target.copy_(source))
     return Rates(str(dtype).removeprefix("torch."), 2 * side**3 / product, 2 * copied / copy)
 
 
-def _best(device: torch.device, do: Callable[[], Any], times: int = 8) -> float:
+def shortest(device: torch.device, do: Callable[[], Any], times: int = 8) -> float:
     """The shortest of several times in seconds, the first left out."""
     found = []
     for _ in range(times + 1):
@@ -59,6 +64,22 @@ def _best(device: torch.device, do: Callable[[], Any], times: int = 8) -> float:
         wait_for(device)
         found.append(time.perf_counter() - began)
     return min(found[1:])
+
+
+@contextlib.contextmanager
+def computing_in(precision: str, device: torch.device) -> Iterator[None]:
+    """Have products of fp32 tensors computed in fp32, in tf32, or in bf16 as the engine has tuning
+    do on a GPU."""
+    none = contextlib.nullcontext
+    with contextlib.ExitStack() as stack:
+        if precision != "bf16":
+            stack.enter_context(patch.object(torch, "autocast", lambda *_, **__: none()))
+        elif device.type == "cpu":
+            # Copies of weights must not outlive a step.
+            stack.enter_context(torch.autocast("cpu", torch.bfloat16, cache_enabled=False))
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+        stack.callback(torch.set_float32_matmul_precision, "highest")
+        yield
 
 
 @dataclass(frozen=True)
@@ -116,15 +137,27 @@ def compared(found: Mapping[str, list[Taken]], ours: str, limit: float) -> dict[
 
 def described(device: torch.device) -> dict[str, Any]:
     """The machine, the date and the versions, as the results' head."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "device": name,
+        **(_gpu(device) if device.type == "cuda" else {"device": platform.machine()}),
         "cpu": _cpu(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "versions": {package: found for package in PACKAGES if (found := _version(package))},
     }
+
+
+def _gpu(device: torch.device) -> dict[str, Any]:
+    """The card, its memory, the driver and CUDA."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+        driver = said.partition("\n")[0]
+    except OSError:
+        driver = ""
+    card = torch.cuda.get_device_properties(device)
+    memory = card.total_memory / 1e9
+    return {"device": card.name, "memory_gb": memory, "driver": driver, "cuda": torch.version.cuda}
 
 
 def _cpu() -> str:

@@ -51,7 +51,7 @@ def by_engine(setting: Setting, parts: Sequence[Part]) -> Scored:
     return taken, predictions
 
 
-def harness(setting: Setting, batch: int | str) -> Any:
+def harness(setting: Setting, batch: int) -> Any:
     """lm-evaluation-harness around the model; `batch` is its batch_size."""
     from lm_eval.models.huggingface import HFLM
 
@@ -74,16 +74,6 @@ def by_harness(setting: Setting, parts: Sequence[Part], batch: int) -> Scored:
         scores, taken = timed(setting.device, partial(_log_likelihoods, lm, asked))
         found.append((taken, _likeliest(rows, scores)))
     return summed(taken for taken, _ in found), [one for _, said in found for one in said]
-
-
-def batch_by_harness(setting: Setting, part: Part) -> tuple[Taken, int]:
-    """(what it takes, the batch size found) when the harness looks for one itself."""
-    lm, prompts = harness(setting, "auto"), part.prompts(setting.loaded())
-    longest = max(prompts, key=lambda prompt: len(prompt.ids))
-    answer = candidates(part.taken.request(part.shots), longest.item)[0]
-    asked = [(longest.text, completion(answer))]
-    _, taken = timed(setting.device, partial(_log_likelihoods, lm, asked))
-    return taken, int(lm.batch_sizes[0])
 
 
 def _log_likelihoods(lm: Any, asked: list[tuple[str, str]]) -> list[float]:

@@ -7,9 +7,9 @@ world's words with the lengths of real sets, so that a fresh clone needs nothing
 import copy
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -22,7 +22,7 @@ from tuning_dynamics.data.items import Item, read_items, write_items
 from tuning_dynamics.data.sequences import completions
 from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.data.world import WorldSpec, corpus
-from tuning_dynamics.evaluate.model import LoadedModel
+from tuning_dynamics.evaluate.model import FullPrecisionHead, LoadedModel
 from tuning_dynamics.evaluate.prompts import Prompt, make_prompts
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.tune.sampler import Example, example_of
@@ -100,12 +100,14 @@ class TaskSet:
         return [example_of(one) for one in completions(items, self.template, encoder, longest)]
 
 
-def build_model(size: dict[str, int], encoder: Encoder, device: torch.device, seed: int = 0) -> Any:
-    """An OLMo model with seeded random weights in fp32, wide enough that its answers differ."""
-    from transformers import OlmoConfig, OlmoForCausalLM
+def build_model(
+    size: dict[str, int], encoder: Encoder, device: torch.device, architecture: str = "Olmo"
+) -> Any:
+    """A model with seeded random weights in fp32, wide enough that its answers differ."""
+    import transformers
 
-    torch.manual_seed(seed)
-    config = OlmoConfig(
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{architecture}Config")(
         **size,
         vocab_size=WORDS,
         max_position_embeddings=CONTEXT,
@@ -116,7 +118,7 @@ def build_model(size: dict[str, int], encoder: Encoder, device: torch.device, se
         initializer_range=0.05,
     )
     with torch.device(device):
-        return OlmoForCausalLM(config).eval()
+        return getattr(transformers, f"{architecture}ForCausalLM")(config).eval()
 
 
 def encoder_of(tokenizer_json: Path) -> Encoder:
@@ -282,18 +284,25 @@ class Setting:
             assert loaded.supports_packing
         return loaded
 
+    def in_bf16(self) -> "Setting":
+        """The same with weights in bf16 as evaluation loads them: the head stays in fp32."""
+        model = copy.deepcopy(self.model)
+        for parameter in model.parameters():
+            parameter.data = parameter.data.to(torch.bfloat16)
+        model.set_output_embeddings(FullPrecisionHead(model.get_output_embeddings()))
+        return replace(self, model=model)
+
 
 @dataclass(frozen=True)
 class Given:
-    """What every process is given: a model's size, a tokenizer's file, the device."""
+    """What every process is given: a model's size and a tokenizer's file."""
 
     size: dict[str, int]
     tokenizer: Path
-    device: Literal["cpu", "cuda"]
 
     def setting(self) -> Setting:
         """The setting that this describes: in every process the same weights."""
-        encoder, device = encoder_of(self.tokenizer), torch.device(self.device)
+        encoder, device = encoder_of(self.tokenizer), torch.device("cpu")
         return Setting(build_model(self.size, encoder, device), encoder, device)
 
     def outline(self) -> Setting:

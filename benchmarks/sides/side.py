@@ -35,7 +35,7 @@ def _begin(given: Given, threads: int, ours: bool) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     if ours:
-        prepare_device(given.device)
+        prepare_device("cpu")
     torch.set_num_threads(threads)
     _HERE.setting = given.setting()
 

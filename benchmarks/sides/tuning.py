@@ -34,12 +34,10 @@ def rows_of(batches: Sequence[Batch]) -> list[tuple[int, int]]:
     return [(len(ids), sum(t >= 0 for t in wanted)) for rows in pairs for ids, wanted in rows]
 
 
-def by_engine(
-    setting: Setting, batches: Sequence[Batch], rate: float = RATE, kept: Path | None = None
-) -> tuple[Taken, list[float]]:
-    """(what it takes, each step's loss) by `engine.loop`; `kept` is where the weights go."""
+def training_of(model: Any, device: torch.device, steps: int, rate: float = RATE) -> Training:
+    """The engine's training of a model, in place, over so many steps."""
     settings = Settings(
-        schedule=Schedule(rate, len(batches), 0.0, "linear"),
+        schedule=Schedule(rate, steps, 0.0, "linear"),
         weight_decay=0.0,
         clip_norm=1.0,
         betas=(0.9, 0.999),
@@ -47,8 +45,15 @@ def by_engine(
         micro_batch=BATCH,
         save_seconds=1e9,
     )
+    return Training(model, settings, device, what="benchmark", file="benchmarks")
+
+
+def by_engine(
+    setting: Setting, batches: Sequence[Batch], rate: float = RATE, kept: Path | None = None
+) -> tuple[Taken, list[float]]:
+    """(what it takes, each step's loss) by `engine.loop`; `kept` is where the weights go."""
     model = copy.deepcopy(setting.model)
-    training = Training(model, settings, setting.device, what="benchmark", file="benchmarks")
+    training = training_of(model, setting.device, len(batches), rate)
     with contextlib.redirect_stdout(io.StringIO()):
         _, taken = timed(
             setting.device, lambda: training.run(batches.__getitem__, len(batches), None)

@@ -69,6 +69,8 @@ def _reads_apart(model: torch.nn.Module) -> bool:
         expected = torch.cat(alone)
         with attending(model, _ATTENTION):
             found = _logits(model, texts, [2, 4], device, flat=True)
+    except torch.OutOfMemoryError:
+        raise
     except (TypeError, ValueError, RuntimeError):
         # Attention that is given more than it takes, or a mask of the model's own making.
         return False
@@ -88,7 +90,7 @@ def summed_loss(
     """Summed cross-entropy in nats of the counted targets: a scalar that can be differentiated.
 
     `ids[i]` are the tokens of text i; `targets[i][t]` is what its position t must predict, or
-    IGNORED. `flat` is what `laid_flat` says of the model; without it there may be one text only.
+    IGNORED. `flat` is what `packed` says of the model; without it there may be one text only.
     On a GPU the products are in bf16, the loss in fp32. At least one target must be counted.
     """
     wanted = [target for text in targets for target in text]
