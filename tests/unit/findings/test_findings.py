@@ -156,8 +156,8 @@ def test_a_value_under_the_noise_floor_is_no_finding(published: Tables) -> None:
     for item in loud:
         assert "under the noise floor)" in item.sentence
         assert "A value under the noise floor is no finding." in item.sentence
-        assert "The noise floor is 0.900: what scores of seeds differ by" in item.sentence
-        assert "The interval holds 0." not in item.sentence
+        assert "0.900, the typical difference between scores of seeds" in item.sentence
+        assert "The interval includes 0." not in item.sentence
     assert all(item.low > 0 or item.high < 0 for item in loud)
 
 
@@ -200,8 +200,8 @@ def test_weak_denominators_are_counted_beside_the_ratios(published: Tables) -> N
         weak.loc[(weak["eval_set"] == name) & (weak["step"] == 100), "flag"] = flag
     sentence = told({**published, "denominators": weak})[0].sentence
     assert (
-        "Weak base scores among the 72: 2 at 0 (in no mean of ratios), 2 below 0.02; ratios over "
-        "these say more about the base than about tuning." in sentence
+        "Weak base scores among the 72: 2 at 0 (in no mean of ratios), 2 below 0.02; ratios with "
+        "these as denominators are unreliable." in sentence
     )
 
 
@@ -244,12 +244,12 @@ def test_the_turning_point_of_the_mean_curve_is_told(published: Tables) -> None:
 def test_rules_that_disagree_are_told(published: Tables) -> None:
     row = further(published).loc["group_rules"]
     assert row["verdict"] == "supported"
-    assert "above 0 by 10 rules" in row["sentence"]
+    assert "above 0 under 10 of them" in row["sentence"]
     rules = published["group_rules"].copy()
     rules.loc[3, ["difference", "low", "high"]] = [-0.2, -0.3, -0.1]
     row = further({**published, "group_rules": rules}).loc["group_rules"]
     assert row["verdict"] == "contradicted"
-    assert "above 0 by 9 rules, below by 1" in row["sentence"]
+    assert "above 0 under 9 of them and below 0 under 1" in row["sentence"]
     rules.loc[3, ["difference", "low", "high"]] = [0.1, np.nan, np.nan]
     row = further({**published, "group_rules": rules.iloc[3:4].assign(rule="study")})
     assert row.loc["group_rules", "verdict"] == "cannot tell"

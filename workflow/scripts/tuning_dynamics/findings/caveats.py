@@ -26,8 +26,8 @@ def floor_words(floor: Floor, eval_sets: int) -> str:
     pairs = "1 pair" if floor.pairs == 1 else f"{floor.pairs} pairs"
     sets = "" if floor.sets == eval_sets else f", on {floor.sets} of the {eval_sets} sets only"
     return (
-        f" The noise floor is {floor.value:.3f}: what scores of {_FROM[floor.kind]} differ by "
-        f"({pairs}{sets})."
+        f" The noise floor is {floor.value:.3f}, the typical difference between scores of "
+        f"{_FROM[floor.kind]} ({pairs}{sets})."
     )
 
 
@@ -45,8 +45,8 @@ def base_words(weak: WeakBases) -> str:
     if not parts:
         return ""
     return (
-        f" Weak base scores among the {weak.cells}: {', '.join(parts)}; ratios over these say more "
-        "about the base than about tuning."
+        f" Weak base scores among the {weak.cells}: {', '.join(parts)}; ratios with these as "
+        "denominators are unreliable."
     )
 
 

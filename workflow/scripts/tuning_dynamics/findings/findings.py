@@ -125,8 +125,8 @@ def _forgetting(context: Context) -> dict[str, object]:
     back = _direction(context, "generation", "classification")
     if back is not None:
         text += (
-            f" The other way round it was {back.words} By the mean change, classification to "
-            f"generation is {_compared(there.change, back.change)}."
+            f" Tuning on generation changed classification sets by {back.words} By the mean "
+            f"change, classification to generation is {_compared(there.change, back.change)}."
         )
     return finding("forgetting", name, there.change, text, there.noise, supports="below")
 
@@ -292,7 +292,7 @@ def _reason(found: Estimate, clear: bool, verdict: Verdict, units: str) -> str:
         counted = units.replace("(s)", "" if found.units == 1 else "s")
         return f" No interval: {found.units} {counted} where {MIN_UNITS} are needed."
     if not clear:
-        return " The interval holds 0."
+        return " The interval includes 0."
     return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""
 
 

@@ -126,10 +126,10 @@ def rules_row(rules: pd.DataFrame, level: float) -> Row:
         text = "No rule puts tuned sets into both groups."
     else:
         text = (
-            f"By {len(rules)} rules {_span(rules['learned'], str)} sets count as learned, and the "
-            f"difference of the groups is {_span(known['difference'], signed)}; its interval lies "
-            f"above 0 by {above} rules, below by {below}, and holds 0 or is missing by "
-            f"{len(rules) - above - below}. By the study's rule it is "
+            f"Under {len(rules)} rules {_span(rules['learned'], str)} sets count as learned, and "
+            f"the difference of the groups is {_span(known['difference'], signed)}. Its interval "
+            f"lies above 0 under {above} of them and below 0 under {below}; under "
+            f"{len(rules) - above - below} it includes 0 or is missing. By the study's rule it is "
             f"{signed(float(own['difference']))} "
             f"({interval_text(float(own['low']), float(own['high']), level)})."
         )
@@ -171,10 +171,10 @@ def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
     }
     weak = sum(counts.values())
     listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    over = f"that changes in format {DEFAULT_FORMAT} are over"
+    over = f"that ratios divide by in format {DEFAULT_FORMAT}"
     text = (
-        f"{weak} of the {found.cells} base scores {over} are weak denominators: {listed}. A ratio "
-        "over these says more about the base than about tuning."
+        f"{weak} of the {found.cells} base scores {over} are weak: {listed}. Ratios with these as "
+        "denominators are unreliable."
         if weak
         else f"All {found.cells} base scores {over} are above {RATIO_FLOOR:g} and, where chance is "
         "known, above chance."
