@@ -275,4 +275,4 @@ def test_a_pattern_that_matches_nothing_is_told_as_that(tmp_path: Path) -> None:
     problem = step_listing(family, 1, {}, hub)["problem"]
     assert problem["what"] == "no ref of a/b matches the pattern of revisions"
     near = step_listing(family, 7, {5: [], 90: []}, hub)["problem"]
-    assert "the nearest step there is 5" in near["fix"]
+    assert "the nearest step is 5" in near["fix"]

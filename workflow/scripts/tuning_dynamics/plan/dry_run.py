@@ -13,7 +13,7 @@ from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.limits import refused, unknown
 from tuning_dynamics.plan.planned_jobs import planned
 from tuning_dynamics.plan.render_csv import FOLDER, write_files
-from tuning_dynamics.plan.render_text import tell, told_refusal
+from tuning_dynamics.plan.render_text import budget_text, refusal_lines
 from tuning_dynamics.plan.schedule import wall_times
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.start import LEFT, ONLY_COUNT
@@ -33,7 +33,7 @@ def budget_at_end(workflow: Any, jobs: Jobs) -> None:
     errors = _Errors(level=logging.ERROR)
     # The logger that Snakemake gives its own handlers.
     logging.getLogger("snakemake.logging").addHandler(errors)
-    atexit.register(_tell_if_dry, workflow, jobs, basis, errors)
+    atexit.register(_print_if_dry, workflow, jobs, basis, errors)
 
 
 class _Errors(logging.Handler):
@@ -50,7 +50,7 @@ def count_left(workflow: Any) -> int:
     return sum(bool(job.output) for job in workflow.dag.needrun_jobs(exclude_finished=False))
 
 
-def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> None:
+def _print_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> None:
     if errors.seen or not workflow.dryrun or workflow.dag is None:
         return
     if ONLY_COUNT in os.environ:
@@ -65,6 +65,6 @@ def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> No
     told = jobs.current.version_lines()
     if plan.jobs:
         refusal = unknown(jobs, plan) or refused(budget, jobs.resolved.study)
-        told.append(tell(budget, jobs.resolved, jobs.grid, walls, plan.again))
-        told += told_refusal(refusal)
+        told.append(budget_text(budget, jobs.resolved, jobs.grid, walls, plan.again))
+        told += refusal_lines(refusal)
     sys.stdout.write("".join(f"{line}\n" for line in told))

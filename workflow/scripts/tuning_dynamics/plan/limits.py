@@ -12,12 +12,12 @@ from tuning_dynamics.identity.reasons import unrecorded, unrecorded_error
 from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.budget import Budget, budget_of
 from tuning_dynamics.plan.planned_jobs import Planned, planned
-from tuning_dynamics.plan.render_text import gigabytes, hours, reason_lines, told_part
+from tuning_dynamics.plan.render_text import gigabytes, hours, part_line, reason_lines
 from tuning_dynamics.plan.resources import gpus
 from tuning_dynamics.run.all_jobs import Jobs
 
 #: Stages that a refusal names, the dearest first.
-DEAREST = 3
+MOST_EXPENSIVE = 3
 
 
 def guard(workflow: Any, jobs: Jobs) -> list[str]:
@@ -95,11 +95,11 @@ def _too_dear(budget: Budget, study: Study) -> StudyError | None:
     if limit is None or budget.whole.hours.mid <= limit:
         return None
     unit = f"{budget.device.name} {budget.device.unit}"
-    dearest = sorted(budget.stages, key=lambda stage: -stage.hours.mid)[:DEAREST]
+    dearest = sorted(budget.stages, key=lambda stage: -stage.hours.mid)[:MOST_EXPENSIVE]
     lines = [
         "the run would cost more than max_gpu_hours",
         f"  planned: {hours(budget.whole.hours)} {unit}, of which",
-        *(f"  {told_part(stage, budget.device)}" for stage in dearest if stage.hours.mid),
+        *(f"  {part_line(stage, budget.device)}" for stage in dearest if stage.hours.mid),
     ]
     return StudyError(
         "\n".join(lines),

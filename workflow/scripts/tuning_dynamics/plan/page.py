@@ -6,7 +6,7 @@ from pathlib import Path
 import jinja2
 
 from tuning_dynamics.plan.budget import Budget, BudgetPart
-from tuning_dynamics.plan.render_text import at_most, gigabytes, hours, told_basis, told_checkpoints
+from tuning_dynamics.plan.render_text import at_most, basis_text, checkpoint_lines, gigabytes, hours
 from tuning_dynamics.run.all_jobs import Jobs
 
 #: Rows of a table that are shown; the others are in budget.csv.
@@ -45,8 +45,8 @@ def page(
         walls=walls,
         disk=budget.disk,
         unknown=budget.unknown,
-        checkpoints=told_checkpoints(jobs.resolved, jobs.grid),
-        basis=told_basis(budget),
+        checkpoints=checkpoint_lines(jobs.resolved, jobs.grid),
+        basis=basis_text(budget),
     )
 
 

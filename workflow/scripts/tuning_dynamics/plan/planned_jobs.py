@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
 
-from tuning_dynamics.identity.reasons import Reason, told
+from tuning_dynamics.identity.reasons import Reason, described
 from tuning_dynamics.identity.units import EVALUATE, job_name, stage_rule
 from tuning_dynamics.plan.price import Job
 from tuning_dynamics.run.all_jobs import Jobs
@@ -70,7 +70,7 @@ def again(
             files[reason.what][reason.file] = None
             places[reason.what][place] = None
     return [
-        (told(what, list(files[what])), [jobs[place] for place in own])
+        (described(what, list(files[what])), [jobs[place] for place in own])
         for what, own in places.items()
     ]
 

@@ -19,7 +19,7 @@ NAMED = 3
 SHORTEST = 1.05
 
 
-def tell(
+def budget_text(
     budget: Budget,
     resolved: ResolvedStudy,
     grid: Grid,
@@ -34,17 +34,17 @@ def tell(
         f"  study      {len(grid.cells):,} cells of {len(grid.tuned):,} tuned models and "
         f"{len(grid.checkpoints):,} checkpoints",
         *reason_lines(again, budget.prices),
-        *(told_part(stage, budget.device) for stage in budget.stages),
-        told_part(budget.whole, budget.device),
-        *_told_walls(walls, budget.device),
-        f"  basis      {told_basis(budget)}",
+        *(part_line(stage, budget.device) for stage in budget.stages),
+        part_line(budget.whole, budget.device),
+        *_wall_lines(walls, budget.device),
+        f"  basis      {basis_text(budget)}",
         f"  bytes      {at_most(budget)} to download; at most {gigabytes(budget.disk.peak(1))} "
         "on disk",
-        *_told_memory(budget),
-        *_told_unknown(budget),
-        *_told_unpaired(grid),
+        *_memory_lines(budget),
+        *_unknown_lines(budget),
+        *_unpaired_lines(grid),
     ]
-    checkpoints = told_checkpoints(resolved, grid)
+    checkpoints = checkpoint_lines(resolved, grid)
     if checkpoints:  # published scores name none that could be read
         lines += ["  checkpoints", *(f"    {line}" for line in checkpoints)]
     return "\n".join(lines)
@@ -56,12 +56,12 @@ def reason_lines(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> lis
     `groups` are the reasons, each with the jobs that run for it.
     """
     return [
-        f"  made again because {part.name}: {_told_again(part, prices.device)}"
+        f"  made again because {part.name}: {_remade_text(part, prices.device)}"
         for part in reasons_of(groups, prices)
     ]
 
 
-def _told_again(part: BudgetPart, device: Device) -> str:
+def _remade_text(part: BudgetPart, device: Device) -> str:
     told = [_jobs(part.jobs)]
     on_cores = device.memory is None
     likely = part.hours.mid + part.host.mid if on_cores else part.hours.mid
@@ -77,7 +77,7 @@ def _jobs(number: int) -> str:
     return f"{number:,} job{'' if number == 1 else 's'}"
 
 
-def told_refusal(refusal: StudyError | None) -> list[str]:
+def refusal_lines(refusal: StudyError | None) -> list[str]:
     """That a run of the budget would not begin, and why; nothing where it would."""
     if refusal is None:
         return []
@@ -88,7 +88,7 @@ def told_refusal(refusal: StudyError | None) -> list[str]:
     ]
 
 
-def told_part(part: BudgetPart, device: Device) -> str:
+def part_line(part: BudgetPart, device: Device) -> str:
     """A line of the budget."""
     start = f"  {part.name:<10} {part.jobs:>8,} jobs"
     if part.jobs and part.unpriced == part.jobs:
@@ -97,7 +97,7 @@ def told_part(part: BudgetPart, device: Device) -> str:
     return f"{start}  {spent(part.hours, part.host, device)}{more}"
 
 
-def _told_walls(walls: Mapping[int, float], device: Device) -> list[str]:
+def _wall_lines(walls: Mapping[int, float], device: Device) -> list[str]:
     if not walls:
         return []
     # Up to the number of GPUs that leaves the plan no shorter.
@@ -119,7 +119,7 @@ def spent(own: Range, host: Range, device: Device) -> str:
     return " and ".join(told) or nothing
 
 
-def told_basis(budget: Budget) -> str:
+def basis_text(budget: Budget) -> str:
     """What the prices rest on."""
     calibration = budget.basis.calibration
     equations = "equations and assumptions (docs/cost.md)"
@@ -134,7 +134,7 @@ def told_basis(budget: Budget) -> str:
     )
 
 
-def _told_memory(budget: Budget) -> list[str]:
+def _memory_lines(budget: Budget) -> list[str]:
     if budget.device.memory is None or not budget.memory:
         return []
     device = f"the {budget.device.name} has {gigabytes(budget.device.memory)}"
@@ -146,7 +146,7 @@ def _told_memory(budget: Budget) -> list[str]:
     return [f"  memory     at most {gigabytes(budget.memory)} in the largest job; {device}"]
 
 
-def _told_unknown(budget: Budget) -> list[str]:
+def _unknown_lines(budget: Budget) -> list[str]:
     if not budget.unknown:
         return []
     more = len(budget.unknown) - NAMED
@@ -158,7 +158,7 @@ def _told_unknown(budget: Budget) -> list[str]:
     ]
 
 
-def _told_unpaired(grid: Grid) -> list[str]:
+def _unpaired_lines(grid: Grid) -> list[str]:
     """That tuned cells have nothing to be compared with, which a block of base would mend."""
     alone = unpaired_cells(grid)
     if not alone:
@@ -171,7 +171,7 @@ def _told_unpaired(grid: Grid) -> list[str]:
     ]
 
 
-def told_checkpoints(resolved: ResolvedStudy, grid: Grid) -> list[str]:
+def checkpoint_lines(resolved: ResolvedStudy, grid: Grid) -> list[str]:
     """A line per family, or per families alike: checkpoints, tokens, and where there are none."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in resolved.families:

@@ -47,7 +47,7 @@ def require_cluster(workflow: Any, gpu: int) -> None:
 
 def _require_partitions(file: Path, gpu: int) -> None:
     listed = read_yaml(file)["partitions"]
-    there = set(_told("sinfo", "--noheader", "--format=%R").split())
+    there = set(_output_of("sinfo", "--noheader", "--format=%R").split())
     missing = sorted(set(listed) - there)
     if missing:
         raise StudyError(
@@ -114,7 +114,7 @@ def listed_jobs(run: str, *, ended: bool) -> list[str]:
     StudyError where SLURM does not answer.
     """
     states = ["--states=all"] if ended else []
-    return _told("squeue", "--noheader", "--format=%A", f"--name={run}", *states).split()
+    return _output_of("squeue", "--noheader", "--format=%A", f"--name={run}", *states).split()
 
 
 def jobs_not_started(run: str) -> list[str]:
@@ -122,7 +122,7 @@ def jobs_not_started(run: str) -> list[str]:
 
     Those that a person holds are not among them. StudyError where SLURM does not answer.
     """
-    rows = _told("squeue", "--noheader", "--states=PENDING", "--format=%A %r", f"--name={run}")
+    rows = _output_of("squeue", "--noheader", "--states=PENDING", "--format=%A %r", f"--name={run}")
     waiting = [line.replace("_", " ").partition(" ")[::2] for line in rows.splitlines()]
     return [job for job, reason in waiting if reason.startswith(NOT_STARTED)]
 
@@ -133,7 +133,7 @@ def cancel(jobs: list[str]) -> None:
         subprocess.run(["scancel", "--quiet", *jobs], check=False)
 
 
-def _told(*command: str) -> str:
+def _output_of(*command: str) -> str:
     """What a SLURM command prints; StudyError where it fails for ANSWER_WITHIN seconds."""
     deadline = time.monotonic() + ANSWER_WITHIN
     while (done := _run(command)).returncode and time.monotonic() < deadline:

@@ -77,7 +77,7 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.environ[DRIVER] = this_process()
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
-    with _told():
+    with _errors_in_words():
         take_turns(workflow)
         study = load_study(settings(config), Path(workflow.basedir), file)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
@@ -111,7 +111,7 @@ def leave_out(texts: tuple[str, ...]) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_in_words() -> Iterator[None]:
     """Have a StudyError, or an error of the system, end the process with its text alone."""
     try:
         yield
@@ -166,7 +166,7 @@ def start(workflow: Any, jobs: Jobs, gpu: int, guard: Callable[[Any, Jobs], list
     the process with the error's text alone where results are there that nothing says anything of,
     the run would cost too much, another run works on the study, or SLURM can't take its jobs.
     """
-    with _told():
+    with _errors_in_words():
         if not workflow.touch:
             _refuse(workflow, jobs, guard)
         lock(jobs.paths.root)
@@ -213,7 +213,7 @@ def finish(workflow: Any, jobs: Jobs) -> None:
     """What a run does once all its jobs are done: it has left none on SLURM, nothing half-written
     of those that were killed, and a last look finds nothing that is not current, or has it made."""
     Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
-    with _told():
+    with _errors_in_words():
         sweep(jobs.paths.root)
         jobs.current.digests.keep()
         if not workflow.touch:
