@@ -221,7 +221,7 @@ DATA = {
         files={"rows.parquet": b"PAR1nothing"},
     ),
     "unknown_file_type": Bad(
-        ["type is not known", ".xml"],
+        ["type is unknown", ".xml"],
         dataset={"source": {"files": {"evaluation": "rows.xml"}}},
         files={"rows.xml": b"<a/>"},
     ),

@@ -164,7 +164,7 @@ def test_long_fields_of_csv_are_read(tmp_path: Path) -> None:
         ("r.csv", b"a,b\n1,2\n1,2,3\n", "record 3"),
         ("r.csv", b'a,b\n"1"\r2,3\r\n', "record 2"),
         ("r.parquet", b"PAR1 no more", "damaged"),
-        ("r.txt", b"", "type is not known"),
+        ("r.txt", b"", "type is unknown"),
     ],
 )
 def test_what_does_not_parse_is_told(tmp_path: Path, name: str, content: bytes, says: str) -> None:

@@ -265,7 +265,7 @@ def test_a_config_that_does_not_fit_its_table_is_refused(
 
 def test_a_table_is_not_run_in_parts(tmp_path: Path) -> None:
     jobs = study(tmp_path)
-    with pytest.raises(StudyError, match="no cells to share out"):
+    with pytest.raises(StudyError, match="no cells to divide"):
         Jobs(jobs.resolved, "my.yaml", StudyPart(1, 4))
 
 

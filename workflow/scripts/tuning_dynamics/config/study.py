@@ -79,7 +79,7 @@ class TuneSettings(Strict):
 
 
 class Published(Strict):
-    """What a table of scores made elsewhere does not state itself."""
+    """What a table of published scores does not state itself."""
 
     layout: Literal["scores", "pythia_evals"] = "scores"
     """scores: rows as in scores.csv; pythia_evals: the long table of the Pythia suite's results
@@ -113,7 +113,7 @@ class Study(Strict):
     blocks: list[Block] = []
     """The grid; none with `scores`."""
     scores: str | None = None
-    """A CSV file of scores made elsewhere: tables, figures and report of it, without any model."""
+    """A CSV file of published scores: tables, figures and report from it, without any model."""
     published: Published = Published()
     world: WorldSettings = WorldSettings()
     data: DataSettings = DataSettings()

@@ -1,4 +1,4 @@
-"""A table of scores made elsewhere, as a study: rows of scores.csv, read and checked.
+"""A table of published scores as a study: rows of scores.csv, read and checked.
 
 Whatever could give a wrong number is refused with its line and column: a cell that counts twice,
 scores in percent, one checkpoint with two numbers of tokens, one set with two kinds.

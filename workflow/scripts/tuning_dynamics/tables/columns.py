@@ -80,5 +80,5 @@ IDENTITY = (
 #: Checkpoint and evaluation set of rows that pool several, so that none may have this name.
 POOLED = "all"
 
-#: `source` of checkpoints and sets whose scores were made elsewhere.
+#: `source` of checkpoints and sets of published scores.
 PUBLISHED = "published"

@@ -7,8 +7,8 @@ checkpoint's `ci_low` (its score, if that is unknown) above the first checkpoint
 `undecided` when there are too few checkpoints for any order to reach `learned_alpha`: k checkpoints
 reach 2 / k! at best, that is .33 with 3, .083 with 4, .017 with 5. Otherwise it is `not_learned`:
 no evidence of a rise, which is not evidence of no rise. `statistics.groups` declares groups
-instead, `learned` and `not_learned`; sets in neither are `undecided`, and a set in both is refused. Trends
-are not affected.
+instead, `learned` and `not_learned`; sets in neither are `undecided`, and a set in both is
+refused. Trends are not affected.
 """
 
 import pandas as pd
