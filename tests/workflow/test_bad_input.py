@@ -211,7 +211,7 @@ DATA = {
         dataset={"source": {"files": {"train": "rows.jsonl", "evaluation": "rows.jsonl"}}},
     ),
     "ragged_csv": Bad(
-        ["record 3", "another number of fields"],
+        ["record 3", "a different number of fields"],
         dataset={"source": {"files": {"evaluation": "rows.csv"}}},
         files={"rows.csv": b"a,b,g\nx,y,neutral\nx,y\n"},
     ),
@@ -221,7 +221,7 @@ DATA = {
         files={"rows.parquet": b"PAR1nothing"},
     ),
     "unknown_file_type": Bad(
-        ["type is not known", ".xml"],
+        ["type is unknown", ".xml"],
         dataset={"source": {"files": {"evaluation": "rows.xml"}}},
         files={"rows.xml": b"<a/>"},
     ),
@@ -236,7 +236,7 @@ DATA = {
         files={"rows.jsonl": jsonl([{"q": "Who ?", "o": ["x", "x"], "g": 0}])},
     ),
     "option_that_is_not_there": Bad(
-        ["names an option that is not there", "5"],
+        ["names an option that does not exist", "5"],
         dataset={
             "task": "multiple_choice",
             "fields": {"question": "q"},

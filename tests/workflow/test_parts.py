@@ -69,7 +69,7 @@ def test_tables_are_refused_over_cells_of_other_settings_or_code(copied: Reposit
     change = "recipes/quick_lora.yaml: stages.0.optim.lr 0.001 -> 0.002"
     refused = copied.run("--config", "part=tables/2")
     assert refused.returncode != 0
-    assert "1 jobs that cells are made from are to be done" in refused.stdout
+    assert "1 jobs that make inputs of cells are not done" in refused.stdout
     assert change in refused.stdout
     told = copied.succeed("-n", "--config", "part=tables/2")
     assert "A run of this would be refused:\n  1 jobs that cells are made from" in told
@@ -80,4 +80,4 @@ def test_tables_are_refused_over_cells_of_other_settings_or_code(copied: Reposit
 def test_what_is_no_part_is_refused(fresh: Repository) -> None:
     refused = fresh.run("-n", "--config", "part=4/3")
     assert refused.returncode != 0
-    assert "the value names no part of a study" in refused.stdout
+    assert "the value is not a part of a study" in refused.stdout

@@ -177,7 +177,7 @@ def test_a_stage_is_accepted_and_the_report_says_so(copied: Repository) -> None:
     copied.succeed("--touch")
     text = copied.succeed()
     assert stages(text) == Counter(report=1)
-    assert list(reasons(text)) == ["the report is to say what was accepted"]
+    assert list(reasons(text)) == ["the report must state what was accepted"]
     page = (copied.folder / SMOKE / "report.html").read_text(encoding="utf-8")
     assert "Accepted by hand" in page
     assert re.search(
@@ -206,10 +206,11 @@ def test_results_of_unknown_origin_are_refused_until_they_are_accepted(copied: R
     done = copied.run()
     assert done.returncode != 0
     assert (
-        "The study cannot begin.\nnothing says from what the results of 33 jobs were" in done.stdout
+        "The study cannot begin.\nthere is no record of what the results of 33 jobs were"
+        in done.stdout
     )
     assert "(the same command with --touch)" in done.stdout
     assert not (copied.folder / SMOKE / "records").exists()
-    assert "A run of this would be refused:\n  nothing says" in copied.succeed("-n")
+    assert "A run of this would be refused:\n  there is no record" in copied.succeed("-n")
     copied.succeed("--touch")
     assert copied.planned() == Counter(report=1)

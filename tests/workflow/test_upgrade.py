@@ -57,11 +57,11 @@ def append(repository: Repository, file: str, text: str) -> None:
 def test_words_make_nothing_anew(finished: Repository) -> None:
     for file, old, new in (
         # Docstrings of a module, a class and a function.
-        ("tune/sampler.py", '"""Which examples each', '"""The examples that each'),
+        ("tune/sampler.py", '"""Training examples of', '"""Examples of'),
         ("engine/loop.py", '"""A run over steps', '"""Training over steps'),
-        ("data/prompts.py", '"""A target as it continues', '"""A target that continues'),
+        ("data/prompts.py", '"""A target as the continuation', '"""A target as continuation'),
         # Comments, one of them within an expression.
-        ("engine/loop.py", "# Dropout of a step depends", "# The dropout of a step depends"),
+        ("engine/loop.py", "# Dropout in a step depends", "# The dropout in a step depends"),
         (
             "recipes/trainable/lora.py",
             "# type: ignore[arg-type]  # any",
@@ -94,7 +94,7 @@ def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Reposit
             "class Training:",
             "def another(step: int) -> int:\n    return step\n\n\n",
         ),
-        ("common/paths.py", "def variant_key(", "ANOTHER = 3\n\n\n"),
+        ("common/variants.py", "def variant_key(", "ANOTHER = 3\n\n\n"),
         # A prediction method.
         ("evaluate/loglikelihood.py", '    "token_prob": _by', '    "by_sum": _by_likelihood,\n'),
         ("evaluate/request.py", '    "token_prob": False', '    "by_sum": False,\n'),

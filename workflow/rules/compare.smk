@@ -23,4 +23,4 @@ rule compare:
 if sides.asked:
 
     onsuccess:
-        print(sides.told())
+        print(sides.closing_text())

@@ -1,4 +1,4 @@
-"""Rule revisions: what the hub has of a family."""
+"""Rule revisions: the listing of a family on the hub."""
 
 from tuning_dynamics.checkpoints.listing import shared_listing
 from tuning_dynamics.checkpoints.revisions import list_family

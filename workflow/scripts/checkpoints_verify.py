@@ -1,4 +1,4 @@
-"""Rule verify: load a checkpoint that exists already and write its manifest."""
+"""Rule verify: load an existing checkpoint and write its manifest."""
 
 from tuning_dynamics.identity.job import running
 

@@ -1,4 +1,4 @@
-"""Rule audit: all that the study has made, read and compared with its records."""
+"""Rule audit: all files of the study, read and compared with their records."""
 
 from tuning_dynamics.common.job_log import logged
 from tuning_dynamics.identity.audit import audit

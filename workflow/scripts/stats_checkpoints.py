@@ -1,4 +1,4 @@
-"""Rule checkpoints: what the checkpoints are, and which do not fit their place."""
+"""Rule checkpoints: the study's checkpoints, and which of them do not fit their place."""
 
 import json
 from pathlib import Path

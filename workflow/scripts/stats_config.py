@@ -1,4 +1,4 @@
-"""Rule merged_config: the study with all that it names, beside its results."""
+"""Rule merged_config: the study with all files that it names, in its folder of results."""
 
 import json
 

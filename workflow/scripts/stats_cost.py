@@ -1,4 +1,4 @@
-"""Rule cost: what every job took, beside what was planned."""
+"""Rule cost: the measured and planned cost of every job."""
 
 from pathlib import Path
 

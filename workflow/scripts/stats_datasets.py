@@ -1,4 +1,4 @@
-"""Rule datasets: where each split that is used comes from."""
+"""Rule datasets: the source of each used split."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule findings: what the tables say on each published finding, and on what limits them."""
+"""Rule findings: what the tables say on each published finding, and on its limitations."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rule published_scores: the tables that come from scores made elsewhere."""
+"""Rule published_scores: the tables from published scores."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rule scores: the tables that are made of cells' records, in one pass."""
+"""Rule scores: the tables made from cells' records, in one pass."""
 
 import json
 from pathlib import Path

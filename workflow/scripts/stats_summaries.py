@@ -1,4 +1,4 @@
-"""Rule summaries: the tables that are made of the scores' tables."""
+"""Rule summaries: the tables made from the scores' tables."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rule choose_rate: the candidate learning rate of the lowest held-out loss."""
+"""Rule choose_rate: the candidate learning rate with the lowest held-out loss."""
 
 from tuning_dynamics.identity.job import running
 

@@ -1,4 +1,4 @@
-"""Rule try_rate: a candidate learning rate on training rows that are held out."""
+"""Rule try_rate: a candidate learning rate on held-out training rows."""
 
 from tuning_dynamics.identity.job import running
 

@@ -189,7 +189,7 @@ WORDS = (
     Edit(
         "optional key of adapters",
         in_code(
-            '    """Low-rank adapters (Hu et al. 2022), by peft."""\n',
+            '    """Low-rank adapters (Hu et al. 2022), with peft."""\n',
             '    """Low-rank adapters."""\n\n    added: bool = False\n    """New."""\n',
         ),
         may=("merged_config", *CONFIGURED),

@@ -73,7 +73,7 @@ def test_gaps_are_where_checkpoints_are_missing() -> None:
 def test_ranges_of_steps() -> None:
     assert parse_steps([0, "2..8 by 3", "10..12 by 1"]) == (0, 2, 5, 8, 10, 11, 12)
     for text in ("2-8", "2..8", "2..8 by 0"):
-        with pytest.raises(ValueError, match="no step and no range"):
+        with pytest.raises(ValueError, match="neither a step nor a range"):
             parse_steps([text])
 
 

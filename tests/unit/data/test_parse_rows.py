@@ -134,8 +134,8 @@ def test_a_composed_field_may_be_a_constant_or_hold_braces() -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{sentence1!r}", "not known"),
-        ("{sentence1:>9}", "not known"),
+        ("{sentence1!r}", "unknown"),
+        ("{sentence1:>9}", "unknown"),
         ("{nothing}", "lacks a field"),
         ("{other}", "lacks a field"),
         ("{hidden}", "no text in the field 'hidden'"),
@@ -397,7 +397,7 @@ def test_options_need_text_and_number() -> None:
 def test_what_is_no_dialogue_is_refused(messages: Any) -> None:
     for optional in ([], ["messages"]):
         changes = {"optional": optional}
-        refused("no dialogue", DIALOGUE, {"messages": messages}, "instruction", **changes)
+        refused("not a dialogue", DIALOGUE, {"messages": messages}, "instruction", **changes)
 
 
 def test_turns_may_come_from_flat_fields() -> None:

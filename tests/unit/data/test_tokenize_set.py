@@ -164,7 +164,7 @@ def test_long_fields_of_csv_are_read(tmp_path: Path) -> None:
         ("r.csv", b"a,b\n1,2\n1,2,3\n", "record 3"),
         ("r.csv", b'a,b\n"1"\r2,3\r\n', "record 2"),
         ("r.parquet", b"PAR1 no more", "damaged"),
-        ("r.txt", b"", "type is not known"),
+        ("r.txt", b"", "type is unknown"),
     ],
 )
 def test_what_does_not_parse_is_told(tmp_path: Path, name: str, content: bytes, says: str) -> None:
@@ -285,7 +285,7 @@ def encode_talks(tmp_path: Path, manifest: list[str], files: list[str]) -> None:
 def test_a_config_without_a_context_is_told(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "checkpoint")
     (tmp_path / "checkpoint" / "config.json").write_text('{"model_type": "mamba"}')
-    with pytest.raises(StudyError, match="no longest context"):
+    with pytest.raises(StudyError, match="no context length"):
         encode_talks(tmp_path, [], [str(tmp_path / "checkpoint" / "tokenizer.json")])
 
 
@@ -326,5 +326,5 @@ def test_the_context_is_known_by_each_of_its_names(tmp_path: Path, config: Any) 
 
 def test_a_context_that_no_name_gives_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "mamba"}))
-    with pytest.raises(StudyError, match="names no longest context"):
+    with pytest.raises(StudyError, match="has no context length"):
         context_of(tmp_path)

@@ -248,7 +248,7 @@ def _names(items: dict[str, Any]) -> list[str]:
         ({"prediction": "dance"}, "unknown method"),
         ({"labels": [["yes"]]}, "fewer than two labels"),
         ({"labels": [["yes"], ["yes", "no"]]}, "one word for two"),
-        ({"labels": ["yes", "no"]}, "no lists of words"),
+        ({"labels": ["yes", "no"]}, "not lists of words"),
         ({"shots": -1}, "out of range"),
         ({"dtype": "float16"}, "unknown dtype"),
         ({"colour": "red"}, "not a request"),

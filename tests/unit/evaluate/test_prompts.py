@@ -48,15 +48,15 @@ def test_the_first_demonstrations_come_before_the_item(tmp_path, lender):
 
 
 def test_too_few_demonstrations_are_refused(tmp_path, lender):
-    with pytest.raises(StudyError, match="4 demonstrations are asked for and 3 available"):
+    with pytest.raises(StudyError, match="4 demonstrations are requested and 3 available"):
         prompts([pair(1)], tmp_path, demonstrations=str(lender), shots=4)
-    with pytest.raises(StudyError, match="1 demonstrations are asked for and 0 available"):
+    with pytest.raises(StudyError, match="1 demonstrations are requested and 0 available"):
         prompts([pair(1)], tmp_path, shots=1)
 
 
 def test_a_demonstration_that_is_evaluated_is_refused(tmp_path, lender):
     twin = Item("other id", "evaluation", "x", DEMONSTRATIONS[1].fields, ["neutral"])
-    with pytest.raises(StudyError, match="a demonstration is an evaluated item too"):
+    with pytest.raises(StudyError, match="a demonstration is also an evaluated item"):
         prompts([pair(1), twin], tmp_path, demonstrations=str(lender), shots=2)
     # It is not among the first shots, so it is not shown.
     prompts([pair(1), twin], tmp_path, demonstrations=str(lender), shots=1)
@@ -66,7 +66,7 @@ def test_one_id_means_one_item_within_a_dataset_only(tmp_path, lender):
     namesake = Item(DEMONSTRATIONS[0].item, "evaluation", "x", pair(7).fields, ["neutral"])
     shown = {"demonstrations": str(lender), "shots": 1}
     prompts([namesake], tmp_path, **shown)
-    with pytest.raises(StudyError, match="a demonstration is an evaluated item too"):
+    with pytest.raises(StudyError, match="a demonstration is also an evaluated item"):
         prompts([namesake], tmp_path, frozen=lender, **shown)
 
 

@@ -157,7 +157,7 @@ def test_files_of_a_model_that_changed_are_refused(cells: Cells, name: str) -> N
         file.write_text(file.read_text() + "\n")
     else:
         file.write_bytes(file.read_bytes()[:-4] + b"\x00\x00\x80\x3f")
-    with pytest.raises(StudyError, match="not those of the manifest") as error:
+    with pytest.raises(StudyError, match="do not match the manifest") as error:
         cells.evaluate(cells.asked("one"))
     assert error.value.key == name
     assert cells.made == []

@@ -749,7 +749,7 @@ EDITS = {
     "condition": ("engine__loop", "not math.isfinite(loss) or", "loss < 0 or", TRAINING),
     "printed": ("engine__loop", "tokens/s", "tokens per second", set()),
     "docstring": ("engine__loop", "A run over steps", "Run over steps", set()),
-    "comment": ("engine__loop", "# Dropout of a step", "# The dropout", set()),
+    "comment": ("engine__loop", "# Dropout in a step", "# The dropout", set()),
     "records": ("identity__current", "class Current:", "class Currents:", set()),
     "statistics": ("config__statistics", "= 3000", "= 4000", set()),
     "budget": ("config__execution", '= "a100"', '= "h100"', set()),

@@ -206,11 +206,11 @@ def test_words_and_code_that_is_not_used_are_no_reason(
 def test_another_input() -> None:
     made(first(), second())
     Path("in.txt").write_text("other rows")
-    assert reason(first()) == "in.txt is not what it was"
+    assert reason(first()) == "in.txt is changed"
     # What is made of it waits for it, and is compared once that is made.
     assert reason(first(), second()) is None
     make(first(), text="other")
-    assert reason(first(), second()) == "results/s/first.txt is not what it was"
+    assert reason(first(), second()) == "results/s/first.txt is changed"
 
 
 def test_an_input_more_or_less() -> None:
@@ -292,7 +292,7 @@ def test_an_input_that_is_gone_is_no_reason() -> None:
     assert reason(first(), second()) is None
     assert reason(second()) is None
     make(first(), text="other")
-    assert reason(first(), second()) == "results/s/first.txt is not what it was"
+    assert reason(first(), second()) == "results/s/first.txt is changed"
 
 
 def test_where_a_models_files_lie_is_no_reason() -> None:
@@ -302,7 +302,7 @@ def test_where_a_models_files_lie_is_no_reason() -> None:
     Path("manifest.json").write_text(json.dumps({"step": 1, "folder": "/b"}))
     assert reason(job) is None
     Path("manifest.json").write_text(json.dumps({"folder": "/b", "step": 2}))
-    assert reason(job) == "manifest.json is not what it was"
+    assert reason(job) == "manifest.json is changed"
 
 
 # --- evaluations -------------------------------------------------------------------------------

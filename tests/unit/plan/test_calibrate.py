@@ -17,7 +17,7 @@ from tuning_dynamics.plan.calibrate import Taken, averaged, calibrate, fitted, s
 from tuning_dynamics.plan.calibration import Calibration, calibration_path
 from tuning_dynamics.plan.price import LIKELY
 from tuning_dynamics.plan.recorded import planned
-from tuning_dynamics.plan.render_text import tell
+from tuning_dynamics.plan.render_text import budget_text
 from tuning_dynamics.run.all_jobs import Jobs
 
 BLOCKS: tuple[dict[str, Any], ...] = (
@@ -109,7 +109,7 @@ def test_models_of_other_sizes_are_priced_by_equations(tmp_path: Path) -> None:
     by_runs = budget_of(other, grid, jobs, basis_of(other.study, ROOT))
     assert by_runs.calibrated == 0
     assert by_runs.whole.hours == budget_of(other, grid, jobs, basis(other)).whole.hours
-    assert "is not of these models' sizes" in tell(by_runs, other, grid, {})
+    assert "is not of these models' sizes" in budget_text(by_runs, other, grid, {})
 
 
 def test_the_budget_says_what_it_rests_on(tmp_path: Path) -> None:
@@ -118,10 +118,10 @@ def test_the_budget_says_what_it_rests_on(tmp_path: Path) -> None:
     calibration = made(resolved)
     grid = Jobs(resolved, "f").grid
     budget = budget_of(resolved, grid, all_jobs(resolved, grid), basis_of(resolved.study, ROOT))
-    told = tell(budget, resolved, grid, {})
+    told = budget_text(budget, resolved, grid, {})
     assert f"calibrated with {calibration.jobs} jobs of study priced on " in told
     assert "core-hours" in told
-    without = tell(budget_of(resolved, grid, [], basis(resolved)), resolved, grid, {})
+    without = budget_text(budget_of(resolved, grid, [], basis(resolved)), resolved, grid, {})
     assert "`snakemake calibrate` after a run" in without
 
 

@@ -8,7 +8,7 @@ from tuning_dynamics.config.family import HubFamily
 from tuning_dynamics.config.load import load_study, read_yaml
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import expand
-from tuning_dynamics.plan.render_text import told_checkpoints
+from tuning_dynamics.plan.render_text import checkpoint_lines
 
 ROOT = Path(__file__).parents[3]
 FILES = {
@@ -111,7 +111,7 @@ def test_the_papers_checkpoints_are_taken() -> None:
 def test_a_gap_is_told_and_families_alike_share_a_line() -> None:
     names = ["olmo_1b", "pythia_410m", "pythia_410m_seed1", "pythia_410m_seed2"]
     resolved = load(*names)
-    told = told_checkpoints(resolved, expand(resolved, "study.yaml"))
+    told = checkpoint_lines(resolved, expand(resolved, "study.yaml"))
     assert told == [
         "olmo_1b: 12 at 4.19B to 3.1T tokens; no checkpoint exists between step 117,850 and "
         "330,000",

@@ -21,7 +21,7 @@ from tuning_dynamics.plan.limits import guard
 from tuning_dynamics.plan.planned_jobs import Planned, planned
 from tuning_dynamics.plan.price import Job, Price
 from tuning_dynamics.plan.render_csv import write_files
-from tuning_dynamics.plan.render_text import reason_lines, tell
+from tuning_dynamics.plan.render_text import budget_text, reason_lines
 from tuning_dynamics.run.all_jobs import Jobs
 
 VARIANT = "big/20/once/pairs/seed0"
@@ -117,10 +117,10 @@ def test_a_reason_has_its_jobs_and_their_likely_hours(tmp_path: Path) -> None:
     likely = (prices[0] + prices[1]) / 3600
     assert longer == f"  made again because {RATE}: 3 jobs, {likely:.1f} A100 GPU-hours"
     assert shorter == f"  made again because {FORMAT}: 2 jobs, <0.1 A100 GPU-hours"
-    told = tell(budget, resolved, jobs.grid, {}, again).split("\n")
+    told = budget_text(budget, resolved, jobs.grid, {}, again).split("\n")
     assert told.index(longer) + 1 == told.index(shorter)
     assert told.index(shorter) < next(n for n, line in enumerate(told) if " download " in line)
-    assert "made again" not in tell(budget, resolved, jobs.grid, {})
+    assert "made again" not in budget_text(budget, resolved, jobs.grid, {})
 
 
 def test_what_has_no_price_is_counted(tmp_path: Path) -> None:

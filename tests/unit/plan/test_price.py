@@ -22,7 +22,7 @@ from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import expand
 from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.price import CellPrice, Job, Price, Prices
-from tuning_dynamics.plan.render_text import header, hours, tell, tokens
+from tuning_dynamics.plan.render_text import budget_text, header, hours, tokens
 from tuning_dynamics.plan.sizes import (
     Known,
     NotKnown,
@@ -277,8 +277,8 @@ def test_what_is_not_known_is_said_and_has_no_price(
     assert price(resolved).unknown == told
     assert price(resolved).seconds.high == 0
     assert f"cost not known: {told}" in header(budget, grid)
-    assert told in tell(budget, resolved, grid, {})
-    assert "unknown" in tell(budget, resolved, grid, {})
+    assert told in budget_text(budget, resolved, grid, {})
+    assert "unknown" in budget_text(budget, resolved, grid, {})
 
 
 def test_only_the_splits_that_are_used_must_be_known(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_a_model_too_large_for_the_device_is_told(tmp_path: Path) -> None:
     large = {**FAMILY, "size": {**FAMILY["size"], "parameters": 8e9}}
     resolved = study(tmp_path, TUNED, files={"families/big": large})
     grid = expand(resolved, "f")
-    assert "plan for a larger device" in tell(budget_for(resolved), resolved, grid, {})
+    assert "plan for a larger device" in budget_text(budget_for(resolved), resolved, grid, {})
 
 
 def test_the_size_of_a_model_that_is_pre_trained_here_is_its_own() -> None:

@@ -15,7 +15,7 @@ from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.planned_jobs import Planned
 from tuning_dynamics.plan.price import Job, Price
 from tuning_dynamics.plan.render_csv import COLUMNS, write_files
-from tuning_dynamics.plan.render_text import tell
+from tuning_dynamics.plan.render_text import budget_text
 from tuning_dynamics.plan.schedule import GPUS, ScheduledJob, tasks_of, wall_seconds, wall_times
 from tuning_dynamics.run.all_jobs import Jobs
 
@@ -161,14 +161,14 @@ def test_wall_time_is_told_up_to_where_gpus_gain_nothing(tmp_path: Path) -> None
     resolved = study(tmp_path, *BLOCKS)
     grid = Jobs(resolved, "study.yaml").grid
     walls = {1: 36_000.0, 2: 18_000.0, 4: 9000.0, 8: 9000.0}
-    told = tell(budget_for(resolved), resolved, grid, walls)
+    told = budget_text(budget_for(resolved), resolved, grid, walls)
     assert re.search(r"^  wall time  10 h on 1, 5\.0 h on 2, 2\.5 h on 4 GPUs$", told, re.M)
-    assert "wall time" not in tell(budget_for(resolved, []), resolved, grid, {})
+    assert "wall time" not in budget_text(budget_for(resolved, []), resolved, grid, {})
 
 
 def test_cells_without_a_base_are_told(tmp_path: Path) -> None:
     for blocks, told in ((BLOCKS, False), (BLOCKS[:1], True)):
         resolved = study(tmp_path, *blocks)
         grid = Jobs(resolved, "study.yaml").grid
-        text = tell(budget_for(resolved), resolved, grid, {})
+        text = budget_text(budget_for(resolved), resolved, grid, {})
         assert ("tuned cells have no base cell" in text) == told

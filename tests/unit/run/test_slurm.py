@@ -43,7 +43,7 @@ def test_a_cluster_with_all_that_is_named_passes(tmp_path):
 
 def test_no_sbatch_on_the_path_says_so(slurm, tmp_path):
     (slurm / "sbatch").unlink()
-    with pytest.raises(StudyError, match=r"SLURM is not at hand(.|\n)*sbatch(.|\n)*login node"):
+    with pytest.raises(StudyError, match=r"SLURM is not available(.|\n)*sbatch(.|\n)*login node"):
         require_cluster(partitions(tmp_path, "partitions: {gpu: {max_gpu: 4}}"), 1)
 
 

@@ -104,7 +104,7 @@ def test_what_a_comparison_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(table) == len(rows) - 1
     assert np.allclose(table["difference"], -0.1 * table["a_score"], atol=1e-4)
     assert len(read_table(Path(sides.root, "tables/unshared.csv"))) == 1
-    text = sides.told()
+    text = sides.closing_text()
     assert "a alone" in text
     assert f"from scores alone {len(rows) - 1:,}" in text
     assert "differ at q < 0.05: 0 of 0 tested" in text

@@ -49,11 +49,11 @@ def base(**changes: Any) -> dict[str, Any]:
         ([row(score=51.2)], "score", "divide percentages by 100"),
         ([row(score=-0.1)], "score", "not between 0 and 1"),
         ([row(score="")], "score", "a value is missing"),
-        ([row(score="n/a")], "score", "the value is no number"),
-        ([row(score="1_0")], "score", "the value is no number"),
-        ([row(score="nan")], "score", "the value is no number"),
-        ([row(tokens="4B")], "tokens", "the value is no number"),
-        ([row(tokens=1.5)], "tokens", "the value is no count"),
+        ([row(score="n/a")], "score", "the value is not a number"),
+        ([row(score="1_0")], "score", "the value is not a number"),
+        ([row(score="nan")], "score", "the value is not a number"),
+        ([row(tokens="4B")], "tokens", "the value is not a number"),
+        ([row(tokens=1.5)], "tokens", "the value is not a count"),
         ([row(n=0)], "n", "a score needs items"),
         ([row(se=-0.1)], "se", "the standard error is below 0"),
         ([row(ci_low=0.4)], "ci_low", "an interval has one end"),
@@ -61,15 +61,15 @@ def base(**changes: Any) -> dict[str, Any]:
         ([row(recipe="base", role="")], "train_set", "base is not tuned"),
         ([base(seed=42)], "seed", "base is not tuned"),
         ([base(role="id")], "role", "the role of a set to base is not known"),
-        ([row(train_set="")], "train_set", "does not say on what"),
+        ([row(train_set="")], "train_set", "train_set is missing"),
         ([row(role="own")], "role", "write one of id, ood, cross, bench"),
         ([row(role="")], "role", "the role of a set to a tuned model"),
         ([row(kind="instruction")], "kind", "the kind is not known"),
-        ([row(family="EleutherAI/pythia")], "family", "the value is no name"),
+        ([row(family="EleutherAI/pythia")], "family", "the value is not a name"),
         ([row(family="tables")], "family", "the name is that of a folder"),
         ([row(checkpoint="all")], "checkpoint", "the name is that of pooled rows"),
         ([row(eval_set="all")], "eval_set", "the name is that of pooled rows"),
-        ([row(train_set="a b")], "train_set", "the value is no name"),
+        ([row(train_set="a b")], "train_set", "the value is not a name"),
         ([base(), base(eval_set="b", tokens=90)], "line 3, column tokens", "has tokens 100 in"),
         ([base(), base(eval_set="b", step=9)], "line 3, column step", "has step 10 in line 2"),
         ([base(), base(checkpoint="20", step=20, tokens=90)], "tokens", "seen fewer tokens"),
@@ -265,7 +265,7 @@ def test_a_config_that_does_not_fit_its_table_is_refused(
 
 def test_a_table_is_not_run_in_parts(tmp_path: Path) -> None:
     jobs = study(tmp_path)
-    with pytest.raises(StudyError, match="no cells to share out"):
+    with pytest.raises(StudyError, match="no cells to divide"):
         Jobs(jobs.resolved, "my.yaml", StudyPart(1, 4))
 
 
@@ -319,7 +319,7 @@ def test_the_pythia_suites_results_become_rows(tmp_path: Path) -> None:
         ("pythia-70m,zero-shot,1,0,piqa,f1,0.5,0.05", "the metric has no place"),
         ("olmo-1b,zero-shot,1,0,piqa,acc,0.5,0.05", "the model has no place"),
         ("pythia-70m,zero-shot,main,0,piqa,acc,0.5,0.05", "the step has no place"),
-        ("pythia-70m,zero-shot,1,0,piqa,acc,oops,0.05", "the value is no number"),
+        ("pythia-70m,zero-shot,1,0,piqa,acc,oops,0.05", "the value is not a number"),
         ("pythia-70m,zero-shot,0,0,piqa,acc,0.6,0.05", "lines 2 and 3 give one cell two values"),
     ],
 )

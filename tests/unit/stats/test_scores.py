@@ -168,7 +168,7 @@ def test_another_gold_answer_or_context_is_refused(
     changed = records_of([0.5] * 3)
     changed[column] = values
     changed.to_parquet(cells[1]["path"])
-    with pytest.raises(StudyError, match=f"items have another {column}"):
+    with pytest.raises(StudyError, match=f"items have a different {column}"):
         score_rows(cells)
 
 

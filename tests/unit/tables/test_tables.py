@@ -104,7 +104,7 @@ def test_wrong_columns_names_and_values_are_refused(tmp_path: Path) -> None:
         typed(groups().drop(columns="trend"), "groups")
     with pytest.raises(StudyError, match="unknown"):
         typed(groups().assign(more=1), "groups")
-    with pytest.raises(StudyError, match="no float"):
+    with pytest.raises(StudyError, match="not float"):
         typed(groups().assign(trend="high"), "groups")
     with pytest.raises(StudyError, match="not the name of a table"):
         write_table(groups(), tmp_path / "group.csv")
@@ -115,7 +115,7 @@ def test_wrong_columns_names_and_values_are_refused(tmp_path: Path) -> None:
     [
         ("", "readable"),
         ("family,eval_set,group,trend\na,b,c,1\n", "columns"),
-        ("family,eval_set,group,trend,trend_p\na,b,c,high,1\n", "no float"),
+        ("family,eval_set,group,trend,trend_p\na,b,c,high,1\n", "not float"),
         ('family,eval_set,group,trend,trend_p\na,b,c,1,1,1,1\n"', "readable"),
     ],
 )

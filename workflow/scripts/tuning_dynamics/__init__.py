@@ -3,7 +3,7 @@
 A package imports only packages above it (tests/unit/layout/test_layers.py):
 
     common       errors, files, paths, rules
-    identity     what a result was made from, and whether it is current
+    identity     records of what results were made from, and whether they are current
     config       typed config files
     tables       the tables' columns; reading and writing
     data         rows -> frozen items -> tokens

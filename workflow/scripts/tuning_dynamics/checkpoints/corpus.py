@@ -31,9 +31,8 @@ def prepare_corpus(
     """Write a tokenizer, the corpus as 1-D token ids (end-of-text after each document), and
     `heldout` texts kept out of training.
 
-    `tokenizer_text` is for the tokenizer alone; `files` are what the corpus' patterns match;
-    `world` holds the fields of the mini world's WorldSpec. StudyError where the corpus is
-    unreadable or too small.
+    `tokenizer_text` is for the tokenizer alone; `files` match the corpus' patterns; `world` holds
+    the fields of the mini world's WorldSpec. StudyError if the corpus is unreadable or too small.
     """
     documents = read_documents(Corpus.model_validate(corpus), files, world or {})
     if len(documents) <= heldout:
@@ -41,15 +40,15 @@ def prepare_corpus(
             f"the corpus has {len(documents)} documents, of which {heldout} are held out",
             file=f"families/{name}.yaml",
             key="heldout",
-            fix="hold fewer documents out, or give more text",
+            fix="hold out fewer documents, or give more text",
         )
     random.Random(f"{seed} heldout").shuffle(documents)
     training = documents[heldout:]
-    # Often enough that the pair merges reach whole words.
+    # Repeated often enough that the pair merges reach whole words.
     tokenizer = train_tokenizer([*training, *[tokenizer_text] * 500], vocab_size)
     with whole_file(tokenizer_path) as temporary:
         tokenizer.save(str(temporary))
-    # Not NumPy to the file: it hides why a file can't be written.
+    # Not with NumPy's tofile: it hides why a file can't be written.
     ids = io.BytesIO()
     np.save(ids, _encode(tokenizer, training))
     with whole_file(tokens_path) as temporary:
@@ -60,8 +59,8 @@ def prepare_corpus(
 def read_documents(corpus: Corpus, files: list[str], world: dict[str, Any]) -> list[str]:
     """The corpus' documents in order: the mini world's, or the files' parts between blank lines.
 
-    Short parts of a file are put together until a document has about 200 words, so that a
-    paragraph keeps some of its context.
+    Short parts of a file are joined until a document has about 200 words, so that a paragraph
+    keeps some of its context.
     """
     if corpus.world:
         from tuning_dynamics.data.world import WorldSpec

@@ -1,7 +1,7 @@
-"""Download a revision of a hub repository: only what is needed, pinned, compared by digest.
+"""Download a revision of a hub repository: only the files needed, pinned, compared by digest.
 
-Needs the network and no torch. Files go to the hub client's own cache, so studies share them
-and files that have arrived are kept.
+Needs the network, but not torch. Files go to the hub client's own cache, so studies share them and
+finished downloads are kept.
 """
 
 import json
@@ -38,11 +38,11 @@ def download(
 ) -> None:
     """Fetch a step's files and record folder, commit and digests in `output`.
 
-    `spec` is canonical JSON of the family as far as the step depends on it, `others` (JSON too)
-    what is compared with it: the wanted steps, and those known to be equal. `pinned` is the
-    record of an earlier download, whose commit is kept; without it the revision's own is taken.
-    StudyError for a step that cannot be used, with weights of another step, with pickled weights
-    that the family does not allow, or with files that arrive damaged.
+    `spec` is canonical JSON of the part of the family that the step depends on, `others` (also
+    JSON) what is compared with it: the wanted steps, and those known to be equal. `pinned` is the
+    record of an earlier download, whose commit is kept; by default the revision's commit is used.
+    StudyError for a step that cannot be used, that has weights of another step or pickled weights
+    that the family does not allow, or whose files arrive damaged.
     """
     family = HubFamily.model_validate({**json.loads(spec), **json.loads(others)})
     listed = family_listing(name, family, listing, step, pinned)
@@ -67,8 +67,8 @@ def download(
 def download_tokenizer(name: str, spec: str, *, listing: Listing, output: str) -> None:
     """Fetch the tokenizer and config of a family's final revision, and record where they are.
 
-    It prepares data for all checkpoints (which must have the same one, see `require_tokenizer`),
-    so it must not depend on which checkpoints a study takes. StudyError as `download`.
+    It prepares data for all checkpoints (which must share it, see `require_tokenizer`), so it must
+    not depend on which checkpoints a study takes. StudyError as for `download`.
     """
     family = family_of(spec, 0)
     assert isinstance(family, HubFamily), name
@@ -87,7 +87,7 @@ def download_tokenizer(name: str, spec: str, *, listing: Listing, output: str) -
 
 
 def _final(name: str, family: HubFamily, listing: Listing) -> dict[str, Any]:
-    """The last step that the hub has of a family."""
+    """The last step of a family on the hub."""
     places = family_places(name, family, listing)
     if not places:
         raise StudyError(
@@ -100,7 +100,7 @@ def _final(name: str, family: HubFamily, listing: Listing) -> dict[str, Any]:
 
 
 def _usable(name: str, revision: dict[str, Any]) -> dict[str, Any]:
-    """A revision of the listing; StudyError with its problem where it has one."""
+    """A revision of the listing; StudyError with its problem if it has one."""
     if "problem" in revision:
         problem = revision["problem"]
         raise StudyError(
@@ -126,17 +126,17 @@ def _refuse_unfit_weights(name: str, family: HubFamily, revision: dict[str, Any]
         )
     if not family.pickles and any(PICKLES.fullmatch(file) for file in weights):
         raise StudyError(
-            f"{where} has pickled weights only",
+            f"{where} has only pickled weights",
             file=f"families/{name}.yaml",
             key="pickles",
             value=sorted(weights),
             fix="choose a repository with safetensors, or set `pickles: true` to have these read "
-            "as weights only (no code of theirs is run)",
+            "as weights only (no code in them is run)",
         )
 
 
 def _to_fetch(files: dict[str, Any]) -> dict[str, Any]:
-    """The one set of weights that is used, and what stands beside it."""
+    """The one set of weights that is used, and the files that go with it."""
     weights = weight_files(files)
     pickled = any(PICKLES.fullmatch(file) for file in weights)
     unused = "model.safetensors.index.json" if pickled else "pytorch_model.bin.index.json"
@@ -148,7 +148,7 @@ def _to_fetch(files: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fetch_compared(name: str, revision: dict[str, Any], files: dict[str, Any]) -> Path:
-    """The folder of the files, once they are there and are what the hub says."""
+    """The folder of the files, once they are downloaded and match the hub's digests."""
     folder = _fetch(name, revision, sorted(files))
     for file, entry in files.items():
         _compare(folder / file, entry, revision)
@@ -178,7 +178,7 @@ def _fetch(name: str, revision: dict[str, Any], files: list[str]) -> Path:
 
 
 def _compare(path: Path, entry: dict[str, Any], revision: dict[str, Any]) -> None:
-    """StudyError unless a file is what the hub says; a damaged one is removed from the cache."""
+    """StudyError unless a file matches the hub's digest; a damaged one leaves the cache."""
     found = hub_digest(path, entry["digest"]) if path.is_file() else "nothing"
     if found == entry["digest"]:
         return
@@ -186,7 +186,7 @@ def _compare(path: Path, entry: dict[str, Any], revision: dict[str, Any]) -> Non
         path.resolve().unlink()
         path.unlink(missing_ok=True)
     raise StudyError(
-        "a downloaded file is not what the hub says it is",
+        "a downloaded file does not match the hub's digest",
         file=path,
         key=f"{revision['repo']} at {revision['revision']}",
         value={"expected": entry["digest"], "found": found},

@@ -1,8 +1,8 @@
-"""What a hub says of repositories, asked once for all jobs of a run.
+"""A hub's answers about repositories, requested once for all jobs of a run.
 
-A run asks once which commit each ref names. The files of a commit never change, so they are asked
-once per study. Answers lie in the study's scratch folder, and they only save requests: one that is
-missing or damaged is asked again.
+A run asks once which commit each ref names. The files of a commit never change, so they are
+requested once per study. Answers are kept in the study's scratch folder only to save requests: a
+missing or damaged one is requested again.
 """
 
 import fcntl
@@ -30,7 +30,7 @@ _PROCESS = uuid4().hex
 class Listing:
     """The answers in a folder that the jobs of a run share.
 
-    Methods raise HubError. Without `again`, what another job of the run failed in counts too.
+    Methods raise HubError. Without `again`, a failure of another job of the run counts too.
     """
 
     folder: Path
@@ -61,10 +61,10 @@ class Listing:
         lasting: bool = False,
         again: bool = True,
     ) -> Any:
-        """The answer that is kept, or the hub's, which is then kept.
+        """The kept answer, or the hub's, which is then kept.
 
-        One job asks while the others wait, and what it meets counts for those that waited, so
-        that a hub that is down costs them all the patience of one.
+        One job asks while the others wait, and its outcome counts for those that waited, so that
+        all of them together wait for a hub that is down only as long as one.
         """
         path = self.folder / quote(repo, safe="") / f"{quote(name, safe='')}.json"
         asked = {"repo": repo, "name": name}
@@ -78,7 +78,7 @@ class Listing:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Have the block to this job alone; the system unlocks it when a process is killed."""
+        """Hold a lock in the block; the system releases it when a process is killed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -95,7 +95,7 @@ def _run() -> str:
 
 
 def _kept(path: Path, asked: dict[str, str], lasting: bool, since: float) -> Any:
-    """The answer in a file, None where it has none that counts.
+    """The answer in a file, None if it has no valid one.
 
     HubError for a failure in this run that ended at `since` (seconds since 1970) or later.
     """
@@ -125,7 +125,7 @@ def _write(path: Path, said: dict[str, Any]) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What `_write` wrote; nothing where there is no such file, or it is damaged."""
+    """What `_write` wrote; empty if the file does not exist or is damaged."""
     try:
         document = read_json(path)
     except StudyError:
@@ -158,7 +158,7 @@ def _ask_commit(repo: str, revision: str) -> str:
 
 
 def _ask_files(repo: str, commit: str) -> dict[str, dict[str, Any]]:
-    """All of them, as which are wanted may change: sha256 of a large file, git's id of others."""
+    """All files, as the wanted ones may change: sha256 of a large file, git's id of others."""
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 

@@ -1,4 +1,4 @@
-"""Load weights and refuse what would silently be another model."""
+"""Load weights, and refuse those that would silently be another model."""
 
 import json
 from pathlib import Path
@@ -17,16 +17,16 @@ def load_model(
     pickled: bool = False,
     dtype: torch.dtype = torch.float32,
 ) -> torch.nn.Module:
-    """The causal language model of a Hugging Face folder in `dtype`, eval mode, on `device`.
+    """The causal language model in a Hugging Face folder, in `dtype`, eval mode, on `device`.
 
     `adapter` names a LoRA folder that is merged into the weights; with `pickled`, a folder
     without safetensors is read from its .bin files, as weights only. StudyError for damaged
-    files, missing or unexpected keys, another class than the config names, remote code, or
-    weights that are not finite.
+    files, missing or unexpected keys, a class other than the config's, remote code, or weights
+    that are not finite.
     """
     # Adapters are added to the weights in full precision.
     read_in = torch.float32 if adapter else dtype
-    # On the device first: adding an adapter and looking for what is not finite is faster there.
+    # On the device first: merging an adapter and checking for non-finite values is faster there.
     model: Any = _from_folder(folder, pickled=pickled, dtype=read_in).to(device)
     if adapter is not None:
         from peft import PeftModel
@@ -35,7 +35,7 @@ def load_model(
             model, str(adapter), torch_device=str(device)
         ).merge_and_unload()
         for parameter in model.parameters():
-            # Not the buffers: angles of positions would lose their precision.
+            # Not the buffers: rotary angles would lose precision.
             parameter.data = parameter.data.to(dtype)
     _refuse_non_finite(model, adapter or folder)
     ready: torch.nn.Module = model.eval()
@@ -75,7 +75,7 @@ def _from_folder(folder: Path, *, pickled: bool, dtype: torch.dtype) -> Any:
 
 
 def _require_weights(folder: Path, *, pickled: bool) -> bool:
-    """Whether the folder's weights are safetensors; StudyError where none may be read."""
+    """Whether the folder's weights are safetensors; StudyError if none may be read."""
     if not (folder / "config.json").is_file():
         raise StudyError(
             "the checkpoint's folder has no config.json",
@@ -139,8 +139,8 @@ def _refuse_other_class(model: torch.nn.Module, folder: Path) -> None:
 
 def _refuse_non_finite(model: torch.nn.Module, source: Path) -> None:
     named = [(name, parameter.detach()) for name, parameter in model.named_parameters()]
-    # A value that is not finite leaves no sum finite. Sums take a tenth of the time of a look
-    # at each value, which only a sum beyond the largest number still needs.
+    # A non-finite value makes the sum non-finite. Sums take a tenth of the time of a check of each
+    # value, which is only needed when a sum overflows.
     if torch.stack([values.sum(dtype=torch.float32) for _, values in named]).isfinite().all():
         return
     for name, values in named:

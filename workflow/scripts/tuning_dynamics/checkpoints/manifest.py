@@ -1,8 +1,8 @@
-"""Manifests: the small files through which weights flow.
+"""Manifests: the small files that stand for weights between jobs.
 
-A checkpoint's manifest names the folder of its weights, their digests, step, tokens and loss
-on a fixed text. A tuned variant's manifest is the same with the recipe, and an adapter where
-only that was trained.
+A checkpoint's manifest has the folder of its weights, their digests, step, tokens and loss on a
+fixed text. A tuned variant's manifest also has the recipe, and the adapter if only that was
+trained.
 """
 
 from collections.abc import Iterator
@@ -21,23 +21,23 @@ from tuning_dynamics.data.tokenizer import Encoder
 
 
 def model_digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of a folder that the model is read from, by name: weights, config,
-    tokenizer, adapter, settings of generation."""
+    """SHA-256 of each file in a folder that the model is read from, by name: weights, config,
+    tokenizer, adapter, generation settings."""
     return {name: file_digest(folder / name) for name in model_files(folder)}
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Where a manifest says that weights lie; `adapter` is None for full weights."""
+    """The folders of a manifest's weights; `adapter` is None for full weights."""
 
     folder: Path
     adapter: Path | None
 
 
 def weights_of(manifest_path: str | Path) -> Weights:
-    """The weights of a manifest; they are not looked at (see `unchanged_weights`).
+    """The weights of a manifest; they are not verified (see `unchanged_weights`).
 
-    Those under an adapter lie where their checkpoint's own manifest says: they may have moved.
+    Those under an adapter are where their checkpoint's own manifest says: they may have moved.
     """
     manifest = read_json(manifest_path)
     adapter = manifest.get("adapter")
@@ -48,41 +48,41 @@ def weights_of(manifest_path: str | Path) -> Weights:
 
 @contextmanager
 def unchanged_weights(manifest_path: str | Path) -> Iterator[Weights]:
-    """The weights of a manifest, for the block to load; their digests are taken beside it.
+    """The weights of a manifest, for the block to load; their digests are computed in parallel.
 
-    StudyError at the block's end, however it ends, where the weights are gone or changed since.
+    StudyError at the block's end, however it ends, if the weights are gone or have changed.
     """
-    weights, told = weights_of(manifest_path), _told_digests(manifest_path)
-    # A thread: hashing leaves Python to others, and reads the files ahead of their loading.
-    with ThreadPoolExecutor(1) as beside:
-        found = {folder: beside.submit(model_digests, folder) for folder in told}
+    weights, recorded = weights_of(manifest_path), _recorded_digests(manifest_path)
+    # A thread: hashing releases the GIL, and reads the files before they are loaded.
+    with ThreadPoolExecutor(1) as hashing:
+        found = {folder: hashing.submit(model_digests, folder) for folder in recorded}
         try:
             yield weights
         finally:
             for folder, digests in found.items():
-                there = _as_told(digests.result(), told[folder])
-                if there != told[folder]:
+                there = _as_recorded(digests.result(), recorded[folder])
+                if there != recorded[folder]:
                     maker = _maker(folder, manifest_path)
-                    raise _changed(folder, told[folder], there, maker) from None
+                    raise _changed(folder, recorded[folder], there, maker) from None
 
 
 def _maker(folder: Path, manifest_path: str | Path) -> str | Path:
-    """The manifest of the job that made a folder of the model: of its adapter, or of the weights
-    under it."""
+    """The manifest of the job that made a folder of the model: its adapter, or the weights under
+    it."""
     manifest = read_json(manifest_path)
     under = manifest.get("checkpoint") if str(folder) != manifest.get("adapter") else None
     return under or manifest_path
 
 
-def _as_told(found: dict[str, str], told: dict[str, str]) -> dict[str, str]:
-    """The digests of a folder's files; of the weights alone where a manifest of 0.5.0 lists no
+def _as_recorded(found: dict[str, str], recorded: dict[str, str]) -> dict[str, str]:
+    """The digests of a folder's files; only of the weights if a manifest of 0.5.0 lists no
     others."""
-    weights_alone = all(name.endswith(".safetensors") for name in told)
-    return {name: digest for name, digest in found.items() if name in told or not weights_alone}
+    weights_alone = all(name.endswith(".safetensors") for name in recorded)
+    return {name: digest for name, digest in found.items() if name in recorded or not weights_alone}
 
 
-def _told_digests(manifest_path: str | Path) -> dict[Path, dict[str, str]]:
-    """What a manifest says is in the folder of the weights, and in that of an adapter."""
+def _recorded_digests(manifest_path: str | Path) -> dict[Path, dict[str, str]]:
+    """The digests in a manifest, by folder: of the weights, and of an adapter."""
     manifest, weights = read_json(manifest_path), weights_of(manifest_path)
     if weights.adapter is None:
         return {weights.folder: manifest["digests"]}
@@ -91,11 +91,11 @@ def _told_digests(manifest_path: str | Path) -> dict[Path, dict[str, str]]:
 
 
 def _changed(
-    folder: Path, told: dict[str, str], found: dict[str, str], manifest: str | Path
+    folder: Path, recorded: dict[str, str], found: dict[str, str], manifest: str | Path
 ) -> StudyError:
-    names = sorted(name for name in {*told, *found} if told.get(name) != found.get(name))
+    names = sorted(name for name in {*recorded, *found} if recorded.get(name) != found.get(name))
     return StudyError(
-        "the model's files are not those of the manifest (deleted, or changed since)",
+        "the model's files do not match the manifest (deleted, or changed since)",
         file=folder,
         key=names[0],
         value=names,

@@ -54,9 +54,9 @@ def pretrain_segment(
     """Train from the previous checkpoint to `step`, and write the checkpoint there.
 
     `inputs`: tokenizer, tokens, heldout (see `prepare_corpus`) and previous (a list: the state
-    to continue from, or nothing at initialisation). `outputs`: weights (a folder), state (what
-    the next segment continues from), metrics, manifest. `code` is the digest of the code, so
-    that a half-done segment of other code is not resumed.
+    to continue from, or nothing at initialisation). `outputs`: weights (a folder), state (for the
+    next segment to continue from), metrics, manifest. `code` is the digest of the code, so that a
+    half-done segment of other code is not resumed.
     """
     family = family_of(spec, step)
     assert isinstance(family, PretrainFamily), name
@@ -74,7 +74,7 @@ def pretrain_segment(
     )
     for previous in inputs["previous"]:
         training.restore(saved_state(Path(previous), device))
-        # What this segment costs is counted from here.
+        # The cost of this segment is counted from here.
         training.progress = Progress(step=training.progress.step)
     kept = Scratch(folder, identity)
     resume(training, kept)
@@ -82,7 +82,7 @@ def pretrain_segment(
     training.run(batches.batch, step, kept)
     _write_checkpoint(model, Path(inputs["tokenizer"]), Path(outputs["weights"]))
     write_json(outputs["metrics"], training.metrics("pretrain", f"{name}/{step}"))
-    # Without seconds, which would make all that continues from it again where it is made again.
+    # Without seconds: if this segment is made again, later ones must not become stale.
     training.progress = Progress(step=training.progress.step)
     with whole_file(outputs["state"]) as temporary:
         save(training.state(), temporary)
@@ -122,7 +122,7 @@ def _write_manifest(
 
 
 def build_model(architecture: Architecture, tokenizer: Path, seed: int) -> Any:
-    """An OLMo model with seeded random weights, end-of-text as the tokenizer has it."""
+    """An OLMo model with seeded random weights and the tokenizer's end-of-text."""
     from transformers import OlmoConfig, OlmoForCausalLM
 
     vocabulary = json.loads(tokenizer.read_text(encoding="utf-8"))["model"]["vocab"]
@@ -170,8 +170,8 @@ class PackedBatches:
                 fix="shorten the sequence, or give more text",
             )
         self.tokens, self.run = tokens, run
-        # One token short, as targets are the inputs shifted by one; one sequence less, so that
-        # every pass can start at another offset.
+        # One token less, as targets are the inputs shifted by one; one sequence less, so that every
+        # pass can start at another offset.
         self.sequences = max(1, (len(tokens) - 1) // run.sequence_length - 1)
         self.order: tuple[int, int, list[int]] = (-1, 0, [])
 
@@ -185,8 +185,8 @@ class PackedBatches:
         epoch, place = divmod(number, self.sequences)
         if self.order[0] != epoch:
             generator = np.random.default_rng([self.run.seed, epoch])
-            spare = len(self.tokens) - 1 - self.sequences * self.run.sequence_length
-            offset = int(generator.integers(spare + 1))
+            rest = len(self.tokens) - 1 - self.sequences * self.run.sequence_length
+            offset = int(generator.integers(rest + 1))
             self.order = (epoch, offset, generator.permutation(self.sequences).tolist())
         _, offset, order = self.order
         start = offset + order[place] * self.run.sequence_length
@@ -195,7 +195,7 @@ class PackedBatches:
 
 
 def _write_checkpoint(model: Any, tokenizer: Path, target: Path) -> None:
-    """A Hugging Face folder: weights, config, and the tokenizer any library can load."""
+    """Write a Hugging Face folder: weights, config, and a tokenizer that any library can load."""
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": END_OF_TEXT,

@@ -1,8 +1,7 @@
-"""What a hub has of a family: its revisions by step, and the digests of their weight files.
+"""A family on the hub: its revisions by step, and the digests of their weight files.
 
-Every download looks at all steps that the study takes of its family before it fetches anything.
-A step that cannot be used has the reason in its place, so that it stops its own download and no
-other.
+Every download checks all steps that the study takes from its family before it fetches anything. A
+step that cannot be used is listed with the reason, so that it stops only its own download.
 """
 
 import re
@@ -19,7 +18,7 @@ from tuning_dynamics.config.family import HubFamily, Steps
 #: Weight files at the top of a repository; others there are optimiser states and conversions.
 SAFETENSORS = re.compile(r"model[^/]*\.safetensors")
 PICKLES = re.compile(r"pytorch_model[^/]*\.bin")
-#: What turns text into tokens: the tokenizer, and the config's end-of-text and context.
+#: Files that define the encoding: the tokenizer, and the config's end-of-text and context.
 TOKENIZER = frozenset(
     {
         "config.json",
@@ -29,10 +28,10 @@ TOKENIZER = frozenset(
         "chat_template.jinja",
     }
 )
-#: What a run needs of a repository beside its weights.
-BESIDE = TOKENIZER | {"generation_config.json", "model.safetensors.index.json"}
+#: Files that a run needs from a repository as well as its weights.
+OTHER_FILES = TOKENIZER | {"generation_config.json", "model.safetensors.index.json"}
 
-#: Where a step's weights lie: repository, revision and, where it was asked for, commit.
+#: Where a step's weights are: repository, revision and, if it was requested, commit.
 Place = dict[str, str]
 
 #: The places of each step: one, unless the family's pattern matches several revisions.
@@ -40,9 +39,9 @@ Places = dict[int, list[Place]]
 
 
 def list_family(name: str, spec: str, *, listing: Listing, output: str) -> None:
-    """Write what the hub has of a family: all its steps, and the files of those wanted.
+    """Write the listing of a family on the hub: all its steps, and the files of the wanted ones.
 
-    `spec` is canonical JSON of the family with the wanted steps. StudyError where the repository
+    `spec` is canonical JSON of the family with the wanted steps. StudyError if the repository
     cannot be listed at all.
     """
     family = TypeAdapter(HubFamily).validate_json(spec)
@@ -56,11 +55,11 @@ def family_listing(
     own: int | None = None,
     pinned: Place | None = None,
 ) -> dict[str, Any]:
-    """All steps that the hub has of a family, and the files of those wanted, the final one, and
+    """All steps of a family on the hub, and the files of the wanted ones, the final one, and
     `main`.
 
-    `own` is the step of the job that asks, `pinned` the place that this step has already.
-    StudyError where the repository cannot be listed at all.
+    `own` is the step of the calling job, `pinned` the place that this step already has.
+    StudyError if the repository cannot be listed at all.
     """
     places = family_places(name, family, listing)
     final = max(places, default=None)
@@ -111,13 +110,13 @@ def _all_places(name: str, family: HubFamily, listing: Listing) -> list[Place]:
 
 
 def _as_pinned(place: Place, pinned: Place) -> Place:
-    """A place with the commit that a step has of it already, wherever its branch is now."""
+    """A place with the commit that a step already has of it, wherever its branch is now."""
     same = all(place[key] == pinned[key] for key in ("repo", "revision"))
     return {**place, "commit": pinned["commit"]} if same else place
 
 
 def _main_listing(name: str, family: HubFamily, listing: Listing) -> dict[str, Any]:
-    """The files of `main`, where the repository has one besides its steps."""
+    """The files of `main`, if the repository has one that is not a step."""
     if family.repositories:
         return {}
     places = _all_places(name, family, listing)
@@ -150,7 +149,7 @@ def step_listing(
         return _problem(
             f"no revision of {family.repo} matches step {step}",
             family.revision,
-            f"the nearest step there is {near}: correct checkpoints, available or revision",
+            f"the nearest step is {near}: correct checkpoints, available or revision",
         )
     if len(found) > 1:
         names = [place["revision"] for place in found]
@@ -164,7 +163,7 @@ def _problem(what: str, value: Any, fix: str) -> dict[str, Any]:
 
 
 def _files_at(place: Place, listing: Listing, *, again: bool) -> dict[str, Any]:
-    """The commit, and the files to fetch with digest and size; a problem where there is none."""
+    """The commit, and the files to fetch with digest and size; a problem if there are none."""
     repo, revision = place["repo"], place["revision"]
     try:
         commit = place.get("commit") or listing.commit(repo, revision, again=again)
@@ -179,9 +178,9 @@ _ACCESS = "check the revision and your access (a gated repository needs its lice
 
 
 def wanted_file(path: str) -> bool:
-    """Whether a file of a repository can be needed: never optimiser state, code, conversions."""
+    """Whether a file of a repository may be needed: never optimiser state, code, conversions."""
     return (
-        path in BESIDE
+        path in OTHER_FILES
         or SAFETENSORS.fullmatch(path) is not None
         or PICKLES.fullmatch(path) is not None
         or path == "pytorch_model.bin.index.json"
@@ -189,7 +188,7 @@ def wanted_file(path: str) -> bool:
 
 
 def weight_files(files: dict[str, Any]) -> dict[str, str]:
-    """Weight file -> digest: the safetensors, or the pickles where there are none."""
+    """Weight file -> digest: the safetensors, or the pickles if there are none."""
     for kind in (SAFETENSORS, PICKLES):
         found = {name: entry["digest"] for name, entry in files.items() if kind.fullmatch(name)}
         if found:
@@ -198,13 +197,13 @@ def weight_files(files: dict[str, Any]) -> dict[str, str]:
 
 
 def refuse_shared_weights(name: str, step: int, listing: dict[str, Any]) -> None:
-    """StudyError where a step's weight files are also another revision's.
+    """StudyError if a step's weight files are also another revision's.
 
-    Published repositories hold ranges of revisions that carry the final weights, or a shard of
-    them. So a step that shares a file with the final step or with `main` is refused; of other
-    steps that share a file it cannot be known which is right, and all are refused. The final
-    step itself stands, as do groups listed in the family's `equal_weights`. A step that has a
-    problem of its own is not compared with; the final one and `main` must be.
+    Published repositories have ranges of revisions with the final weights, or a shard of them. So
+    a step that shares a file with the final step or with `main` is refused; if other steps share a
+    file, it cannot be known which is right, and all are refused. The final step itself is accepted,
+    as are groups listed in the family's `equal_weights`. A step with a problem of its own is not
+    compared with; the final one and `main` must be.
     """
     if step == listing["final"]:
         return
@@ -224,13 +223,13 @@ def refuse_shared_weights(name: str, step: int, listing: dict[str, Any]) -> None
                 file=f"families/{name}.yaml",
                 key="checkpoints",
                 value={"step": step, "same as": other, "files": sorted(same)},
-                fix="take the wrong one out of checkpoints, or list the steps under "
+                fix="remove the wrong one from checkpoints, or list the steps under "
                 "equal_weights if they are known to be equal",
             )
 
 
 def _refuse_unknown(name: str, other: str, revision: dict[str, Any], vital: set[str]) -> None:
-    """StudyError where it can't be known what `other` has and it is vital; else say so."""
+    """StudyError if the files of a vital `other` are unknown; else print that."""
     what = f"step {other} cannot be compared with: {revision['problem']['what']}"
     if other in vital:
         raise StudyError(

@@ -1,4 +1,4 @@
-"""Check a checkpoint that exists already, from a local folder or a download, by loading it."""
+"""Check an existing checkpoint, from a local folder or a download, by loading it."""
 
 import shutil
 from pathlib import Path
@@ -13,8 +13,8 @@ from tuning_dynamics.config.family import HubFamily, LocalFamily, PretrainFamily
 from tuning_dynamics.data.tokenizer import load_encoder
 from tuning_dynamics.engine.hardware import prepare_device
 
-#: Every checkpoint that was not pre-trained here records its loss on this text, so that a
-#: series of them shows the one that is not what its name says.
+#: Every checkpoint that was not pre-trained here records its loss on this text, so that a series of
+#: them shows a mislabelled one.
 FIXED_TEXT = Path(__file__).with_name("fixed_text.txt")
 
 
@@ -27,11 +27,11 @@ def verify(
     config: dict[str, Any],
     manifest: str,
 ) -> None:
-    """Load a checkpoint, refuse what would silently be another model, write its manifest.
+    """Load a checkpoint, refuse it if it would silently be another model, write its manifest.
 
-    It is loaded on the CPU, so that its loss on the text depends on no GPU. `downloaded` is the
-    record of a hub family's download, `config` the study's. The weights stay where they are;
-    pickled ones are written as safetensors beside the manifest. StudyError as `load_model`.
+    It is loaded on the CPU, so that its loss on the text does not depend on a GPU. `downloaded` is
+    the record of a hub family's download, `config` the study's. The weights stay where they are;
+    pickled ones are written as safetensors next to the manifest. StudyError as for `load_model`.
     """
     family = family_of(spec, step)
     assert not isinstance(family, PretrainFamily), name
@@ -77,7 +77,7 @@ def _load_and_write(
     family: LocalFamily | HubFamily,
     manifest: Path,
 ) -> None:
-    # A few hundred tokens: a GPU would be held for the start of the job alone.
+    # A few hundred tokens: a GPU would mostly be held for the start of the job.
     device = prepare_device("cpu")
     pickled = isinstance(family, HubFamily) and family.pickles
     model: Any = load_model(folder, None, device, pickled=pickled)
@@ -89,7 +89,7 @@ def _load_and_write(
         manifest,
         {
             **record,
-            # As the study names it: a relative one is that of a copied or moved checkout.
+            # As the study names it: a relative path stays valid in a copied or moved checkout.
             "folder": str(folder),
             "adapter": None,
             "digests": model_digests(folder),

@@ -13,19 +13,18 @@ from typing import Any
 
 from tuning_dynamics.common.errors import UnavailableError
 
-#: Names of what is being written, and of what a killed process leaves of it.
+#: Names of files that are being written, or that a killed process left half-written.
 _PART = re.compile(r"\..+\.\d+\.part")
 
-#: What file systems answer that can't sync a folder.
+#: Errors of file systems that can't sync a folder.
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
+    """Yield a temporary path next to `path`; rename it to `path` when the block ends well.
 
-    A reader never sees half a file, whatever kills the writer, and neither does one who comes
-    after a power failure.
+    A reader never sees half a file, whatever kills the writer, not even after a power failure.
     """
     with _part_of(Path(path)) as temporary:
         yield temporary
@@ -35,19 +34,19 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; rename it to `path` when the block ends well.
+    """Yield a temporary folder next to `path`; rename it to `path` when the block ends well.
 
-    A folder that is there is replaced: `path` is one of the two, whole, or for a moment nothing.
+    An existing folder is replaced: `path` is the old or the new one, whole, or briefly missing.
     """
     path = Path(path)
     with _part_of(path) as temporary:
-        # A process of the same number may have been killed here: numbers recur in containers.
+        # A killed process may have had the same id and left files: ids recur in containers.
         remove(temporary)
         temporary.mkdir()
         yield temporary
         for written in (*temporary.rglob("*"), temporary):
             _sync(written)
-        # Out of the way first: a rename replaces no folder that holds files.
+        # Move the old one away first: a rename can't replace a folder that holds files.
         former = _part(path, "former")
         remove(former)
         if path.exists():
@@ -58,7 +57,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def _part_of(path: Path) -> Iterator[Path]:
-    """The temporary path of what becomes `path` in the block; nothing stays there of a failure."""
+    """The temporary path of what the block turns into `path`; it is removed after a failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _part(path)
     with ExitStack() as failure:
@@ -98,9 +97,9 @@ def remove(path: str | Path) -> None:
 
 
 def sweep(folder: str | Path) -> list[Path]:
-    """Remove what killed processes left half-written below a folder; returns what was removed.
+    """Remove what killed processes left half-written below a folder; return what was removed.
 
-    The caller makes sure that nothing writes there.
+    The caller ensures that nothing is writing there.
     """
     removed = []
     for place, folders, files in os.walk(folder):

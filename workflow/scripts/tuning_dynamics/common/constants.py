@@ -1,7 +1,7 @@
-"""Numbers that what computes shares with what plans or draws it."""
+"""Numbers shared by the code that computes results and the code that plans or draws them."""
 
-#: Set apart for demonstrations: enough for any usual number of shots, and never more than a tenth
-#: of the training items, so that small sets can still be tuned on.
+#: Items set apart for demonstrations: enough for any usual number of shots, and at most a tenth of
+#: the training items, so that small sets can still be used for tuning.
 MOST_DEMONSTRATIONS, DEMONSTRATION_SHARE = 32, 10
 
 #: Fewer checkpoints give no turning point.

@@ -14,15 +14,15 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FAILED = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV)
 _REFUSED = (errno.EPERM, errno.EACCES, errno.EROFS)
 
-#: Numbers that no program meets by a mistake of its own, so that they count as the reason of an
-#: error that was raised while one was handled.
+#: Error numbers that are never a program's own mistake, so that they count as the cause of an error
+#: that was raised while one of them was handled.
 _SURE = (*_FULL, *_FAILED, *_REFUSED, errno.EMFILE, errno.ENFILE)
 
-#: What libraries say that keep no number, as NumPy and torch; Rust's say the number too.
+#: Messages of libraries that keep no number, such as NumPy and torch; Rust's include the number.
 _WORDS = (*_FULL, *_REFUSED, errno.EIO, errno.ESTALE)
 _RUST = re.compile(r"os error (\d+)|Os \{ code: (\d+)")
 
-#: What a person does about it.
+#: What the user should do about it.
 _FIXES = {
     **dict.fromkeys(_FAILED, "have the disk, or the server that it lies on, looked at"),
     **dict.fromkeys(_REFUSED, "see who may write there (owner, mode, mount options)"),
@@ -34,8 +34,8 @@ _OTHER = "look at what lies at that path"
 def system_error(error: BaseException, folder: Path) -> StudyError | None:
     """What the system refused to do with a file, in words; None for any other error.
 
-    Any OSError counts, and what libraries raise in place of one. `folder` lies on the file system
-    that is written to.
+    Any OSError counts, and the errors that libraries raise in its place. `folder` lies on the file
+    system that is written to.
     """
     for cause in _causes(error):
         number = _number(cause)
@@ -47,7 +47,7 @@ def system_error(error: BaseException, folder: Path) -> StudyError | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and those of which it was the consequence."""
+    """The error and its causes."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -55,7 +55,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _number(error: BaseException) -> int | None:
-    """The system's number of an error, from its text where it has none."""
+    """The system's error number, parsed from the text if the error does not carry it."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     if isinstance(error, StudyError):
@@ -90,7 +90,7 @@ def _refusal(cause: BaseException, number: int | None, error: BaseException) -> 
 
 
 def _place(error: BaseException) -> list[str]:
-    """The line of the project that an error passed through last."""
+    """The last line of the project that an error passed through."""
     frames = traceback.extract_tb(error.__traceback__)
     parts = [frame.filename.rpartition("tuning_dynamics/") for frame in frames]
     own = [

@@ -1,4 +1,4 @@
-"""The texts that stand below a class's fields."""
+"""Docstrings below a class's fields."""
 
 import ast
 import inspect

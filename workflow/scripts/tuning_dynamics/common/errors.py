@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-#: Key of a file's metadata that holds, as UTF-8 text, why the file's input was refused for what it
-#: holds: the file then has no rows.
+#: Key of a file's metadata that holds, as UTF-8 text, why the content of the file's input was
+#: refused: the file then has no rows.
 REFUSED_KEY = "tuning_dynamics.refused"
 
 
@@ -30,7 +30,7 @@ class StudyError(Exception):
         super().__init__(self._text())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How it goes from a process to another."""
+        """How to pickle it, to pass it between processes."""
         again = functools.partial(
             type(self), file=self.file, key=self.key, value=self.value, fix=self.fix
         )
@@ -52,9 +52,9 @@ class UnavailableError(StudyError):
     """A source that can't be read now: another try may find it."""
 
 
-def told_as(error: Exception) -> type[StudyError]:
-    """What to tell an error of a library as, that a reader caught: one of the system says nothing
-    of what the file holds."""
+def study_error_type(error: Exception) -> type[StudyError]:
+    """The class for an error that a reader caught from a library: a system error says nothing
+    about the file's content."""
     return UnavailableError if isinstance(error, OSError) else StudyError
 
 
@@ -87,7 +87,7 @@ def shorten(text: str, limit: int = 300) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`did you mean 'x'? `, with the one of `known` that is most like a name; "" where none is."""
+    """`did you mean 'x'? `, with the entry of `known` that is most like a name; "" if none is."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"did you mean {found[0]!r}? " if found else ""
 
@@ -95,7 +95,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def require_known(
     names: Collection[str], known: Iterable[str], key: str, file: str | Path | None = None
 ) -> None:
-    """StudyError for the first of `names` that is none of `known`; it names the nearest one."""
+    """StudyError for the first of `names` that is not in `known`; it names the nearest one."""
     listed = sorted({str(name) for name in known})
     for name in names:
         if name not in listed:

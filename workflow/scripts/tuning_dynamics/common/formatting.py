@@ -21,14 +21,14 @@ def percent(value: float) -> str:
 
 
 def interval_text(low: float, high: float, level: float) -> str:
-    """`95 % interval +0.100 to +0.200`, or that there is none."""
+    """`95 % interval +0.100 to +0.200`, or a note that there is none."""
     if math.isnan(low) or math.isnan(high):
         return "no interval"
     return f"{100 * level:g} % interval {signed(low)} to {signed(high)}"
 
 
 def percent_interval(low: float, high: float, level: float) -> str:
-    """`95 % interval +10.0 % to +20.0 %`, or that there is none."""
+    """`95 % interval +10.0 % to +20.0 %`, or a note that there is none."""
     if math.isnan(low) or math.isnan(high):
         return "no interval"
     return f"{100 * level:g} % interval {percent(low)} to {percent(high)}"

@@ -12,7 +12,7 @@ Answer = TypeVar("Answer")
 #: hub's own client retries most single requests too; this is for what it raises at once.
 TRIES, FIRST_WAIT = 5, 2.0
 
-#: Answers that a later try may not get: too many requests, and the server's own failures.
+#: Status codes that may go away on retry: too many requests, and the server's own failures.
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -21,7 +21,7 @@ class HubError(Exception):
 
 
 def patiently(what: str, call: Callable[[], Answer], *, wait: float = FIRST_WAIT) -> Answer:
-    """`call()`, tried again while the hub is busy or the connection breaks; HubError at last."""
+    """`call()`, retried while the hub is busy or the connection breaks; HubError in the end."""
     import httpx2
 
     for left in range(TRIES - 1, -1, -1):
@@ -38,12 +38,12 @@ def patiently(what: str, call: Callable[[], Answer], *, wait: float = FIRST_WAIT
 
 
 def _passes(error: BaseException | None) -> bool:
-    """Whether a failure may be gone at a later try."""
+    """Whether a failure may be gone on retry."""
     import httpx2
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     if isinstance(error, LocalEntryNotFoundError):
-        # The client says "not in the cache" where it could not ask the hub: why is its cause.
+        # The client says "not in the cache" if it could not ask the hub; its cause says why.
         return _passes(error.__cause__)
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in BUSY

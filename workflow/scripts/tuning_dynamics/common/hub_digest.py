@@ -1,4 +1,4 @@
-"""Digests of files, in the form in which something told of them."""
+"""Digests of files, in the form in which the hub or a manifest records them."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every job's stub shares: its log, and errors told in one screen."""
+"""What every job's stub shares: its log, and errors reported on one screen."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ from typing import Any
 from tuning_dynamics.common.disk_full import system_error
 from tuning_dynamics.common.errors import StudyError
 
-#: The environment variable that tells a job which process started it (`this_process`).
+#: The environment variable with the process that started a job (`this_process`).
 DRIVER = "TUNING_DYNAMICS_DRIVER"
 
-#: The environment variable that tells a job the id of its run.
+#: The environment variable with the id of a job's run.
 RUN = "TUNING_DYNAMICS_RUN"
 
 
@@ -25,7 +25,7 @@ RUN = "TUNING_DYNAMICS_RUN"
 def logged(log: Any) -> Iterator[Callable[[str], None]]:
     """Send everything the block prints to the job's log, and end the job with its Snakemake.
 
-    What it gives says a text on the terminal too.
+    It yields a function that prints a text to both the log and the terminal.
 
     A StudyError ends the job with its text alone, and so does an error of the system, such as a
     full disk; anything else keeps its traceback.
@@ -33,7 +33,7 @@ def logged(log: Any) -> Iterator[Callable[[str], None]]:
     terminal = os.dup(2)
     try:
         _send_to(log)
-        _tell_job()
+        _print_job()
         _follow_driver()
         yield partial(_say_to_both, terminal)
     except StudyError as error:
@@ -48,9 +48,9 @@ def logged(log: Any) -> Iterator[Callable[[str], None]]:
 
 
 def _send_to(log: Any) -> None:
-    """Have what this process prints go to a file.
+    """Redirect this process's output to a file.
 
-    The file descriptors themselves, so that compiled libraries' messages are caught too.
+    It redirects the file descriptors, so that messages of compiled libraries are caught too.
     """
     target = os.open(str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(target, 1)
@@ -58,7 +58,7 @@ def _send_to(log: Any) -> None:
 
 
 def _say(error: StudyError, terminal: int) -> None:
-    """Write an error into the log, or to the terminal where the log takes nothing.
+    """Write an error to the log, or to the terminal if the log can't be written.
 
     The log may lie on the disk that is full or broken, and so may SLURM's.
     """
@@ -77,15 +77,15 @@ def _say_to_both(terminal: int, text: str) -> None:
 
 
 def leave() -> None:
-    """End this process, whose work is done, at once: Python itself would first take apart what
-    libraries made, a tenth of a job's start."""
+    """End this process at once when its work is done: Python would first free the objects of
+    libraries, which takes a tenth of a job's start-up time."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
 
 
-def _tell_job() -> None:
-    """Say which SLURM job this is, where it is one."""
+def _print_job() -> None:
+    """Print which SLURM job this is, if it is one."""
     if "SLURM_JOB_ID" in os.environ:
         gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
         job, node = os.environ["SLURM_JOB_ID"], os.environ.get("SLURMD_NODENAME", "")
@@ -93,26 +93,26 @@ def _tell_job() -> None:
 
 
 def this_process() -> str:
-    """This process, for others that may see it: its id, and where that is one."""
+    """This process as other processes may see it: its id and the namespace of that id."""
     return f"{os.getpid()} {_namespace()}"
 
 
 def _namespace() -> str:
-    """Where process ids are the same: a container may have its own; "" where nothing says."""
+    """The namespace of process ids: a container may have its own; "" if it is unknown."""
     try:
         return os.readlink("/proc/self/ns/pid")
-    except OSError:  # no such file where the system is not Linux
+    except OSError:  # no such file unless the system is Linux
         return ""
 
 
 def _follow_driver() -> None:
     """Have SIGTERM sent to this process when the Snakemake that started it is gone.
 
-    The next run of the study would start the job again beside it. Training saves its state on
-    SIGTERM, and everything else just ends. StudyError where it is gone already.
+    Otherwise the study's next run would start the same job while this one runs. On SIGTERM,
+    training saves its state and everything else ends. StudyError if Snakemake is gone already.
     """
     driver, _, namespace = os.environ.get(DRIVER, "").partition(" ")
-    # One that can't be seen from here can't be followed.
+    # A process that is not visible from here can't be followed.
     if not driver or namespace != _namespace():
         return
     if not _runs(int(driver)):
@@ -131,12 +131,12 @@ def end_with(starter: int) -> None:
 
 
 def _runs(process: int) -> bool:
-    """Whether a process of ours runs; one that ended is gone before its parent has noticed."""
+    """Whether a process of ours runs; a zombie counts as ended."""
     try:
         os.kill(process, 0)
-    except (ProcessLookupError, PermissionError):  # the latter: somebody else's, of that number
+    except (ProcessLookupError, PermissionError):  # the latter: another user's process with that id
         return False
-    with suppress(OSError):  # no such file where the system is not Linux
+    with suppress(OSError):  # no such file unless the system is Linux
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
         return status.rpartition(")")[2].split()[0] != "Z"
     return True

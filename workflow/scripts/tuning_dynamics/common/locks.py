@@ -1,7 +1,7 @@
-"""Who works on a study: one run at a time, and none beside jobs that an earlier one left.
+"""Locks on a study: one run at a time, and none while jobs of an earlier run still work on it.
 
-Locks of the operating system, unlike files that say so, are gone when their holder is killed, so
-that the same command continues.
+The operating system releases its locks when their holder is killed, unlike lock files, so the same
+command can continue.
 """
 
 import errno
@@ -14,17 +14,17 @@ from typing import IO
 
 from tuning_dynamics.common.errors import StudyError
 
-#: In a study's folder: what its run locks, and what each of its jobs locks with others.
+#: In a study's folder: the file that its run locks, and the file that its jobs share a lock on.
 RUN_LOCK, JOBS_LOCK = ".lock", ".jobs"
 
-#: Seconds between looks at jobs that an earlier run left, and until that counts as failed. They
-#: end within seconds, but for training, which saves its state first.
+#: Seconds between checks on jobs that an earlier run left, and until waiting counts as failed.
+#: They end within seconds, except for training, which saves its state first.
 PAUSE, PATIENCE = 0.5, 300.0
 
-#: How a file system says that it has no locks.
+#: Errors of a file system that has no locks.
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
-#: Locks of this process; the system lets go of them when it ends, however it ends.
+#: Locks of this process; the system releases them when it ends, however it ends.
 _HELD = ExitStack()
 
 
@@ -41,14 +41,14 @@ def lock(root: str) -> None:
 
 
 def let_go() -> None:
-    """Let go of what this process holds, for a process of its own."""
+    """Release the locks of this process, so that a process that it starts can take them."""
     _HELD.close()
 
 
 def work_on(root: str) -> None:
-    """Say for as long as this process lives that a job works on a study.
+    """Mark, as long as this process lives, that a job works on a study.
 
-    Waits while a run begins. A file system without locks is told of, and nothing more.
+    Waits while a run begins. A file system without locks is only reported.
     """
     handle = _held(Path(root, JOBS_LOCK))
     try:
@@ -59,9 +59,9 @@ def work_on(root: str) -> None:
 
 @contextmanager
 def without_jobs(root: str) -> Iterator[None]:
-    """Wait until no job works on a study, and have none begin in the block.
+    """Wait until no job works on a study, and let none begin in the block.
 
-    A job ends when its Snakemake is gone, but not at once. StudyError where one does not.
+    A job ends soon after its Snakemake is gone. StudyError if one does not.
     """
     with Path(root, JOBS_LOCK).open("a") as handle:
         deadline = time.monotonic() + PATIENCE
@@ -83,12 +83,12 @@ def _require_time(deadline: float, file: str) -> None:
 
 
 def _held(path: Path) -> IO[str]:
-    """A file that stays open as long as this process holds what it holds."""
+    """A lock file that stays open until this process ends or releases its locks."""
     return _HELD.enter_context(path.open("a"))
 
 
 def _taken(handle: IO[str]) -> bool:
-    """Whether a lock for this process alone is had now; a file system without locks is told of."""
+    """Whether this process now has an exclusive lock; a file system without locks is reported."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

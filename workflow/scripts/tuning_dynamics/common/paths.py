@@ -72,25 +72,25 @@ class Paths:
 
     @property
     def records(self) -> str:
-        """The folder of what jobs made and from what."""
+        """The folder of jobs' records."""
         return f"{self.root}/records"
 
     def record(self, job: str) -> str:
-        """What a job made and from what; the job's name is its rule and its wildcards' values."""
+        """A job's record; the job's name is its rule and its wildcards' values."""
         return f"{self.records}/{job}.json"
 
     def code(self, digest: str) -> str:
-        """The parts of the code of a digest that jobs ran."""
+        """The parts of the code with this digest, which jobs ran."""
         return f"{self.records}/code/{digest}.json"
 
     @property
     def seen(self) -> str:
-        """Digests of files as they were last seen."""
+        """Digests of files when they were last read."""
         return f"{self.records}/seen.json"
 
     @property
     def planned(self) -> str:
-        """What the run that works on the study has planned, for its jobs."""
+        """The plan of the run that works on the study, for its jobs."""
         return f"{self.records}/planned.json"
 
     def items(self, dataset: str) -> str:
@@ -106,11 +106,11 @@ class Paths:
         return f"{self.root}/data/{dataset}/tokens/{family}/{layout}.arrow"
 
     def token_counts(self, dataset: str, family: str, layout: str) -> str:
-        """How many examples and tokens an encoded set has, and what was cut or left out."""
+        """How many examples and tokens an encoded set has, and what was truncated or left out."""
         return f"{self.root}/data/{dataset}/tokens/{family}/{layout}.json"
 
     def trial(self, family: str, recipe: str, train_set: str, rate: str) -> str:
-        """The held-out loss of a candidate for the learning rate, and what the run took."""
+        """The held-out loss of a candidate for the learning rate, and the cost of the run."""
         return f"{self.root}/{family}/rates/{recipe}/{train_set}/{rate}.json"
 
     def rate(self, family: str, recipe: str, train_set: str) -> str:
@@ -126,7 +126,7 @@ class Paths:
         return f"{self.root}/{family}/revisions.json"
 
     def tokenizer(self, family: str) -> str:
-        """Where the tokenizer of a hub family lies."""
+        """A note on where the tokenizer of a hub family is."""
         return f"{self.root}/{family}/tokenizer.json"
 
     def checkpoint_file(self, family: str, step: str | int, name: str) -> str:
@@ -162,7 +162,7 @@ class Paths:
 
 
 def fill_root(path: str, data_root: str | None, file: str) -> str:
-    """`path` with {data_root} replaced; StudyError where the study gives none."""
+    """`path` with {data_root} replaced; StudyError if the study gives none."""
     if "{data_root}" in path and data_root is None:
         raise UnavailableError(
             "the file lies under {data_root}, which the study does not give",

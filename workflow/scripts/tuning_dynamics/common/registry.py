@@ -1,4 +1,4 @@
-"""Kinds that a config names, and registries of what does each."""
+"""Kinds that a config names, and registries of their implementations."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-#: A module-level `NAME: Kinds[str, …] = {"kind": …}` is a registry: of its entries only those count
-#: in a job's code whose kinds the job uses, so that a new kind makes no finished result again. For
-#: kinds that a job's spec names, as a key or a value, or that are the default of a key. So is
+#: A module-level `NAME: Kinds[str, …] = {"kind": …}` is a registry: only the entries of the kinds
+#: that a job uses count as its code, so that a new kind makes no finished result stale. A job uses
+#: a kind if its spec names it, as a key or a value, or if it is a key's default. The same holds for
 #: `NAME: Kinds[str, ModuleType] = Modules("package")`, whose entries are the packages' modules.
 Kinds = Mapping
 
@@ -24,7 +24,7 @@ class Modules(Mapping[str, ModuleType]):
 
     @cached_property
     def places(self) -> dict[str, str]:
-        """The package of each module; those whose names begin with _ are no kinds."""
+        """The package of each module; modules whose names begin with _ are not kinds."""
         found: dict[str, str] = {}
         for package in self.packages:
             folder = Path(str(import_module(package).__file__)).parent

@@ -1,4 +1,4 @@
-"""The workflow's rules: one line of facts for each."""
+"""The workflow's rules: a line of facts each."""
 
 from dataclasses import dataclass
 
@@ -21,12 +21,12 @@ VARIANT, ANALYSIS = "variant", "analysis"
 
 @dataclass(frozen=True)
 class Rule:
-    """What is known of a rule's jobs without a study.
+    """What is known about a rule's jobs without a study.
 
     `stage` is one of STAGES. `priced_as` is the kind of job that the cost model has an equation
-    and a calibration for. `once`: a study has one such job, made of its cells. `all_cells`: it
-    reads the records of all cells, or a table with a row of each. `before_cells`: cells are made
-    from what it makes. `measured`: its row is in cost.csv, which is made before the report.
+    and a calibration for. `once`: a study has one such job, made from its cells. `all_cells`:
+    it reads the records of all cells, or a table with a row for each. `before_cells`: cells are
+    made from its outputs. `measured`: its row is in cost.csv, which is made before the report.
     `group` is its SLURM job.
     """
 
@@ -74,6 +74,6 @@ RULES = {
     "all": Rule("report", once=True, measured=False),
 }
 
-#: Rules of commands that are no part of a study.
+#: Rules of commands that are not part of a study.
 COMMANDS = ("compare", "plan", "calibrate", "audit")
 RULES |= dict.fromkeys(COMMANDS, Rule("report", measured=False))

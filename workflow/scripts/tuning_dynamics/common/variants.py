@@ -1,10 +1,10 @@
-"""What a study is made of: checkpoints, variants of them, and the cells that these fill."""
+"""Checkpoints, their variants, and the cells of the grid."""
 
 import re
 from dataclasses import dataclass
 from functools import cache
 
-#: Evaluation set, format, shots and prediction method: what a cell is besides its variant.
+#: Evaluation set, format, shots and prediction method: a cell's key, less its variant.
 Setting = tuple[str, str, int, str]
 
 
@@ -64,7 +64,7 @@ def variant_key(variant: Variant) -> str:
 
 @cache
 def parse_variant(key: str) -> Variant:
-    """The variant of a `variant_key`; ValueError where it is none."""
+    """The variant of a `variant_key`; ValueError if it is not one."""
     match = re.fullmatch(r"([^/]+)/(\d+)/(?:(base)|([^/]+)/([^/]+)/seed(\d+))", key)
     if match is None:
         raise ValueError(f"not a variant: {key}")

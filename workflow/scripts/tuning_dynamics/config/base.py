@@ -38,8 +38,8 @@ Names = Annotated[list[Name], Field(min_length=1), Unique]
 class Strict(BaseModel):
     """A model that is immutable and refuses keys it does not know."""
 
-    # Not use_attribute_docstrings: it reads all source files again in every process, and only
-    # the schemas need what it finds (see schemas.py).
+    # use_attribute_docstrings is not set: it would read all source files again in every process,
+    # and only the schemas need the docstrings (see json_schema.py).
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
@@ -55,7 +55,7 @@ class Strict(BaseModel):
 
 
 def choice(kinds: Mapping[str, ModuleType]) -> Any:
-    """The type of a key that names a kind: `name`, or `name: settings` where the kind's module has
+    """The type of a key that names a kind: `name`, or `name: settings` if the kind's module has
     SETTINGS."""
     plain = tuple(name for name in kinds if kinds[name].SETTINGS is None)
     models = [
@@ -68,13 +68,13 @@ def choice(kinds: Mapping[str, ModuleType]) -> Any:
         for name in kinds
         if kinds[name].SETTINGS is not None
     ]
-    return Union[Literal[plain], *models]  # known when the project is read
+    return Union[Literal[plain], *models]  # built at import
 
 
 def canonical(value: BaseModel | dict[str, Any] | list[Any]) -> str:
     """Compact JSON with sorted keys; a model's fields at their default are left out.
 
-    So a key that a later version adds changes no identity until somebody sets it.
+    So a key that a later version adds changes no identity until it is set.
     """
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json", exclude_defaults=True)

@@ -30,7 +30,7 @@ class Task(Strict):
 
 
 class Splits(Strict):
-    """Where each role's rows come from; a set has one of the two or both."""
+    """Where each role's rows come from; a set has one or both."""
 
     train: str | None = None
     """Rows to tune on and to take demonstrations from."""
@@ -78,18 +78,18 @@ class Source(Strict):
 
 
 class Join(Strict):
-    """Look texts up in a second file, as where passages are stored apart from questions."""
+    """Look up texts in a second file, such as passages stored apart from their questions."""
 
     file: str
     """JSONL, CSV or parquet; {data_root} is replaced."""
     on: dict[str, str]
     """Row field -> field of the file."""
     each: str | None = None
-    """The row field of `on` that lists several ids with commas; each takes its text."""
+    """The row field of `on` that lists several ids, separated by commas; each brings its text."""
     take: str
     """Field of the file to bring in; several matches are joined by a space."""
     into: str
-    """Name that the text gets in the row."""
+    """Field of the row that the text becomes."""
 
 
 class Threshold(Strict):
@@ -109,8 +109,8 @@ class Gold(Strict):
     field: str
     """Row field (dots descend) that holds the gold value; a list holds several references."""
     labels: dict[str, str | list[str]] | None = None
-    """Classification: raw value -> label word, or the words that all stand for that label, the
-    first of which demonstrations and training show. Values not listed are refused."""
+    """Classification: raw value -> label word, or several words for that label; demonstrations
+    and training show the first. Values not listed are refused."""
     threshold: Threshold | None = None
     """Classification: label words from a graded score."""
     positions: list[str] | None = None
@@ -134,12 +134,12 @@ class Gold(Strict):
 
 
 class Clean(Strict):
-    """A replacement in every text of a row that is shown."""
+    """A replacement in every text of a row that prompts show."""
 
     pattern: str
     """Regular expression."""
     replacement: str
-    """What takes the place of each match."""
+    """Replacement for each match."""
 
     @model_validator(mode="after")
     def _pattern_is_valid(self) -> Self:
@@ -151,7 +151,7 @@ class Clean(Strict):
 
 
 class DatasetSize(Strict):
-    """What the budget assumes before the rows are here; means over items."""
+    """What the budget assumes before the rows are downloaded; means over items."""
 
     train: PositiveInt | None = None
     """Rows of the training split."""
@@ -180,9 +180,9 @@ class Dataset(Strict):
     task: Name
     """A file of tasks/: what an item is and its prompt formats."""
     domain: Name
-    """Sets of one task and one domain are in-domain to each other, else out-of-domain."""
+    """Sets of the same task and domain are in-domain to each other, else out-of-domain."""
     benchmark: bool = False
-    """True: its role is `bench` whatever the model was tuned on."""
+    """True: its role is `bench`, whatever the model was tuned on."""
     licence: str
     """Licence of the data."""
     source: Source
@@ -190,12 +190,12 @@ class Dataset(Strict):
     id_field: str | None = None
     """Row field with a stable id; without it an item's id is a digest of its content."""
     context_field: str | None = None
-    """Row field with the id of what several items share (a story); default: the item itself."""
+    """Row field with the id of a context that items share (a story); default: the item itself."""
     compose: dict[Name, str] = {}
     """New row fields made of others: text with {field}; {field!c} begins with a capital and
     goes on in lower case."""
     clean: list[Clean] = []
-    """Replacements, in order, in every text that is shown."""
+    """Replacements, in order, in every text that prompts show."""
     verbatim: bool = False
     """True: white space within texts stays as it is; else each run of it becomes one space."""
     optional: list[Name] = []
@@ -209,19 +209,19 @@ class Dataset(Strict):
     messages: str | list[Turn] | None = None
     """Instruction: the row field with role / content turns, or turns from flat fields."""
     metric: Name | None = None
-    """What answers are scored by: a module of `stats/metrics/`; default: rouge_l for generation,
+    """The metric of answers: a module of `stats/metrics/`; default: rouge_l for generation,
     accuracy for the other kinds."""
     demonstrations: Name | None = None
     """Dataset whose training split gives few-shot demonstrations; default: this one."""
     drop: dict[str, list[str]] = {}
     """Rows left out and counted: row field -> raw values."""
     duplicates: Literal["refuse", "drop"] = "refuse"
-    """Repeated items within a split, or training items that are evaluated: stop, or leave the
-    repeats (the training side) out and count them."""
+    """Repeated items within a split, or training items that are evaluated: stop, or leave out the
+    repeats (on the training side) and count them."""
     join: Join | None = None
-    """Texts kept in a second file."""
+    """Texts from a second file."""
     only_training_split: str | None = None
-    """Why a training split is evaluated: without a reason given here that is refused."""
+    """Why a training split is evaluated: without a reason here, that is refused."""
     size: DatasetSize | None = None
     """What the budget assumes."""
     formats: dict[Name, str] = {}

@@ -1,4 +1,4 @@
-"""What devices can do, from their makers' data sheets, and how much of it jobs get."""
+"""Peak speeds of devices, from their makers' data sheets, and the share that jobs reach."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from tuning_dynamics.config.study import Study
 
 
 class Device(Strict):
-    """A device's limits; one file of `devices/` each, so that a file adds a device.
+    """A device's limits: a file of `devices/`, so that a new file adds a device.
 
     Peaks are dense and without TF32, which torch leaves off for matrix products.
     """
 
     name: Annotated[str, Field(min_length=1)]
-    """What the budget calls it."""
+    """Name in the budget."""
     bf16: PositiveFloat
     """Peak of bf16 matrix products in FLOP/s, without sparsity."""
     fp32: PositiveFloat
@@ -28,22 +28,22 @@ class Device(Strict):
     bandwidth: PositiveFloat
     """Memory bandwidth in B/s."""
     memory: PositiveFloat | None = None
-    """Memory in bytes; none where it is the machine's, as of a CPU core."""
+    """Memory in bytes; none if it is the machine's memory, as for a CPU core."""
     watts: PositiveFloat | None = None
-    """Board power; none where it is not known."""
+    """Board power; none if it is unknown."""
     known_as: tuple[str, ...] = ()
-    """The names that torch gives it (`cpu` without a GPU): whose costs may calibrate it."""
+    """Its names in torch (`cpu` without a GPU): costs recorded under these may calibrate it."""
 
     @property
     def unit(self) -> str:
-        """What its hours are called."""
+        """The unit of its hours."""
         return "core-hours" if self.memory is None else "GPU-hours"
 
 
 def device_of(study: Study, root: Path) -> Device:
     """The device that a study is planned for, from its catalogue folders or the shipped ones.
 
-    `root` is the repository. StudyError for one that no file describes.
+    `root` is the repository. StudyError if no file describes it.
     """
     name = study.execution.plan_for
     folders = [root / folder / "devices" for folder in [*study.catalogue, "config"]]
@@ -65,7 +65,7 @@ def device_of(study: Study, root: Path) -> Device:
 
 @dataclass(frozen=True)
 class Assumed:
-    """What no data sheet says. Three such sets give every figure its range."""
+    """Assumptions that no data sheet gives. Three sets of them give every figure its range."""
 
     bf16_use: float
     """Share of the bf16 peak that training, and reading prompts in bf16, reach."""
@@ -74,20 +74,20 @@ class Assumed:
     memory_use: float
     """Share of the memory bandwidth that reading weights reaches."""
     link: float
-    """Bytes per second that a GPU gets from those that share a model with it."""
+    """Bytes per second that a GPU receives from the GPUs that share a model with it."""
     launch: float
-    """Seconds that a layer's forward pass takes at least, however small its work."""
+    """Least seconds of a layer's forward pass, however small its work."""
     start: float
-    """Seconds until a job has its libraries imported and its device ready."""
+    """Seconds until a job's libraries are imported and its device is ready."""
     read: float
     """Bytes per second from disk to device."""
     write: float
     """Bytes per second to disk."""
     item: float
-    """Seconds of an item beside the model: its prompt to tokens, its record to disk."""
+    """Seconds of an item outside the model: tokenizing its prompt, writing its record."""
 
 
-# bf16: training of 1.3 billion weights in bf16 by autocast, in texts of 1,024 and 2,048 tokens, is
+# bf16: training 1.3 billion weights in bf16 with autocast, in texts of 1,024 and 2,048 tokens, is
 # published at 60 % of an A100's peak and 42 % of an H100's (benchmark tables of MosaicML's
 # llm-foundry, with its own fused kernels and 14 to 18 texts in a pass); batches of 8 short texts
 # and transformers' kernels reach less. fp32: products reach most of the small fp32 peak. Launch:
@@ -96,7 +96,7 @@ class Assumed:
 # took 2 to 8 s on a busy core; a CUDA context and a cold network file system add to it. Item:
 # prompts of 71 and 373 tokens took 0.6 to 0.75 ms of one core, their records included; some cores
 # share it.
-#: Cheap, likely and dear.
+#: Low, likely and high.
 CASES = (
     Assumed(0.50, 0.80, 0.85, 300e9, 0.3e-3, 5, 3e9, 2e9, 0.2e-3),
     Assumed(0.40, 0.60, 0.70, 200e9, 0.6e-3, 12, 1e9, 1e9, 0.7e-3),
@@ -106,7 +106,7 @@ CASES = (
 
 @dataclass(frozen=True)
 class Range:
-    """A figure under the cheap, the likely and the dear assumptions."""
+    """A figure under the low, the likely and the high assumptions."""
 
     low: float = 0.0
     mid: float = 0.0
@@ -123,7 +123,7 @@ class Range:
 
 
 def total(ranges: Iterable[Range]) -> Range:
-    """The sum of ranges: all cheap, all likely, all dear."""
+    """The sum of ranges: all low, all likely, all high."""
     low = mid = high = 0.0
     for one in ranges:
         low, mid, high = low + one.low, mid + one.mid, high + one.high

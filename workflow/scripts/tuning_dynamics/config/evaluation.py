@@ -1,4 +1,4 @@
-"""What a study asks of evaluation: how answers are read off a model, and what may change them."""
+"""Settings of evaluation: how answers are read from a model, and what may change them."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class Predictions(Strict):
-    """How an answer is read off the model, by kind of evaluation set."""
+    """How an answer is read from the model, by kind of evaluation set."""
 
     classification: Annotated[
         list[Literal["token_prob", "constrained", "free"]], Field(min_length=1), Unique
@@ -33,7 +33,7 @@ class EvaluateSettings(Strict):
     """What can change an evaluation's numbers."""
 
     truncation: Literal["refuse", "demonstrations", "input"] = "refuse"
-    """A prompt longer than the context: stop; leave demonstrations out, first ones first, then
+    """A prompt longer than the context: stop; leave out demonstrations from the first on, then
     stop; or do that and then cut the end of the item's longest field. Counted per item."""
     label_tokens: PositiveInt = 5
     """Most new tokens for `free` classification."""

@@ -12,13 +12,13 @@ from pydantic import Field, PositiveFloat, PositiveInt, TypeAdapter, model_valid
 
 from tuning_dynamics.config.base import Count, Fraction, Name, Strict
 
-#: The token that parts documents of a corpus, in models pre-trained here.
+#: The token that separates documents of a corpus, in models pre-trained here.
 END_OF_TEXT = "<|endoftext|>"
 
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps that a family's checkpoints can be at: those `available`, else any to `last`."""
+    """Steps at which a family may have checkpoints: the `available` ones, else any to `last`."""
 
     tokens_per_step: float
     available: tuple[int, ...] = ()
@@ -26,7 +26,7 @@ class Steps:
 
     @property
     def last(self) -> int | None:
-        """The last step, where it is known."""
+        """The last step, if known."""
         return self.available[-1] if self.available else self.end
 
     @property
@@ -41,8 +41,8 @@ class Steps:
         return min(self.available, key=lambda known: abs(known - step))
 
     def gaps(self) -> list[tuple[int, int]]:
-        """Neighbouring steps where checkpoints are missing: apart by more than ten times the
-        median distance of their ten neighbours on either side."""
+        """Neighbouring steps with checkpoints missing between them: more than ten times as far
+        apart as the median of their ten neighbours on either side."""
         distances = [b - a for a, b in pairwise(self.available)]
         found = []
         for place, (start, end) in enumerate(pairwise(self.available)):
@@ -55,7 +55,7 @@ class Steps:
 def parse_steps(listed: list[int | str]) -> tuple[int, ...]:
     """Sorted steps of a list of steps and ranges such as `1000..143000 by 1000`.
 
-    ValueError for text that is no range.
+    ValueError for text that is not a range.
     """
     steps: set[int] = set()
     for entry in listed:
@@ -64,27 +64,27 @@ def parse_steps(listed: list[int | str]) -> tuple[int, ...]:
             continue
         match = re.fullmatch(r"(\d+)\.\.(\d+) by (\d+)", entry)
         if match is None or not int(match[3]):
-            raise ValueError(f"{entry!r} is no step and no range like '1000..143000 by 1000'")
+            raise ValueError(f"{entry!r} is neither a step nor a range like '1000..143000 by 1000'")
         steps |= set(range(int(match[1]), int(match[2]) + 1, int(match[3])))
     return tuple(sorted(steps))
 
 
 class Spacing(Strict):
-    """Which points of pre-training to take; the union of all that is given."""
+    """Which points of pre-training to take: the union of all given keys."""
 
     steps: list[Count] = []
     """Optimiser steps; 0 is the initialisation."""
     tokens: list[PositiveFloat] = []
-    """Tokens seen, taken to the nearest step that there is."""
+    """Tokens seen; each is moved to the nearest existing step."""
     log_spaced: Count = 0
     """This many points, evenly spaced in log tokens from the first step after 0 to the last."""
     uniform: Count = 0
     """This many points, evenly spaced in tokens up to the last."""
     all: bool = False
-    """Every step there is."""
+    """Every existing step."""
 
     def resolve(self, steps: Steps) -> list[int]:
-        """The sorted steps; ValueError where there are none, or some are not among `steps`."""
+        """The sorted steps; ValueError if there are none, or some are not among `steps`."""
         chosen = {self._known(step, steps) for step in self.steps}
         chosen |= {steps.nearest(tokens / steps.tokens_per_step) for tokens in self.tokens}
         if (self.log_spaced or self.uniform) and steps.last is None:
@@ -101,7 +101,7 @@ class Spacing(Strict):
                 chosen.add(steps.last)
         if self.all:
             if not steps.available:
-                raise ValueError("all needs the key available: the steps that there are")
+                raise ValueError("all needs the key available: the existing steps")
             chosen |= set(steps.available)
         if not chosen:
             raise ValueError("names no checkpoint")
@@ -121,7 +121,7 @@ def _up_to(number: int) -> range:
 
 
 class ModelSize(Strict):
-    """What the cost model needs to know of a model before its weights are here."""
+    """What the cost model needs to know about a model before its weights are downloaded."""
 
     parameters: PositiveFloat
     """Weights, embeddings included."""
@@ -136,7 +136,7 @@ class ModelSize(Strict):
 
 
 class Corpus(Strict):
-    """Text to pre-train on: the mini world's, or plain-text files (blank lines part documents)."""
+    """Text to pre-train on: the mini world's, or plain-text files (blank lines end documents)."""
 
     world: bool = False
     """True: the mini world's corpus."""
@@ -170,14 +170,14 @@ class Architecture(Strict):
 
 
 class Pretraining(Strict):
-    """The pre-training run. The schedule is fixed by `steps`, whatever checkpoints are kept."""
+    """The pre-training run. `steps` fixes the schedule, whichever checkpoints are kept."""
 
     steps: PositiveInt
     """Optimiser steps of the whole run."""
     batch_size: PositiveInt
     """Sequences in a step."""
     sequence_length: PositiveInt
-    """Tokens in a sequence; documents are packed, parted by the end-of-text token."""
+    """Tokens in a sequence; documents are packed, separated by the end-of-text token."""
     lr: PositiveFloat
     """Peak learning rate of AdamW."""
     schedule: Literal["linear", "cosine", "constant"] = "cosine"
@@ -203,8 +203,8 @@ class PretrainFamily(Strict):
     checkpoints: Spacing
     """The points to keep."""
     tokenizer_text: str = ""
-    """Text that the tokenizer is trained on besides the corpus, so that words of prompts become
-    tokens. The model never sees it."""
+    """Text that the tokenizer is trained on in addition to the corpus, so that words of prompts
+    become tokens. The model never sees it."""
     heldout: PositiveInt = 50
     """Documents kept out of training; every checkpoint's loss on them is recorded."""
 
@@ -232,7 +232,7 @@ class LocalFamily(Strict):
     checkpoints: Spacing
     """The points to take."""
     size: ModelSize | None = None
-    """For the budget; without it the first checkpoint's config.json is read."""
+    """For the budget; by default from the first checkpoint's config.json."""
 
     def steps(self) -> list[int]:
         """The checkpoints' steps."""
@@ -250,28 +250,28 @@ class HubFamily(Strict):
     repo: str | None = None
     """Repository, such as allenai/OLMo-1B-hf, with a revision per checkpoint."""
     revision: str = "main"
-    """How revisions are named, with {step} and, where they carry them, {tokens} (a * matches
+    """How revisions are named, with {step} and, if the names have them, {tokens} (a * matches
     anything). Revisions are found by listing the repository's refs, never composed."""
     repositories: dict[Count, str] = {}
-    """Step -> repository, where each checkpoint has a repository of its own."""
+    """Step -> repository, if each checkpoint has a repository of its own."""
     available: list[Count | str] = []
-    """Steps that there are, single or as `FIRST..LAST by EVERY`: planning needs no network, gaps
-    are shown. What the hub really has is listed and compared before a download."""
+    """Existing steps, single or as `FIRST..LAST by EVERY`: planning needs no network, and gaps
+    are shown. The hub's actual revisions are listed and compared before a download."""
     tokens_per_step: PositiveFloat
     """Tokens in an optimiser step of pre-training."""
     tokens_before: Annotated[float, Field(ge=0)] = 0
-    """Tokens seen before step 0, where the series continues another (a later stage)."""
+    """Tokens seen before step 0, if the series continues another (a later stage)."""
     checkpoints: Spacing
     """The points to take."""
     equal_weights: list[list[Count]] = []
-    """Groups of steps that are known to share weight files; others that do are refused."""
+    """Groups of steps known to share weight files; any others that do are refused."""
     pickles: bool = False
     """True: a repository without safetensors is read from its .bin files (weights only)."""
     size: ModelSize | None = None
     """For the budget."""
     members: dict[Name, dict[str, Any]] = {}
-    """Further families, by name, that differ from this one in the keys given: names begin with
-    this file's. Such as seeds or variants of one architecture."""
+    """Further families, by name, that differ from this one in the given keys, such as seeds or
+    variants of one architecture. Their names begin with this file's name."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -284,7 +284,7 @@ class HubFamily(Strict):
 
     @property
     def known(self) -> Steps:
-        """The steps that there are, as far as the file says."""
+        """The existing steps, as far as the file lists them."""
         listed = tuple(sorted(self.repositories)) or parse_steps(self.available)
         return Steps(self.tokens_per_step, listed)
 
@@ -301,7 +301,7 @@ Family = Annotated[PretrainFamily | LocalFamily | HubFamily, Field(discriminator
 
 
 def family_of(spec: str, step: int) -> Family:
-    """The family of a job's spec (canonical JSON, in which the points to keep are left out)."""
+    """The family of a job's spec (canonical JSON without the points to keep)."""
     family: Family = TypeAdapter(Family).validate_python(
         {**json.loads(spec), "checkpoints": {"steps": [step]}}
     )

@@ -32,8 +32,8 @@ MODELS: dict[str, Any] = {
 def schema(name: str) -> str:
     """The JSON schema of a kind of config file, as text; field docstrings are descriptions."""
     document = TypeAdapter(MODELS[name]).json_schema()
-    # Two models may have one name, but not the same fields as well.
-    # Those that `choice` makes have no source.
+    # Two models may share a name, but not their fields too.
+    # Models that `choice` makes have no source.
     own = [model for model in Strict.__subclasses__() if model.__module__ != Strict.__module__]
     models = {(model.__name__, *model.model_fields): model for model in own}
     for part in [document, *document.get("$defs", {}).values()]:

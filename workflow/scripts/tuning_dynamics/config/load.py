@@ -1,4 +1,4 @@
-"""Read, validate and resolve a study; every mistake is told with file, key, value and fix."""
+"""Read, validate and resolve a study; every mistake is reported with file, key, value and fix."""
 
 import re
 from functools import cache
@@ -50,7 +50,7 @@ _Yaml.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Parse a YAML mapping; StudyError where the file is missing, not UTF-8, or not one."""
+    """Parse a YAML mapping; StudyError if the file is missing, not UTF-8, or not a mapping."""
     path = Path(path)
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml)
@@ -99,10 +99,10 @@ def parse(model: Any, document: Any, file: str | Path) -> Any:
     try:
         return TypeAdapter(model).validate_python(document)
     except ValidationError as error:
-        raise _told(error, file) from None
+        raise _study_error(error, file) from None
 
 
-def _told(error: ValidationError, file: str | Path) -> StudyError:
+def _study_error(error: ValidationError, file: str | Path) -> StudyError:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"]) or "(top level)"
     message = first["msg"].removeprefix("Value error, ")
@@ -145,7 +145,7 @@ def _expected(error: Any) -> str:
 
 
 class _Catalogue:
-    """The folders in which families, datasets, tasks and recipes are looked up by name."""
+    """The folders where families, datasets, tasks and recipes are looked up by name."""
 
     def __init__(self, folders: list[Path]) -> None:
         self.folders = folders
@@ -156,7 +156,7 @@ class _Catalogue:
         return [path for folder in self.folders for path in (folder / part).glob("*.yaml")]
 
     def family(self, name: str, asked_by: str) -> Any:
-        """A family of its own file, or a member in the file whose name its name begins with."""
+        """A family with its own file, or a member of the file whose name begins its name."""
         own = any(path.stem == name for path in self._files("families"))
         for path in sorted(self._files("families"), key=lambda path: -len(path.stem)):
             if own or not name.startswith(path.stem):
@@ -183,10 +183,10 @@ class _Catalogue:
 
 
 def load_study(config: dict[str, Any], root: Path, file: str | Path) -> ResolvedStudy:
-    """The validated study of a config mapping with all it names.
+    """The validated study of a config mapping, with everything that it names.
 
-    `root` is the repository; relative catalogue folders lie in it. `file` is where the config
-    came from, for errors. Raises StudyError.
+    `root` is the repository; relative catalogue folders lie in it. `file` is the config's file,
+    for errors. Raises StudyError.
     """
     study: Study = parse(Study, config, file)
     for folder in study.catalogue:

@@ -36,12 +36,12 @@ class StageData(Strict):
 
 
 class RateSelection(Strict):
-    """Choose the learning rate on training rows that are held out, never on an evaluation set."""
+    """Choose the learning rate on held-out training rows, never on an evaluation set."""
 
     candidates: Annotated[list[PositiveFloat], Field(min_length=2), Unique]
     """Peak learning rates to try, each in a run of its own."""
     heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of the training rows that the candidates are compared on, by their loss."""
+    """Share of the training rows held out to compare the candidates' losses on."""
 
 
 class Optim(Strict):
@@ -66,7 +66,7 @@ class Optim(Strict):
     def rate(self, train_set: str) -> float:
         """The peak rate for a train set; KeyError without one (validated at load).
 
-        ValueError where it is still to be chosen: see `with_rate`.
+        ValueError if it is still to be chosen: see `with_rate`.
         """
         if isinstance(self.lr, RateSelection):
             raise ValueError("the learning rate is not chosen yet")
@@ -109,7 +109,7 @@ def selecting(recipe: Recipe) -> list[int]:
 
 
 def with_rate(recipe: Recipe, rate: float) -> Recipe:
-    """The recipe with a learning rate where it has candidates."""
+    """The recipe with a learning rate in place of its candidates."""
     return Recipe(stages=[_with_rate(stage, rate) for stage in recipe.stages])
 
 
@@ -120,5 +120,5 @@ def _with_rate(stage: Stage, rate: float) -> Stage:
 
 
 def rate_name(rate: float) -> str:
-    """A rate as it stands in paths and in rate.json, such as 2e-06; `float` reads it back."""
+    """A rate as written in paths and in rate.json, such as 2e-06; `float` reads it back."""
     return repr(float(rate))

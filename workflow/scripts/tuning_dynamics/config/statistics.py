@@ -1,4 +1,4 @@
-"""What a study asks of its statistics: resampling, thresholds, and what is compared."""
+"""Settings of statistics: resampling, thresholds, and what is compared."""
 
 from typing import Annotated, Literal
 
@@ -6,12 +6,12 @@ from pydantic import Field
 
 from tuning_dynamics.config.base import Count, Strict, Unique
 
-# Of published scores, whose sets and recipes need not be names of files.
+# Names in published scores, whose sets and recipes need not be files.
 Listed = Annotated[list[str], Field(min_length=1), Unique]
 
 
 class TransferSettings(Strict):
-    """Which sets transfer.csv is made of; none: all of the main recipe."""
+    """Which sets transfer.csv covers; none: all of the main recipe."""
 
     train_sets: Listed | None = None
     """Train sets that count."""
@@ -20,12 +20,12 @@ class TransferSettings(Strict):
 
 
 class DeclaredGroups(Strict):
-    """Evaluation sets by whether the base model learns them in pre-training, as somebody says."""
+    """Evaluation sets by whether the base model learns them in pre-training, as declared."""
 
     learned: Listed
     """Sets that it learns."""
     not_learned: Listed
-    """Sets that it doesn't; sets in neither list stay undecided."""
+    """Sets that it does not learn; sets in neither list stay undecided."""
 
 
 #: Key columns of changes.csv by which its tests may be divided into families.
@@ -57,19 +57,19 @@ class StatisticsSettings(Strict):
     """Seed of resampling."""
     interval: Literal["percentile", "bca"] = "percentile"
     """Bootstrap intervals of scores and changes: percentile, or bias-corrected and accelerated,
-    which is closer for few or skewed scores."""
+    which is more accurate for few or skewed scores."""
     test_families: Annotated[list[TestColumn], Unique] = ["recipe"]
-    """Columns of changes.csv; the tests that agree in them are one family, within which false
-    discoveries are controlled. None: all tests are one family."""
+    """Columns of changes.csv; tests that agree in them form a family, within which the false
+    discovery rate is controlled. None: all tests are one family."""
     learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """A set counts as learned in pre-training when base's trend has a p-value under this."""
     main_recipe: str = "full"
-    """Recipe that transfer and groups are computed on: like is compared with like."""
+    """Recipe that transfer and groups are computed on, so that like is compared with like."""
     transfer: TransferSettings = TransferSettings()
     groups: DeclaredGroups | None = None
     """Groups of evaluation sets; none: found by the trend of base."""
     group_recipes: Listed | None = None
-    """Recipes whose changes the groups compare, no set being of two; none: the main recipe."""
+    """Recipes whose changes the groups compare, each set under only one; none: the main recipe."""
     group_roles: Annotated[
         list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
     ] = ["id", "ood"]

@@ -1,4 +1,4 @@
-"""The typed config of a study, and the study with all that it names.
+"""The typed config of a study, and the study with everything that it names.
 
 Every model refuses unknown keys and names the nearest known one. Field docstrings become the
 descriptions in `workflow/schemas/`, which editors complete from.
@@ -79,18 +79,18 @@ class TuneSettings(Strict):
 
 
 class Published(Strict):
-    """What a table of scores made elsewhere does not say itself."""
+    """What a table of published scores does not state itself."""
 
     layout: Literal["scores", "pythia_evals"] = "scores"
     """scores: rows as in scores.csv; pythia_evals: the long table of the Pythia suite's results
     per checkpoint."""
     chance: dict[str, Fraction] = {}
-    """Evaluation set -> accuracy of guessing; unknown where not given."""
+    """Evaluation set -> accuracy of guessing; unknown if not given."""
     train_kinds: dict[str, Kind] = {}
-    """Train set -> kind, where the table has no sets of its own task; unknown where not given."""
+    """Train set -> kind, if the table has no sets of its task; unknown if not given."""
 
 
-# What a study of published scores has no use for.
+# Keys that a study of published scores does not use.
 _OF_MODELS = (
     *("blocks", "world", "data", "tune", "evaluate", "max_gpu_hours", "keep_weights"),
     "partial",
@@ -98,7 +98,7 @@ _OF_MODELS = (
 
 
 class Study(Strict):
-    """One config: the grid and what is asked of it."""
+    """One config: the grid and its settings."""
 
     study: Name
     """Name; results live in results/{study}/."""
@@ -113,7 +113,7 @@ class Study(Strict):
     blocks: list[Block] = []
     """The grid; none with `scores`."""
     scores: str | None = None
-    """A CSV file of scores made elsewhere: tables, figures and report of it, without any model."""
+    """A CSV file of published scores: tables, figures and report from it, without any model."""
     published: Published = Published()
     world: WorldSettings = WorldSettings()
     data: DataSettings = DataSettings()
@@ -122,14 +122,14 @@ class Study(Strict):
     statistics: StatisticsSettings = StatisticsSettings()
     execution: Execution = Execution()
     max_gpu_hours: Annotated[PositiveFloat | None, Planning] = None
-    """A run that is likely to take more hours of the device execution.plan_for does not start;
-    none: no limit."""
+    """A run does not start if its likely hours of the device execution.plan_for are more than
+    this; none: no limit."""
     keep_weights: Literal["all", "none"] = "all"
     """Tuned weights: kept, or deleted once their cells are evaluated."""
-    # Left out of the merged config: of all that is made, it only changes the tables of cells.
+    # Left out of the merged config: it only changes the tables of cells.
     partial: Annotated[bool, Field(exclude=True)] = False
-    """Whether there are tables where cells were refused for what their input holds: these cells are
-    left out, and listed in unpaired.csv."""
+    """Whether tables are made although cells were refused for the content of their input: these
+    cells are left out, and listed in unpaired.csv."""
 
     @model_validator(mode="after")
     def _models_or_scores(self) -> "Study":
@@ -147,7 +147,7 @@ class Study(Strict):
 
 
 class ResolvedStudy(Strict):
-    """A study with the full text of everything it names: the merged config."""
+    """A study with the content of everything it names: the merged config."""
 
     study: Study
     families: dict[Name, Family]
@@ -160,7 +160,7 @@ class ResolvedStudy(Strict):
         return self.tasks[self.datasets[dataset].task].kind
 
     def metric(self, dataset: str) -> str:
-        """What answers on a dataset are scored by: a module of `stats/metrics/`."""
+        """The metric of answers on a dataset: a module of `stats/metrics/`."""
         default = "rouge_l" if self.kind(dataset) == "generation" else "accuracy"
         return self.datasets[dataset].metric or default
 
@@ -172,12 +172,12 @@ class ResolvedStudy(Strict):
         }
 
     def encoding(self, stage: Stage, dataset: str) -> str:
-        """What a stage reads a set in: a prompt format, or a layout of dialogues."""
+        """The encoding of a set in a stage: a prompt format, or a layout of dialogues."""
         instruction = self.kind(dataset) == "instruction"
         return stage.data.dialogue if instruction else stage.data.format
 
     def encoded_sets(self, recipe: Recipe, train_set: str) -> list[tuple[str, str]]:
-        """The sets that a recipe reads, each with what it is encoded in."""
+        """The sets that a recipe reads, each with its encoding."""
         named = [
             (stage, train_set if name == "$target" else name)
             for stage in recipe.stages

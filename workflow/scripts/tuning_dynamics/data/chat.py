@@ -9,15 +9,15 @@ from tuning_dynamics.data.prompts import Segment
 
 Messages = list[dict[str, str]]
 
-#: Put before a template, so that one that writes today's date writes the same every day.
+#: Put before a template, so that a template that writes today's date always writes this one.
 SAME_DAY = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro %}\n"
 
 
 def chat_layout(folder: Path) -> Callable[[Messages], list[Segment]]:
     """The layout of dialogues by the chat template of a checkpoint's tokenizer.
 
-    StudyError where the folder's tokenizer has none, and, from the layout, for a dialogue that
-    the template refuses or does not render turn after turn.
+    StudyError if the folder's tokenizer has none, and, from the layout, for a dialogue that the
+    template refuses or does not render turn after turn.
     """
     tokenizer = _tokenizer(folder)
     template = SAME_DAY + tokenizer.get_chat_template()
@@ -61,8 +61,8 @@ def _tokenizer(folder: Path) -> Any:
 
 
 def _segment(messages: Messages, render: Callable[[Messages, bool], str], folder: Path) -> Segment:
-    """A whole dialogue as one text; an assistant's turn counts from where the template would
-    have it answer to the turn's end, marks of that end included."""
+    """A whole dialogue as one text; an assistant's turn counts from where the template prompts it
+    to the end of the turn, with the markers of that end."""
     from jinja2 import TemplateError
 
     try:

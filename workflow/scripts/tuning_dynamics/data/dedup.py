@@ -1,4 +1,4 @@
-"""Which rows of a dataset become items: what is dropped, repeated or evaluated too."""
+"""Which rows of a dataset become items: finds rows to drop, repeats, and overlap of splits."""
 
 import hashlib
 import json
@@ -13,9 +13,9 @@ from tuning_dynamics.data.sources import Row, look_up
 
 
 class Screen:
-    """One dataset's rows on their way to items; `left_out` counts those that do not get there.
+    """Screens the rows of one dataset; `left_out` counts those that become no item.
 
-    It remembers items by digests of 16 bytes, so that a million of them take 200 MB or so.
+    It remembers items by digests of 16 bytes, so that a million of them take about 200 MB.
     """
 
     def __init__(self, name: str, dataset: Dataset, kind: Kind, seed: int) -> None:
@@ -27,14 +27,14 @@ class Screen:
         self._contents: dict[str, set[bytes]] = {"train": set(), "evaluation": set()}
 
     def item(self, row: Row, number: int, role: str) -> Item:
-        """A row's item; StudyError where it does not fit."""
+        """A row's item; StudyError if it does not fit."""
         where = f"row {number} of {role}"
         try:
             item = to_item(self.dataset, self.kind, row, role, where, self.file, self.seed)
             _digest(_content(item, gold=True))
         except UnicodeEncodeError as error:
             raise StudyError(
-                f"{where} holds half of a character (a lone surrogate), which is no text",
+                f"{where} holds half of a character (a lone surrogate), which is not text",
                 file=self.file,
                 key="fields or messages",
                 value=error.object[max(0, error.start - 20) : error.start + 20],
@@ -43,8 +43,8 @@ class Screen:
         return item
 
     def fitting(self, row: Row, number: int, role: str) -> Item | None:
-        """A row's item; None, counted, for one whose right option is a wrong one too where
-        repeats are left out."""
+        """A row's item; if repeats are left out, None (and counted) for a row whose right option
+        is also a wrong one."""
         try:
             return self.item(row, number, role)
         except AmbiguousRowError:
@@ -62,7 +62,7 @@ class Screen:
         return False
 
     def repeated(self, item: Item, role: str) -> bool:
-        """Whether an item of the role had the same content or id; StudyError where repeats are
+        """Whether an item of the role had the same content or id; StudyError if repeats are
         refused."""
         content, own = _digest(_content(item, gold=True)), _digest(item.item)
         same_content, same_id = content in self._contents[role], own in self._ids[role]
@@ -77,8 +77,7 @@ class Screen:
         return False
 
     def overlaps(self, item: Item) -> bool:
-        """Whether a training item's shown content is evaluated; StudyError where that is
-        refused."""
+        """Whether a training item's visible content is evaluated; StudyError if that is refused."""
         if _digest(_content(item, gold=False)) not in self.evaluated:
             return False
         self._repeat("a training item is evaluated too", item, "train: evaluated too")
@@ -117,7 +116,7 @@ class Screen:
                 file=self.file,
                 key="gold",
                 value=dict(found),
-                fix="a split without labels (as GLUE's test) cannot be scored: use another split",
+                fix="a split without labels (like GLUE's test) cannot be scored: use another split",
             )
 
 

@@ -14,7 +14,7 @@ def choose_demonstrations(
 ) -> tuple[list[Item], list[Item]]:
     """(demonstrations, remaining training items).
 
-    Labels take turns in the list, so that its first k are balanced for every k.
+    Labels alternate in the list, so that its first k are balanced for every k.
     """
     if kind == "instruction":
         return [], train

@@ -19,7 +19,7 @@ from tuning_dynamics.data.items import SCHEMA, SPLITS, Item, write_items, write_
 from tuning_dynamics.data.sampling import selection_key, smallest, wanted
 from tuning_dynamics.data.sources import Rows, pin_revision, read_split
 
-#: The key of a row that does not become an item: larger than any selection key.
+#: The key of a row that becomes no item: larger than any selection key.
 OUT = 2**64 - 1
 
 
@@ -31,8 +31,8 @@ def freeze_or_refuse(
     manifest_path: str | Path,
     former: Mapping[str, Any] | None = None,
 ) -> None:
-    """`freeze_from_spec`; where that refuses the data, files without items that say why: the same
-    data would be refused again. UnavailableError where a source can't be read."""
+    """`freeze_from_spec`; if that refuses the data, it writes files without items that state the
+    reason: the same data would be refused again. UnavailableError if a source can't be read."""
     try:
         freeze_from_spec(name, spec, data_root, items_path, manifest_path, former)
     except UnavailableError:
@@ -54,10 +54,10 @@ def freeze_from_spec(
     """Read, check, subset and write a dataset's items, and a manifest that counts them.
 
     `spec` holds dataset, kind, seed, train_items, evaluation_items and, for the mini world's
-    sets, world. Instruction sets are read twice and never held: first every row is checked and
-    the subset chosen, then the chosen rows are written, in the source's order. A set of the hub
-    stays at the commit of its `former` manifest. StudyError where the data would give a wrong
-    number, UnavailableError where a source can't be read; both leave no file.
+    sets, world. Instruction sets are read twice and never held in memory: first every row is
+    checked and the subset chosen, then the chosen rows are written, in the source's order. A hub
+    set stays at the commit of its `former` manifest. StudyError if the data would give a wrong
+    number, UnavailableError if a source can't be read; both leave no file.
     """
     pinned = (former or {}).get("hub", {})
     dataset, origin = pin_revision(name, Dataset.model_validate(spec["dataset"]), pinned)
@@ -77,7 +77,7 @@ def freeze_from_spec(
 def _gathered(
     screen: Screen, sources: dict[str, Rows | None], spec: dict[str, Any]
 ) -> dict[str, Iterable[Item]]:
-    """The items of each split of a set that fits into memory."""
+    """The items of each split of a set that fits in memory."""
     seed = spec["seed"]
     train = _all_items(screen, sources["train"], "train")
     evaluation = _all_items(screen, sources["evaluation"], "evaluation")
@@ -92,7 +92,7 @@ def _gathered(
 
 
 def _all_items(screen: Screen, rows: Rows | None, role: str) -> list[Item]:
-    """A split's checked items, without repeats; none where the dataset has no such split."""
+    """A split's checked items, without repeats; none if the dataset has no such split."""
     if rows is None:
         return []
     kept = [(n, row) for n, row in enumerate(rows, start=1) if not screen.dropped(row, role)]
@@ -112,7 +112,7 @@ def _subset(items: list[Item], request: float | str | None, rng: random.Random) 
 def _streamed(
     screen: Screen, sources: dict[str, Rows | None], spec: dict[str, Any]
 ) -> dict[str, Iterable[Item]]:
-    """The items of each split, made anew as they are iterated; the checks are all done here."""
+    """The items of each split, made again at each iteration; all checks are done here."""
     chosen: dict[str, Iterable[Item]] = {}
     for role in ("evaluation", "train"):
         rows = sources[role]
@@ -125,8 +125,8 @@ def _streamed(
 
 
 def _selection_keys(screen: Screen, rows: Rows, role: str, seed: int) -> "array[int]":
-    """A pseudo-random number for each row: of the seed and the item's id, so that the rows with
-    the smallest are a seeded subset that does not depend on the rows' order."""
+    """A pseudo-random number for each row from the seed and the item's id: the rows with the
+    smallest ones are a seeded subset that does not depend on the rows' order."""
     keys, kept = array("Q"), 0
     for number, row in enumerate(rows, start=1):
         if screen.dropped(row, role):
@@ -146,7 +146,7 @@ def _items_of(screen: Screen, rows: Rows, role: str, kept: bytearray) -> Iterato
 
 
 class _Tally:
-    """What is written of a split: how many items, their labels, and a digest of them in order."""
+    """Counts a split as it is written: its items, their labels, and a digest of them in order."""
 
     def __init__(self, split: str) -> None:
         self.split, self.items = split, 0
@@ -154,7 +154,7 @@ class _Tally:
         self.digest = hashlib.sha256()
 
     def counted(self, items: Iterable[Item]) -> Iterator[Item]:
-        """`items` as they are, counted as they pass."""
+        """`items` unchanged, counted as they are iterated."""
         for item in items:
             self.items += 1
             self.labels.update(item.gold[:1])
@@ -166,7 +166,7 @@ class _Tally:
 def _manifest(
     screen: Screen, tallies: dict[str, _Tally], origin: dict[str, str | None]
 ) -> dict[str, Any]:
-    """What was frozen: counts, labels, digests, and for a set of the hub its commit."""
+    """What was frozen: counts, labels, digests, and for a hub set its commit."""
     return {
         "dataset": screen.name,
         "task": screen.dataset.task,

@@ -61,7 +61,7 @@ class Item:
 
 
 def write_items(path: str | Path, items: Iterable[Item]) -> None:
-    """Write items in the order given, a row group at a time, whole or not at all."""
+    """Write items in the given order, a row group at a time; the file appears atomically."""
     remaining = iter(items)
     with whole_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
         while group := list(islice(remaining, GROUP)):
@@ -77,15 +77,15 @@ def _row(item: Item) -> dict[str, object]:
 
 
 def write_refused(path: str | Path, schema: pa.Schema, reason: str) -> None:
-    """Write a parquet without rows that says why its input was refused."""
+    """Write a parquet file without rows that states why its input was refused."""
     marked = schema.with_metadata({**(schema.metadata or {}), REFUSED_KEY: reason})
     with whole_file(path) as temporary:
         pq.write_table(pa.Table.from_pylist([], schema=marked), temporary)
 
 
 def read_items(path: str | Path, split: str) -> list[Item]:
-    """The items of one split, in frozen order; UnavailableError where the file is unreadable,
-    RefusedError where the set was."""
+    """The items of one split, in frozen order; UnavailableError if the file is unreadable,
+    RefusedError if the set was refused."""
     try:
         table = pq.read_table(path, filters=[("split", "=", split)])
     except (OSError, pa.ArrowInvalid) as error:
@@ -99,7 +99,7 @@ def read_items(path: str | Path, split: str) -> list[Item]:
 
 
 def item_of(row: dict[str, Any]) -> Item:
-    """The item of a row of the parquet file."""
+    """The item in a row of the parquet file."""
     return Item(
         **{**row, "fields": json.loads(row["fields"]), "messages": json.loads(row["messages"])}
     )
@@ -108,7 +108,7 @@ def item_of(row: dict[str, Any]) -> Item:
 def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[Item]]:
     """The items of one split in frozen order, at most `size` at a time, no batch empty.
 
-    UnavailableError where the file is unreadable, RefusedError where the set was.
+    UnavailableError if the file is unreadable, RefusedError if the set was refused.
     """
     try:
         # Without pre-buffering, which would hold a whole row group's columns twice.

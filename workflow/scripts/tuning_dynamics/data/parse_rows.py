@@ -1,4 +1,4 @@
-"""From a raw row to an item: composed fields, texts, gold, shuffled options, messages; checked."""
+"""Raw rows to checked items: composed fields, texts, gold, shuffled options, messages."""
 
 import json
 import math
@@ -16,10 +16,10 @@ from tuning_dynamics.data.sources import Row, look_up
 
 
 class AmbiguousRowError(StudyError):
-    """A multiple-choice row whose right option is a wrong one too."""
+    """A multiple-choice row whose right option is also a wrong one."""
 
 
-#: What hubs write where a gold label is withheld.
+#: What hubs write in place of a withheld gold label.
 NO_LABEL = ("-1", "-1.0", "None", "")
 ROLES = ("system", "user", "assistant")
 
@@ -27,12 +27,12 @@ ROLES = ("system", "user", "assistant")
 def to_item(
     dataset: Dataset, kind: Kind, row: Row, split: str, where: str, file: str, seed: int
 ) -> Item:
-    """The item of a raw row; StudyError says which row (`where`) and field do not fit.
+    """The item of a raw row; StudyError names the row (`where`) and field that do not fit.
 
     Texts are cleaned by the dataset's `clean`, then each run of white space becomes one space
-    and the ends are stripped; where the dataset is `verbatim` white space stays, also at the
-    ends. Contents of messages keep their line breaks, and lose white space at the ends unless
-    the dataset is `verbatim`.
+    and the ends are stripped; if the dataset is `verbatim`, white space stays, also at the ends.
+    Contents of messages keep their line breaks, and lose white space at the ends unless the
+    dataset is `verbatim`.
     """
     raw = _composed(_Raw(dataset, row, where, file))
     fields = {
@@ -45,14 +45,14 @@ def to_item(
     content = json.dumps([fields, gold, options, messages], sort_keys=True, ensure_ascii=False)
     item = raw.identity(dataset.id_field) if dataset.id_field else text_digest(content)
     context = raw.identity(dataset.context_field) if dataset.context_field else item
-    # Seeded by item, so that an order does not depend on which other rows there are.
+    # Seeded by item, so that the order does not depend on other rows.
     random.Random(f"{seed} options {item}").shuffle(options)
     return Item(item, split, context, fields, gold, options, messages)
 
 
 @dataclass(frozen=True)
 class _Raw:
-    """A raw row with its dataset, and where it stands for errors."""
+    """A raw row with its dataset, and its place for errors."""
 
     dataset: Dataset
     row: Row
@@ -60,11 +60,11 @@ class _Raw:
     file: str
 
     def value(self, path: str) -> Any:
-        """The value at a path, in which {field} stands for another field's value."""
+        """The value at a path, in which {field} is replaced by another field's value."""
         return look_up(self.row, self.filled(path, path), self.file)
 
     def text(self, value: Any, path: str, *, may_be_empty: bool = False) -> str:
-        """A value as the text that is shown; StudyError where it is none."""
+        """A value as prompts show it; StudyError if it is not text."""
         found = "" if may_be_empty and value is None else _plain(value)
         shown = "" if found is None else self.shown(found)
         if shown.strip():
@@ -80,9 +80,9 @@ class _Raw:
         )
 
     def shown(self, text: str) -> str:
-        """A text, cleaned, in one line unless verbatim."""
+        """A cleaned text, on one line unless verbatim."""
         text = self.cleaned(text)
-        # A line break would look like the end of a part of the prompt.
+        # A line break would look like the end of a section of the prompt.
         return text if self.dataset.verbatim else " ".join(text.split())
 
     def cleaned(self, text: str) -> str:
@@ -92,7 +92,7 @@ class _Raw:
         return text
 
     def identity(self, path: str) -> str:
-        """An id as it stands; StudyError where it is empty."""
+        """An id as it is; StudyError if it is empty."""
         value = self.value(path)
         found = " ".join((_plain(value) or "").split())
         if not found:
@@ -121,7 +121,7 @@ class _Raw:
     def _inserted(self, name: str, spec: str | None, conversion: str | None, key: str) -> str:
         if spec or conversion not in (None, "c"):
             raise StudyError(
-                "a template formats a field in a way that is not known",
+                "a template formats a field in an unknown way",
                 file=self.file,
                 key=key,
                 value={"field": name, "conversion": conversion, "format": spec},
@@ -139,11 +139,11 @@ class _Raw:
         return found.capitalize() if conversion else found
 
     def refusal(self, what: str, key: str, value: Any, fix: str) -> StudyError:
-        """The error that this row `what`."""
+        """The error whose text is this row's place and `what`."""
         return StudyError(f"{self.where} {what}", file=self.file, key=key, value=value, fix=fix)
 
     def unlabelled(self, key: str, value: Any) -> StudyError:
-        """The error that this row's gold is withheld."""
+        """The error for a row whose gold is withheld."""
         return self.refusal(
             "holds the hub's 'no label' value",
             key,
@@ -162,7 +162,7 @@ def _plain(value: Any) -> str | None:
 
 
 def _composed(raw: _Raw) -> _Raw:
-    """The row with the fields that the dataset composes, each from the row's own."""
+    """The row with the fields that the dataset composes from the row's own."""
     taken = [name for name in raw.dataset.compose if name in raw.row]
     if taken:
         raise StudyError(
@@ -197,7 +197,7 @@ def _gold(raw: _Raw, kind: Kind, options: list[str]) -> list[str]:
 
 def _references(gold: Gold, value: Any, raw: _Raw) -> list[str]:
     references = value if isinstance(value, list) else [value]
-    # A text may well be "None" or "-1"; an empty list is what hidden answers look like.
+    # A text may well be "None" or "-1"; hidden answers look like an empty list.
     if all(one is None or one == -1 or not str(one).strip() for one in references):
         raise raw.unlabelled(gold.field, value)
     return [raw.text(one, gold.field) for one in references]
@@ -235,7 +235,7 @@ def _score(gold: Gold, value: Any, raw: _Raw) -> float:
         score = float(value)
     except (TypeError, ValueError):
         score = math.nan
-    # Not a number is above nothing, and would pass for a `no`.
+    # NaN is above nothing, and would pass for a `no`.
     if not math.isfinite(score):
         raise raw.refusal(
             "has no score", gold.field, value, "fix the row, or list its value under `drop`"
@@ -272,7 +272,7 @@ def _position(gold: Gold, value: Any, raw: _Raw, options: list[str]) -> int:
     if str(value) in NO_LABEL:
         raise raw.unlabelled(gold.field, value)
     raise raw.refusal(
-        "names an option that is not there",
+        "names an option that does not exist",
         gold.field,
         value,
         f"one of {', '.join(names[: len(options)])} is expected; see gold.positions",
@@ -280,7 +280,7 @@ def _position(gold: Gold, value: Any, raw: _Raw, options: list[str]) -> int:
 
 
 def _refuse_second_right(raw: _Raw, options: list[str], right: int) -> None:
-    # Answers are compared as texts: a wrong option that is there twice stays wrong.
+    # Answers are compared as texts: a wrong option given twice stays wrong.
     if options.count(options[right]) > 1:
         raise AmbiguousRowError(
             f"{raw.where} has the same option twice, once as the right one",
@@ -329,7 +329,7 @@ def _content(raw: _Raw, content: str) -> str:
 
 def _no_dialogue(raw: _Raw, turns: Any) -> StudyError:
     return raw.refusal(
-        "is no dialogue with an assistant's turn",
+        "is not a dialogue with an assistant's turn",
         "messages",
         turns,
         f"each turn needs role ({', '.join(ROLES)}) and content",

@@ -1,4 +1,4 @@
-"""From an item to text: templates, demonstrations, dialogues. No tokens here."""
+"""Items to text: templates, demonstrations, dialogues. Tokens are elsewhere."""
 
 import string
 from collections.abc import Iterable
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from tuning_dynamics.common.errors import StudyError
 
-#: Between demonstrations, and between them and the item's own prompt.
+#: Separates demonstrations from each other and from the item's own prompt.
 SEPARATOR = "\n\n"
 
 
 def template_fields(template: str) -> list[str]:
-    """Names of a template's {fields}; ValueError where its braces don't match."""
+    """Names of a template's {fields}; ValueError if its braces don't match."""
     return [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
 
 
@@ -29,7 +29,7 @@ def render(template: str, fields: dict[str, str]) -> str:
 
 
 def completion(target: str) -> str:
-    """A target as it continues a prompt: after one space."""
+    """A target as the continuation of a prompt: after one space."""
     return f" {target}"
 
 
@@ -41,10 +41,10 @@ def few_shot(demonstrations: Iterable[tuple[str, str]], prompt: str) -> str:
 
 @dataclass(frozen=True)
 class Segment:
-    """Text of a dialogue that is encoded as one.
+    """A part of a dialogue that is encoded as one text.
 
-    `counted` are the stretches of characters, [start, end), that the loss counts; with `ends`,
-    end-of-text follows, which it counts too.
+    `counted` are the spans of characters, [start, end), that the loss counts; with `ends`,
+    end-of-text follows and counts too.
     """
 
     text: str

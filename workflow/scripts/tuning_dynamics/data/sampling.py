@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 def selection_key(seed: int | str, item: str) -> int:
     """A pseudo-random number below 2**64 - 1 from a seed and an item's id: the items with the
-    smallest are a seeded subset, whatever order they come in."""
+    smallest ones are a seeded subset, in whatever order they come."""
     digest = hashlib.blake2b(f"{seed} {item}".encode(), digest_size=8).digest()
     return min(int.from_bytes(digest, "big"), 2**64 - 2)
 
@@ -20,12 +20,12 @@ def smallest(keys: Sequence[int], number: int) -> bytearray:
 
 
 def wanted(request: float | str | None, available: int) -> int:
-    """How many of `available` items a request takes: at most a number, a share below 1 (of one
-    item at least), or "all" (None as well). ValueError for other words."""
+    """How many of `available` items a request takes: at most a number, a share below 1 (but at
+    least one item), or "all" (as does None). ValueError for other words."""
     if request is None or request == "all":
         return available
     if isinstance(request, str):
-        raise ValueError(f"no number of items: {request!r}")
+        raise ValueError(f"not a number of items: {request!r}")
     if request < 1:
         return max(1, round(request * available))
     return min(int(request), available)

@@ -1,4 +1,4 @@
-"""From items to training sequences: token ids, and which of them the loss counts."""
+"""Items to training sequences: token ids, and which of them the loss counts."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def completions(
 ) -> list[Tokens]:
     """Items as prompt and completion; the completion and end-of-text count.
 
-    StudyError where a prompt and completion cannot be cut to `max_length` tokens.
+    StudyError if a prompt and completion cannot be cut to `max_length` tokens.
     """
     prompts = [render(template, item.fields) for item in items]
     wholes = [prompt + completion(item.target) for prompt, item in zip(prompts, items, strict=True)]
@@ -70,7 +70,7 @@ def dialogues(
     encoder: Encoder,
     max_length: int,
 ) -> list[Tokens]:
-    """Items as dialogues, laid out as segments of text; what is too long loses its end."""
+    """Items as dialogues, laid out as segments of text; those that are too long lose their end."""
     laid_out = [layout(item.messages) for item in items]
     texts = [segment.text for segments in laid_out for segment in segments]
     encoded = iter(encoder.all_ids_and_places(texts))
@@ -86,16 +86,16 @@ def _dialogue(
     encoder: Encoder,
     max_length: int,
 ) -> Tokens:
-    """One dialogue's segments, each with its ids and their characters, put together."""
+    """The segments of one dialogue, joined, each with its ids and their characters."""
     beginning = list(encoder.beginning)
-    # A template may write the beginning itself; there must not be two.
+    # A template may write the beginning-of-text token itself; there must not be two.
     written = segments[0][1][: len(beginning)] == beginning
     ids: list[int] = [] if written else beginning
     counted: list[tuple[int, int]] = []
     for segment, segment_ids, places in segments:
         for start, end in segment.counted:
-            # A token counts with the first character that does: the space before an answer is
-            # one with it, though a chat template may write it before the answer begins.
+            # A token counts if any of its characters does: the space before an answer may share
+            # its token, though a chat template may write it before the answer begins.
             first = bisect_right(places, start, key=itemgetter(1))
             last = bisect_left(places, end, key=itemgetter(0))
             counted.append((len(ids) + first, len(ids) + last + segment.ends))

@@ -12,20 +12,20 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.common.errors import StudyError, UnavailableError, told_as
+from tuning_dynamics.common.errors import StudyError, UnavailableError, study_error_type
 from tuning_dynamics.common.hub import HubError, patiently, redacted
 from tuning_dynamics.common.paths import fill_root
 from tuning_dynamics.config.dataset import Dataset, HubDataset, Join
 
 Row = dict[str, Any]
 
-#: Rows that are in memory at a time.
+#: Rows in memory at a time.
 BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A split's rows, read anew from their source each time they are iterated."""
+    """A split's rows, read from their source again at each iteration."""
 
     read: Callable[[], Iterator[Row]]
 
@@ -36,10 +36,10 @@ class Rows:
 def read_split(
     name: str, dataset: Dataset, split: str, data_root: str | None, world: dict[str, Any]
 ) -> Rows | None:
-    """Rows of a dataset's `train` or `evaluation` split, None where it has none.
+    """Rows of a dataset's `train` or `evaluation` split, None if it has none.
 
-    `world` holds the fields of the mini world's WorldSpec. StudyError for unreadable sources,
-    where a file's content does not parse only once its rows are iterated.
+    `world` holds the fields of the mini world's WorldSpec. StudyError for unreadable sources; for
+    a file whose content does not parse only when its rows are iterated.
     """
     source, file = dataset.source, f"datasets/{name}.yaml"
     if source.world is not None:
@@ -73,11 +73,11 @@ def _world_rows(world_set: str, split: str, world: dict[str, Any], file: str) ->
 def pin_revision(
     name: str, dataset: Dataset, pinned: Mapping[str, str | None]
 ) -> tuple[Dataset, dict[str, str | None]]:
-    """(the dataset at a commit of the hub, what it was resolved from), so that all that is read
-    of it is of one state. Other sources stay as they are. StudyError where the hub has none.
+    """(the dataset at a commit of the hub, what it was resolved from), so that all reads see one
+    state. Other sources stay as they are. StudyError if the hub has no commit.
 
-    The commit of `pinned`, what it was resolved from before, stays while the dataset names the
-    same repository and revision.
+    The commit of `pinned`, the result of an earlier call, is kept as long as the dataset names
+    the same repository and revision.
     """
     hub = dataset.source.hub
     if hub is None:
@@ -110,7 +110,7 @@ def _commit(hub: HubDataset, file: str) -> str:
         ) from None
     if commit is None:
         raise UnavailableError(
-            "the hub names no commit for the revision",
+            "the hub gives no commit for the revision",
             file=file,
             key="source.hub.revision",
             value=hub.revision,
@@ -123,7 +123,7 @@ def _hub_rows(hub: HubDataset, split: str, file: str) -> Rows:
     import datasets
 
     try:
-        # On disk and mapped into memory, however large it is.
+        # Memory-mapped from disk, however large it is.
         loaded = patiently(
             f"dataset {hub.id}",
             lambda: datasets.load_dataset(
@@ -159,7 +159,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     reader = readers.get(path.suffix)
     if reader is None:
         raise StudyError(
-            "the file's type is not known",
+            "the file's type is unknown",
             file=path,
             key="suffix",
             value=path.suffix,
@@ -227,7 +227,7 @@ def _csv(path: Path) -> Iterator[Row]:
         for number, row in enumerate(reader, start=2):
             if "(more)" in row or None in row.values():
                 raise StudyError(
-                    f"record {number} has another number of fields than the header",
+                    f"record {number} has a different number of fields than the header",
                     file=path,
                     key=f"record {number}",
                     value=row,
@@ -248,17 +248,17 @@ def _parquet(path: Path) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
-        # Without pre-buffering, which would hold a whole row group of compressed columns.
+        # No pre-buffering: it would hold a whole row group of compressed columns.
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
             for batch in file.iter_batches(batch_size=BATCH):
                 yield from batch.to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
-        raise told_as(error)(
+        raise study_error_type(error)(
             "the parquet file is damaged",
             file=path,
             key="content",
             value=str(error),
-            fix="write it again",
+            fix="create it again",
         ) from None
 
 
@@ -295,7 +295,7 @@ def look_up(row: Row, path: str, file: str | Path) -> Any:
 
     A step into a list of mappings takes the step in each: `choices.text` of
     [{text: …}, …] is the list of texts. `answer{label}` names the field after another's value.
-    StudyError names the fields there are.
+    StudyError lists the existing fields.
     """
     value: Any = row
     for step in _filled(path, row, file).split("."):
@@ -311,7 +311,7 @@ def look_up(row: Row, path: str, file: str | Path) -> Any:
 
 
 def _filled(path: str, row: Row, file: str | Path) -> str:
-    """A path with the values that its {field}s stand for."""
+    """A path with the values of its {field}s filled in."""
     try:
         return path.format_map(row) if "{" in path else path
     except KeyError:

@@ -1,4 +1,4 @@
-"""Encoded training sets on disk: an Arrow file that is mapped into memory, never read whole."""
+"""Encoded training sets on disk: a memory-mapped Arrow file, never read whole."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Tokens:
-    """A training sequence of at most one token more than the longest example.
+    """A training sequence: at most one token longer than the longest example.
 
     The model reads all but the last token and predicts all but the first. `counted` are the
-    stretches of positions, [start, end), whose tokens the loss counts when predicted.
+    spans of positions, [start, end), whose tokens the loss counts when predicted.
     `truncated` says that the sequence was cut.
     """
 
@@ -44,12 +44,12 @@ class Tokens:
 
     @property
     def targets(self) -> int:
-        """Tokens that the loss counts; none where a dialogue was cut before its answer."""
+        """Tokens that the loss counts; none if a dialogue was cut before its answer."""
         return sum(end - max(start, 1) for start, end in self.counted if end > 1)
 
 
 def write_tokens(path: str | Path, sequences: Iterable[Tokens], tokenizer: str) -> None:
-    """Write sequences in the order given, a batch at a time, whole or not at all.
+    """Write sequences in the given order, a batch at a time; the file appears atomically.
 
     `tokenizer` is the digest of the tokenizer that made them.
     """
@@ -68,16 +68,16 @@ def write_tokens(path: str | Path, sequences: Iterable[Tokens], tokenizer: str) 
 
 
 def write_refused_tokens(path: str | Path, reason: str) -> None:
-    """Write a file without sequences that says why its input was refused."""
+    """Write a file without sequences that states why its input was refused."""
     schema = _SCHEMA.with_metadata({REFUSED_KEY: reason})
     with whole_file(path) as temporary, pa.ipc.new_file(str(temporary), schema):
         pass
 
 
 class StoredTokens:
-    """The sequences of a file, each made from the mapped file when it is asked for.
+    """The sequences of a file, each read from the mapped file on access.
 
-    UnavailableError where the file is damaged, RefusedError where the set was.
+    UnavailableError if the file is damaged, RefusedError if the set was refused.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -97,7 +97,7 @@ class StoredTokens:
 
     def __getitem__(self, place: int) -> Tokens:
         item, ids, counted, truncated = (column[place] for column in self._columns)
-        # Through dlpack: pyarrow's own way to numpy imports pandas, 0.2 s of every job's start.
+        # Via dlpack: pyarrow's own conversion to numpy imports pandas, 0.2 s of every job's start.
         pairs: Any = np.from_dlpack(counted.values).reshape(-1, 2).tolist()
         return Tokens(
             item.as_py(),

@@ -1,4 +1,4 @@
-"""Encode a train set once for all that is tuned on it: checkpoints, seeds and recipes."""
+"""Encode a train set once for all variants tuned on it: checkpoints, seeds and recipes."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from tuning_dynamics.data.sequences import completions, dialogues
 from tuning_dynamics.data.token_store import Tokens, write_refused_tokens, write_tokens
 from tuning_dynamics.data.tokenizer import load_encoder, tokenizer_digest
 
-#: Items that are encoded together: some hundred megabytes at most, even of the longest.
+#: Items encoded together: a few hundred megabytes at most, even for the longest.
 CHUNK = 256
 
 Encode = Callable[[list[Item]], list[Tokens]]
@@ -27,10 +27,10 @@ Encode = Callable[[list[Item]], list[Tokens]]
 def encode_or_refuse(
     name: str, *, tokens: str, counts: str, config: Mapping[str, Any] | None = None, **given: Any
 ) -> None:
-    """`encode_set`; where that refuses the set, files without sequences that say why: the same
-    input would be refused again. `config` is what was planned of the model's config.
-    UnavailableError where a file can't be read."""
-    del config  # an identity: it is read from the folder
+    """`encode_set`; if that refuses the set, it writes files without sequences that state the
+    reason: the same input would be refused again. `config` is the planned part of the model's
+    config. UnavailableError if a file can't be read."""
+    del config  # only part of the identity: it is read from the folder
     try:
         encode_set(name, tokens=tokens, counts=counts, **given)
     except UnavailableError:
@@ -53,29 +53,31 @@ def encode_set(
     tokens: str,
     counts: str,
 ) -> None:
-    """Write a set's training rows as token ids (`tokens`), and how many there are (`counts`).
+    """Write a set's training rows as token ids (`tokens`), and their counts (`counts`).
 
     With `template`, a row is a prompt and its completion; else a dialogue in the layout named
-    `dialogue` (tulu or chat_template). The tokenizer lies in the folder that `manifest` names, or
+    `dialogue` (tulu or chat_template). The tokenizer is in the folder that `manifest` names, or
     in that of `files`. Examples have at most `max_length` tokens, and no more than the context of
-    the checkpoint's model. StudyError where nothing is left to learn, RefusedError where the set
-    was refused; both leave no file.
+    the checkpoint's model. StudyError if nothing is left to learn, RefusedError if the set was
+    refused; both leave no file.
     """
-    told = read_json(manifest[0]) if manifest else {}
-    folder = Path(told["folder"]) if manifest else Path(files[0]).parent
-    _require_as_told(folder, told, manifest)
+    recorded = read_json(manifest[0]) if manifest else {}
+    folder = Path(recorded["folder"]) if manifest else Path(files[0]).parent
+    _require_as_recorded(folder, recorded, manifest)
     longest = min(max_length, context_of(folder))
     encode = _encoding(folder, template, dialogue, longest)
     counted = Counts(name, longest)
     write_tokens(tokens, _sequences(frozen, encode, counted), tokenizer_digest(folder))
-    _require_as_told(folder, told, manifest)
+    _require_as_recorded(folder, recorded, manifest)
     write_json(counts, vars(counted))
 
 
-def _require_as_told(folder: Path, told: Mapping[str, Any], manifest: Sequence[str]) -> None:
-    """UnavailableError unless what text becomes tokens by is in the folder as its manifest, or
-    the note on a hub's tokenizer, says; local files are inputs of the job themselves."""
-    digests = told.get("files") or told.get("digests") or {}
+def _require_as_recorded(
+    folder: Path, recorded: Mapping[str, Any], manifest: Sequence[str]
+) -> None:
+    """UnavailableError unless the tokenizer's files in the folder match its manifest, or the note
+    on a hub's tokenizer; local files are themselves inputs of the job."""
+    digests = recorded.get("files") or recorded.get("digests") or {}
     for name in {*TOKENIZER_FILES, "config.json"} & digests.keys():
         path = folder / name
         if not path.is_file() or hub_digest(path, digests[name]) != digests[name]:
@@ -96,11 +98,11 @@ def _encoding(folder: Path, template: str | None, dialogue: str | None, longest:
 
 @dataclass
 class Counts:
-    """What there is of an encoded set.
+    """Counts of an encoded set.
 
-    `left_out` are items of which nothing is left to learn within `max_length` tokens; `tokens`
-    are those that a pass over the examples feeds the model, `target_tokens` those that the loss
-    counts of them.
+    `left_out` are items with nothing left to learn within `max_length` tokens; `tokens` are those
+    that a pass over the examples feeds the model, `target_tokens` those of them that the loss
+    counts.
     """
 
     dataset: str
@@ -113,7 +115,7 @@ class Counts:
     target_tokens: int = 0
 
     def take(self, tokens: Tokens) -> bool:
-        """Count an item's tokens; whether there is anything to learn of them."""
+        """Count an item's tokens; return whether there is anything to learn."""
         self.items += 1
         if not tokens.targets:
             self.left_out += 1
@@ -126,7 +128,7 @@ class Counts:
 
 
 def _sequences(items_path: str, encode: Encode, counts: Counts) -> Iterator[Tokens]:
-    """The sequences that there is something to learn of; StudyError in the end without any."""
+    """The sequences with something to learn; StudyError at the end if there were none."""
     for items in read_in_batches(items_path, "train", CHUNK):
         yield from filter(counts.take, encode(items))
     if not counts.items:
@@ -153,20 +155,20 @@ def _sequences(items_path: str, encode: Encode, counts: Counts) -> Iterator[Toke
 
 
 def context_of(folder: Path) -> int:
-    """The longest text in tokens that a folder's model takes; StudyError where it names none."""
+    """The longest text in tokens that a folder's model takes; StudyError if it names none."""
     path = folder / "config.json"
     try:
         named = json.loads(path.read_text(encoding="utf-8")).get("max_position_embeddings")
         return named if isinstance(named, int) else _context_by_transformers(folder)
-    except (OSError, ValueError) as error:  # another transformers may read it
+    except (OSError, ValueError) as error:  # another version of transformers may read it
         raise UnavailableError(
             f"the checkpoint's config cannot be read ({' '.join(str(error).split())})",
             file=path,
-            fix="fix it, or take a version of transformers that knows the model (envs/train.yaml)",
+            fix="fix it, or use a version of transformers that knows the model (envs/train.yaml)",
         ) from None
     except (AttributeError, TypeError) as error:
         raise StudyError(
-            f"the checkpoint's config names no longest context ({' '.join(str(error).split())})",
+            f"the checkpoint's config has no context length ({' '.join(str(error).split())})",
             file=path,
             key="max_position_embeddings",
             fix="add max_position_embeddings to config.json",
@@ -174,7 +176,7 @@ def context_of(folder: Path) -> int:
 
 
 def _context_by_transformers(folder: Path) -> int:
-    """The same where a config has a name of its own for it; the import takes two seconds."""
+    """The same for a config with its own name for the key; the import takes two seconds."""
     from transformers import AutoConfig
 
     config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True)

@@ -1,4 +1,4 @@
-"""Text to token ids and back, by the tokenizer in a checkpoint's folder."""
+"""Text to token ids and back, with the tokenizer in a checkpoint's folder."""
 
 import hashlib
 import json
@@ -19,26 +19,26 @@ class Encoder:
     eos: int
 
     def ids(self, text: str) -> list[int]:
-        """Ids of a text alone, without special tokens."""
+        """Ids of a text, without special tokens."""
         found: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return found
 
     def all_ids(self, texts: list[str]) -> list[list[int]]:
-        """Ids of each text alone, many at once."""
+        """Ids of each text, many at once."""
         encoded = self.tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [one.ids for one in encoded]
 
     def all_ids_and_places(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
-        """Ids of each text alone, and the characters [start, end) that each of them stands for."""
+        """Ids of each text, and the characters [start, end) of each id."""
         encoded = self.tokenizer.encode_batch(texts, add_special_tokens=False)
         return [(one.ids, one.offsets) for one in encoded]
 
     def prompt(self, text: str) -> list[int]:
-        """Ids of a prompt, with what the tokenizer puts at the beginning of a text."""
+        """Ids of a prompt, with the tokens that the tokenizer puts at the beginning of a text."""
         return [*self.beginning, *self.ids(text)]
 
     def decode(self, ids: list[int]) -> str:
-        """Text of ids, special tokens left out."""
+        """Text of ids, without special tokens."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
         return text
 
@@ -57,24 +57,24 @@ def load_encoder(folder: str | Path) -> Encoder:
         )
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library's own errors have no class of their own
+    except Exception as error:  # the library's errors have no class of their own
         raise UnavailableError(
             f"the checkpoint's tokenizer cannot be read ({' '.join(str(error).split())})",
             file=path,
-            fix="save it again, or take a version of tokenizers that reads it (envs/train.yaml)",
+            fix="save it again, or use a version of tokenizers that reads it (envs/train.yaml)",
         ) from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    # What the tokenizer adds around nothing is what it puts at a beginning; an end-of-text
-    # that some add at the end must not follow a prompt.
+    # The tokens added to an empty text are those at a beginning; the end-of-text token that
+    # some tokenizers append must not follow a prompt.
     eos = _eos(folder)
     around: list[int] = tokenizer.encode("").ids
     return Encoder(tokenizer, tuple(token for token in around if token != eos), eos)
 
 
 def tokenizer_digest(folder: Path) -> str:
-    """SHA-256 of what a folder's tokenizer does to text: two files that differ only in their
-    layout, their version, or in padding and truncation have the same."""
+    """SHA-256 of how a folder's tokenizer encodes text: it ignores the file's layout, its version,
+    and padding and truncation."""
     described = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     kept = {k: v for k, v in described.items() if k not in ("version", "truncation", "padding")}
     text = json.dumps([kept, _eos(folder)], sort_keys=True, separators=(",", ":"))

@@ -12,10 +12,10 @@ def cut_longest(
     encoder: Encoder,
     excess: Callable[[dict[str, str]], int],
 ) -> dict[str, str] | None:
-    """`fields` with the end of the template's longest one cut, token by whole token.
+    """`fields` with the end of the template's longest one cut, by whole tokens.
 
-    `excess` tells how many tokens too long a prompt of given fields is. None where the prompt
-    would be too long even without that field.
+    `excess` gives how many tokens too long a prompt of given fields is. None if the prompt would
+    be too long even without that field.
     """
     names = template_fields(template)
     if not names:
@@ -25,7 +25,7 @@ def cut_longest(
     encoded = encoder.tokenizer.encode(text, add_special_tokens=False)
     starts = [start for start, _ in encoded.offsets]
     kept, shorter = len(starts), dict(fields)
-    # What is left is encoded again with its neighbours, so a second cut can be needed.
+    # The rest is encoded again with its neighbours, so a second cut may be needed.
     while (too_many := excess(shorter)) > 0:
         kept -= too_many
         if kept <= 0:

@@ -1,4 +1,4 @@
-"""The FLOPs that training a model takes by its own mathematics, whatever else a loop computes."""
+"""FLOPs of training by the model's own mathematics, whatever else a loop computes."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from tuning_dynamics.engine.attention import attends_to_all
 
 @dataclass(frozen=True)
 class Read:
-    """What was trained on: `tokens`, those that the loss `counted`, and `pairs` of a token and one
-    that it attends to, itself included."""
+    """What was trained on: `tokens`, those that the loss `counted`, and `pairs` of a token and a
+    token that it attends to, itself included."""
 
     tokens: int
     counted: int
@@ -25,15 +25,14 @@ def pairs_in(length: int) -> int:
 
 
 def training_flops(model: torch.nn.Module, read: Read) -> float | None:
-    """FLOPs of forward and backward passes over what was read, as PaLM counts them (Chowdhery et
-    al. 2022, arXiv 2204.02311, appendix B: 6 N + 12 L H Q T a token), and no more than is needed.
+    """FLOPs of forward and backward passes over what was read, as in PaLM (Chowdhery et al. 2022,
+    arXiv 2204.02311, appendix B: 6 N + 12 L H Q T a token), counting only what is needed.
 
-    A weight of a matrix takes 6 a token: 2 forward, 2 for its input's gradient, 2 for its own,
-    which frozen ones of adapters' training go without (4). The head takes them where a target is
-    counted only, looking up embeddings takes none, and attention 12 L H Q a pair, where PaLM counts
-    the pairs that a causal mask leaves out too. None where this is not what the model does:
-    layers see a window or keep a state, or weights are no matrices (experts, of which each token
-    takes a few).
+    A weight of a matrix takes 6 per token: 2 forward, 2 for its input's gradient, 2 for its own;
+    frozen weights in adapter training take 4. The head takes them only at counted targets,
+    embedding lookup takes none, and attention takes 12 L H Q per pair; PaLM also counts the pairs
+    that a causal mask leaves out. None if this does not describe the model: layers see a window or
+    keep a recurrent state, or weights are not matrices (experts, of which a token uses a few).
     """
     weights = list(model.parameters())
     if not attends_to_all(model) or any(weight.ndim > 2 for weight in weights):

@@ -1,10 +1,10 @@
-"""Several processes of one node that train one model, each on a GPU of its own (or on a CPU).
+"""Several processes of one node that train one model, each on its own GPU (or on a CPU).
 
-Every process holds its share of each weight, gradient and moment, by PyTorch's `fully_shard`
+Each process holds a shard of every weight, gradient and moment, with PyTorch's `fully_shard`
 (FSDP2; Zhao et al. 2023, arXiv 2304.11277): a layer's weights are gathered for its forward and
-its backward pass and let go after it. A minibatch's rows are dealt out, and the sum of all
-processes' gradients is that of the minibatch, so that the numbers are one process's to rounding.
-States are gathered when they are saved, so any number of processes can go on from one.
+backward passes and freed afterwards. The rows of a minibatch are divided among the processes, and
+their gradients add up to the minibatch's, so that results equal one process's up to rounding.
+States are gathered when they are saved, so any number of processes can continue from one.
 """
 
 import os
@@ -35,21 +35,21 @@ from tuning_dynamics.config.execution import Execution
 from tuning_dynamics.engine.hardware import prepare_device
 from tuning_dynamics.engine.processes import ENDING
 
-#: How processes start: each as a new interpreter, since CUDA works in no fork of a process that
-#: has looked for GPUs.
+#: How processes start: each as a new interpreter, since CUDA does not work in a fork of a process
+#: that has looked for GPUs.
 START = "spawn"
 
-#: What the configs of transformers' models call dropout that is no module of theirs.
+#: Keys in configs of transformers' models for dropout that is not a module.
 ATTENTION_DROPOUT = ("attention_dropout", "attn_dropout", "attn_pdrop")
 
-#: The longest that processes wait for one another: while the first writes a state of hundreds of
-#: gigabytes, say. One that fails ends all at once, whatever this is.
+#: The longest that processes wait for one another, for example while the first writes a state of
+#: hundreds of gigabytes. If one fails, all end at once regardless.
 PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
 class Sharded:
-    """A process of several: see `Ranks`."""
+    """One of several processes: see `Ranks`."""
 
     rank: int
     mesh: DeviceMesh
@@ -75,12 +75,12 @@ class Sharded:
         for module in shared:
             # Sums, not means: the loss is already a share of the whole minibatch's mean.
             module.set_gradient_divide_factor(1.0)
-            # By adding alone, as gloo can do no more; the factor of 1 costs next to nothing.
+            # By sums alone, the only reduction that gloo has; the factor of 1 costs almost nothing.
             module.set_force_sum_reduction_for_comms(True)
         return model
 
     def passes(self, lengths: list[int], micro_batch: int) -> Iterator[list[int]]:
-        # Dealt by length, to and fro, so that no process waits long for another.
+        # Dealt by length, back and forth, so that no process waits long for another.
         order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
         turns = [order[turn : turn + self.count] for turn in range(0, len(order), self.count)]
         hands = [turn if number % 2 == 0 else turn[::-1] for number, turn in enumerate(turns)]
@@ -113,7 +113,7 @@ class Sharded:
         if not isinstance(state, torch.Tensor):
             return state
         whole = self.whole(state)
-        # One at a time: a GPU has room for no more, nor has the host for one of each process.
+        # One at a time: a GPU has no memory for more, nor the host for one of each process.
         return whole.cpu() if self.leads else None
 
     def weights(self, model: Any) -> dict[str, torch.Tensor]:
@@ -135,10 +135,10 @@ class Sharded:
         optimiser.load_state_dict({**state, "state": parts})
 
     def _part(self, value: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-        """What this process holds of a whole tensor, split like another; a counter is whole."""
+        """This process's shard of a whole tensor, split like another; a counter stays whole."""
         if not isinstance(like, DTensor) or value.shape != like.shape:
             return value
-        # Without a source rank nothing travels: each takes its part of what all have.
+        # Without a source rank nothing is sent: each takes its part of what all have.
         return distribute_tensor(value, self.mesh, like.placements, src_data_rank=None)
 
     def wait(self) -> None:
@@ -160,7 +160,7 @@ def _layers(model: torch.nn.Module) -> list[Any]:
 
 
 def _refuse_dropout(model: torch.nn.Module) -> None:
-    """StudyError for a model that drops out: other processes would draw other numbers than one."""
+    """StudyError for a model with dropout: several processes would draw other numbers than one."""
     shares = [part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)]
     for part in model.modules():
         if isinstance(part, PreTrainedModel):
@@ -178,8 +178,8 @@ def _refuse_dropout(model: torch.nn.Module) -> None:
 def in_each(execution: Execution, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Call `work(ranks, device, *arguments)` in each of `execution.gpus_per_model` processes.
 
-    Signals on which training saves and ends go on to all of them. The first error of any ends all
-    and is raised here; StudyError too where one is killed. `work` must be importable.
+    Signals on which training saves and ends are forwarded to all of them. The first error of any
+    ends all and is raised here, as is a StudyError if one is killed. `work` must be importable.
     """
     count = execution.gpus_per_model
     pool = ProcessPoolExecutor(count, mp_context=get_context(START))
@@ -192,7 +192,7 @@ def in_each(execution: Execution, work: Callable[..., None], arguments: tuple[An
                 future.result()
         except BaseException:
             killed = any(process.exitcode for process in started)
-            # The others wait for the one that failed, and would do so for long.
+            # The others would wait long for the one that failed.
             for process in started:
                 process.kill()
             if killed and passing.received:
@@ -212,7 +212,7 @@ def _rank(
     work: Callable[..., None],
     arguments: tuple[Any, ...],
 ) -> None:
-    """One process's work; what it prints is told by the first alone."""
+    """The work of one process; only the first one prints."""
     starter = os.getppid()
     threading.Thread(target=end_with, args=(starter,), daemon=True).start()
     device = _device(choice, rank, count)
@@ -232,8 +232,8 @@ def _rank(
             work(ranks, device, *arguments)
     finally:
         if os.getppid() != starter:
-            os._exit(1)  # the pool's process would wait for its next task for ever
-    # Not after an error: with work under way it may wait for the others.
+            os._exit(1)  # the pool's process would wait forever for its next task
+    # Not after an error: while work is in progress it may wait for the others.
     dist.destroy_process_group()
 
 
@@ -247,7 +247,7 @@ def _device(choice: Any, rank: int, count: int) -> torch.device:
             f"{torch.cuda.device_count()} GPUs are visible to this job",
             key="execution.gpus_per_model",
             value=count,
-            fix="run it on a node with so many GPUs, or set it lower",
+            fix="run it on a node with that many GPUs, or set it lower",
         )
     torch.cuda.set_device(rank)
     return torch.device("cuda", rank)
@@ -258,12 +258,12 @@ def _killed(count: int) -> StudyError:
         f"one of the {count} processes that share a model was killed",
         key="execution.gpus_per_model",
         value=count,
-        fix="see above in this log; without a word there, the host's memory was too small",
+        fix="see above in this log; if there is no message, the host's memory was too small",
     )
 
 
 class _Passing:
-    """While open, signals of ENDING go on to the processes that this one started."""
+    """In the block, signals of ENDING are forwarded to the processes that this one started."""
 
     def __enter__(self) -> "_Passing":
         self.received = 0

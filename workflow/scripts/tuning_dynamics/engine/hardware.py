@@ -1,4 +1,4 @@
-"""The device a job computes on, how it is made deterministic, and what it can do."""
+"""The device that a job computes on: how it is made deterministic, and its peak speed."""
 
 import ctypes
 import os
@@ -10,9 +10,9 @@ import torch
 
 from tuning_dynamics.common.errors import StudyError
 
-#: Dense bf16 peak in FLOP/s, from the makers' data sheets, by the whole name that torch gives: an
-#: H100 PCIe or NVL, or a slice of a GPU, is no H100 SXM. A device that is not listed yields no
-#: utilisation rather than a wrong one.
+#: Dense bf16 peak in FLOP/s, from the makers' data sheets, by torch's full name: an H100 PCIe or
+#: NVL, or a slice of a GPU, is not an H100 SXM. A device that is not listed yields no utilisation
+#: rather than a wrong one.
 PEAK_FLOPS = {
     "NVIDIA A100-SXM4-40GB": 312e12,
     "NVIDIA A100-SXM4-80GB": 312e12,
@@ -29,12 +29,12 @@ def prepare_device(choice: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """The device to use, set up so that one seed gives one result.
 
     One CPU thread per job: jobs run side by side, and the order of sums stays the same however
-    many cores there are. StudyError where cuda is asked for and absent.
+    many cores there are. StudyError if cuda is requested but absent.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    # Filling memory before it is written is for finding errors; it took a tenth of a step.
+    # Filling memory before it is written only helps debugging; it took a tenth of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _keep_freed_memory()
     if choice == "cuda" and not torch.cuda.is_available():
@@ -48,10 +48,10 @@ def prepare_device(choice: Literal["auto", "cpu", "cuda"]) -> torch.device:
 
 
 def _keep_freed_memory() -> None:
-    """Have the C library reuse the memory of large tensors rather than give it back.
+    """Make the C library reuse the memory of large tensors instead of returning it.
 
     By default it asks the system for new pages at every step, which took a sixth of a CPU step.
-    Elsewhere than on Linux nothing is done.
+    Does nothing on other systems than Linux.
     """
     if sys.platform == "linux":
         # From glibc's malloc.h: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, in bytes.
@@ -60,7 +60,7 @@ def _keep_freed_memory() -> None:
 
 
 def device_name(device: torch.device) -> str:
-    """What the tables call the device: the GPU's name, or `cpu`."""
+    """The device's name in tables: the GPU's name, or `cpu`."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
@@ -72,7 +72,7 @@ def peak_memory_mb(device: torch.device) -> float:
 
 
 def utilisation(device: torch.device, flops: float, seconds: float) -> float | None:
-    """Model FLOPs utilisation (Chowdhery et al. 2022, arXiv 2204.02311): what a model needs of the
-    FLOPs that the device could have done meanwhile; None where its peak is not known."""
+    """Model FLOPs utilisation (Chowdhery et al. 2022, arXiv 2204.02311): the model's FLOPs as a
+    share of those at the device's peak in that time; None if its peak is unknown."""
     peak = PEAK_FLOPS.get(device_name(device))
     return None if peak is None else flops / (seconds * peak)

@@ -1,4 +1,4 @@
-"""Where a training starts: in this process, or in several that share its model."""
+"""Starts a training run in this process, or in several that share its model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,11 +10,11 @@ from tuning_dynamics.engine.processes import SINGLE
 
 def on_ranks(execution: Execution, work: Callable[..., None], *arguments: Any) -> None:
     """Call `work(ranks, device, *arguments)` in this process, or in each of several that share a
-    model, as `execution.gpus_per_model` says. StudyError and others as `work` raises them."""
+    model, as `execution.gpus_per_model` says. Errors are those of `work`."""
     if execution.gpus_per_model == 1:
         work(SINGLE, prepare_device(execution.device), *arguments)
         return
-    # Not above: it imports what one process has no use for.
+    # Not at the top: it imports modules that a single process does not need.
     from tuning_dynamics.engine.fsdp import in_each
 
     in_each(execution, work, arguments)

@@ -30,10 +30,10 @@ from tuning_dynamics.engine.processes import ENDING, IDLE, SINGLE, Ranks
 #: Steps whose losses may wait on the device. Reading one makes the host wait for the device.
 LOSSES_WAITING = 50
 
-#: What a state is made of (see `Training.state`).
+#: The keys of a state (see `Training.state`).
 PARTS = {"weights", "optimiser", "progress"}
 
-#: What reading a damaged state raises: a bad archive, or what torch says of one.
+#: Errors on reading a damaged state: a bad archive, or torch's errors.
 _UNREADABLE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, UnpicklingError),
     *(RuntimeError, ValueError, LookupError, TypeError, AttributeError),
@@ -42,7 +42,7 @@ _UNREADABLE = (
 #: Adds the gradient of a penalty to the weights, and returns the penalty.
 Pull = Callable[[], torch.Tensor]
 
-#: Makes a run's pull from its ranks and its trainable parameters, as they are when it begins.
+#: Makes a run's pull from its ranks and its initial trainable parameters.
 Penalty = Callable[[Ranks, Sequence[torch.Tensor]], Pull]
 
 
@@ -84,7 +84,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to optimise; `penalty` is a loss of the weights beside that of the examples."""
+    """How to optimise; `penalty` is a loss on the weights, added to that of the examples."""
 
     schedule: Schedule
     weight_decay: float
@@ -98,9 +98,9 @@ class Settings:
 
 @dataclass
 class Progress:
-    """Where a run stands; what its metrics are made of.
+    """Progress of a run; its metrics are made from this.
 
-    `pairs` are those of tokens of which one attends to the other.
+    `pairs` are pairs of tokens of which one attends to the other.
     """
 
     step: int = 0
@@ -113,7 +113,7 @@ class Progress:
 
 
 class Interrupted(SystemExit):
-    """Raised after a state was saved because the job was told to end."""
+    """Raised after a state was saved because the job received a signal to end."""
 
 
 class Training:
@@ -155,7 +155,7 @@ class Training:
     def state(self) -> dict[str, Any]:
         """Trainable weights, optimiser and progress: all that the rest of the run depends on.
 
-        Whole where `ranks` lead, whatever they share."""
+        Whole in the process where `ranks` lead, however the model is sharded."""
         self._read_losses()
         named = {n: p.detach() for n, p in self.model.named_parameters() if p.requires_grad}
         return {
@@ -176,8 +176,8 @@ class Training:
     def run(self, batch_of: Callable[[int], Batch], last: int, scratch: "Scratch | None") -> None:
         """Train up to step `last` (exclusive); `batch_of(step)` gives each step's examples.
 
-        Saves to `scratch` every `save_seconds` (see SAVING_SHARE), and when it is told to end
-        (see ENDING), then raises Interrupted. StudyError where the loss is not finite.
+        Saves to `scratch` every `save_seconds` (see SAVING_SHARE), and on a signal to end (see
+        ENDING), then raises Interrupted. StudyError if the loss is not finite.
         """
         self.model.train()
         started = time.monotonic()
@@ -186,11 +186,11 @@ class Training:
         with _Signals() as signals, packed(self.model) as flat:
             while self.progress.step < last:
                 self._step(batch_of(self.progress.step), flat=flat)
-                if self._tells(last) or len(self.waiting) == LOSSES_WAITING:
+                if self._reports(last) or len(self.waiting) == LOSSES_WAITING:
                     self._read_losses()
                 self.progress.seconds = before + time.monotonic() - started
-                if self._tells(last):
-                    self._tell(last)
+                if self._reports(last):
+                    self._report(last)
                 ending, due = self.ranks.largest(signals.received, saving.due())
                 if ending or due:
                     saving.save(self.state())
@@ -200,14 +200,14 @@ class Training:
 
     def _step(self, batch: Batch, *, flat: bool) -> None:
         progress, settings, ranks = self.progress, self.settings, self.ranks
-        # Dropout of a step depends on the seed and the step alone.
+        # Dropout in a step depends on the seed and the step alone.
         torch.manual_seed(settings.seed * 1_000_003 + progress.step)
         rate = settings.schedule.rate(progress.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         counted = sum(target != IGNORED for row in batch.targets for target in row)
         loss = torch.zeros((), device=self.device)
-        # Texts that are not laid flat are read one at a time in any case.
+        # Texts that are not packed are read one at a time anyway.
         micro_batch = settings.micro_batch if flat else 1
         for rows in ranks.passes([len(row) for row in batch.ids], micro_batch):
             ids, targets = [batch.ids[row] for row in rows], [batch.targets[row] for row in rows]
@@ -226,7 +226,7 @@ class Training:
     def _backward(
         self, ids: list[list[int]], targets: list[list[int]], counted: float, *, flat: bool
     ) -> torch.Tensor:
-        """Add the gradient of a micro-batch's share of the mean loss; returns that share."""
+        """Add the gradient of a micro-batch's share of the mean loss; return that share."""
         if all(target == IGNORED for row in targets for target in row):
             if self.ranks.count == 1:
                 return torch.zeros((), device=self.device)
@@ -254,11 +254,11 @@ class Training:
                 )
             self.progress.losses.append(loss)
 
-    def _tells(self, last: int) -> bool:
-        """Whether a line of progress is due: twenty times a run."""
+    def _reports(self, last: int) -> bool:
+        """Whether a progress line is due: twenty times per run."""
         return self.progress.step == last or self.progress.step % max(1, last // 20) == 0
 
-    def _tell(self, last: int) -> None:
+    def _report(self, last: int) -> None:
         progress = self.progress
         speed = progress.tokens / max(progress.seconds, 1e-9)
         print(
@@ -291,7 +291,7 @@ class Training:
         }
 
     def _utilisation(self) -> float | None:
-        """Model FLOPs utilisation of the run, None where it cannot be told."""
+        """Model FLOPs utilisation of the run, None if it is unknown."""
         progress = self.progress
         read = Read(progress.tokens, progress.target_tokens, progress.pairs)
         flops = training_flops(self.model, read)
@@ -301,7 +301,7 @@ class Training:
 
 
 class _Signals:
-    """While open, signals of ENDING are noted instead of ending the process."""
+    """In the block, signals of ENDING are noted instead of ending the process."""
 
     def __enter__(self) -> "_Signals":
         self.received = 0
@@ -317,7 +317,7 @@ class _Signals:
 
 
 def scratch(output: str | Path) -> Path:
-    """Where the training job that makes `output` keeps its resumable state.
+    """The folder where the training job that makes `output` keeps its resumable state.
 
     Outside all declared outputs, which Snakemake deletes when a job fails, and keyed by the
     job's own folder: results/STUDY/X/manifest.json -> results/STUDY/scratch/X.
@@ -329,20 +329,20 @@ def scratch(output: str | Path) -> Path:
 class Scratch:
     """The resumable state of one training run, outside the job's declared outputs.
 
-    `identity` is everything the run's numbers depend on; a state of another identity is not
-    resumed from.
+    `identity` is everything that the run's numbers depend on; a state of another identity is not
+    used.
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
         self.path, self.identity = folder / "state.pt", identity
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write the state, whole or not at all."""
+        """Write the state atomically."""
         with whole_file(self.path) as temporary:
             save({"identity": self.identity, **state}, temporary)
 
     def load(self, device: torch.device, *, mapped: bool = False) -> dict[str, Any] | None:
-        """The saved state, None where there is none of this identity or it is damaged; with
+        """The saved state, None if there is none of this identity or it is damaged; with
         `mapped`, its tensors stay in the file until they are used."""
         if not self.path.is_file():
             return None
@@ -354,12 +354,12 @@ class Scratch:
         return state if state.pop("identity", None) == self.identity else None
 
     def remove(self) -> None:
-        """Delete the state: the run's outputs are written."""
+        """Delete the state, once the run's outputs are written."""
         self.path.unlink(missing_ok=True)
 
 
 class _Saving:
-    """When a run's state is saved, so that saving stays a small share of the run."""
+    """Decides when a run's state is saved, so that saving stays a small share of the run."""
 
     def __init__(self, scratch: Scratch | None, seconds: float) -> None:
         self.scratch, self.pause = scratch, seconds
@@ -380,24 +380,24 @@ class _Saving:
 def save(state: dict[str, Any], path: Path) -> None:
     """Write a state with torch.
 
-    Through a stream of Python's: torch's own hides why a file cannot be written, a full disk say.
+    Through a Python stream: torch's own hides why a file cannot be written, such as a full disk.
     """
     with path.open("wb") as stream:
         torch.save(state, stream)
 
 
 def saved_state(path: Path, device: torch.device, *, mapped: bool = False) -> dict[str, Any]:
-    """The state that `save` wrote, after a look at its checksums; see `Scratch.load`.
+    """The state that `save` wrote, after verifying its checksums; see `Scratch.load`.
 
-    StudyError where the file is damaged, or is something else.
+    StudyError if the file is damaged, or is something else.
     """
     try:
-        # The file is a zip archive, which has a CRC-32 of each part; torch compares none.
+        # The file is a zip archive with a CRC-32 of each part, which torch does not check.
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         if damaged is not None:
             raise zipfile.BadZipFile(f"{damaged} is not what was written")
-        # Our own file, but weights-only all the same: nothing in it needs code.
+        # Our own file, but still weights-only: nothing in it needs code.
         state = torch.load(path, map_location=device, weights_only=True, mmap=mapped)
         if not isinstance(state, dict) or not state.keys() >= PARTS:
             raise zipfile.BadZipFile("it holds something else")
@@ -413,10 +413,10 @@ def saved_state(path: Path, device: torch.device, *, mapped: bool = False) -> di
 
 
 def resume(training: Training, scratch: Scratch) -> None:
-    """Continue a training from its saved state, where there is one."""
+    """Continue a training run from its saved state, if there is one."""
     shared = training.ranks.count > 1
     state = scratch.load(torch.device("cpu") if shared else training.device, mapped=shared)
-    # All processes or none: on a failing disk some may have read it.
+    # All processes or none: on a failing disk only some may have read it.
     missing = training.ranks.largest(state is None)[0]
     if state is not None and not missing:
         training.restore(state)

@@ -1,8 +1,8 @@
-"""Texts laid end to end in one row: no padding is computed, and no text sees another.
+"""Texts packed end to end in one row: no padding is computed, and no text sees another.
 
-A batch of texts of 60 to 140 tokens, padded to the longest, is a third padding. Laid end to end,
-everything but attention works on tokens alone; attention goes text by text. The head, which is
-as large as a small model's layers together, is applied where a token is counted only.
+A batch of texts of 60 to 140 tokens, padded to the longest, is a third padding. If texts are
+packed, all but attention works token by token; attention goes text by text. The head, which is as
+large as a small model's layers together, is applied only at counted tokens.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tuning_dynamics.engine.attention import attending, attends_to_all
 #: Positions that a loss does not count.
 IGNORED = -100
 
-#: The name by which transformers knows `_text_by_text`.
+#: The name under which transformers knows `_text_by_text`.
 _ATTENTION = "tuning_dynamics_text_by_text"
 
 
@@ -46,10 +46,10 @@ AttentionInterface.register(_ATTENTION, _text_by_text)
 
 @contextmanager
 def packed(model: torch.nn.Module) -> Iterator[bool]:
-    """Have a model attend text by text while this is open; whether it can.
+    """Make a model attend text by text in the block; yields whether it can.
 
-    It can where its layers attend to all that came before (see `attends_to_all`), and where two
-    short texts end to end give what each gives alone. Else it reads one text at a time.
+    It can if its layers attend to all earlier tokens (see `attends_to_all`), and if two short
+    packed texts give what each gives alone. Otherwise it reads one text at a time.
     """
     if attends_to_all(model) and _reads_apart(model):
         with attending(model, _ATTENTION):
@@ -72,7 +72,7 @@ def _reads_apart(model: torch.nn.Module) -> bool:
     except torch.OutOfMemoryError:
         raise
     except (TypeError, ValueError, RuntimeError):
-        # Attention that is given more than it takes, or a mask of the model's own making.
+        # Attention with arguments that this one does not take, or a mask of the model's own.
         return False
     finally:
         model.train(training)
@@ -90,7 +90,7 @@ def summed_loss(
     """Summed cross-entropy in nats of the counted targets: a scalar that can be differentiated.
 
     `ids[i]` are the tokens of text i; `targets[i][t]` is what its position t must predict, or
-    IGNORED. `flat` is what `packed` says of the model; without it there may be one text only.
+    IGNORED. `flat` is what `packed` yields for the model; without it there may be only one text.
     On a GPU the products are in bf16, the loss in fp32. At least one target must be counted.
     """
     wanted = [target for text in targets for target in text]
@@ -109,10 +109,10 @@ def _logits(
     *,
     flat: bool,
 ) -> torch.Tensor:
-    """Logits (places, vocabulary) at some places of texts end to end."""
+    """Logits (places, vocabulary) at some places of packed texts."""
     lengths = [len(text) for text in ids]
     if not flat and len(lengths) > 1:
-        raise ValueError("a model that does not read texts apart is given several")
+        raise ValueError("a model that can't keep packed texts apart is given several")
     logits: torch.Tensor = model(
         input_ids=_on(device, torch.tensor([[token for text in ids for token in text]])),
         position_ids=_on(device, torch.cat([torch.arange(n) for n in lengths])[None]),
@@ -124,5 +124,5 @@ def _logits(
 
 
 def _on(device: torch.device, values: torch.Tensor) -> torch.Tensor:
-    """The same on the device; a GPU fetches them while the host goes on."""
+    """The values on the device; a GPU copies them while the host continues."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values

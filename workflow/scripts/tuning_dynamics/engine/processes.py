@@ -1,6 +1,6 @@
 """The processes that share one model's training: usually one, which holds all of it.
 
-The loop asks here for what differs between one process and several; `fsdp.py` has the several.
+This is the interface for all that differs between one process and several (`fsdp.py`).
 """
 
 import signal
@@ -9,17 +9,17 @@ from typing import Any, Protocol
 
 import torch
 
-#: Signals on which a run saves its state and ends. SIGURG is how profiles/slurm has SLURM warn of
-#: a time limit: all other processes of a job ignore it, while shells between them die of SIGUSR1.
+#: Signals on which a run saves its state and ends. With profiles/slurm, SLURM warns of a time limit
+#: with SIGURG: all other processes of a job ignore it, while shells between them die of SIGUSR1.
 ENDING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGURG)
 
-#: Token ids and targets of a pass in which a process has nothing to count, but the others need it:
-#: one token, whose loss is then given no weight.
+#: Token ids and targets of a pass in which a process has nothing to count but the others need it:
+#: one token, whose loss gets no weight.
 IDLE = ([[0]], [[0]])
 
 
 class Ranks(Protocol):
-    """What one process of a training knows of all of them, and does with them.
+    """One process's view of all processes of a training run, and its collective operations.
 
     All processes must call the same methods in the same order.
     """
@@ -30,25 +30,25 @@ class Ranks(Protocol):
 
     @property
     def leads(self) -> bool:
-        """Whether this is the one that writes."""
+        """Whether this is the process that writes files."""
 
     def first_on(self, device: torch.device) -> torch.device:
-        """Where a whole model is put, of which `device` will hold this process's share."""
+        """Where to put a whole model before `device` gets this process's shard."""
 
     def ready(self, model: Any) -> Any:
-        """The model, each process holding its share of the weights; once or again."""
+        """The model, with this process's shard of the weights; may be called again."""
 
     def passes(self, lengths: list[int], micro_batch: int) -> Iterator[list[int]]:
-        """The rows of each forward pass of this process, of rows of these lengths.
+        """The rows of each forward pass of this process, from rows of these lengths.
 
-        Equally many in all processes: rows may be none.
+        All processes get equally many passes: one may have no rows.
         """
 
     def held(self, tensor: torch.Tensor) -> torch.Tensor:
-        """What this process holds of a tensor; can be differentiated."""
+        """This process's shard of a tensor; can be differentiated."""
 
     def whole(self, tensor: torch.Tensor) -> torch.Tensor:
-        """All of a tensor of which this process holds a part."""
+        """The whole tensor of which this process holds a shard."""
 
     def summed(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum over the processes of each value."""
@@ -57,19 +57,19 @@ class Ranks(Protocol):
         """The largest of each value over the processes."""
 
     def gathered(self, state: Any) -> Any:
-        """Nested dicts and lists with all of each tensor in it; empty where it does not lead."""
+        """Nested dicts and lists with whole tensors; empty if this process does not lead."""
 
     def weights(self, model: Any) -> dict[str, torch.Tensor]:
         """All of a model's weights, for its `save_pretrained`."""
 
     def put(self, value: torch.Tensor, into: torch.Tensor) -> None:
-        """Copy a whole tensor into one of which this process holds a part."""
+        """Copy a whole tensor into a sharded one."""
 
     def load(self, optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-        """Have an optimiser continue from a gathered state."""
+        """Load a gathered state into an optimiser."""
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes are here."""
 
 
 class SingleProcess:

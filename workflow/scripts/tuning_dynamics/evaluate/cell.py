@@ -38,9 +38,9 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Answer:
-    """A prediction ("" where no label was found) and the candidates' scores, if any.
+    """A prediction ("" if no label was found) and the candidates' scores, if any.
 
-    Of a label with several words the prediction is the first; each word has its own score.
+    For a label with several words the prediction is its first; each word has its own score.
     """
 
     prediction: str
@@ -48,11 +48,11 @@ class Answer:
 
 
 def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int | None = None) -> int:
-    """Evaluate a cell and write its records; returns how many items it has.
+    """Evaluate a cell and write its records; return its number of items.
 
-    `batch_tokens` bounds a batch (none: what the device holds) and changes no result beyond
-    rounding. StudyError for an empty set, and as `make_prompts` and `option_scores` raise;
-    torch.OutOfMemoryError where batches of half the size do not fit either.
+    `batch_tokens` bounds a batch (none: as much as the device holds) and changes no result beyond
+    rounding. StudyError for an empty set, and as for `make_prompts` and `option_scores`;
+    torch.OutOfMemoryError if batches of half the size do not fit either.
     """
     items = _read_evaluated(request)
     prompts = make_prompts(request, items, model.encoder, model.context)
@@ -64,12 +64,12 @@ def evaluate_cell(model: LoadedModel, request: CellRequest, batch_tokens: int | 
 def _predict_in_memory(
     model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[Answer]:
-    """`predict`, with batches of half the size where the first ones do not fit."""
+    """`predict`, with batches of half the size if the first ones do not fit."""
     try:
         return predict(model, request, prompts, batch_tokens)
     except torch.OutOfMemoryError:
         print(f"{request.out}: out of memory, again with half of {batch_tokens} tokens", flush=True)
-    # Out here the error no longer holds the tensors that did not fit.
+    # Outside the handler the error no longer holds the tensors that did not fit.
     torch.cuda.empty_cache()
     return predict(model, request, prompts, batch_tokens // 2)
 
@@ -79,9 +79,9 @@ def predict(
 ) -> list[Answer]:
     """The model's answer to each prompt, by the request's prediction method.
 
-    Scored methods take the best candidate (see `option_scores`), the first of several. `greedy`
-    takes what the model generates, `free` the label that this begins with, if any: it can miss
-    the likeliest label, which `constrained` takes, and may say none.
+    Scored methods take the best candidate (see `option_scores`), the first on a tie. `greedy` takes
+    the generated text, `free` the label that it begins with, if any: this can miss the likeliest
+    label, which `constrained` takes, and may give none.
     """
     if not request.generates:
         scored = option_scores(model, request, prompts, batch_tokens)
@@ -179,7 +179,7 @@ def _write(request: CellRequest, prompts: list[Prompt], answers: list[Answer]) -
 
 
 def write_refused(request: CellRequest, reason: str) -> None:
-    """Write a cell without records that says why its input was refused."""
+    """Write a cell without records that states why its input was refused."""
     key = json.dumps(request.key(), sort_keys=True, ensure_ascii=False)
     schema = _SCHEMA.with_metadata({REQUEST_KEY: key, REFUSED_KEY: reason})
     with whole_file(Path(request.out)) as temporary:

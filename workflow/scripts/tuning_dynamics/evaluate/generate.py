@@ -10,19 +10,19 @@ from tuning_dynamics.evaluate.packed_forward import PackedForward, TokenSequence
 from tuning_dynamics.evaluate.prefix_attention import ATTENTION, KVCache, PackedBatch
 from tuning_dynamics.evaluate.unpacked import likeliest, whole_continuations
 
-#: Rows that ended leave a batch once they are this share of it: the others' keys and values are
-#: copied then. Measured on a CPU, 32 rows, a tenth of which ends at each step: 4.1 s, against 4.4 s
-#: where they leave at once and 6.0 s where they never do.
+#: Finished rows leave a batch once they are this share of it, which copies the others' keys and
+#: values. Measured on a CPU, 32 rows, a tenth of which ends at each step: 4.1 s, against 4.4 s if
+#: they leave at once and 6.0 s if they never do.
 LEAVING = 0.125
 
 
 def generate(
     model: LoadedModel, prompts: list[list[int]], max_new_tokens: int, batch_tokens: int
 ) -> list[str]:
-    """The likeliest continuation token by token of each prompt (token ids), as one line.
+    """The greedy continuation of each prompt (token ids), as one line.
 
-    It ends before the first line break or end-of-text, or after `max_new_tokens`. White space
-    at its ends is left out. StudyError for logits that are not a number.
+    It ends before the first line break or end-of-text, or after `max_new_tokens`. White space at
+    its ends is stripped. StudyError for logits that are NaN.
     """
     ends = _Ends(model)
     if model.supports_packing:
@@ -78,13 +78,13 @@ def _decode(
         if len(going) <= (1 - LEAVING) * len(said):
             batch.keep(going)
             tokens, going = tokens[going], list(range(len(going)))
-        # A row that ended goes on until it leaves, even where its logits are no number (-1).
+        # A finished row continues until it leaves, even if its logits are NaN (-1).
         tokens = likeliest(batch.step(tokens.clamp(min=0)))
     return [ends.cut(answer) for answer in answers]
 
 
 class _Batch:
-    """Rows that are decoded together: whose they are, where they stand, what they have read."""
+    """Rows that are decoded together: their indices, positions, and keys and values."""
 
     def __init__(self, reader: PackedForward, texts: list[TokenSequence], kept: KVCache) -> None:
         lengths = torch.tensor([text.length for text in texts], device=reader.device)
@@ -93,7 +93,7 @@ class _Batch:
         self.reader, self.kept = reader, kept
         self.owners = list(range(len(texts)))
         self.positions = reader.start + lengths
-        # Between a text's end and its new tokens lie the columns of longer texts.
+        # The columns of longer texts lie between a text's end and its new tokens.
         own = (columns < lengths[:, None]) | (columns >= width)
         self.mask = own[:, None, None, :]
 
@@ -106,7 +106,7 @@ class _Batch:
         return logits
 
     def keep(self, places: list[int]) -> None:
-        """Go on with some rows only."""
+        """Continue with only some rows."""
         index = torch.tensor(places, device=self.mask.device)
         self.owners = [self.owners[place] for place in places]
         self.positions, self.mask = self.positions[index], self.mask[index]
@@ -115,22 +115,22 @@ class _Batch:
 
 @dataclass
 class _Ends:
-    """Which tokens end an answer, worked out as they come up."""
+    """Which tokens end an answer, computed on first use."""
 
     model: LoadedModel
     known: dict[int, bool] = field(default_factory=dict)
 
     def at(self, token: int) -> bool:
-        """Whether an answer ends with this token; StudyError for -1, no number."""
+        """Whether an answer ends with this token; StudyError for -1 (NaN)."""
         if token < 0:
             raise not_a_number()
         if token not in self.known:
-            # A line break is one byte in UTF-8, so it never spreads over two tokens.
+            # A line break is one byte in UTF-8, so it is never split over two tokens.
             text = self.model.encoder.decode([token])
             self.known[token] = token == self.model.encoder.eos or "\n" in text
         return self.known[token]
 
     def cut(self, tokens: list[int]) -> list[int]:
-        """An answer's tokens up to the one that ends it, end-of-text left out."""
+        """An answer's tokens up to the one that ends it, without end-of-text."""
         end = next((place for place, token in enumerate(tokens) if self.at(token)), len(tokens))
         return [token for token in tokens[: end + 1] if token != self.model.encoder.eos]

@@ -13,7 +13,7 @@ def normalise(text: str) -> str:
 def match_label(answer: str, labels: tuple[str, ...]) -> str:
     """The label that a free answer begins with, up to case and punctuation; "" for none.
 
-    A label must end where a word ends, and the longest of several wins.
+    A label must end at the end of a word, and the longest of several wins.
     """
     said = normalise(answer) + " "
     found = [label for label in labels if said.startswith(normalise(label) + " ")]
@@ -21,7 +21,7 @@ def match_label(answer: str, labels: tuple[str, ...]) -> str:
 
 
 def refuse_alike(labels: tuple[str, ...], eval_set: str) -> None:
-    """StudyError where two labels cannot be told apart in free text, or one holds no word."""
+    """StudyError if two labels cannot be distinguished in free text, or one holds no word."""
     seen: dict[str, str] = {"": ""}
     for label in labels:
         other = seen.setdefault(normalise(label), label)

@@ -1,4 +1,4 @@
-"""Log-likelihoods of answers, with shared beginnings read once."""
+"""Log-likelihoods of answers, with shared prefixes read once."""
 
 import json
 import math
@@ -19,8 +19,8 @@ from tuning_dynamics.evaluate.prompts import Prompt, cut_apart
 from tuning_dynamics.evaluate.request import CellRequest
 from tuning_dynamics.evaluate.unpacked import whole_logits
 
-#: Most tokens of answers that follow one prompt in a row. Attention of a row grows with its
-#: square, and all options of a set may follow one and the same prompt.
+#: Most tokens of answers that follow one prompt in a row. The cost of a row's attention grows with
+#: its square, and all options of a set may follow the same prompt.
 ROW_ANSWERS = 512
 
 T = TypeVar("T")
@@ -38,20 +38,20 @@ class Scored:
 def option_scores(
     model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[list[float]]:
-    """Each item's score of each candidate, in the candidates' order, by the request's method.
+    """Each item's score for each candidate, in the candidates' order, by the request's method.
 
-    Of a classification set: token_prob: log-probability of the label word's first token;
-    constrained: log-likelihood of the whole word and end-of-text, so that the best word is the
-    likeliest of all answers that are a label and nothing else (Sun and Dredze 2025 force the
-    generation to contain a label instead).
+    For classification: token_prob: log-probability of the label word's first token; constrained:
+    log-likelihood of the whole word and end-of-text, so that the best word is the likeliest of all
+    answers that are a label and nothing else (Sun and Dredze 2025 force the generation to contain
+    a label instead).
 
-    Of multiple choice, as acc, acc_norm and acc_mutual_info of lm-evaluation-harness: likelihood:
-    log-likelihood of the option; likelihood_per_char: that per character of the option;
-    likelihood_pmi: that less the option's log-likelihood at the beginning of a text, without its
-    question.
+    For multiple choice, as acc, acc_norm and acc_mutual_info of lm-evaluation-harness: likelihood:
+    log-likelihood of the option; likelihood_per_char: the same per character of the option;
+    likelihood_pmi: the same less the option's log-likelihood at the beginning of a text, without
+    its question.
 
-    StudyError where a candidate adds no token of its own, and under token_prob where first
-    tokens do not tell the label words apart.
+    StudyError if a candidate adds no token of its own, and under token_prob if first tokens do not
+    distinguish the label words.
     """
     return SCORED[request.prediction](model, request, prompts, batch_tokens)
 
@@ -77,8 +77,8 @@ def _by_whole_word(
 def _by_likelihood(
     model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[list[float]]:
-    """Log-likelihoods of all options: the methods of multiple choice need the same pass, and
-    their cells come in a row."""
+    """Log-likelihoods of all options: the multiple-choice methods need the same pass, and their
+    cells are consecutive."""
 
     def answers(prompt: Prompt) -> list[Scored]:
         return _answers(request, prompt, [])
@@ -124,7 +124,7 @@ def _unconditional(
 ) -> list[list[float]]:
     """Log-likelihood of each option at the beginning of a text; formats and shots share them.
 
-    A text begins with what the tokenizer puts there, else with end-of-text, which parts the
+    A text begins with the tokenizer's own tokens, else with end-of-text, which separates the
     documents of pre-training.
     """
     encoder = model.encoder
@@ -145,7 +145,7 @@ def _log_likelihoods(
     batch_tokens: int,
     answers_of: Callable[[Prompt], list[Scored]],
 ) -> list[list[float]]:
-    """Log-likelihood of each of the answers that `answers_of` gives of each prompt."""
+    """Log-likelihood of each answer that `answers_of` gives for each prompt."""
 
     def scores(some: list[Prompt]) -> list[list[float]]:
         answers = [answers_of(prompt) for prompt in some]
@@ -156,12 +156,12 @@ def _log_likelihoods(
 
 
 def _answers(request: CellRequest, prompt: Prompt, ending: list[int]) -> list[Scored]:
-    """The whole text of each candidate of an item and an ending, after its prompt."""
+    """The whole text of each candidate of an item, with an ending, after its prompt."""
     length = len(prompt.ids)
     for whole in prompt.wholes:
         if not length or len(whole) <= length:
             raise _no_boundary(request, prompt)
-    # As lm-evaluation-harness does: the whole text's own tokens, cut at the prompt's length.
+    # As in lm-evaluation-harness: the tokens of the whole text, cut at the prompt's length.
     return [Scored(whole[:length], whole[length:] + ending) for whole in prompt.wholes]
 
 
@@ -194,10 +194,10 @@ def _no_boundary(request: CellRequest, prompt: Prompt) -> StudyError:
 
 
 def log_likelihoods(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list[float]:
-    """Log-likelihood in nats of each answer after its prompt, in the order asked.
+    """Log-likelihood in nats of each answer after its prompt, in the given order.
 
-    What all prompts share is read once, and each distinct prompt once with its answers.
-    StudyError for logits that are not a number.
+    The prefix that all prompts share is read once, and each distinct prompt once with its answers.
+    StudyError for logits that are NaN.
     """
     scored = _by_rows if model.supports_packing else _by_whole_texts
     found = scored(model, asked, batch_tokens)
@@ -232,7 +232,7 @@ def _by_rows(model: LoadedModel, asked: list[Scored], batch_tokens: int) -> list
 
 
 def _rows_of(asked: list[Scored]) -> list[list[int]]:
-    """Indices of what is read as one row: answers to one prompt, of some tokens at most."""
+    """Indices of the answers that are read as one row: to one prompt, with limited tokens."""
     rows: list[list[int]] = []
     last: dict[tuple[int, ...], tuple[list[int], int]] = {}
     for index, one in enumerate(asked):
@@ -246,14 +246,14 @@ def _rows_of(asked: list[Scored]) -> list[list[int]]:
 
 
 def _places(text: TokenSequence) -> int:
-    """Places of a text that the head is applied to: its end and all of its branches."""
+    """Number of places where the head is applied to a text: its end and all its branches."""
     return 1 + sum(map(len, text.branches))
 
 
 def _wanted(
     read: list[tuple[list[int], TokenSequence]], asked: list[Scored]
 ) -> Iterator[tuple[int, int, int]]:
-    """(index asked, place among the logits, token) of each token of all answers."""
+    """(index of the answer, place among the logits, token) of each token of all answers."""
     start = 0
     for group, text in read:
         place = start + 1

@@ -1,4 +1,4 @@
-"""A loaded model, and how texts come into batches."""
+"""A loaded model, and how texts are batched."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,8 +24,8 @@ from tuning_dynamics.evaluate.packed_forward import supports_packing
 class LoadedModel:
     """A causal language model ready to evaluate.
 
-    `context` is the longest text in tokens, `tokens` counts what it was fed so far, `remembered`
-    holds the last option scores of each sort, with what they are of.
+    `context` is the longest text in tokens, `tokens` counts the tokens read so far, `remembered`
+    holds the last option scores of each sort, with their key.
     """
 
     model: Any
@@ -45,17 +45,17 @@ class LoadedModel:
 
     @cached_property
     def supports_packing(self) -> bool:
-        """Whether texts may be read end to end (see `reads_rows`)."""
+        """Whether texts may be packed (see `packed_forward.supports_packing`)."""
         return supports_packing(self.model, self.device)
 
     @property
     def dtype(self) -> str:
-        """What the layers compute in, as requests call it."""
+        """The layers' dtype, as named in requests."""
         return str(self.model.dtype).removeprefix("torch.")
 
     @property
     def token_bytes(self) -> float:
-        """Bytes that a token of a batch takes."""
+        """Bytes per token of a batch."""
         config = self.model.config
         return bytes_per_token(
             config.num_hidden_layers, config.hidden_size, self.model.dtype.itemsize
@@ -63,21 +63,21 @@ class LoadedModel:
 
     @property
     def head_tokens(self) -> int:
-        """Tokens that weigh as much as one position that the head is applied to."""
+        """Tokens that take as much memory as one position with logits."""
         return head_tokens(self.model.config.vocab_size, self.token_bytes)
 
     def row_tokens(self, prefix: int) -> int:
-        """Tokens that weigh as much as what a row takes beside its own, after a shared prefix of
-        so many."""
+        """Tokens that take as much memory as a row takes in addition to its own tokens, after a
+        shared prefix of this length."""
         config = self.model.config
         return row_tokens(prefix, config.vocab_size, config.num_hidden_layers, self.token_bytes)
 
     @cached_property
     def batch_tokens(self) -> int:
-        """Tokens of a batch for which the device has memory beside the weights."""
+        """Tokens of a batch that fit in the device's memory with the weights."""
         if self.device.type == "cpu":
             return CPU_TOKENS
-        # What loading the weights left behind counts as free.
+        # Cached memory from loading the weights counts as free.
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info(self.device)
         return tokens_that_fit(free, self.token_bytes)
@@ -88,9 +88,9 @@ def load_for_evaluation(
     device: torch.device,
     dtype: Literal["float32", "bfloat16"] = "float32",
 ) -> LoadedModel:
-    """The model and tokenizer of a manifest's weights; StudyError as the loaders raise.
+    """The model and tokenizer of a manifest's weights; StudyError as for the loaders.
 
-    In bfloat16 the head stays in fp32: of 50,000 logits, bfloat16 leaves many the same.
+    In bfloat16 the head stays in fp32: bfloat16 would make many of 50,000 logits equal.
     """
     from tuning_dynamics.checkpoints.load import load_model
     from tuning_dynamics.checkpoints.manifest import unchanged_weights
@@ -103,7 +103,7 @@ def load_for_evaluation(
     context = model.config.to_dict().get("max_position_embeddings")
     if not isinstance(context, int):
         raise StudyError(
-            "the checkpoint's config names no longest context",
+            "the checkpoint's config has no context length",
             file=weights.folder / "config.json",
             key="max_position_embeddings",
             value=context,
@@ -126,7 +126,7 @@ class FullPrecisionHead(torch.nn.Module):
 
 
 def not_a_number() -> StudyError:
-    """What is raised for logits that are not a number."""
+    """The error for logits that are NaN."""
     return StudyError(
         "the model's logits are not a number",
         fix="the weights diverged or are damaged: leave this checkpoint out, or tune it "
@@ -135,7 +135,7 @@ def not_a_number() -> StudyError:
 
 
 def shared_prefix(texts: list[list[int]]) -> list[int]:
-    """The longest beginning shared by all texts that leaves each at least one token."""
+    """The longest prefix of all texts that leaves each at least one token."""
     # In sorted order, all texts lie between the first and the last.
     first, last = min(texts), max(texts)
     longest = min(len(text) for text in texts) - 1
@@ -148,11 +148,11 @@ def shared_prefix(texts: list[list[int]]) -> list[int]:
 def batches(
     lengths: list[int], extra: int, budget: int, *, equal_lengths: bool = False
 ) -> list[list[int]]:
-    """Indices of texts in batches: longest first, so that the largest need of memory shows
-    at once, and under `budget` tokens.
+    """Indices of texts in batches of at most `budget` tokens: longest first, so that peak memory
+    is reached at once.
 
-    A text takes the longest length in its batch and `extra` tokens more (an answer to come). One
-    text alone may exceed the budget.
+    A text takes the longest length in its batch and `extra` more tokens (a future answer). A single
+    text may exceed the budget.
     """
     order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
     found: list[list[int]] = []

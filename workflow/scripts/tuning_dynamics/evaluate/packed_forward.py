@@ -1,4 +1,4 @@
-"""Texts read by a model end to end, with what all of them begin with read once."""
+"""Forward passes over packed texts, with their shared prefix read once."""
 
 from dataclasses import dataclass, field
 from itertools import chain
@@ -12,7 +12,7 @@ from tuning_dynamics.evaluate.prefix_attention import ATTENTION, KVCache, Packed
 
 @dataclass(frozen=True)
 class TokenSequence:
-    """One row: `tokens` (at least one), and `branches` that each go on from it by themselves."""
+    """One row: `tokens` (at least one), and `branches` that each continue it separately."""
 
     tokens: list[int]
     branches: list[list[int]] = field(default_factory=list)
@@ -28,7 +28,7 @@ class TokenSequence:
         return [*self.tokens, *chain.from_iterable(self.branches)]
 
     def positions(self, start: int) -> list[int]:
-        """The place of each token in its own text, the first one's being `start`."""
+        """The position of each token in its own text, from `start`."""
         end = start + len(self.tokens)
         branches = (range(end, end + len(branch)) for branch in self.branches)
         return [*range(start, end), *chain.from_iterable(branches)]
@@ -41,10 +41,10 @@ class TokenSequence:
 
 
 class PackedForward:
-    """Reads texts that all begin with `prefix` (may be empty) by transformers' model `model`.
+    """Reads texts that all begin with `prefix` (may be empty) with the transformers model `model`.
 
-    To be used while `attending(model, ROWS)` and torch's inference mode are open. `tokens` counts
-    what it read.
+    To be used inside `attending(model, ROWS)` and torch's inference mode. `tokens` counts the
+    tokens read.
     """
 
     def __init__(self, model: Any, device: torch.device, prefix: list[int]) -> None:
@@ -58,7 +58,7 @@ class PackedForward:
             self.shared = kept
 
     def read(self, texts: list[TokenSequence], kept: KVCache | None = None) -> torch.Tensor:
-        """fp32 logits (wanted, vocabulary): of each text in turn after its `tokens`, and after
+        """fp32 logits (wanted, vocabulary): for each text in turn after its `tokens`, and after
         each token of each branch. Keys and values are written to `kept`, if given."""
         lengths = torch.tensor([text.length for text in texts])
         width = int(lengths.max())
@@ -113,14 +113,14 @@ class PackedForward:
 
 
 def _branch_mask(parts: torch.Tensor) -> torch.Tensor:
-    """(rows, 1, width, width): a token sees what comes before it in its text or its branch."""
+    """(rows, 1, width, width): a token sees the tokens before it in its text or its branch."""
     before = torch.ones(parts.shape[1], parts.shape[1], dtype=torch.bool, device=parts.device)
     seen = parts[:, None, :]
     return (before.tril() & ((seen == 0) | (seen == parts[:, :, None])))[:, None]
 
 
 def _wanted(texts: list[TokenSequence]) -> list[int]:
-    """Places, end to end, of each text's last token before its branches, and of all branches'."""
+    """Packed places of each text's last token before its branches, and of all branches' tokens."""
     found: list[int] = []
     start = 0
     for text in texts:
@@ -129,22 +129,22 @@ def _wanted(texts: list[TokenSequence]) -> list[int]:
     return found
 
 
-#: Largest difference, as a share of the logits, at which texts read end to end count as read
-#: rightly: far above rounding, far below what a wrong key or mask makes.
+#: Largest difference, as a share of the logits, at which packed texts count as read correctly: far
+#: above rounding, far below the effect of a wrong key or mask.
 NEAR = {torch.float32: 1e-3, torch.bfloat16: 0.05}
 
-#: Texts of the trial: a shared beginning, rows with and without branches, tokens that follow.
+#: Texts of the trial: a shared prefix, rows with and without branches, tokens that follow.
 _PREFIX = [1, 2, 3]
 _BRANCHED = [TokenSequence([4, 5, 6], [[7], [2, 4]]), TokenSequence([5])]
 _PLAIN, _NEXT = [TokenSequence([4, 5]), TokenSequence([6])], [7, 3]
 
 
 def supports_packing(model: Any, device: torch.device) -> bool:
-    """Whether texts end to end are what a transformers model reads as it was made to read them;
-    where not, a line says so.
+    """Whether a transformers model gives the same logits for packed texts as for single ones; if
+    not, a line says so.
 
-    A trial of tiny texts decides. It fails where attention is the model's own, has a window or
-    further terms, is called twice in a layer, or where layers keep a running state.
+    A trial of tiny texts decides. It fails if attention is the model's own, has a window or further
+    terms, is called twice in a layer, or if layers keep a recurrent state.
     """
     if attends_to_all(model) and _reads_alike(model, device):
         return True
@@ -154,24 +154,24 @@ def supports_packing(model: Any, device: torch.device) -> bool:
 
 @torch.inference_mode()
 def _reads_alike(model: Any, device: torch.device) -> bool:
-    """Whether the trial's texts end to end have the logits of the same texts alone."""
+    """Whether the trial's packed texts have the logits of the same texts alone."""
     try:
         with attending(model, ATTENTION):
             found = _trial(PackedForward(model, device, _PREFIX))
     except torch.OutOfMemoryError:
         raise
     except (TypeError, ValueError, RuntimeError):
-        # A model that does not pass on what its attention is told, or whose shapes or terms
-        # attention here does not have (NotImplementedError is a RuntimeError).
+        # A model that does not pass on the arguments of its attention, or whose shapes or terms
+        # are not supported here (NotImplementedError is a RuntimeError).
         return False
     expected = torch.stack([_alone(model, device, text) for text in _trial_texts()])
     if expected.isnan().any():
-        return True  # Both ways end in an error; this one sooner.
+        return True  # Both ways end in an error, this one sooner.
     return bool((found - expected).norm() <= NEAR[model.dtype] * expected.norm())
 
 
 def _trial(reader: PackedForward) -> torch.Tensor:
-    """Logits after each of `_trial_texts`: with branches, of prompts, and one token further."""
+    """Logits after each of `_trial_texts`: with branches, of prompts, and after one more token."""
     branched = reader.read(_BRANCHED)
     kept = KVCache(max(text.length for text in _PLAIN) + 1)
     plain = reader.read(_PLAIN, kept)

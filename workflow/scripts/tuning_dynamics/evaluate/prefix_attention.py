@@ -1,8 +1,8 @@
-"""Attention of texts that lie end to end: each to what all of them begin with, and to itself.
+"""Attention over packed texts: each attends to the shared prefix and to itself.
 
-The model sees one long row, so that no padding passes through its layers and its head is
-applied to the wanted tokens alone. Only attention needs to know where a text ends: it lays the
-texts out in rows.
+The model sees one long row, so that no padding passes through its layers and its head is applied
+only to the wanted tokens. Only attention needs to know where a text ends: it lays the texts out in
+rows.
 """
 
 from dataclasses import dataclass, field
@@ -12,19 +12,19 @@ import torch
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
-#: What transformers calls this attention.
+#: This attention's name in transformers.
 ATTENTION = "tuning_dynamics_rows"
 
-#: Arguments that models pass and that change nothing here.
+#: Arguments that models pass but that have no effect here.
 _WITHOUT_EFFECT = {"position_ids", "use_cache", "dropout", "output_attentions"}
 
 
 @dataclass
 class KVCache:
-    """Keys and values of each attention layer, (rows, key heads, room, head size), in place; the
-    heads of values may have another size than those of keys.
+    """Keys and values of each attention layer, (rows, key heads, room, head size), preallocated;
+    value heads may differ in size from key heads.
 
-    `filled` columns of them are written.
+    The first `filled` columns are written.
     """
 
     room: int
@@ -34,7 +34,7 @@ class KVCache:
     def add(
         self, layer: torch.nn.Module, key: torch.Tensor, value: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write a pass' columns after those filled; all keys and values up to these."""
+        """Write a pass' columns after the filled ones; return all keys and values so far."""
         end = self.filled + key.shape[2]
         if layer not in self.layers:
             self.layers[layer] = (
@@ -47,20 +47,20 @@ class KVCache:
         return keys[:, :, :end], values[:, :, :end]
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Leave all other rows out; layer by layer, so that no two copies of all lie in memory."""
+        """Drop all other rows, layer by layer, so that memory never holds two full copies."""
         for layer, (keys, values) in self.layers.items():
             self.layers[layer] = (keys[rows], values[rows])
 
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """How the tokens of one pass lie in rows, and what they see.
+    """How the tokens of one pass are laid out in rows, and what they attend to.
 
-    `sources` (count x width,) is the token at each place of the rows, any token where there is
-    none, and `places` (tokens,) each token's place; both None where tokens fill the rows. `mask`
-    (rows or 1, 1, width, columns) is true where a token sees a column of the rows
-    themselves, None where it sees all before it. `shared` is what all rows begin with, `kept`
-    where the rows' own keys and values are kept.
+    `sources` (count x width,) is the token at each place of the rows (any token at an empty place),
+    and `places` (tokens,) each token's place; both are None if tokens fill the rows. `mask` (rows
+    or 1, 1, width, columns) is true where a token sees a column of the rows themselves, None if
+    it sees all before it. `shared` has the keys and values of the shared prefix, `kept` the rows'
+    own.
     """
 
     count: int
@@ -95,7 +95,7 @@ def _attention(
     scaling: float | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """In the form that transformers asks for; `attention_mask` is none, as `rows` says it all."""
+    """With transformers' signature; `attention_mask` is None, as `rows` has all masks."""
     del attention_mask
     unknown = [k for k, v in others.items() if v is not None and k not in _WITHOUT_EFFECT]
     if unknown:
@@ -107,8 +107,8 @@ def _attention(
         found = _kernel(query, key, value, rows.mask, scaling)
     else:
         shared_key, shared_value = rows.shared.layers[module]
-        # One token per row: reading shared keys once for all rows is what counts. Many: the
-        # kernel is.
+        # With one token per row, time goes into reading shared keys, so read them once for all
+        # rows. With many, it goes into the kernel.
         attend = _split_softmax if rows.width == 1 else _concatenated
         found = attend(rows, query, key, value, shared_key, shared_value, scaling)
     return rows.gather(found), None
@@ -121,10 +121,10 @@ def _kernel(
     mask: torch.Tensor | None,
     scaling: float | None,
 ) -> torch.Tensor:
-    """torch's own attention, causal where there is no mask.
+    """torch's own attention, causal without a mask.
 
-    Where several heads share a key's, GPUs have no fast kernel that takes a mask: their one
-    query each goes as several of one head, and their many queries have the keys repeated.
+    If several query heads share a key head, GPUs have no fast kernel that takes a mask: single
+    queries are passed as several queries of one head; for many queries the keys are repeated.
     """
     rows, heads, width, size = query.shape
     groups = heads // key.shape[1]
@@ -148,7 +148,7 @@ def _concatenated(
     shared_value: torch.Tensor,
     scaling: float | None,
 ) -> torch.Tensor:
-    """By one kernel, with the shared keys before each row's own."""
+    """With one kernel, and the shared keys before each row's own."""
     start = shared_key.shape[2]
     key = torch.cat([shared_key.expand(rows.count, -1, -1, -1), key], 2)
     value = torch.cat([shared_value.expand(rows.count, -1, -1, -1), value], 2)
@@ -168,10 +168,10 @@ def _split_softmax(
     shared_value: torch.Tensor,
     scaling: float | None,
 ) -> torch.Tensor:
-    """Of one query per row: scores of shared and of own keys apart, then one softmax."""
+    """For one query per row: scores of shared and of own keys separately, then one softmax."""
     count, heads, _, size = query.shape
     key_heads, start = shared_key.shape[1:3]
-    # Queries of the heads that share a key's, (rows, key heads, group, size).
+    # Queries of the heads that share a key head, (rows, key heads, group, size).
     grouped = query.reshape(count, key_heads, heads // key_heads, size)
     own = grouped @ key.transpose(2, 3)
     if rows.mask is not None:

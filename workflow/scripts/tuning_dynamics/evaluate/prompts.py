@@ -1,4 +1,4 @@
-"""A cell's prompts as token ids that fit the model's context."""
+"""A cell's prompts as token ids that fit in the model's context."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.data.truncation import cut_longest
 from tuning_dynamics.evaluate.request import CellRequest
 
-#: Items whose texts are encoded together, on all cores; more at once only take memory.
+#: Items whose texts are encoded together, on all cores; more at once only take more memory.
 TOGETHER = 1024
 
 T = TypeVar("T")
@@ -25,8 +25,8 @@ class Prompt:
     """One item as the model sees it.
 
     `ids` are the prompt's tokens, beginning included. `wholes` are those of the prompt with
-    each candidate answer, encoded as one text, in the candidates' order (none where the answer
-    is generated). `truncated` says whether anything was left out to fit the context.
+    each candidate answer, encoded as one text, in the candidates' order (none if the answer is
+    generated). `truncated`: something was left out to fit the context.
     """
 
     item: Item
@@ -37,10 +37,10 @@ class Prompt:
 
 
 def cut_apart(prompts: list[Prompt], compute: Callable[[list[Prompt]], list[T]]) -> list[T]:
-    """`compute` of the whole prompts and of the truncated ones apart, in the prompts' order.
+    """`compute` for whole prompts and for truncated ones separately, in the prompts' order.
 
-    One that lost demonstrations begins otherwise than all others: with it among them, they would
-    share next to nothing that is read once.
+    A prompt that lost demonstrations begins differently from all others: with it among them, they
+    would share almost no prefix.
     """
     order = sorted(range(len(prompts)), key=lambda place: prompts[place].truncated)
     groups = groupby(order, key=lambda place: prompts[place].truncated)
@@ -51,7 +51,7 @@ def cut_apart(prompts: list[Prompt], compute: Callable[[list[Prompt]], list[T]])
 
 
 def candidates(request: CellRequest, item: Item) -> list[str]:
-    """The answers to choose from: labels or the item's options; none where it generates."""
+    """The answers to choose from: labels or the item's options; none if it generates."""
     if request.generates:
         return []
     return list(request.words) if request.kind == "classification" else item.options
@@ -62,9 +62,9 @@ def make_prompts(
 ) -> list[Prompt]:
     """The prompts of a cell's items, in their order.
 
-    `context` is the longest text in tokens that the model takes, answer included. StudyError
-    for demonstrations that are too few or among the items, and for a prompt that cannot be
-    made to fit under the request's truncation policy.
+    `context` is the longest text in tokens that the model takes, answer included. StudyError for
+    too few demonstrations or ones among the items, and for a prompt that cannot be made to fit
+    under the request's truncation policy.
     """
     shown = read_demonstrations(request, items)
     fitting = _Fitting(request, encoder, context, shown)
@@ -76,16 +76,16 @@ def make_prompts(
 
 
 def read_demonstrations(request: CellRequest, items: list[Item]) -> list[tuple[str, str]]:
-    """(prompt, answer) of the request's first demonstrations; StudyError as `make_prompts`."""
+    """(prompt, answer) of the request's first demonstrations; StudyError as for `make_prompts`."""
     if not request.shots:
         return []
     found = read_items(request.demonstrations, "demonstration") if request.demonstrations else []
     if request.kind == "classification":
-        # Another set's demonstrations may hold labels that are no candidates here.
+        # Another set's demonstrations may have labels that are not candidates here.
         found = [item for item in found if item.target in request.words]
     if len(found) < request.shots:
         raise StudyError(
-            f"{request.shots} demonstrations are asked for and {len(found)} available",
+            f"{request.shots} demonstrations are requested and {len(found)} available",
             file=request.demonstrations or f"datasets/{request.eval_set}.yaml",
             key="shots",
             value=request.shots,
@@ -97,18 +97,18 @@ def read_demonstrations(request: CellRequest, items: list[Item]) -> list[tuple[s
 
 
 def _refuse_evaluated(request: CellRequest, chosen: list[Item], items: list[Item]) -> None:
-    # Ids are unique within a dataset only, so across two of them the content decides.
+    # Ids are only unique within a dataset, so across two datasets the content decides.
     same_file = Path(request.demonstrations).resolve() == Path(request.items).resolve()
     ids = {item.item for item in items} if same_file else set()
     contents = {_content(item) for item in items}
     for item in chosen:
         if item.item in ids or _content(item) in contents:
             raise StudyError(
-                f"a demonstration is an evaluated item too: {item.item}",
+                f"a demonstration is also an evaluated item: {item.item}",
                 file=request.demonstrations,
                 key="demonstrations",
                 value=item.fields,
-                fix="its answer would stand in the prompt: name another set as `demonstrations` "
+                fix="its answer would be in the prompt: name another set as `demonstrations` "
                 f"in datasets/{request.eval_set}.yaml",
             )
 
@@ -119,7 +119,7 @@ def _content(item: Item) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class _Fitting:
-    """Makes items' prompts and, where the policy allows it, shortens them until they fit."""
+    """Makes items' prompts and, if the policy allows it, shortens them until they fit."""
 
     request: CellRequest
     encoder: Encoder
@@ -139,7 +139,7 @@ class _Fitting:
         return replace(shortened, truncated=True)
 
     def without_demonstrations(self, item: Item) -> Prompt:
-        """The prompt without the fewest first demonstrations for it to fit, or without any."""
+        """The prompt without its first demonstrations, as few as needed for it to fit."""
         for left_out in range(len(self.shown)):
             prompt = self._encode_one(item, item.fields, self.shown[left_out + 1 :])
             if self.length(prompt) <= self.context:
@@ -147,7 +147,7 @@ class _Fitting:
         return self._encode_one(item, item.fields, [])
 
     def cut(self, item: Item) -> Prompt:
-        """The prompt without demonstrations, the end of the item's longest field cut."""
+        """The prompt without demonstrations, and with the end of the item's longest field cut."""
 
         def excess(fields: dict[str, str]) -> int:
             return self.length(self._encode_one(item, fields, [])) - self.context
@@ -171,8 +171,8 @@ class _Fitting:
         template, beginning = self.request.template, self.encoder.beginning
         texts = [few_shot(shown, render(template, fields)) for _, fields in items]
         answers = [candidates(self.request, item) for item, _ in items]
-        # As in lm-evaluation-harness, white space at the end of a prompt (there is some in sets
-        # that are shown verbatim) belongs to what follows.
+        # As in lm-evaluation-harness, white space at the end of a prompt (in sets that are shown
+        # verbatim) belongs to what follows.
         encoded = iter(
             self.encoder.all_ids(
                 [
@@ -221,7 +221,7 @@ def _with_fewer_demonstrations(fitting: _Fitting, item: Item, length: int) -> Pr
     del length
     prompt = fitting.without_demonstrations(item)
     if (needed := fitting.length(prompt)) > fitting.context:
-        raise fitting.too_long(item, needed, "it is without demonstrations")
+        raise fitting.too_long(item, needed, "without demonstrations")
     return prompt
 
 
@@ -231,7 +231,7 @@ def _with_less_input(fitting: _Fitting, item: Item, length: int) -> Prompt:
     return prompt if fitting.length(prompt) <= fitting.context else fitting.cut(item)
 
 
-#: By truncation policy: an item's prompt that is of so many tokens as a whole, shortened to fit.
+#: By truncation policy: shortens an item's prompt that has too many tokens.
 SHORTENED: Kinds[str, Callable[[_Fitting, Item, int], Prompt]] = {
     "refuse": _not_shortened,
     "demonstrations": _with_fewer_demonstrations,

@@ -1,7 +1,7 @@
-"""What a cell asks of a model: a small message that travels as JSON.
+"""What a cell asks of a model: a small message, passed as JSON.
 
-Its values come from a study that was validated. Methods are distinguished by registries, so that
-a new one makes no cell of another again.
+Its values come from a validated study. Methods are distinguished by registries, so that a new one
+makes no other method's cells stale.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -29,8 +29,8 @@ class CellRequest:
 
     `items` and `demonstrations` are paths of frozen items (`demonstrations` is empty without
     shots), `labels` the words of each candidate label of a classification set, `max_new_tokens`
-    the longest answer of `free` and `greedy`, `out` the parquet to write, `dtype` what the
-    layers compute in.
+    the longest answer of `free` and `greedy`, `out` the parquet file to write, `dtype` that of the
+    layers.
     """
 
     eval_set: str
@@ -57,25 +57,25 @@ class CellRequest:
         return tuple(word for label in self.labels for word in label)
 
     def label_of(self, word: str) -> str:
-        """The label that a word stands for: its first word. "" stands for none."""
+        """The label that a word stands for, by the label's first word; "" if none."""
         return next((label[0] for label in self.labels if word in label), "")
 
     def key(self) -> dict[str, Any]:
-        """All that the records depend on besides the weights: everything but where they go, and
-        `dtype` where it is the default."""
+        """All that the records depend on except the weights: everything but the output path, and
+        `dtype` unless it is the default."""
         left_out = {"out"} | ({"dtype"} if self.dtype == "float32" else set())
         return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 def parse_request(message: Any) -> CellRequest:
-    """The request of a JSON value; StudyError where keys or values are not a request's."""
+    """The request in a JSON value; StudyError if keys or values are not a request's."""
     names = {field.name for field in fields(CellRequest)}
     if not isinstance(message, dict) or {*message, "dtype"} != names:
         given = sorted(message) if isinstance(message, dict) else message
         raise _refused("not a request for a cell", None, given, f"give {sorted(names)}")
     labels = message["labels"]
     if not all(isinstance(words, list | tuple) and words for words in labels):
-        raise _refused("labels are no lists of words", "labels", labels, "give each its words")
+        raise _refused("labels are not lists of words", "labels", labels, "give each its words")
     request = CellRequest(**{**message, "labels": tuple(map(tuple, labels))})
     _check(request)
     return request

@@ -1,7 +1,7 @@
-"""Texts read whole, by transformers' own attention and cache, for models that need them.
+"""Texts read unpacked, with transformers' own attention and cache, for models that need them.
 
-Texts of one length are read together, so that nothing is padded: layers that see a window or
-keep a running state would count padding as text.
+Texts of equal length are read together, so that nothing is padded: layers that see a window or
+keep a recurrent state would treat padding as text.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from tuning_dynamics.evaluate.model import LoadedModel, batches
 def whole_logits(
     model: LoadedModel, texts: list[list[int]], last: list[int], batch_tokens: int
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Indices of texts, and fp32 logits (texts, places, vocabulary) after their last tokens: as
-    many as the largest of their `last`."""
+    """Indices of texts, and fp32 logits (texts, places, vocabulary) after their last tokens, as
+    many as their largest `last`."""
     for rows in batches([len(text) for text in texts], 0, batch_tokens, equal_lengths=True):
         ids = torch.tensor([texts[row] for row in rows], device=model.device)
         most = max(last[row] for row in rows)
@@ -28,8 +28,8 @@ def whole_logits(
 def whole_continuations(
     model: LoadedModel, prompts: list[list[int]], new: int, batch_tokens: int
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
-    """Indices of prompts, and the likeliest `new` tokens after each, (prompts, new); -1 where
-    logits are not a number."""
+    """Indices of prompts, and the likeliest `new` tokens after each, (prompts, new); -1 for NaN
+    logits."""
     for rows in batches([len(text) for text in prompts], new, batch_tokens, equal_lengths=True):
         ids = torch.tensor([prompts[row] for row in rows], device=model.device)
         found, cache = [], None
@@ -42,7 +42,7 @@ def whole_continuations(
 
 
 def likeliest(logits: torch.Tensor) -> torch.Tensor:
-    """The likeliest token of each row, the first of several; -1 where one is not a number."""
-    # The largest of numbers and not-a-number is the latter.
+    """The likeliest token of each row, the first on a tie; -1 if any logit is NaN."""
+    # The maximum of numbers and NaN is NaN.
     values, tokens = logits.max(-1)
     return tokens.masked_fill(values.isnan(), -1)

@@ -16,27 +16,27 @@ from tuning_dynamics.evaluate.cell import evaluate_cell, write_refused
 from tuning_dynamics.evaluate.model import LoadedModel, load_for_evaluation
 from tuning_dynamics.evaluate.request import CellRequest, parse_request
 
-#: A cell's request, and what records that it is made.
+#: A cell's request, and the function that records that it is made.
 Due = tuple[CellRequest, Callable[[], None]]
 
 
 def evaluate_variant(
     variant: str, due: list[Due], *, manifest: Path, metrics: Path, execution: Execution
 ) -> None:
-    """Make the cells of `due` in order; `metrics` is what evaluating the variant took so far.
+    """Make the cells of `due` in order; `metrics` has the cost of evaluating the variant so far.
 
-    A cell whose input is refused for its content says so in its place (`write_refused`): the same
-    input would be refused again. StudyError where `manifest` is another variant's, or where its
-    weights cannot be loaded.
+    If a cell's input is refused for its content, the reason is written in the cell's place
+    (`write_refused`): the same input would be refused again. StudyError if `manifest` is another
+    variant's, or if its weights cannot be loaded.
     """
-    told = read_json(manifest)
-    _require_own(variant, told, manifest)
+    described = read_json(manifest)
+    _require_own(variant, described, manifest)
     cost = _Cost(metrics, variant, time.monotonic())
-    if "refused" in told:
+    if "refused" in described:
         for request, made in due:
-            write_refused(request, told["refused"])
+            write_refused(request, described["refused"])
             made()
-    if "refused" in told or not due:
+    if "refused" in described or not due:
         cost.write(None, len(due))
         return
     model = _load(manifest, due[0][0].dtype, execution, cost)
@@ -47,7 +47,7 @@ def evaluate_variant(
 
 
 def due_cells(job: Any) -> list[Due]:
-    """The cells that a running job (`study.job.Job`) is to make, as requests."""
+    """The cells that a running job (`identity.job.Job`) has to make, as requests."""
     entries = json.loads(job.view.params["cells"])
     data = dict(zip(job.view.outputs, entries, strict=False))
     return [
@@ -62,9 +62,9 @@ def _request(out: str, entry: Mapping[str, str]) -> CellRequest:
     return parse_request({**json.loads(entry["spec"]), **files})
 
 
-def _require_own(variant: str, told: Mapping[str, Any], manifest: Path) -> None:
-    """StudyError where a manifest is another variant's, copied over."""
-    own = told.get("variant", f"{told['family']}/{told['step']}/base")
+def _require_own(variant: str, described: Mapping[str, Any], manifest: Path) -> None:
+    """StudyError if a manifest is another variant's, copied here."""
+    own = described.get("variant", f"{described['family']}/{described['step']}/base")
     if own != variant:
         raise StudyError(
             "the weights are another variant's",
@@ -97,9 +97,9 @@ def _make(model: LoadedModel, request: CellRequest, batch_tokens: int | None) ->
 
 @dataclass
 class _Cost:
-    """A variant's row of cost.csv: what its evaluation took, in this run and those before it.
+    """A variant's row of cost.csv: the cost of its evaluation, in this run and earlier ones.
 
-    Written after every cell, so that a job that is killed leaves its part.
+    Written after every cell, so that a killed job leaves its part.
     """
 
     path: Path
@@ -112,11 +112,11 @@ class _Cost:
         try:
             self.before = read_json(self.path) if self.path.is_file() else {}
         except StudyError as error:
-            print(f"{error}\nWhat earlier runs took is lost.", flush=True)
+            print(f"{error}\nThe cost of earlier runs is lost.", flush=True)
             self.before = {}
 
     def write(self, model: LoadedModel | None, cells: int) -> None:
-        """Write the row after so many cells of this run."""
+        """Write the row after this many cells of this run."""
         seconds = time.monotonic() - self.began + self._earlier("seconds")
         load_seconds = self.load_seconds + self._earlier("load_seconds")
         tokens = (model.tokens if model else 0) + int(self._earlier("tokens"))
@@ -138,5 +138,5 @@ class _Cost:
         write_json(self.path, row)
 
     def _earlier(self, name: str) -> float:
-        """A sum of the runs before; 0 where this is the first."""
+        """A sum over earlier runs; 0 if this is the first."""
         return float(self.before.get(name, 0))

@@ -1,4 +1,4 @@
-"""What limits a finding, in words: noise, weak base scores, checkpoints, refused cells."""
+"""Limitations of a finding, in words: noise, weak base scores, checkpoints, refused cells."""
 
 import pandas as pd
 
@@ -32,7 +32,7 @@ def floor_words(floor: Floor, eval_sets: int) -> str:
 
 
 def base_words(weak: WeakBases) -> str:
-    """Which base scores are no good denominators and why, as a sentence; nothing if all are."""
+    """Which base scores are weak denominators and why, as a sentence; empty if none is."""
     parts = [
         f"{count} {what}"
         for count, what in (
@@ -51,7 +51,7 @@ def base_words(weak: WeakBases) -> str:
 
 
 def refused_words(unpaired: pd.DataFrame) -> str:
-    """That cells were refused, as a sentence; nothing if none was."""
+    """A sentence about refused cells; empty if there are none."""
     lost = unpaired[are_refused(unpaired)]
     if lost.empty:
         return ""
@@ -60,7 +60,7 @@ def refused_words(unpaired: pd.DataFrame) -> str:
 
 
 def refused(unpaired: pd.DataFrame) -> dict[str, str]:
-    """For the head of a page: how many cells were refused, and of which sets; empty if none."""
+    """For the top of a page: how many cells were refused, and of which sets; empty if none."""
     lost = unpaired[are_refused(unpaired)]
     if lost.empty:
         return {}
@@ -69,7 +69,7 @@ def refused(unpaired: pd.DataFrame) -> dict[str, str]:
 
 
 def out_of_line(checkpoints: pd.DataFrame) -> dict[str, str]:
-    """For the head of a page: the checkpoints that do not fit their curve; empty if all do."""
+    """For the top of a page: the checkpoints that do not fit their curve; empty if all do."""
     broken = checkpoints[checkpoints["breaks_curve"] == "yes"]
     if broken.empty:
         return {}

@@ -1,4 +1,4 @@
-"""findings.csv: what a study's tables say on each published finding, and on what limits them."""
+"""findings.csv: what a study's tables say on each published finding, and on its limitations."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ _NO_SLOPE = f"no model was tuned at the {MIN_CHECKPOINTS} checkpoints that a slo
 
 @dataclass(frozen=True)
 class Context:
-    """One family's tables, and what the study asks of them."""
+    """One family's tables, and the summaries' settings."""
 
     family: str
     tables: Tables
@@ -84,9 +84,9 @@ class Noise:
 def finding_rows(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """findings.csv: each family's findings, the four published ones first.
 
-    `asked` must be what the tables were made with. `supported` and `contradicted` mean that the
-    interval excludes 0 and that the value is not under the noise floor, where that is known.
-    Raises StudyError where a table is missing.
+    `asked` must be the settings that the tables were made with. `supported` and `contradicted`
+    mean that the interval excludes 0 and that the value is not under the noise floor, if that is
+    known. Raises StudyError if a table is missing.
     """
     missing = [name for name in NEEDED if name not in tables]
     if missing:
@@ -118,7 +118,7 @@ def _forgetting(context: Context) -> dict[str, object]:
     name = "mean change of generation sets after tuning on classification, all checkpoints"
     there = _direction(context, "classification", "generation")
     if there is None:
-        return untold(
+        return no_verdict(
             "forgetting", name, "no generation set was evaluated after tuning on classification"
         )
     text = f"Tuning on classification changed generation sets by {there.words}"
@@ -135,7 +135,7 @@ def _forgetting(context: Context) -> dict[str, object]:
 class _Direction:
     """Mean change from one kind of train set to one kind of evaluation set, all checkpoints.
 
-    `words` are its number, the same as ratios, and what is wrong with their denominators.
+    `words` are its number, the same as ratios, and the weaknesses of their denominators.
     """
 
     change: Estimate
@@ -144,7 +144,7 @@ class _Direction:
 
 
 def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction | None:
-    """None where nothing of the two kinds was evaluated."""
+    """None if nothing of the two kinds was evaluated."""
     tables, asked = context.tables, context.asked
     cells = transferred(
         tables["changes"],
@@ -191,10 +191,10 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     name = "slope of the spread over formats, per tenfold tokens"
     table = context.tables["format_trend"]
     if table.empty:
-        return untold("format_sensitivity", name, "no tuned model was evaluated in two formats")
+        return no_verdict("format_sensitivity", name, "no tuned model was evaluated in two formats")
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
     if pd.isna(pooled["slope"]):
-        return untold("format_sensitivity", name, _NO_SLOPE)
+        return no_verdict("format_sensitivity", name, _NO_SLOPE)
     found = _mean_slope(pooled, pairs)
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
     first, last = (f"{pooled[end]:.3f}" for end in ("first_spread", "last_spread"))
@@ -212,10 +212,12 @@ def _latent_gain(context: Context) -> dict[str, object]:
     table = context.tables["latent_gain"]
     table = table[table["group"] == NOT_LEARNED]
     if table.empty:
-        return untold("latent_gain", name, "no tuned evaluation set is in the group 'not learned'")
+        return no_verdict(
+            "latent_gain", name, "no tuned evaluation set is in the group 'not learned'"
+        )
     pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
     if pd.isna(pooled["slope"]):
-        return untold("latent_gain", name, _NO_SLOPE)
+        return no_verdict("latent_gain", name, _NO_SLOPE)
     found = _mean_slope(pooled, pairs)
     noise = context.noise([context.asked.recipe], pairs["eval_set"])
     first, last = (
@@ -242,7 +244,9 @@ def _dichotomy(context: Context) -> dict[str, object]:
     sizes = {group: int((rows["group"] == group).sum()) for group in (LEARNED, NOT_LEARNED)}
     empty = [group.replace("_", " ") for group, size in sizes.items() if size == 0]
     if empty:
-        return untold("dichotomy", name, f"no tuned evaluation set is in the group '{empty[0]}'")
+        return no_verdict(
+            "dichotomy", name, f"no tuned evaluation set is in the group '{empty[0]}'"
+        )
     rows = rows[rows["group"].isin([LEARNED, NOT_LEARNED])]
     found = group_contrast(rows, asked.drawing)
     noise = context.noise(asked.group_recipes, rows["eval_set"])
@@ -287,7 +291,7 @@ def finding(
 
 
 def _reason(found: Estimate, clear: bool, verdict: Verdict, units: str) -> str:
-    """Why there is no verdict; nothing where there is one. `units` is what intervals resample."""
+    """Why there is no verdict; empty if there is one. `units` is what intervals resample."""
     if found.thin:
         counted = units.replace("(s)", "" if found.units == 1 else "s")
         return f" No interval: {found.units} {counted} where {MIN_UNITS} are needed."
@@ -296,8 +300,8 @@ def _reason(found: Estimate, clear: bool, verdict: Verdict, units: str) -> str:
     return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""
 
 
-def untold(slug: str, statistic: str, reason: str) -> dict[str, object]:
-    """The row of a published finding on which the study has nothing."""
+def no_verdict(slug: str, statistic: str, reason: str) -> dict[str, object]:
+    """The row of a published finding for which the study has no data."""
     published, title = FINDINGS[slug]
     return {
         **{"finding": slug, "number": published, "title": title, "verdict": "cannot tell"},
@@ -316,14 +320,14 @@ def number(found: Estimate, level: float, floor: Floor) -> str:
 
 
 def _mean_slope(pooled: pd.Series, pairs: pd.DataFrame) -> Estimate:
-    """The mean slope of the pairs that have one; its cells are all that those slopes are over."""
+    """The mean slope of the pairs that have one; its cells are all cells of those slopes."""
     sloped = pairs[pairs["slope"].notna()]
     return _estimate(pooled, "slope", int(sloped["checkpoints"].sum()), len(sloped))
 
 
 def _ends(pooled: pd.Series, pairs: pd.DataFrame, words: str) -> str:
-    """`words` on the first and the last checkpoint, with the pairs that they are of where those
-    are not all that have a slope."""
+    """`words` on the first and the last checkpoint, with the number of their pairs if those are
+    not all pairs that have a slope."""
     whole = int((pairs["checkpoints"] == pooled["checkpoints"]).sum())
     sloped = int(pairs["slope"].notna().sum())
     if not whole:

@@ -1,4 +1,4 @@
-"""Findings on what the published ones rest on: turning points, rules, denominators, noise, gaps."""
+"""Findings that limit the published ones: turning points, rules, denominators, noise, gaps."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -34,10 +34,11 @@ def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
 
 
 def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
-    """Where the base model's mean score stops to improve, and what its sets and tuned models do.
+    """Where the base model's mean score stops improving, and the curves of its sets and tuned
+    models.
 
-    Supported where the mean curve turns; contradicted where it still rises and the interval says
-    that it does so up to the last but one checkpoint.
+    Supported if the mean curve turns; contradicted if it still rises and the interval says that it
+    does so up to the last checkpoint but one.
     """
     name = "tokens at which the mean score of base over its sets stops rising"
     title = "The base model's improvement with pre-training stops before the last checkpoint"
@@ -47,7 +48,7 @@ def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
         return _row("turning_point", title, "cannot tell", name, text, value=math.nan, cells=0)
     base = pooled.loc["base"]
     sets = points[(points["recipe"] == "base") & (points["eval_set"] != ALL)]
-    # Those that the mean curve is over.
+    # The sets of the mean curve.
     whole = int((sets["checkpoints"] == base["checkpoints"]).sum())
     some = f" over {whole} of {len(sets)} sets" if 0 < whole < len(sets) else ""
     texts = [_turning(base, f"base{some}")]
@@ -87,7 +88,7 @@ def _stops(pooled: pd.Series, tokens: pd.Series) -> str:
 
 
 def _turning(pooled: pd.Series, whose: str) -> str:
-    """What a mean curve does, as a sentence."""
+    """The shape of a mean curve, as a sentence."""
     if pooled["shape"] == TURNS:
         tokens, low, high, *gap = (
             short_count(float(pooled[name]))
@@ -114,11 +115,11 @@ def rules_row(rules: pd.DataFrame, level: float) -> Row:
         return _row("group_rules", title, "cannot tell", name, text, value=math.nan, cells=0)
     own = rules[rules["rule"] == "study"].iloc[0]
     known = rules[rules["difference"].notna()]
-    told = known[known["low"].notna()]
-    above = int((told["low"] > 0).sum())
-    below = int((told["high"] < 0).sum())
+    certain = known[known["low"].notna()]
+    above = int((certain["low"] > 0).sum())
+    below = int((certain["high"] < 0).sum())
     verdict = "cannot tell"
-    if not math.isnan(own["low"]) and max(above, below) == len(told):
+    if not math.isnan(own["low"]) and max(above, below) == len(certain):
         verdict = "supported"
     elif above and below:
         verdict = "contradicted"
@@ -147,13 +148,13 @@ def rules_row(rules: pd.DataFrame, level: float) -> Row:
 
 
 def _span(values: pd.Series, text: Callable[[float], str]) -> str:
-    """`lowest to highest`, or the one that all are."""
+    """`lowest to highest`, or the one value if all are equal."""
     ends = [text(values.min()), text(values.max())]
     return " to ".join(dict.fromkeys(ends))
 
 
 def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
-    """How many of the base scores that changes in format `default` are over are no good
+    """How many base scores that changes in format `default` are compared with are weak
     denominators."""
     title = "Ratios of change rest on base scores above chance"
     name = "share of base scores that are weak denominators"
@@ -214,7 +215,7 @@ def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
 
 
 def refused_row(refused: pd.DataFrame) -> Row:
-    """How many cells the study asks for and has not, as they were refused."""
+    """How many cells of the study are missing because they were refused."""
     cells = len(refused)
     reasons = _reasons(refused["reason"].str.removeprefix(REFUSED))
     return _row(
@@ -229,7 +230,7 @@ def refused_row(refused: pd.DataFrame) -> Row:
 
 
 def unpaired_row(unpaired: pd.DataFrame) -> Row:
-    """How many tuned cells have nothing to be compared with."""
+    """How many tuned cells have no base cell to be compared with."""
     listed = _reasons(unpaired["reason"])
     cells = len(unpaired)
     return _row(

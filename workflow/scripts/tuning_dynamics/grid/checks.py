@@ -1,4 +1,4 @@
-"""Names in a study's `statistics`, held against what the study has."""
+"""Checks the names in a study's `statistics` against the study."""
 
 from collections.abc import Collection
 
@@ -14,7 +14,7 @@ def require_named(
     eval_sets: Collection[str],
     file: str,
 ) -> None:
-    """StudyError where `statistics` name what the study doesn't have, or a set in two groups.
+    """StudyError if `statistics` name something that the study lacks, or a set in two groups.
 
     `train_sets` are those of the main recipe.
     """

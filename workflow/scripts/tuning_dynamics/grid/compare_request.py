@@ -9,26 +9,26 @@ from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
 
-#: The config keys that name the sides; they are no settings of a study. Snakemake 9.27 refuses
-#: keys of one letter on its command line, so that the short ones can only stand in a file.
+#: The config keys that name the sides; they are not settings of a study. Snakemake 9.27 refuses
+#: keys of one letter on its command line, so the short ones can only be used in a file.
 KEYS = ("side_a", "side_b", "a", "b")
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Two folders of results, or CSV files with rows as in scores.csv; None for one not given."""
+    """Two folders of results, or CSV files with rows as in scores.csv; None for a missing one."""
 
     a: str | None
     b: str | None
 
     @property
     def asked(self) -> bool:
-        """Whether a comparison is asked for; nothing of a study is then looked at."""
+        """Whether a comparison is requested; the study is then ignored."""
         return (self.a, self.b) != (None, None)
 
     @property
     def root(self) -> str:
-        """Where the comparison lies."""
+        """The folder of the comparison."""
         names = (_name(side) if side else "none" for side in (self.a, self.b))
         return f"results/compare/{'_vs_'.join(names)}"
 
@@ -43,12 +43,12 @@ class Sides:
         return f"{self.root}/summary.txt"
 
     def files(self) -> list[str]:
-        """The scores of both sides; StudyError as of `check_sides`."""
+        """The scores of both sides; StudyError as for `check_sides`."""
         check_sides(self)
         return [scores_file(side) for side in (self.a, self.b) if side is not None]
 
-    def told(self) -> str:
-        """What a run ends with: the summary, and where the rest is."""
+    def closing_text(self) -> str:
+        """The text at the end of a run: the summary, and where the tables are."""
         text = Path(self.summary).read_text(encoding="utf-8")
         return f"\n{text}\nThe tables: {self.root}/tables/"
 
@@ -61,7 +61,7 @@ def sides_of(config: Mapping[str, Any]) -> Sides:
 
 
 def check_sides(sides: Sides) -> None:
-    """StudyError for a side that is not given or not there, or one that is given twice."""
+    """StudyError for a side that is missing, does not exist, or is given twice."""
     for key, side in (("side_a", sides.a), ("side_b", sides.b)):
         if side is None:
             raise StudyError(
@@ -92,7 +92,7 @@ def check_sides(sides: Sides) -> None:
 
 
 def scores_file(side: str) -> str:
-    """The table of scores of a side: of a folder of results, or the file itself."""
+    """A side's table of scores: in its folder of results, or the file itself."""
     return f"{side}/tables/scores.csv" if Path(side).is_dir() else side
 
 

@@ -1,4 +1,4 @@
-"""CSV files that people bring: read as text, with errors that name file, line and column."""
+"""CSV files from users: read as text, with errors that name file, line and column."""
 
 import csv
 from collections.abc import Collection
@@ -13,8 +13,8 @@ Line = tuple[int, dict[str, str]]
 def read_rows(path: str | Path, required: Collection[str], optional: Collection[str]) -> list[Line]:
     """The lines below the header of a comma-separated file.
 
-    StudyError where the file is missing, empty or not UTF-8, lacks a required column, has one
-    that is not known or twice, or where a line has more or fewer fields than the header.
+    StudyError if the file is missing, empty or not UTF-8, lacks a required column, has an unknown
+    or repeated one, or if a line has more or fewer fields than the header.
     """
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as stream:
@@ -63,7 +63,7 @@ def _check_header(
             file=path,
             key="line 1",
             value=", ".join(header),
-            fix=f"add them; needed are {', '.join(required)}",
+            fix=f"add them; required: {', '.join(required)}",
         )
 
 

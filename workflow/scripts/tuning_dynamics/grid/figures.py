@@ -1,7 +1,7 @@
-"""Which figures a study has: known from what it asks for, before anything runs.
+"""Which figures a study has: known from its config, before anything runs.
 
 `KINDS` is the catalogue. A kind is drawn for each family, or for each set that a family was
-tuned on, where the study asks for cells that it can show.
+tuned on, if the study has cells that it can show.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from tuning_dynamics.common.variants import NEAR_SHARE, Setting, Variant
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Axes, Grid, role
 
-#: The look of all figures.
+#: The style of all figures.
 STYLE_FILE = SCRIPTS / "tuning_dynamics" / "report" / "figures" / "figures.mplstyle"
 
 #: Themes, in the order in which the report shows them.
@@ -30,13 +30,13 @@ THEMES = (
 )
 BASE, TUNED, TRANSFER, LEARNED, FORMATS, CHECKS = THEMES
 
-#: What figures of scores are drawn from.
+#: The tables that figures of scores are drawn from.
 SCORES = ("seed_means", "datasets")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Cells that differ in checkpoint, seed, shots or prediction method alone.
+    """Cells that differ only in checkpoint, seed, shots or prediction method.
 
     `points` are its checkpoints, each by its tokens and its label; `seeds` those of tuning.
     """
@@ -54,9 +54,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class StudyPieces:
-    """What a study asks of one family, or of the models tuned on one set.
+    """The cells of a study for one family, or for the models tuned on one set.
 
-    `measured` is False where scores were given and no model was read.
+    `measured` is False for published scores, where no model was read.
     """
 
     pieces: tuple[Piece, ...]
@@ -72,18 +72,18 @@ class StudyPieces:
         return [piece for piece in self.pieces if piece.recipe != "base"]
 
     def main(self, *roles: str) -> list[Piece]:
-        """The main recipe's, of some roles or of all."""
+        """Pieces of the main recipe, of some roles or of all."""
         own = [piece for piece in self.pieces if piece.recipe == self.main_recipe]
         return [piece for piece in own if not roles or piece.role in roles]
 
     @property
     def transferred(self) -> list[Piece]:
-        """The main recipe's, on other sets than those tuned on."""
+        """Pieces of the main recipe on sets other than those tuned on."""
         return [piece for piece in self.main() if piece.eval_set != piece.train_set]
 
     @property
     def reformatted(self) -> list[Piece]:
-        """Tuned, on sets that are evaluated in several formats."""
+        """Tuned pieces on sets that are evaluated in several formats."""
         formats = defaultdict(set)
         for piece in self.tuned:
             formats[piece.recipe, piece.train_set, piece.eval_set].add(piece.format)
@@ -105,8 +105,8 @@ class StudyPieces:
 
 @dataclass(frozen=True)
 class FigureKind:
-    """A kind of figure: its theme, title, the paper's figures of which it is the counterpart,
-    the tables it is drawn from besides checkpoints.csv, and when a study has it."""
+    """A kind of figure: its theme, title, the corresponding figures of the paper, the tables that
+    it is drawn from (as well as checkpoints.csv), and when a study has it."""
 
     name: str
     theme: str
@@ -118,12 +118,12 @@ class FigureKind:
 
 
 def _several(pieces: Sequence[Piece], least: int = 2) -> bool:
-    """Whether any has so many checkpoints."""
+    """Whether any piece has at least this many checkpoints."""
     return any(len(piece.points) >= least for piece in pieces)
 
 
 def _cross(kind: str) -> FigureKind:
-    """The scores on sets of one kind of the models tuned on other tasks."""
+    """The kind of figure for scores on sets of one kind by models tuned on other tasks."""
     words = kind.replace("_", " ")
     return FigureKind(
         f"cross_{kind}",
@@ -289,8 +289,8 @@ KINDS = (
 
 @dataclass(frozen=True)
 class StudyFigure:
-    """One figure of a study. `name` is its file's, without a suffix, below figures/{family}/;
-    `train_set` is empty unless its kind is one by train set."""
+    """One figure of a study. `name` is its file's name without suffix, below figures/{family}/;
+    `train_set` is empty unless its kind is drawn by train set."""
 
     family: str
     kind: str
@@ -302,7 +302,7 @@ class StudyFigure:
 
     @property
     def caption(self) -> str:
-        """File in workflow/report/ that says what it shows."""
+        """File in workflow/report/ with its caption."""
         return f"figure_{self.kind}.rst"
 
 
@@ -322,7 +322,7 @@ def figure_list(
 
 
 def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Pieces of one kind of cells as one: blocks may part its checkpoints or its seeds."""
+    """Pieces of the same kind of cells joined: blocks may split its checkpoints or seeds."""
     same: dict[Piece, list[Piece]] = defaultdict(list)
     for piece in pieces:
         same[replace(piece, points=frozenset(), seeds=frozenset())].append(piece)
@@ -364,7 +364,7 @@ def figure_rows(figures: Iterable[StudyFigure]) -> list[dict[str, Any]]:
 
 
 def grid_pieces(resolved: ResolvedStudy, grid: Grid) -> Iterator[Piece]:
-    """What a study's blocks ask for. No cell is written out: there may be a million."""
+    """The pieces of a study's blocks. Cells are not enumerated: there may be a million."""
     for block in grid.blocks:
         trained = {
             recipe: [""] if recipe == "base" else sorted(block.train_sets)

@@ -12,7 +12,7 @@ from tuning_dynamics.config.study import Block, ResolvedStudy
 
 @dataclass(frozen=True)
 class Axes:
-    """One block, its checkpoints resolved and its settings written out."""
+    """One block, with its checkpoints resolved and its settings enumerated."""
 
     steps: dict[str, frozenset[int]]
     recipes: frozenset[str]
@@ -21,7 +21,7 @@ class Axes:
     settings: frozenset[Setting]
 
     def variants(self) -> Iterator[Variant]:
-        """Every variant of the block, in no order."""
+        """Every variant of the block, in arbitrary order."""
         for family, steps in self.steps.items():
             for step, recipe in product(steps, self.recipes):
                 if recipe == "base":
@@ -44,8 +44,8 @@ class Axes:
 class Grid:
     """The unique cells of a study and what they need.
 
-    Blocks are products, so most questions are answered from their axes. Cells are written out
-    only where all of them are asked for: a job on a cluster node asks for its own alone.
+    Blocks are products, so most questions are answered from their axes. Cells are enumerated only
+    if all of them are requested: a job on a cluster node requests only its own.
     """
 
     blocks: tuple[Axes, ...]
@@ -121,7 +121,7 @@ class Grid:
 
 
 def expand(resolved: ResolvedStudy, file: str) -> Grid:
-    """The grid of a study; StudyError for a block that asks for what is not there."""
+    """The grid of a study; StudyError for a block that asks for something that does not exist."""
     for name in resolved.datasets:
         _check_splits(resolved, name)
     blocks = resolved.study.blocks
@@ -160,7 +160,7 @@ def unpaired_cells(grid: Grid) -> list[Cell]:
 
 
 def _not_compared(tuned: tuple[Setting, ...], base: tuple[Setting, ...]) -> tuple[Setting, ...]:
-    """The settings of a tuned model that its base has neither as they are nor in the default
+    """The settings of a tuned model that its base has neither in the same nor in the default
     format; the number of shots may differ."""
     compared = {(eval_set, name, prediction) for eval_set, name, _, prediction in base}
     return tuple(
@@ -225,7 +225,7 @@ def _check_block(resolved: ResolvedStudy, block: Block, key: str, file: str) -> 
 
 
 def has_split(resolved: ResolvedStudy, name: str, split: str) -> bool | None:
-    """Whether a dataset has a `train` or `evaluation` split; None where only its source knows."""
+    """Whether a dataset has a `train` or `evaluation` split; None if only its source can say."""
     source = resolved.datasets[name].source
     if source.world is not None:
         return None

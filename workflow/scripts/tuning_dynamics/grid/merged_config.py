@@ -1,6 +1,6 @@
 """A study read back from its merged config: its cells, and what was studied.
 
-Nothing here is of `Jobs`, which says how all of it is made: an edit there makes no table anew.
+Nothing here depends on `Jobs`, so that an edit there makes no table stale.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from tuning_dynamics.tables.columns import KEY_COLUMNS
 
 @dataclass(frozen=True)
 class Merged:
-    """A study and its grid; `table` is that of scores made elsewhere."""
+    """A study and its grid; `table` is a published table of scores, if any."""
 
     resolved: ResolvedStudy
     grid: Grid
@@ -30,7 +30,7 @@ class Merged:
 def figures_of(
     resolved: ResolvedStudy, grid: Grid, table: PublishedTable | None
 ) -> list[StudyFigure]:
-    """The figures of a study, or of a table of scores made elsewhere."""
+    """The figures of a study, or of a published table of scores."""
     recipe = resolved.study.statistics.main_recipe
     if table is not None:
         return figure_list(table.pieces(), recipe, measured=False)
@@ -68,7 +68,7 @@ def cell_row(resolved: ResolvedStudy, cell: Cell) -> dict[str, Any]:
 
 
 def cell_rows(merged: Merged) -> list[dict[str, Any]]:
-    """Every cell's key columns of scores.csv, and the `path` of its records: "" without any."""
+    """Every cell's key columns of scores.csv, and the `path` of its records: "" if it has none."""
     if merged.table is not None:
         return [
             {**{name: row[name] for name in KEY_COLUMNS}, "path": ""} for row in merged.table.rows
@@ -82,7 +82,7 @@ def split_rows(merged: Merged) -> list[dict[str, Any]]:
 
 
 def summary(merged: Merged) -> dict[str, str]:
-    """What was studied, in words and counts, for the head of a page."""
+    """What was studied, in words and counts, for the top of a page."""
     grid, elsewhere = merged.grid, {}
     if merged.table is not None:
         file = f"{Path(merged.table.file).name} (SHA-256 {merged.table.digest[:16]})"
@@ -100,7 +100,7 @@ def summary(merged: Merged) -> dict[str, str]:
 
 
 def seeds(merged: Merged) -> dict[str, str]:
-    """The seeds that the study was made with, by what they are of."""
+    """The study's seeds, by what they seed."""
     study = merged.resolved.study
     tuning = sorted({variant.seed for variant in merged.grid.tuned if variant.seed is not None})
     return {

@@ -1,4 +1,4 @@
-"""A table of scores made elsewhere, as a study: rows of scores.csv, read and checked.
+"""A table of published scores as a study: rows of scores.csv, read and checked.
 
 Whatever could give a wrong number is refused with its line and column: a cell that counts twice,
 scores in percent, one checkpoint with two numbers of tokens, one set with two kinds.
@@ -30,20 +30,20 @@ Row = dict[str, Any]
 #: Roles of sets of the task that a model was tuned on.
 OWN_TASK = ("id", "ood")
 
-#: Task and kind of a train set of which nothing is told.
+#: Task and kind of a train set about which nothing is known.
 UNKNOWN = "unknown"
 
-#: Columns without which a row is no cell; the others may be left out.
+#: Columns that a cell requires; the others may be left out.
 REQUIRED = (*KEY_COLUMNS, "score")
 OPTIONAL = tuple(name for name in columns_of("scores") if name not in REQUIRED)
 
-# Empty where they do not apply; everything else in REQUIRED needs a value.
+# Empty if they do not apply; everything else in REQUIRED needs a value.
 _MAY_BE_EMPTY = ("train_set", "seed", "role")
 
 _KINDS = ("classification", "generation", "multiple_choice")
 _ROLES = ("id", "ood", "cross", "bench")
 
-# What becomes the name of a folder or of a figure's file.
+# Columns that become the name of a folder or of a figure's file.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -53,7 +53,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 class PublishedTable:
     """The rows of a study's table, their file and its digest.
 
-    `left_out` says what of the file is not taken, and why.
+    `left_out` states which lines of the file are left out, and why.
     """
 
     file: str
@@ -73,7 +73,7 @@ class PublishedTable:
         return Grid(tuple(_axes(*rows) for rows in _by(self.rows, variant).values()))
 
     def pieces(self) -> Iterator[Piece]:
-        """What there is to draw: cells that differ in checkpoint, seed, shots or method alone."""
+        """What there is to draw: cells that differ only in checkpoint, seed, shots or method."""
         same = ("family", "recipe", "train_set", "eval_set", "kind", "role", "format")
         for (family, recipe, train_set, *rest), rows in _by(self.rows, same).items():
             eval_set, kind, role, name = rest
@@ -82,9 +82,9 @@ class PublishedTable:
             yield Piece(family, recipe, train_set, eval_set, kind, role, name, points, seeds)
 
     def train_sets(self, kinds: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-        """Task and kind of each train set: those of its own task's sets, as far as the table has
-        them; else what `kinds` says; else UNKNOWN."""
-        told = {row["eval_set"]: (row["task"], row["kind"]) for row in self.rows}
+        """Task and kind of each train set: those of its own task's sets, if the table has them;
+        else those in `kinds`; else UNKNOWN."""
+        evaluated = {row["eval_set"]: (row["task"], row["kind"]) for row in self.rows}
         own = {
             row["train_set"]: (row["task"], row["kind"])
             for row in self.rows
@@ -94,7 +94,7 @@ class PublishedTable:
         for name in sorted({row["train_set"] for row in self.rows} - {""}):
             kind = kinds.get(name, UNKNOWN)
             task = kind if kind == "instruction" else UNKNOWN
-            found[name] = own.get(name) or told.get(name) or (task, kind)
+            found[name] = own.get(name) or evaluated.get(name) or (task, kind)
         return found
 
 
@@ -113,7 +113,7 @@ def _axes(*rows: Row) -> Axes:
 def read_published(study: Study, file: str) -> PublishedTable:
     """The table that a study's key `scores` names; `file` is the config's, for errors.
 
-    Raises StudyError for whatever could give a wrong number.
+    Raises StudyError for anything that could give a wrong number.
     """
     assert study.scores is not None
     path = fill_root(study.scores, study.data_root, file)
@@ -133,7 +133,7 @@ def read_layout(path: str, layout: str) -> PublishedTable:
 
 
 def parsed_rows(lines: Sequence[Line], file: str) -> list[Row]:
-    """Rows of scores.csv from text by column; StudyError for the first that can't be right."""
+    """Rows of scores.csv from text by column; StudyError for the first invalid one."""
     if not lines:
         raise StudyError("the table has no rows", file=file, fix="give one row per cell")
     rows = [(line, _parsed(line, text, file)) for line, text in lines]
@@ -147,7 +147,7 @@ def parsed_rows(lines: Sequence[Line], file: str) -> list[Row]:
     _require_order(rows, file)
     if all(row["format"] != "default" for _, row in rows):
         raise StudyError(
-            "no row has the format `default`, of which summaries are made",
+            "no row has the format `default`, which summaries are made from",
             file=file,
             key="format",
             value=sorted({row["format"] for _, row in rows}),
@@ -161,14 +161,14 @@ def _refused(what: str, file: str, line: int, column: str, value: object, fix: s
 
 
 def _parsed(line: int, text: Mapping[str, str], file: str) -> Row:
-    """A line as a row, every value of its column's type and possible."""
+    """A line as a row, with every value of its column's type and in range."""
     row: Row = {}
     for name, kind in columns_of("scores").items():
         value = text.get(name, "")
         if value == "" and name in REQUIRED and name not in _MAY_BE_EMPTY:
             raise _refused("a value is missing", file, line, name, value, "give it")
         row[name] = value if kind == "str" else _number(value, kind, file, line, name)
-    # One seed that is not told is a seed all the same.
+    # One seed that is not given still counts as a seed.
     if row["recipe"] != "base" and row["seed"] is None:
         row["seed"] = 0
     for wrong, column, what, fix in _checks(row):
@@ -181,37 +181,37 @@ def _number(text: str, kind: str, file: str, line: int, column: str) -> float | 
     if text == "":
         return None
     if not _NUMBER.fullmatch(text):
-        fix = "write a plain number; leave it empty where it is not known"
-        raise _refused("the value is no number", file, line, column, text, fix)
+        fix = "write a plain number; leave it empty if it is unknown"
+        raise _refused("the value is not a number", file, line, column, text, fix)
     if kind == "float":
         return float(text)
     # Programs that keep empty values as not-a-number write 42 as 42.0.
     whole = int(text) if text.isdigit() else float(text)
     if whole != int(whole) or whole < 0:
         fix = "write a whole number of at least 0"
-        raise _refused("the value is no count", file, line, column, text, fix)
+        raise _refused("the value is not a count", file, line, column, text, fix)
     return int(whole)
 
 
 def _checks(row: Row) -> Iterator[tuple[bool, str, str, str]]:
-    """Each check of a row by itself: whether it fails, the column, what is wrong, and the fix."""
+    """Each check of a single row: whether it fails, the column, what is wrong, and the fix."""
     base = row["recipe"] == "base"
     name = "use letters, digits, _ and - only, beginning with a letter or digit"
     percent = "scores are fractions from 0 to 1"
     if row["score"] > 1:
         percent += "; divide percentages by 100"
-    yield not _NAME.fullmatch(row["family"]), "family", "the value is no name", name
+    yield not _NAME.fullmatch(row["family"]), "family", "the value is not a name", name
     yield row["family"] in RESERVED, "family", "the name is that of a folder", "rename it"
     for column in ("checkpoint", "eval_set"):
         yield row[column] == POOLED, column, "the name is that of pooled rows", "rename it"
     yield base and row["train_set"] != "", "train_set", "base is not tuned", "leave it empty"
     yield base and row["seed"] is not None, "seed", "base is not tuned", "leave it empty"
-    untold = "the row is tuned, and does not say on what"
-    yield not base and row["train_set"] == "", "train_set", untold, "name the train set"
+    missing = "train_set is missing, but the row is tuned"
+    yield not base and row["train_set"] == "", "train_set", missing, "name the train set"
     yield (
         not base and not _NAME.fullmatch(row["train_set"]),
         "train_set",
-        "the value is no name",
+        "the value is not a name",
         name,
     )
     yield row["kind"] not in _KINDS, "kind", "the kind is not known", _one_of(_KINDS)
@@ -221,7 +221,7 @@ def _checks(row: Row) -> Iterator[tuple[bool, str, str, str]]:
     yield row["role"] not in roles, "role", f"{what} is not known", allowed
     yield not 0 <= row["score"] <= 1, "score", "the score is not between 0 and 1", percent
     yield (row["se"] or 0) < 0, "se", "the standard error is below 0", "correct it"
-    yield row["n"] == 0, "n", "a score needs items", "leave it empty where it is not known"
+    yield row["n"] == 0, "n", "a score needs items", "leave it empty if it is unknown"
     low, high = row["ci_low"], row["ci_high"]
     half = "an interval has one end"
     yield (low is None) != (high is None), "ci_low", half, "give both ends or neither"
@@ -242,18 +242,18 @@ def _by(rows: Iterable[Row], columns: Sequence[str]) -> dict[tuple[Any, ...], li
 
 
 def _require_unique(rows: Sequence[tuple[int, Row]], file: str) -> None:
-    """StudyError where two lines are the same cell."""
+    """StudyError if two lines are the same cell."""
     seen: dict[tuple[Any, ...], int] = {}
     key = itemgetter(*IDENTITY)
     for line, row in rows:
         first = seen.setdefault(key(row), line)
         if first != line:
-            told = {name: row[name] for name in IDENTITY if row[name] not in ("", None)}
+            cell = {name: row[name] for name in IDENTITY if row[name] not in ("", None)}
             raise StudyError(
                 f"lines {first} and {line} are the same cell, which would count twice",
                 file=file,
                 key=f"line {line}, column eval_set",
-                value=", ".join(f"{name}={value}" for name, value in told.items()),
+                value=", ".join(f"{name}={value}" for name, value in cell.items()),
                 fix="keep one of the two lines; if they are two evaluations, give them "
                 "different values of eval_set, format, shots, prediction or metric",
             )
@@ -262,7 +262,7 @@ def _require_unique(rows: Sequence[tuple[int, Row]], file: str) -> None:
 def _require_one(
     rows: Sequence[tuple[int, Row]], keys: Sequence[str], columns: Sequence[str], file: str
 ) -> None:
-    """StudyError where rows that agree on `keys` differ in one of `columns`."""
+    """StudyError if rows that agree on `keys` differ in one of `columns`."""
     seen: dict[tuple[Any, ...], tuple[int, Row]] = {}
     for line, row in rows:
         key = tuple(row[name] for name in keys)
@@ -276,12 +276,12 @@ def _require_one(
                     line,
                     column,
                     row[column],
-                    f"give {what} one {column}, or two names to what are two",
+                    f"give {what} one {column}, or different names if there are two",
                 )
 
 
 def _require_order(rows: Sequence[tuple[int, Row]], file: str) -> None:
-    """StudyError where a later checkpoint of a family has seen fewer tokens."""
+    """StudyError if a later checkpoint of a family has seen fewer tokens."""
     points = sorted(
         {
             (row["family"], row["step"], row["tokens"]): (line, row["checkpoint"])
@@ -302,7 +302,7 @@ def _require_order(rows: Sequence[tuple[int, Row]], file: str) -> None:
 
 
 def _require_names(study: Study, table: PublishedTable, file: str) -> None:
-    """StudyError where the config tells of sets that the table does not have."""
+    """StudyError if the config names sets that the table does not have."""
     evaluated = {row["eval_set"] for row in table.rows}
     trained = {row["train_set"] for row in table.rows} - {""}
     published = study.published

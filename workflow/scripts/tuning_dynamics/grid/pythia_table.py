@@ -1,4 +1,4 @@
-"""Results per checkpoint as the Pythia suite's authors publish them (Biderman et al. 2023).
+"""Results per checkpoint as published by the Pythia suite's authors (Biderman et al. 2023).
 
 A long table, one value per line, gathered from the output files of lm-evaluation-harness:
 columns suite, model, setting, step, num_fewshot, task, metric, value, stderr, task_version,
@@ -17,10 +17,10 @@ COLUMNS = (
     *("task_version", "source_file"),
 )
 
-#: Tokens of a step of every model of the suite but those trained with other batch sizes.
+#: Tokens per step of all models of the suite except those trained with other batch sizes.
 TOKENS_PER_STEP = 2_097_152
 
-#: Task and kind of each set; `acc` of the last word of a passage is that of greedy decoding.
+#: Task and kind of each set; `acc` on the last word of a passage is that of greedy decoding.
 TASKS = {
     "arc_challenge": ("multiple_choice", "multiple_choice"),
     "arc_easy": ("multiple_choice", "multiple_choice"),
@@ -32,27 +32,27 @@ TASKS = {
     "wsc": ("multiple_choice", "multiple_choice"),
 }
 
-#: Prediction method of an accuracy: of options raw, and per byte of their text.
+#: Prediction method of each accuracy: raw likelihood of options, and per byte of their text.
 PREDICTIONS = {"acc": "likelihood", "acc_norm": "likelihood_per_char"}
 
-#: Settings whose results are of the models as they were trained.
+#: Settings with results of the models as trained.
 SETTINGS = ("zero-shot", "five-shot")
 
-# pythia-1b-bf16-deduped: the 1B models were trained again in bf16, and are the suite's.
+# pythia-1b-bf16-deduped: the 1B models were retrained in bf16, and these are the suite's.
 _MODEL = re.compile(r"pythia-([\d.]+[mb])(?:-bf16)?(-deduped)?")
 _OTHER_BATCH = re.compile(r"-[\d.]+MtokBS$")
 
-# A count found from a standard error is whole but for rounding.
+# A count computed from a standard error is an integer up to rounding.
 _WHOLE = 1e-6
 
 
 def pythia_rows(path: str) -> tuple[list[Line], list[str]]:
-    """The file's lines as text by columns of scores.csv, and what of it is not taken.
+    """The file's lines as text by columns of scores.csv, and the lines left out.
 
-    Taken are accuracies, zero-shot and five-shot, of the suite's models. Left out and counted
-    are: perplexities, which are no scores from 0 to 1; runs with other interventions or batch
-    sizes; and a line that repeats another's value. StudyError for a task, metric or model that
-    has no place, and for two values of one cell.
+    Zero-shot and five-shot accuracies of the suite's models are taken. These are left out and
+    counted: perplexities, which are not scores from 0 to 1; runs with other interventions or batch
+    sizes; and lines that repeat another's value. StudyError for an unknown task, metric or model,
+    and for two values of one cell.
     """
     left_out: Counter[str] = Counter()
     cells: dict[tuple[str, ...], Line] = {}
@@ -68,20 +68,20 @@ def pythia_rows(path: str) -> tuple[list[Line], list[str]]:
 
 
 def _reason(row: Mapping[str, str]) -> str | None:
-    """Why a line is not taken; None where it is."""
+    """Why a line is left out; None if it is taken."""
     if row["metric"] == "ppl":
-        return "perplexity is no score from 0 to 1"
+        return "perplexity is not a score from 0 to 1"
     if _OTHER_BATCH.search(row["model"]):
         return "a model trained with another batch size"
     if row["setting"] not in SETTINGS:
-        return f"setting {row['setting'] or 'not told'}, which is none of {', '.join(SETTINGS)}"
+        return f"setting {row['setting'] or 'not given'}, not one of {', '.join(SETTINGS)}"
     return None
 
 
 def _repeated(
     cells: dict[tuple[str, ...], Line], line: int, row: dict[str, str], path: str
 ) -> str | None:
-    """Keep a line by its cell, or say that it repeats another; StudyError for another value."""
+    """Keep a line by its cell, or report that it repeats another; StudyError for another value."""
     key = tuple(row[name] for name in ("model", "step", "num_fewshot", "task", "metric"))
     first, other = cells.setdefault(key, (line, row))
     if first == line:
@@ -93,23 +93,23 @@ def _repeated(
             file=path,
             key=f"line {line}, column value",
             value=f"{other['value']} and {row['value']}: {', '.join(key)}",
-            fix="remove the line of the run that is not wanted",
+            fix="remove the line of the unwanted run",
         )
     return "the same value of the same cell again"
 
 
 def _items(lines: Sequence[Line]) -> dict[str, int]:
-    """Items of each task, where standard errors tell.
+    """Items of each task, where standard errors determine them.
 
-    The harness gives sqrt(p (1 - p) / (n - 1)), so that n is p (1 - p) / se^2 + 1: known where
-    all of a task's lines agree on a whole number.
+    The harness gives sqrt(p (1 - p) / (n - 1)), so that n is p (1 - p) / se^2 + 1: known if all of
+    a task's lines agree on an integer.
     """
     found = defaultdict(set)
     for _, row in lines:
         try:
             share, error = float(row["value"]), float(row["stderr"])
         except ValueError:
-            continue  # told with its line where the row is read
+            continue  # reported with its line when the row is read
         if error > 0:
             n = share * (1 - share) / error**2 + 1
             found[row["task"]].add(round(n) if abs(n - round(n)) <= _WHOLE * n else None)
@@ -149,7 +149,7 @@ def _score_row(
 
 def _no_place(column: str, row: Mapping[str, str], line: int, path: str, fix: str) -> StudyError:
     return StudyError(
-        f"the {column} has no place in a study",
+        f"the {column} can't be used in a study",
         file=path,
         key=f"line {line}, column {column}",
         value=row[column],

@@ -46,8 +46,8 @@ def used_splits(resolved: ResolvedStudy, grid: Grid) -> list[dict[str, Any]]:
 
 
 def use_row(resolved: ResolvedStudy, use: Use) -> dict[str, Any]:
-    """What the config says of a split, by columns of datasets.csv; `labels` is the number of
-    candidate labels, 0 where the set is no classification."""
+    """The config's facts about a split, by columns of datasets.csv; `labels` is the number of
+    candidate labels, 0 if the set is not classification."""
     dataset = resolved.datasets[use.dataset]
     evaluated = use.split == "evaluation"
     kind = resolved.kind(use.dataset)
@@ -66,7 +66,7 @@ def use_row(resolved: ResolvedStudy, use: Use) -> dict[str, Any]:
 
 
 def source_text(dataset: Dataset) -> str:
-    """Where rows come from: `hub REPOSITORY CONFIG`, `files` or `world SET`, and what is joined."""
+    """Where rows come from: `hub REPOSITORY CONFIG`, `files` or `world SET`, and any join."""
     source = dataset.source
     if source.hub is not None:
         text = " ".join(["hub", *_hub_names(source.hub)])

@@ -1,4 +1,4 @@
-"""Read all that a study has made, weights too, and compare it with what its records say."""
+"""Read all files that a study has made, weights too, and compare them with its records."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +13,9 @@ NAMED = 20
 
 
 def audit(study: str) -> str:
-    """What was checked, in words; StudyError that names what is not as it was made.
+    """What was checked, in words; StudyError that names the files that have changed.
 
-    Files that are gone, such as weights that were dropped, are no damage.
+    Missing files, such as weights that were dropped, do not count as damage.
     """
     checked, damaged = 0, list[str]()
     for name, file in record_files(Paths(study).records):
@@ -24,7 +24,7 @@ def audit(study: str) -> str:
         except StudyError:
             checked, damaged = checked + 1, [*damaged, str(file)]
             continue
-        for path, digest in _told(record):
+        for path, digest in _recorded(record):
             if Path(path).is_file():
                 checked += 1
                 if file_digest(path) != digest:
@@ -40,8 +40,8 @@ def audit(study: str) -> str:
     return f"{checked:,} files are as they were made"
 
 
-def _told(record: Record) -> Iterator[tuple[str, str]]:
-    """Each file that a record speaks of, and its digest: outputs, and what manifests list."""
+def _recorded(record: Record) -> Iterator[tuple[str, str]]:
+    """Each file of a record, and its digest: outputs, and the files that manifests list."""
     for path, digest in record.digests.items():
         if digest:
             yield path, digest
@@ -52,12 +52,12 @@ def _told(record: Record) -> Iterator[tuple[str, str]]:
 def _listed(manifest: str) -> Iterator[tuple[str, str]]:
     """The files of the model that a manifest describes."""
     try:
-        told = read_json(manifest)
+        listed = read_json(manifest)
     except StudyError:
         return  # its own digest says that it is damaged
-    folder = told.get("adapter") or told.get("folder")
-    for name, digest in told.get("digests", {}).items() if folder and "variant" in told else ():
+    folder = listed.get("adapter") or listed.get("folder")
+    for name, digest in listed.get("digests", {}).items() if folder and "variant" in listed else ():
         yield str(Path(folder, name)), digest
-    if folder and told.get("source") in ("pretrain", "local", "hub"):
-        for name, digest in told["digests"].items():
+    if folder and listed.get("source") in ("pretrain", "local", "hub"):
+        for name, digest in listed["digests"].items():
             yield str(Path(folder, name)), digest

@@ -1,13 +1,13 @@
-"""What is kept of a project's source: definitions, each with a digest and the names it uses."""
+"""What is kept from a project's source: definitions, each with a digest and the names it uses."""
 
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Name of what a module does besides defining names.
+#: Name of the statements of a module that do not define names.
 TOP_LEVEL = "top level"
 
-#: Among the attributes of a definition: all there are, by a name that is not written in it.
+#: Among the attributes of a definition: any attribute, read by a computed name.
 ANY = "*"
 
 
@@ -17,9 +17,9 @@ class Definition:
 
     `text` is its digest. `uses` are the names of the project that it uses, as written and as
     full dotted names; `imports` the modules that it imports when it runs; `attributes` the names
-    after dots; `strings` those that may name something. `told` are, by the function of the
-    project that they are given to, digests of strings that are words if that makes an error, and
-    `error` says whether this does.
+    after dots; `strings` those that may name something. `messages` are pairs: a function of the
+    project, and a digest of the strings passed to it, which are words if it makes an error;
+    `error` says whether this definition makes one.
     """
 
     name: str
@@ -28,16 +28,16 @@ class Definition:
     imports: list[str] = field(default_factory=list)
     attributes: list[str] = field(default_factory=list)
     strings: list[str] = field(default_factory=list)
-    told: list[list[str]] = field(default_factory=list)
+    messages: list[list[str]] = field(default_factory=list)
     error: bool = False
 
 
 @dataclass
 class Class:
-    """A class in pieces, for a model of a config counts by pieces.
+    """A class in pieces, as a config model counts piece by piece.
 
-    `line` has its bases and decorators, `body` all statements but methods. `fields` are what a
-    model gives a default, `hooks` the methods that pydantic calls, `types` the names in
+    `line` has its bases and decorators, `body` all statements but methods. `fields` are the
+    defaults of a model, `hooks` the methods that pydantic calls, `types` the names in
     annotations of fields.
     """
 
@@ -55,8 +55,8 @@ class Module:
     """A module's definitions, and what importing it does.
 
     `bound` are the names that it imports; `stars` the modules that it takes all names from;
-    `kinds` its registries by name, with their entries; `folders` those whose entries are the
-    modules of packages, which are named.
+    `kinds` its registries by name, with their entries; `folders` the registries whose entries
+    are modules, each with the names of the packages that hold them.
     """
 
     imports: list[str]
@@ -75,7 +75,7 @@ def text_hash(text: str) -> str:
 
 
 def joined(before: Definition | None, found: Definition) -> Definition:
-    """A definition that takes several statements, such as a property and its setter."""
+    """A definition made of several statements, such as a property and its setter."""
     if before is None:
         return found
     return Definition(
@@ -85,7 +85,7 @@ def joined(before: Definition | None, found: Definition) -> Definition:
         before.imports + found.imports,
         before.attributes + found.attributes,
         before.strings + found.strings,
-        before.told + found.told,
+        before.messages + found.messages,
         before.error and found.error,
     )
 

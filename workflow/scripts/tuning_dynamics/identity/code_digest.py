@@ -1,12 +1,11 @@
 """The code that computes what a job writes: every definition that its stub reaches, by digest.
 
-What a job's code depends on is told by definitions, not by modules: a stub in `workflow/scripts/`
-uses names, these are functions, classes and constants of the project, and these use others. Where
-it is not clear what a name reaches, more is taken, never less. `code_nodes` says what of a
-definition counts.
+A job's code consists of definitions, not of modules: a stub in `workflow/scripts/` uses names of
+functions, classes and constants of the project, and these use others. Where it is unclear what a
+name refers to, more is included, never less. `code_nodes` says which parts of a definition count.
 
-Of a config model (a class that comes from pydantic's BaseModel) only what is asked for by name
-counts: methods, and defaults of fields. What a field accepts is declared, and changes no number.
+Only those methods and field defaults of a config model (a subclass of pydantic's BaseModel) count
+that are used by name. The values that a field accepts are a declaration, and change no number.
 """
 
 import hashlib
@@ -25,17 +24,17 @@ from tuning_dynamics.identity.code_reach import CodePart as Part
 from tuning_dynamics.identity.code_reach import Reach, Reached
 from tuning_dynamics.identity.code_tree import Tree
 
-#: What digests of code are made from, for the processes of single jobs.
+#: The cache of parsed modules, for the processes of single jobs.
 KNOWN = Path(".snakemake", "code.json")
 
-#: Modules that carry a job and compute nothing of what it writes.
+#: Modules that run a job but compute nothing that it writes.
 AROUND = frozenset({"tuning_dynamics.identity.job", "tuning_dynamics.common.job_log"})
 
 
 def code_parts(stub: str, words: frozenset[str] | None = None) -> tuple[Part, ...]:
     """The parts that a stub of `workflow/scripts/` reaches.
 
-    `words` are those of the job's spec (see `spec_words`): of a registry (see `kinds`) only the
+    `words` are those of the job's spec (see `spec_words`): in a registry (see `Kinds`) only the
     kinds among them are reached; None: all kinds. A process reads each file once.
     """
     return own_code().parts(stub, words)
@@ -44,8 +43,8 @@ def code_parts(stub: str, words: frozenset[str] | None = None) -> tuple[Part, ..
 def code_digest(stub: str, words: frozenset[str] | None = None) -> str:
     """16 hex digits of all parts that a stub reaches, wherever they lie.
 
-    Two that are equal are of the same code. Of two that are not, `code_changes` says whether
-    anything changed that counts.
+    Equal digests mean equal code. If two digests differ, `code_changes` says whether anything
+    relevant changed.
     """
     return own_code().digest(stub, words)
 
@@ -56,15 +55,15 @@ def reached_modules(stub: str, words: frozenset[str] | None = None) -> list[str]
 
 
 def recall() -> None:
-    """Take from KNOWN what an earlier process made of the modules, which saves reading them.
+    """Load from KNOWN the modules as an earlier process parsed them, which saves reading them.
 
-    A file that is missing, damaged, or of another version is as none.
+    A file that is missing, damaged, or of another version is ignored.
     """
     own_code().recall(KNOWN)
 
 
 def remember() -> None:
-    """Leave for `recall` what this process knows of the modules that it read."""
+    """Save for `recall` the modules that this process has parsed."""
     own_code().remember(KNOWN)
 
 
@@ -94,7 +93,7 @@ def _words(value: Any) -> Iterator[str]:
 
 
 def _words_within(text: str) -> Iterator[str]:
-    """The words of a text that is JSON itself, as where a param is; none of another."""
+    """The words of a text that is itself JSON, as a param may be; none of any other text."""
     try:
         inner = json.loads(text)
     except json.JSONDecodeError:
@@ -104,18 +103,18 @@ def _words_within(text: str) -> Iterator[str]:
 
 def code_changes(before: Iterable[Part], now: Iterable[Part]) -> list[str]:
     """What changed, as `file: name`; nothing where only places, or new or gone keys, differ."""
-    told: set[str] = set()
+    changed: set[str] = set()
     old, new = _by_key(before), _by_key(now)
     for key in {*old, *new}:
         gone, come = _left(old[key], new[key]), _left(new[key], old[key])
         _, declared = key
         if (gone and come) if declared else (gone or come):
-            told |= {f"{part.file}: {part.name}" for part in come or gone}
-    return sorted(told)
+            changed |= {f"{part.file}: {part.name}" for part in come or gone}
+    return sorted(changed)
 
 
 def _by_key(parts: Iterable[Part]) -> "defaultdict[tuple[str, bool], list[Part]]":
-    """Parts by what two sides must have equally often: a name, or a model's field by its own.
+    """Parts by the key under which two sides are compared: a name, or a model's field alone.
 
     By the field alone, so that a default that moves to a base class, say, is still compared.
     """
@@ -127,7 +126,7 @@ def _by_key(parts: Iterable[Part]) -> "defaultdict[tuple[str, bool], list[Part]]
 
 
 def _left(parts: list[Part], others: list[Part]) -> list[Part]:
-    """The parts whose hash is not among those of others, as often."""
+    """The parts whose hash is not among those of `others` (as multisets)."""
     there = Counter(part.hash for part in others)
     left = []
     for part in parts:
@@ -148,7 +147,7 @@ def parts_from_json(value: list[list[Any]]) -> list[Part]:
 
 
 class Code:
-    """The code in a folder of stubs and packages; what is `around` jobs does not count."""
+    """The code in a folder of stubs and packages; modules `around` jobs do not count."""
 
     def __init__(self, root: Path, around: frozenset[str] = frozenset()) -> None:
         self.tree = Tree(root, around)

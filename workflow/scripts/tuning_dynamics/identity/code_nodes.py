@@ -1,8 +1,8 @@
 """Python's syntax as text that says what code computes, and the names that it uses.
 
-Left out is what computes nothing: comments, docstrings, import lines (what a name is bound to
-counts instead), annotations of functions and variables, and words for people: what is printed,
-logged or warned, messages of assertions, and the texts of errors. Their conditions count.
+Code that computes nothing is left out: comments, docstrings, import lines (what a name is bound to
+counts instead), annotations of functions and variables, and messages: text that is printed, logged
+or warned, messages of assertions, and the texts of errors. Their conditions count.
 """
 
 import ast
@@ -14,12 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuning_dynamics.identity.code_definitions import ANY, Definition, text_hash
-from tuning_dynamics.identity.code_words import last_name, makes_errors, names_error, pure, tells
+from tuning_dynamics.identity.code_words import (
+    is_message,
+    last_name,
+    makes_errors,
+    names_error,
+    pure,
+)
 
 #: Strings that may name a kind, a file or a module.
 _NAME = re.compile(r"[\w./-]{1,64}")
 
-#: Stands for a string that is a word; no name is written so.
+#: Stands for a string that is a message; no name can look like it.
 _WORD = '"";'
 
 #: Attributes and functions by which all fields of a model are read.
@@ -36,7 +42,7 @@ _ALL_FIELDS = frozenset(
 )
 _ALL_ATTRIBUTES = frozenset({"attrgetter", "getattr", "vars"})
 
-#: Functions by which any name of the module is reached.
+#: Functions that can reach any name of the module.
 _ALL_NAMES = frozenset({"eval", "exec", "globals"})
 
 _FIELDS_LEFT_OUT = {"annotation", "ctx", "kind", "returns", "type_comment", "type_params"}
@@ -103,7 +109,7 @@ class Names:
                     self.defined.update(names_in(target) or [])
 
     def imported(self, node: ast.AST) -> tuple[list[tuple[str, str]], list[str]]:
-        """(name, what it is bound to) and the modules, of an import; none of anything else."""
+        """Pairs (name, what it is bound to) and the modules of an import; empty for other nodes."""
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
             return [
@@ -167,7 +173,7 @@ class Nodes:
         self.imports: dict[str, None] = {}
         self.attributes: set[str] = set()
         self.strings: set[str] = set()
-        self.told: list[list[str]] = []
+        self.messages: list[list[str]] = []
         self.scopes: list[_Scope] = []
         self.wordless = 0
         self.quiet = False
@@ -183,7 +189,7 @@ class Nodes:
             list(self.imports),
             sorted(self.attributes),
             sorted(self.strings),
-            self.told,
+            self.messages,
             error,
         )
         self._begin()
@@ -245,7 +251,7 @@ class Nodes:
             self.held.append(value)
 
     def _effects(self, call: ast.Call) -> None:
-        """Of a call that only tells something, the calls within that may do something."""
+        """Keep those calls within a call that prints a message that may have an effect."""
         waiting: list[ast.AST] = [*call.args, *call.keywords]
         with self._words():
             while waiting:
@@ -258,12 +264,12 @@ class Nodes:
                     waiting = [*ast.iter_child_nodes(node), *waiting]
 
     def _own(self, function: ast.expr) -> bool:
-        """Whether a function that is called by a name is the project's, whatever it is called."""
+        """Whether a called name is a function of the project, whatever its name."""
         name = function.id if isinstance(function, ast.Name) else ""
         return any(map(self.names.ours, self._targets(name)))
 
-    def _tells(self, node: ast.Call) -> bool:
-        return tells(node) and not self._own(node.func)
+    def _is_message(self, node: ast.Call) -> bool:
+        return is_message(node) and not self._own(node.func)
 
     def _error_call(self, node: ast.Call) -> bool:
         """Whether a call makes an error, by a name of this module."""
@@ -276,7 +282,7 @@ class Nodes:
         return own and last_name(node.func) in self.methods
 
     def _elsewhere(self, node: ast.Call) -> str | None:
-        """The project's function of another module that a call is of, where there is one."""
+        """The function of another module of the project that a call calls, or None."""
         written = dotted_name(node.func)
         if written is None or self.wordless:
             return None
@@ -296,7 +302,7 @@ class Nodes:
             handler(self, node)
 
     def _plain(self, node: ast.AST) -> None:
-        """A node as its type and what it holds, without what is empty.
+        """A node as its type and its non-empty fields.
 
         By names, so that all versions of Python that read the same code write the same.
         """
@@ -324,7 +330,7 @@ class Nodes:
         self.out.append("]")
 
     def _nothing(self, node: ast.AST) -> None:
-        """What does not count: import lines; `pass`."""
+        """Nodes that do not count: import lines; `pass`."""
         for module in self.names.imported(node)[1]:
             self.imports[module] = None
 
@@ -363,13 +369,13 @@ class Nodes:
     def _expression(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
             return
-        if isinstance(node.value, ast.Call) and self._tells(node.value):
+        if isinstance(node.value, ast.Call) and self._is_message(node.value):
             self._effects(node.value)
         else:
             self._plain(node)
 
     def _call(self, node: ast.Call) -> None:
-        if self._tells(node):
+        if self._is_message(node):
             self.out.append("told;")
             self._effects(node)
             return
@@ -385,13 +391,13 @@ class Nodes:
             before, self.held = self.held, []
             self._arguments(node)
             if self.held:
-                self.told.append([target, text_hash("\n".join(self.held))])
+                self.messages.append([target, text_hash("\n".join(self.held))])
             self.held = before
 
     def _arguments(self, node: ast.Call) -> None:
         self.out.append("call(")
         if isinstance(node.func, ast.Attribute) and _dumps_what_is_set(node):
-            # Not an attribute that reads all fields: those at their default are left out.
+            # This does not read all fields: those at their default are left out.
             self.out.append("model_dump;")
             self._node(node.func.value)
         else:
@@ -401,7 +407,7 @@ class Nodes:
         self.out.append(")")
 
     def _notes_of_call(self, node: ast.Call) -> None:
-        """What a call reads by name: attributes that are written as strings, or any."""
+        """Note what a call reads by name: attributes written as strings, or any attribute."""
         name = last_name(node.func)
         if self.quiet or name not in _ALL_ATTRIBUTES:
             return
@@ -508,7 +514,7 @@ class Nodes:
         self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
     ) -> None:
         first = node.generators[0].iter
-        # The first of them is looked up outside.
+        # The first iterable is evaluated in the outer scope.
         self._node(first)
         targets = [part for one in node.generators for part in ast.walk(one.target)]
         self.scopes.append(_Scope({part.id for part in targets if isinstance(part, ast.Name)}))

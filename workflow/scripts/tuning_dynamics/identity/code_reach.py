@@ -31,7 +31,7 @@ class CodePart:
 
 @dataclass(frozen=True)
 class Reached:
-    """What a stub reaches, and the kinds that it may tell apart."""
+    """What a stub reaches, and the kinds that its code may depend on."""
 
     parts: tuple[CodePart, ...]
     modules: list[str]
@@ -53,10 +53,10 @@ class Reach:
         self.seen: set[Found] = set()
         self.typed: set[Found] = set()
         self.data: dict[str, Path] = {}
-        # What is taken once its attribute, or its kind, is asked for.
+        # Definitions that are taken once their attribute, or their kind, is used.
         self.members: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self.entries: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
-        # What a module that is a kind has is always asked for by its written name.
+        # The definitions of a module that is a kind are always used by their written names.
         self.of_kinds: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self.todo: list[Callable[[], None]] = []
 
@@ -94,7 +94,7 @@ class Reach:
             waiting += [(one, counts) for one in inner]
 
     def _take(self, module: str, definition: Definition, *, declared: bool = False) -> None:
-        """A definition counts, and what it uses."""
+        """Count a definition, and what it uses."""
         key = module, definition.name, definition.text
         if key in self.taken:
             return
@@ -111,9 +111,9 @@ class Reach:
             self._named(module, text)
 
     def _use(self, module: str, target: str) -> None:
-        """A name is used in a module: what it stands for is reached.
+        """Reach what a name that a module uses stands for.
 
-        But not by a stub what is around its job, which is imported all the same.
+        A stub does not reach the modules around its job, though it imports them.
         """
         for found in self.tree.resolve(target):
             if found.module in self.tree.around and "." not in module:
@@ -124,7 +124,7 @@ class Reach:
     def _ask(
         self, name: str, asked: set[str], waiting: dict[str, list[Callable[[], None]]]
     ) -> None:
-        """Take all that waits for a name, now and from now on."""
+        """Take everything that waits for a name, now and later."""
         if name in asked:
             return
         asked.add(name)
@@ -132,7 +132,7 @@ class Reach:
             self.todo += waiting.pop(each, ())
 
     def _named(self, module: str, text: str) -> None:
-        """What a string may name: files beside the code, or something of the project."""
+        """Reach what a string may name: files next to the code, or definitions of the project."""
         folder = self.tree.files[module].parent
         for path in self.tree.data.get(folder / text, ()):
             self.data[path.relative_to(folder).as_posix()] = path
@@ -155,7 +155,7 @@ class Reach:
             self._class(found, own.classes[found.name])
 
     def _whole(self, module: str, own: Module) -> None:
-        """A module that is used as a value: all that it has, and all that lies in it."""
+        """Take all of a module that is used as a value, with the modules in it."""
         inner = [name for name in self.tree.files if name.startswith(f"{module}.")]
         for name in (*own.definitions, *own.classes, *own.kinds):
             self._reach(Found(module, name))
@@ -171,7 +171,7 @@ class Reach:
                 self._entry(inner.rpartition(".")[2], take)
 
     def _kind(self, module: str) -> None:
-        """A module that is a kind: what is asked for by its name."""
+        """Take of a module that is a kind what is used by name."""
         self._import(module)
         own = self.tree.module(module)
         for name in (*own.definitions, *own.classes, *own.kinds):
@@ -182,7 +182,7 @@ class Reach:
                 self.of_kinds[name].append(lambda found=found: self._reach(found))  # type: ignore[misc]
 
     def _entry(self, key: str | None, take: Callable[[], None]) -> None:
-        """An entry of a registry counts once its kind is asked for."""
+        """Count an entry of a registry once its kind is used."""
         if key is not None:
             self.kinds.add(key)
         if key is None or self.all_kinds or key in self.words:
@@ -191,7 +191,7 @@ class Reach:
             self.entries[key].append(take)
 
     def _class(self, found: Found, own: Class) -> None:
-        """A class is whole, but for a model of a config."""
+        """Take a whole class, unless it is a config model."""
         if self.tree.is_model(found):
             self._take(found.module, own.line, declared=True)
             self._model(found)
@@ -203,7 +203,7 @@ class Reach:
             self._take(found.module, method)
 
     def _model(self, found: Found) -> None:
-        """A model of a config, named in code or made by another: what is asked for by name."""
+        """Take of a config model, named in code or made by another model, what is used by name."""
         if found in self.typed:
             return
         self.typed.add(found)
@@ -227,7 +227,7 @@ class Reach:
             )
 
     def _type(self, target: str) -> None:
-        """What an annotation of a model names: classes that pydantic makes, or a name for them."""
+        """Reach what a model's annotation names: classes that pydantic makes, or an alias."""
         for found in self.tree.resolve(target):
             own = self.tree.module(found.module)
             if found in self.typed:
@@ -245,7 +245,7 @@ class Reach:
                     self._type(inner)
 
     def _subclasses(self) -> None:
-        """Where classes are found by their base class: all of the modules that are imported."""
+        """Where code looks up subclasses, take all classes of the imported modules."""
         reached = (self.tree.module(one.module).classes.get(one.name) for one in self.seen)
         hooked = any(one is not None and "__init_subclass__" in one.methods for one in reached)
         if not hooked and "__subclasses__" not in self.attributes:
@@ -266,18 +266,18 @@ class Reach:
             yield CodePart(name, place, file_digest(path)[:16])
 
     def _hash(self, definition: Definition, same: "Counter[str]") -> str:
-        """A definition's digest, with what the names in it stand for, wherever that lies."""
+        """A definition's digest, with what its names stand for, wherever that is defined."""
         meant = {
             f"{written}={self._meaning(found, same)}"
             for written, target in definition.uses
             for found in self.tree.resolve(target) or [None]
         }
-        told = [digest for target, digest in definition.told if not self._makes_error(target)]
-        lines = "\n".join([definition.text, *sorted(meant), "told", *told])
+        kept = [digest for target, digest in definition.messages if not self._makes_error(target)]
+        lines = "\n".join([definition.text, *sorted(meant), "told", *kept])
         return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
     def _meaning(self, found: Found | None, same: "Counter[str]") -> str:
-        """A definition's name, with its digest where two that are reached have that name."""
+        """A definition's name, with its digest if two reached definitions have that name."""
         if found is None or not found.name:
             return ""
         if same[found.name] < 2:
@@ -293,7 +293,7 @@ class Reach:
         return f"{found.name} {' '.join(named)}"
 
     def _makes_error(self, target: str) -> bool:
-        """Whether a name is that of a function that makes an error of what it is told."""
+        """Whether a name is a function that makes an error from its arguments."""
         found = self.tree.resolve(target)
         return bool(found) and all(
             one.name in self.tree.module(one.module).definitions

@@ -16,12 +16,12 @@ from tuning_dynamics.identity.code_nodes import (
 )
 from tuning_dynamics.identity.code_words import last_name, makes_errors
 
-#: The annotation of a registry: see `kinds`.
+#: The annotation of a registry: see common/registry.py.
 KINDS = "Kinds"
 #: The registry of the modules of packages.
 MODULES = "Modules"
 
-#: Decorators that register nothing elsewhere.
+#: Decorators that do not register what they decorate.
 _PLAIN_DECORATORS = frozenset(
     {
         "abstractmethod",
@@ -61,8 +61,8 @@ _HOOKS = frozenset(
 def read_module(source: bytes, name: str, *, package: bool, project: Iterable[str]) -> Module:
     """The definitions of a module of that dotted name.
 
-    `package` says whether it is a package's own; `project` are the names at the root that are
-    the project's. SyntaxError where the source is no Python.
+    `package` says whether it is a package's own; `project` are the project's
+    top-level names. SyntaxError if the source is not valid Python.
     """
     tree = ast.parse(source)
     names = Names(name, package, frozenset(project))
@@ -73,7 +73,7 @@ def read_module(source: bytes, name: str, *, package: bool, project: Iterable[st
 
 
 def _outside_functions(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements that run when the module is imported, but for those that type checkers see."""
+    """Statements that run when the module is imported, without those for type checkers only."""
     for node in body:
         yield node
         if isinstance(node, ast.If) and type_checking(node):
@@ -106,7 +106,7 @@ class _Reading(Nodes):
         return found
 
     def _kept(self, node: ast.stmt, found: Module) -> bool:
-        """Keep what a statement defines; whether it does that, or nothing."""
+        """Keep what a statement defines; return whether it only defines, or does nothing."""
         if isinstance(node, ast.ClassDef):
             found.classes[node.name] = self._read_class(node)
         elif (registry := _registry_name(node)) and isinstance(node, ast.AnnAssign) and node.value:
@@ -144,9 +144,9 @@ class _Reading(Nodes):
         return self._end(name, error=error)
 
     def _registry(self, name: str, value: ast.expr) -> list[tuple[str | None, Definition]]:
-        """The entries of a registry, by key; None where the key is not written there."""
+        """The entries of a registry, by key; None for a key that is not a literal."""
         if isinstance(value, ast.Call):
-            # What finds the modules counts; the packages' names would mean all of them.
+            # The lookup counts; the packages' names would mean all of their modules.
             self._node(value.func)
             return [(None, self._end(name))]
         assert isinstance(value, ast.Dict)
@@ -202,7 +202,7 @@ class _Reading(Nodes):
         return self._end(node.name)
 
     def _default(self, node: ast.stmt, name: str) -> Definition | None:
-        """What a class gives a field unless told otherwise; None for nothing."""
+        """The default that a class gives a field; None if it gives none."""
         if isinstance(node, ast.AnnAssign) and _default_within(node.annotation):
             self._node(node.annotation)
         if isinstance(node, ast.AnnAssign | ast.Assign) and node.value is not None:
@@ -220,7 +220,7 @@ class _Reading(Nodes):
         return [target for _, target in self._end("").uses]
 
     def _quoted(self, text: str) -> None:
-        """A type that is named in a string; other strings are no names."""
+        """Note a type that is named in a string; other strings are not names."""
         for word in re.findall(r"[A-Za-z_][\w.]*", text):
             self._use(word, word.split(".")[0])
 
@@ -246,7 +246,7 @@ def _defines(node: ast.stmt) -> list[str]:
 
 
 def _registry_name(node: ast.stmt) -> str | None:
-    """The name of `NAME: Kinds[…] = {…}` or `= Modules(…)`; None of another statement."""
+    """The name of `NAME: Kinds[…] = {…}` or `= Modules(…)`; None for any other statement."""
     if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
         named = isinstance(node.annotation, ast.Subscript) and last_name(node.annotation) == KINDS
         given = isinstance(node.value, ast.Dict) or _packages(node.value)
@@ -255,14 +255,14 @@ def _registry_name(node: ast.stmt) -> str | None:
 
 
 def _packages(value: ast.expr | None) -> list[str]:
-    """The packages of `Modules("package")`; none of another value."""
+    """The packages of `Modules("package")`; none for any other value."""
     if not (isinstance(value, ast.Call) and last_name(value) == MODULES):
         return []
     return [str(one.value) for one in value.args if isinstance(one, ast.Constant)]
 
 
 def _registers(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.ClassDef]:
-    """Whether a decorator may put a function or class where it is found without its name."""
+    """Whether a decorator may register a function or class, so that it's found without its name."""
     if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
         return False
     return any(last_name(one) not in _PLAIN_DECORATORS for one in node.decorator_list)

@@ -36,7 +36,7 @@ class Tree:
         self._models: dict[Found, bool] = {}
 
     def _note(self, path: Path) -> None:
-        """A module, or a file that code may read by its name or by that of a folder it is in."""
+        """Note a module, or a file that code may read by its name or by the name of its folder."""
         if path.suffix == ".py":
             own = path.parent if path.name == "__init__.py" else path.with_suffix("")
             self.files[".".join(own.relative_to(self.root).parts)] = path
@@ -66,7 +66,7 @@ class Tree:
         return read_module(text, name, package=package, project=self.project)
 
     def used(self) -> dict[str, Any]:
-        """All modules that were read, as `kept` has them."""
+        """All modules that were read, in the form of `kept`."""
         return {self._keys[name]: asdict(self._modules[name]) for name in sorted(self._modules)}
 
     def file(self, module: str) -> str:
@@ -89,7 +89,7 @@ class Tree:
     def resolve(self, target: str) -> tuple[Found, ...]:
         """The definitions that a full dotted name may stand for."""
         if target not in self._resolved:
-            self._resolved[target] = ()  # what imports itself in a circle has no other meaning
+            self._resolved[target] = ()  # an import cycle resolves to nothing
             self._resolved[target] = tuple(dict.fromkeys(self._resolve(target)))
         return self._resolved[target]
 
@@ -104,7 +104,7 @@ class Tree:
             yield from self._inside(module, rest)
         elif not instead or not all(name.startswith(f"{module}.") for name in instead):
             yield Found(module, "")
-        # A package may call something else by the name of its module.
+        # A package may bind the name of one of its modules to something else.
         if instead:
             yield from self._inside(package, last)
 
@@ -124,7 +124,7 @@ class Tree:
                 yield Found(module, "__getattr__")
 
     def _calls(self, package: str, name: str) -> list[str]:
-        """What a package binds a name to, by full dotted names."""
+        """The full dotted names that a package binds a name to."""
         own = self.module(package)
         defined = name in own.definitions or name in own.classes or name in own.kinds
         return [*own.bound.get(name, ()), *([f"{package}.{name}"] if defined else [])]

@@ -1,4 +1,4 @@
-"""Which code is words for people: it tells what happens, and computes nothing."""
+"""Which code is only messages for people: it reports what happens, and computes nothing."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ _ERROR = re.compile(r"(Error|Exit|Warning|Exception)$")
 _LOGGER = re.compile(r"_?log(ger|ging)?", re.IGNORECASE)
 _LOGGED = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 
-#: Calls that change nothing, so that a printed one is left out with the words around it.
+#: Calls without effects: where one is printed, it is left out with the text around it.
 _PURE_FUNCTIONS = frozenset(
     {
         "abs",
@@ -65,7 +65,7 @@ _PURE_METHODS = frozenset(
 
 
 def last_name(node: ast.AST | None) -> str:
-    """The name at the end of `a.b.name`, or of what is called or subscripted; "" for none."""
+    """The last name of `a.b.name`, or of the thing called or subscripted; "" if there is none."""
     if isinstance(node, ast.Call):
         return last_name(node.func)
     if isinstance(node, ast.Subscript):
@@ -76,7 +76,7 @@ def last_name(node: ast.AST | None) -> str:
 
 
 def names_error(name: str) -> bool:
-    """Whether a name is one that errors and warnings have."""
+    """Whether a name looks like that of an error or a warning."""
     return _ERROR.search(name) is not None
 
 
@@ -89,8 +89,8 @@ def makes_errors(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(names_error(word) for word in (*words, *map(str, quoted)))
 
 
-def tells(node: ast.Call) -> bool:
-    """Whether a call only tells people something."""
+def is_message(node: ast.Call) -> bool:
+    """Whether a call only prints, logs or warns."""
     if isinstance(node.func, ast.Name):
         return node.func.id in ("print", "warn")
     if not isinstance(node.func, ast.Attribute):
@@ -101,7 +101,7 @@ def tells(node: ast.Call) -> bool:
 
 
 def pure(node: ast.Call) -> bool:
-    """Whether a call changes nothing."""
+    """Whether a call has no effects."""
     if isinstance(node.func, ast.Name):
         return node.func.id in _PURE_FUNCTIONS
     return isinstance(node.func, ast.Attribute) and node.func.attr in _PURE_METHODS

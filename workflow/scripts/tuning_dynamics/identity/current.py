@@ -1,4 +1,4 @@
-"""What is current: each job's record beside what it would be made from now, and why it is not."""
+"""Which results are current: compares each job's record with what it would be made from now."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ from tuning_dynamics.identity.reasons import (
     settings_reason,
 )
 from tuning_dynamics.identity.records import (
-    TOLD,
+    SHOWN,
     Record,
     Unit,
     all_records,
@@ -42,7 +42,7 @@ WEIGHTS = "weights"
 class Current:
     """Compares the jobs of a study with their records; each is read and compared once.
 
-    Producers must be asked about before what is made from them. `due` are the units of a job that
+    Ask about a job only after the jobs that make its inputs. `due` are the units of a job that
     are not current or not there, by name, and why.
     """
 
@@ -58,13 +58,13 @@ class Current:
         self.forced: set[str] = set()
 
     def ask(self, view: JobView) -> Reason | None:
-        """`reason`, for Snakemake, which asks of no job that waits for one that runs."""
+        """`reason`, for Snakemake, which does not ask about a job that waits for another to run."""
         self.asked.add(view.name)
         return self.reason(view)
 
     def compare_versions(self, name: str, asked: Mapping[str, str]) -> None:
-        """Note where current results were made with other versions than are asked for now, unless
-        these were accepted."""
+        """Note where current results were made with other versions than the ones asked for now,
+        unless these were accepted."""
         if self.reasons.get(name) is not None or not self.finished(name):
             return
         for unit in self.records[name].units.values():
@@ -72,7 +72,7 @@ class Current:
                 self.versions[package, version, asked[package]].add(name)
 
     def version_lines(self) -> list[str]:
-        """What was made with other versions than the environments have now, in words."""
+        """A text about the results made with other versions than the environments have now."""
         return [
             f"{len(names):,} jobs ({', '.join(sorted({name.split('/')[0] for name in names}))}) "
             f"ran with {package} {version}, and their environment now has {now}: they are kept "
@@ -81,8 +81,8 @@ class Current:
         ]
 
     def accepted(self) -> list[dict[str, str]]:
-        """What was accepted as current by hand: by stage, day and what is other (a package, or ""
-        for what results are made from), how many outputs, and before and after of the first."""
+        """What was accepted as current by hand: by stage, day and what differs (a package, or ""
+        for inputs and settings), how many outputs, and before and after of the first."""
         found: dict[tuple[str, str, str], list[dict[str, str]]] = defaultdict(list)
         for name, record in all_records(self.paths.records):
             for entry in record.accepted:
@@ -102,15 +102,15 @@ class Current:
     def planned(
         self, outputs: Iterable[str], forced: set[str], views: Iterable[JobView] = ()
     ) -> None:
-        """Take what a run would make, the names of the jobs that are forced, and the jobs whose
-        reasons are told, though they run as others before them do."""
+        """Set the jobs of a run, the names of those that are forced, and the jobs whose reasons
+        are reported although they run only because others before them do."""
         self.remade, self.forced = set(outputs), forced
         for view in views:
             self.reason(view)
 
     def why(self, name: str, output: str) -> list[Reason]:
-        """Why a planned job makes what it makes, of which `output` is the first; nothing where
-        only as others before it do."""
+        """Why a planned job, whose first output is `output`, runs; empty if only because jobs
+        before it run."""
         if name in self.forced:
             return [FORCED]
         due = self.due.get(name, {})
@@ -151,8 +151,8 @@ class Current:
         return next((reason for reason in due.values() if not reason.absent), None)
 
     def _as_planned(self, units: list[Unit], record: Record) -> list[Unit]:
-        """The units, with the inputs that they were made from where a run makes these again: what
-        these are now is of no interest."""
+        """The units, with the recorded digest of each input that a run makes again: its present
+        one is irrelevant."""
         remade = self.remade or set()
         again = [unit.name in record.units and not remade.isdisjoint(unit.paths) for unit in units]
         return [
@@ -173,8 +173,8 @@ class Current:
     def due_outputs(self, view: JobView) -> set[str]:
         """The first outputs of the units of an evaluation that a run would make.
 
-        Of one that Snakemake did not ask about, as jobs before it run, these are all until the
-        plan is known (`planned`).
+        If Snakemake did not ask about the evaluation, because jobs before it run, these are all
+        outputs until the plan is known (`planned`).
         """
         names = set(view.unit_names)
         if (self.remade is None and view.name not in self.asked) or view.name in self.forced:
@@ -187,15 +187,15 @@ class Current:
         return due.union(again)
 
     def accept(self, view: JobView, asked: Mapping[str, str]) -> None:
-        """Take what is there for what would be made now, with the versions `asked` for, and record
-        that it was accepted."""
+        """Accept existing results as what would be made now, with the versions `asked` for, and
+        record that."""
         path = self.paths.record(view.name)
         try:
             record = read_record(path, view.name) or Record()
         except StudyError:
             record = Record()
         for unit in self.units(view):
-            # Weights may have been dropped: what they were, their manifest says.
+            # Weights may have been dropped; their manifest has their digests.
             if all(Path(file).exists() for file in unit.outputs if Path(file).name != WEIGHTS):
                 self._take(unit, record)
                 for package, version in record.other_versions(record.units[unit.name], asked):
@@ -207,7 +207,7 @@ class Current:
         before = record.units.get(unit.name)
         said = before.settings if before else {}
         unit.settings = {
-            name: said.get(name, "") if name in TOLD else value
+            name: said.get(name, "") if name in SHOWN else value
             for name, value in unit.settings.items()
         }
         unit.outputs = {file: self._raw(file) for file in unit.outputs}
@@ -238,7 +238,7 @@ class Current:
         return self.changes(job, made, now) or self._damage(made)
 
     def _damage(self, made: Unit) -> Reason | None:
-        """Which of a unit's files is not what was made, or gone."""
+        """Which of a unit's files is changed or gone."""
         gone = None
         for path, digest in made.outputs.items():
             found = self.digests.of(path) if digest or not Path(path).is_dir() else ""
@@ -249,7 +249,7 @@ class Current:
         return gone
 
     def changes(self, job: str, made: Unit, now: Unit) -> Reason | None:
-        """What a unit of a job was made from that is otherwise now; None where nothing is."""
+        """What differs now from what a unit of a job was made from; None if nothing does."""
         if other := made.outputs.keys() ^ now.outputs.keys():
             return Reason("made by other jobs than before", min(other))
         if made.settings != now.settings:
@@ -257,7 +257,7 @@ class Current:
         return self._code_change(made.code, now.code) or input_reason(made, now)
 
     def _code_change(self, before: str, now: str) -> Reason | None:
-        """Which code changed, by the parts that were kept when it ran; None where none did."""
+        """Which code changed, by the parts that were kept when it ran; None if none did."""
         if before == now:
             return None
         try:
@@ -268,7 +268,7 @@ class Current:
         return code_reason(changed) if changed else None
 
     def keep_code(self, codes: Iterable[str]) -> None:
-        """Keep the parts of the code of each digest, to tell later what changed."""
+        """Keep the parts of the code of each digest, to report later what changed."""
         for code in set(codes) - {""}:
             if not Path(self.paths.code(code)).is_file():
                 write_json(self.paths.code(code), parts_to_json(known_parts(code)))

@@ -1,4 +1,4 @@
-"""Digests of files' content, taken again only where a file may have changed since."""
+"""Digests of files' content, computed again only if a file may have changed."""
 
 import hashlib
 import json
@@ -9,19 +9,19 @@ from pathlib import Path
 from tuning_dynamics.common.atomic_files import file_digest, read_json, write_json
 from tuning_dynamics.common.errors import StudyError
 
-#: What a file system says of a file: size, time of its content, inode, time of its state. The
-#: last one can't be set by hand, so an edit that puts the first back is seen.
+#: A file's stat: size, mtime, inode, ctime. The ctime can't be set by hand, so an edit that
+#: restores the mtime is noticed.
 Stat = tuple[int, int, int, int]
 
 
-#: Nanoseconds after which a file's times tell its next writing from the last.
+#: Nanoseconds after which another writing of a file is sure to change its times.
 SETTLED = 2_000_000_000
 
 
 class Digests:
-    """Digests of files by path; those of an earlier process are taken from `kept`, a file.
+    """Digests of files by path; those of an earlier process are read from the file `kept`.
 
-    A damaged or missing `kept` costs time alone.
+    A damaged or missing `kept` only costs time.
     """
 
     def __init__(self, kept: Path | None = None) -> None:
@@ -43,8 +43,8 @@ class Digests:
         return seen[1]
 
     def keep(self) -> None:
-        """Leave what is known for later processes, but of files that have just been written: some
-        file systems tell times to the second, and another writing within it would not be seen."""
+        """Save the digests for later processes, except of files that were just written: some file
+        systems keep times to the second, and another writing in that second would go unnoticed."""
         settled = time.time_ns() - SETTLED
         if self.kept is not None:
             write_json(
@@ -70,30 +70,29 @@ def _stat(path: str) -> Stat:
     return found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
 
 
-#: The rule whose table tells where checkpoints come from; to all others they are their files.
-TELLS_ORIGIN = "checkpoints"
-#: What of a model's manifest, or of the note on a family's tokenizer, says where it comes from, how
-#: many tokens it was trained on and what its loss on a text is; and what says where files lie.
+#: The rule whose table states where checkpoints come from; for all others only their files count.
+ORIGIN_RULE = "checkpoints"
+#: Keys of a model's manifest, or of the note on a family's tokenizer: its origin, the number of
+#: tokens that it was trained on and its loss on a text; and the places of files.
 ORIGIN = ("repo", "revision", "commit", "tokens", "text_loss")
 PLACES = ("folder", "adapter", "checkpoint")
 
 
 def meaning(path: str, digest: str, rule: str) -> str:
-    """What an input of that digest says to a rule's jobs: of a model, or of a family's tokenizer,
-    its files: not where they lie, and where they are from to the table of checkpoints alone.
+    """The digest of what a rule's jobs read in an input: for a model or a tokenizer its files, not
+    their places; their origin counts for the table of checkpoints alone.
 
-    So a study that was moved is not made again, and no model for a count of tokens that was
-    mended.
+    So moving a study makes nothing stale, and correcting a count of tokens makes no model stale.
     """
     if Path(path).name not in ("manifest.json", "tokenizer.json"):
         return digest
-    without = PLACES if rule == TELLS_ORIGIN else (*PLACES, *ORIGIN)
+    without = PLACES if rule == ORIGIN_RULE else (*PLACES, *ORIGIN)
     if (digest, without) not in _MEANINGS:
         _MEANINGS[digest, without] = _meaning(path, digest, without)
     return _MEANINGS[digest, without]
 
 
-#: What files of a digest say without some keys, as far as this process has read them.
+#: Digests of files' content without some keys, as far as this process has read them.
 _MEANINGS: dict[tuple[str, tuple[str, ...]], str] = {}
 
 

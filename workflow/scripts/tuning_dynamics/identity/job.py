@@ -1,7 +1,7 @@
-"""A job's own look at what it makes: whether it is due, from what, and a record of it.
+"""A running job: which of its outputs are due, what they are made from, and their record.
 
-A job works out its identity itself when it starts. It refuses to write where code or settings are
-not those that were planned, and inputs are not what the jobs before it made.
+A job works out its identity itself when it starts. It refuses to write if code or settings are not
+the planned ones, or if inputs are not what the jobs before it made.
 """
 
 import gc
@@ -30,10 +30,10 @@ from tuning_dynamics.identity.versions import installed
 
 @dataclass(frozen=True)
 class Planned:
-    """What the driver planned of a job.
+    """What the driver planned for a job.
 
     `identity` is `JobView.planned`, `environment` the job's environment file, `sources` the names
-    of the jobs that make its inputs; a `forced` job is done again whatever there is.
+    of the jobs that make its inputs; a `forced` job runs again in any case.
     """
 
     stub: str
@@ -46,15 +46,15 @@ class Planned:
 def write_plan(
     path: str, run: str, jobs: dict[str, Planned], versions: dict[str, dict[str, str]]
 ) -> None:
-    """Tell the jobs of a run what was planned; `versions` are those that each environment asks
-    for, so that a job need not read its file."""
-    told = {name: vars(planned) for name, planned in jobs.items()}
-    write_json(path, {"run": run, "versions": versions, "jobs": told})
+    """Write the plan that the jobs of a run read; `versions` are those that each environment
+    asks for, so that a job need not read its file."""
+    listed = {name: vars(planned) for name, planned in jobs.items()}
+    write_json(path, {"run": run, "versions": versions, "jobs": listed})
 
 
 @dataclass
 class Job:
-    """A running job. `due` are the units to make; none where all of it is current."""
+    """A running job. `due` are the units to make; empty if all are current."""
 
     view: JobView
     path: str
@@ -66,8 +66,8 @@ class Job:
     stats: dict[str, Any] = field(default_factory=dict)
 
     def former(self, path: str) -> Any:
-        """What a JSON output held before it became due, whichever attempt this is; None where
-        nothing did, it was damaged, or the job is forced."""
+        """What a JSON output held before it became due, whichever attempt this is; None if there
+        was none, it was damaged, or the job is forced."""
         return None if self.forced else self.record.formers.get(path)
 
     @property
@@ -76,7 +76,7 @@ class Job:
         return self.due[0].code
 
     def made(self, unit: Unit) -> None:
-        """Record that a unit is there. StudyError where an input was written meanwhile."""
+        """Record that a unit is made. StudyError if an input was written meanwhile."""
         self._require_unwritten()
         files = {path: _output_digest(path) for path in unit.outputs}
         unit.outputs, unit.versions, unit.run = files, self.versions, self.run
@@ -96,9 +96,10 @@ class Job:
                 )
 
     def begin(self) -> None:
-        """Take what is due out of the record and away from its place, so that nothing uses it.
+        """Remove due units from the record and their files from their places, so that nothing uses
+        them.
 
-        Units that the study does not want now stay: it may want them again.
+        Units that the study does not need now stay: it may need them again.
         """
         for unit in self.due:
             made = self.record.units.pop(unit.name, None)
@@ -109,17 +110,17 @@ class Job:
         ]
         write_record(self.path, self.view.name, self.record)
         for unit in self.due:
-            if unit.settings:  # what an evaluation took adds up over its runs
+            if unit.settings:  # the cost of an evaluation adds up over its runs
                 for path in unit.outputs:
                     remove(path)
 
 
 @contextmanager
 def running(snakemake: Any) -> Iterator[Job]:
-    """The job of a stub; its block makes what is due, and what it made is recorded at its end.
+    """The job of a stub; its block makes what is due, and at its end the results are recorded.
 
-    All it prints goes to the job's log. The process ends with the block. StudyError, told in the
-    log, where the code or settings are not those planned, or an input is not what the job before
+    All output goes to the job's log. The process ends with the block. StudyError, printed to the
+    log, if the code or settings are not the planned ones, or an input is not what the job before
     made.
     """
     with logged(snakemake.log):
@@ -159,10 +160,10 @@ def _started(snakemake: Any) -> Job:
     current = Current(paths)
     units = view.units(digests)
     stale = {unit.name for unit in units if not _current(unit, job, planned, current)}
-    # What an evaluation took is written again with any of its cells.
+    # The cost of an evaluation is written again with any of its cells.
     job.due = [unit for unit in units if unit.name in stale or (stale and not unit.settings)]
     if job.due:
-        # What is imported now is what was planned, and no file of it is read again.
+        # The code imported now is the planned one, and none of its files is read again.
         _import_all(view)
         forget_code()
         _require_planned(view, planned)
@@ -172,7 +173,7 @@ def _started(snakemake: Any) -> Job:
 def _require_run(run: str) -> None:
     if run != os.environ.get(RUN, run):
         raise StudyError(
-            "another run works on this study, and the one that this job is of is gone",
+            "another run works on this study, and the run that this job belongs to is gone",
             key=RUN,
             value={"this job's": os.environ[RUN], "now": run},
             fix="leave it to the other run",
@@ -209,7 +210,7 @@ def view_of(snakemake: Any, plan: dict[str, Any]) -> JobView:
 
 
 def named_files(files: Any) -> dict[str, list[str]]:
-    """Snakemake's input or output as lists of paths by name; all of a rule's inputs have one."""
+    """Snakemake's input or output as lists of paths by name; all of a rule's inputs have a name."""
     return {
         name: [str(value)] if isinstance(value, str) else [str(path) for path in value]
         for name, value in files.items()
@@ -220,15 +221,15 @@ def _import_all(view: JobView) -> None:
     """Import all code of the job now, so that an edit of a file cannot mix into it later."""
     texts = [entry["spec"] for entry in parse_cells(view.params["cells"])] if _cells(view) else []
     words = spec_words(json.dumps({**view.params, "cells": texts}))
-    with _no_garbage():
+    with _no_gc():
         for module in reached_modules(view.stub, words):
             importlib.import_module(module)
 
 
 @contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Look for no garbage in the block, nor later among what it made: libraries make 600,000
-    objects that stay, and looking through them takes 0.7 s of a start's 3.8."""
+def _no_gc() -> Iterator[None]:
+    """Disable garbage collection in the block, and exempt the objects made there from later
+    collections: libraries make 600,000 lasting objects, which take 0.7 s of a start's 3.8."""
     gc.disable()
     try:
         yield
@@ -242,9 +243,9 @@ def _cells(view: JobView) -> bool:
 
 
 def _verified(view: JobView, paths: Paths, planned: Planned) -> Any:
-    """A function that gives the digest of what an input says; each is verified here.
+    """A function that gives the digest of an input's content; each input is verified here.
 
-    StudyError where a file is not what the job that made it says.
+    StudyError if a file is not what the job that made it recorded.
     """
     made: dict[str, str] = {}
     for source in planned.sources:
@@ -253,7 +254,7 @@ def _verified(view: JobView, paths: Paths, planned: Planned) -> Any:
     digests, found = Digests(), {}
     for path in {path for files in view.inputs.values() for path in files}:
         if Path(path).is_dir():
-            continue  # a manifest says what is in it
+            continue  # a manifest lists its content
         digest = digests.of(path)
         if digest is None or made.get(path, digest) != digest:
             raise StudyError(
@@ -266,7 +267,7 @@ def _verified(view: JobView, paths: Paths, planned: Planned) -> Any:
 
 
 def _current(unit: Unit, job: Job, planned: Planned, current: Current) -> bool:
-    """Whether a unit is there as it would be made now; a forced one only if this run made it."""
+    """Whether a unit exists as it would be made now; a forced one only if this run made it."""
     made = job.record.units.get(unit.name)
     if made is None or (planned.forced and made.run != job.run):
         return False
@@ -276,7 +277,7 @@ def _current(unit: Unit, job: Job, planned: Planned, current: Current) -> bool:
 
 
 def _formers(made: Unit) -> dict[str, Any]:
-    """What the JSON outputs of a unit hold, by path, those left out that are not as made."""
+    """The content of a unit's JSON outputs by path, without those that have changed."""
     return {
         path: read_json(path)
         for path, digest in made.outputs.items()
@@ -285,7 +286,7 @@ def _formers(made: Unit) -> dict[str, Any]:
 
 
 def _stat(path: str) -> tuple[int, int, int] | None:
-    """What changes of a file when it is written; None where it is gone."""
+    """The parts of a file's stat that change when it is written; None if it is gone."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -300,12 +301,12 @@ def _as_made(path: str, digest: str, unit: Unit) -> bool:
 
 
 def _folder_as_made(folder: Path, unit: Unit) -> bool:
-    """Whether a folder holds what the manifest beside it says."""
+    """Whether a folder holds the files of the manifest next to it."""
     manifests = [path for path in unit.outputs if path.endswith("manifest.json")]
-    told = read_json(manifests[0])["digests"]
+    listed = read_json(manifests[0])["digests"]
     return all(
         (folder / name).is_file() and file_digest(folder / name) == digest
-        for name, digest in told.items()
+        for name, digest in listed.items()
     )
 
 

@@ -1,4 +1,4 @@
-"""Why results are not current, in words: which setting, code or file, and where it is found."""
+"""Reasons why results are not current, in words: which setting, code or file, and where it is."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,10 +8,10 @@ from typing import Any
 from tuning_dynamics.common.errors import StudyError, shorten
 from tuning_dynamics.identity.records import Unit
 
-#: Settings, files with code, and definitions in each that are named; further ones are counted.
+#: How many settings, files with code, and definitions in each are named; more are only counted.
 NAMED = 3
 
-#: What is said of a file that is not what its job made.
+#: The reason for a file that is not what its job made.
 DAMAGED = "not what was made (damaged, or changed by hand)"
 
 #: Stands for a setting that is not given.
@@ -20,9 +20,9 @@ DEFAULT = object()
 
 @dataclass(frozen=True)
 class Reason:
-    """Why something is not current: `what` is true of `file`, or says it alone where there is none.
+    """Why something is not current: `what` is true of `file`, or is the reason alone without one.
 
-    `absent` where it is only not there, `unrecorded` where it is and nothing says what it is.
+    `absent`: it does not exist; `unrecorded`: it exists, but there is no record of it.
     """
 
     what: str
@@ -31,13 +31,13 @@ class Reason:
     unrecorded: bool = False
 
     def of(self, file: str) -> "Reason":
-        """The same of a file."""
+        """The same reason for a file."""
         return replace(self, file=file)
 
     @property
     def text(self) -> str:
         """The reason in words."""
-        return told(self.what, [self.file])
+        return described(self.what, [self.file])
 
 
 FORCED = Reason("the command asks for it (--force, --forcerun, --forceall)")
@@ -46,8 +46,8 @@ UNFINISHED = Reason("not finished")
 UNRECORDED = Reason("of unknown origin", unrecorded=True)
 
 
-def told(what: str, files: Sequence[str]) -> str:
-    """A reason in words that holds for one file, for several, or for none ("")."""
+def described(what: str, files: Sequence[str]) -> str:
+    """A reason in words, for one file, for several, or for none ("")."""
     if len(files) > 1:
         return f"{len(files):,} files are {what}, such as {files[0]}"
     return f"{files[0]} is {what}" if files[0] else what
@@ -55,7 +55,7 @@ def told(what: str, files: Sequence[str]) -> str:
 
 # --- settings ------------------------------------------------------------------------------------
 
-#: The folder of the catalogue that names a job's settings, and which of its wildcards the file.
+#: The catalogue folder with a job's settings, and which of its wildcards names the file.
 _CATALOGUE = {
     **dict.fromkeys(("corpus", "pretrain", "verify", "download", "revisions"), ("families", 0)),
     "tune": ("recipes", 2),
@@ -63,7 +63,7 @@ _CATALOGUE = {
     "freeze": ("datasets", 0),
 }
 
-#: Settings under another key than in the study's file; "" for what lies within.
+#: Settings whose key differs from the study file's; "" for keys nested within.
 _KEYS = {
     "tune": {"recipe": ""},
     "try_rate": {"recipe": ""},
@@ -77,13 +77,13 @@ _KEYS = {
     },
 }
 
-#: Settings that are not of the study's files.
+#: Settings that are not in the study's files.
 _WORDS = {
     "report": {
-        "shown": "a caption, a template of the pages or what a table says of itself changed",
-        "accepted": "the report is to say what was accepted",
+        "shown": "a caption, a template of the pages or a table's description changed",
+        "accepted": "the report must state what was accepted",
     },
-    "figures": {"style": "the style of the figures changed", "figures": "there are other figures"},
+    "figures": {"style": "the style of the figures changed", "figures": "other figures are listed"},
 }
 _STATISTICS = frozenset({"scores", "summaries", "findings"})
 
@@ -121,7 +121,7 @@ def setting_changes(before: Any, now: Any, key: str = "") -> Iterator[tuple[str,
 
 
 def _place(job: str, key: str) -> str:
-    """A setting's key as its file has it, with the file where that is not the study's own."""
+    """A setting's key as in its file, with the file unless it is the study's own."""
     rule, *wildcards = job.split("/")
     if rule == "merged_config":
         return _merged(key)
@@ -139,7 +139,7 @@ def _place(job: str, key: str) -> str:
 
 
 def _merged(key: str) -> str:
-    """A key of the merged config, as the files that it is merged from have it."""
+    """A key of the merged config, as in the files that it is merged from."""
     kind, _, rest = key.partition(".")
     name, _, within = rest.partition(".")
     return rest if kind == "study" else f"{kind}/{name}.yaml: {within}"
@@ -153,7 +153,7 @@ def _short(value: Any) -> str:
 
 
 def code_reason(changed: Iterable[str]) -> Reason:
-    """Which code changed, from `file: definition` of each change; none where that is not known."""
+    """Which code changed, from `file: definition`of each change, if that is known."""
     files: dict[str, list[str]] = defaultdict(list)
     for change in changed:
         file, _, name = change.partition(": ")
@@ -170,9 +170,9 @@ def _names(names: Sequence[str]) -> str:
 
 
 def input_reason(made: Unit, now: Unit) -> Reason | None:
-    """Which input of a unit is not what it was made from; None where all are.
+    """Which input of a unit has changed; None if none has.
 
-    One that is gone is no other: where it is needed, it is made again first.
+    A missing input has not changed: if it is needed, it is made again first.
     """
     for name in sorted({*made.inputs, *now.inputs}):
         before, files = made.inputs.get(name, []), now.inputs.get(name, [])
@@ -188,7 +188,7 @@ def _other_input(name: str, before: dict[str, str], files: Sequence[Any]) -> Rea
     other = [one for one in files if one.digest and one.digest not in digests]
     for found in other:
         if found.path in before:
-            return Reason("not what it was", found.path)
+            return Reason("changed", found.path)
     if other:
         return Reason("read now, and was not", other[0].path)
     return Reason(f"other files are read than before ({name})")
@@ -198,14 +198,14 @@ def _other_input(name: str, before: dict[str, str], files: Sequence[Any]) -> Rea
 
 
 def unrecorded(reasons: Iterable[tuple[str, Reason | None]]) -> list[str]:
-    """The names of the jobs whose outputs nothing says anything of."""
+    """The names of the jobs whose outputs have no record."""
     return [name for name, reason in reasons if reason is not None and reason.unrecorded]
 
 
 def unrecorded_error(names: list[str], records: str) -> StudyError:
-    """What ends a run where results are there that nothing says anything of."""
+    """The error that ends a run where results without a record exist."""
     return StudyError(
-        f"nothing says from what the results of {len(names):,} jobs were made",
+        f"there is no record of what the results of {len(names):,} jobs were made from",
         file=records,
         value=names[:NAMED],
         fix="accept them as they are (the same command with --touch), or delete them, or make them "

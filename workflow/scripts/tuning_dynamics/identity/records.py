@@ -1,8 +1,8 @@
 """Records: what a job made, from which settings, code and inputs; kept in the study's folder.
 
-A record is written by the job itself, whole, and only for what is there: outputs without one, or
-with another content than it says, are not used. So Snakemake's own notes are not needed, and a
-copy of a study's folder is as current as the study.
+The job itself writes its record, atomically, and only for outputs that exist: outputs without a
+record, or with other content than recorded, are not used. So Snakemake's own metadata is not
+needed, and a copy of a study's folder is as current as the study.
 """
 
 import hashlib
@@ -17,16 +17,16 @@ from typing import Any
 from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import StudyError
 
-#: Params that an output tells, so that it can't be taken as current without saying so.
-TOLD = frozenset({"accepted"})
+#: Params that an output shows, so that accepting results as current changes them.
+SHOWN = frozenset({"accepted"})
 
-#: The folder beside the records that says of each digest of code what it was.
+#: The folder next to the records with the parts of the code of each digest.
 CODE = "code"
 
 
 @dataclass(frozen=True)
 class Input:
-    """A file that a unit was made from, and the digest of what it says."""
+    """A file that a unit was made from, and the digest of its content."""
 
     path: str
     digest: str
@@ -53,7 +53,7 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """What tells a job's units apart."""
+        """The name that identifies a unit within its job."""
         return next(iter(self.outputs))
 
     @property
@@ -62,12 +62,12 @@ class Unit:
         return {found.path for files in self.inputs.values() for found in files}
 
     def planned(self) -> str:
-        """Digest of what is known of a unit before its inputs are there."""
+        """Digest of what is known about a unit before its inputs exist."""
         return self._digest(self.settings)
 
     def fixed(self) -> str:
-        """`planned`, without what changes as jobs of a run end."""
-        return self._digest({k: v for k, v in self.settings.items() if k not in TOLD})
+        """`planned`, without the settings that change as jobs of a run end."""
+        return self._digest({k: v for k, v in self.settings.items() if k not in SHOWN})
 
     def _digest(self, settings: dict[str, Any]) -> str:
         return digest_of([list(self.outputs), settings, self.code])
@@ -82,7 +82,7 @@ class Unit:
 class Record:
     """A job's record: the units that are made, and what was accepted as current by hand.
 
-    `formers` is what JSON outputs held that are being made again, by path, until they are there.
+    `formers` is the former content of JSON outputs that are being made again, by path.
     """
 
     units: dict[str, Unit] = field(default_factory=dict)
@@ -102,8 +102,8 @@ class Record:
         self.accepted.append(entry)
 
     def other_versions(self, unit: Unit, asked: Mapping[str, str]) -> list[tuple[str, str]]:
-        """The packages, each with its version, that a unit was made with, where others are asked
-        for that were not accepted."""
+        """Packages, with the version that a unit was made with, of which another version is asked
+        for that was not accepted."""
         accepted = {(entry["output"], entry["other"], entry["now"]) for entry in self.accepted}
         return [
             (package, version)
@@ -125,13 +125,13 @@ def digest_of(value: Any) -> str:
 
 
 def read_record(path: str | Path, job: str) -> Record | None:
-    """The record of the job of a name, None where there is none; StudyError where it is damaged,
-    or another job's."""
+    """The record of the job of a name, None if there is none; StudyError if it is damaged or
+    another job's."""
     if not Path(path).is_file():
         return None
     document = read_json(path)
     try:
-        named = document.get("job", job)  # those of before 0.6.0 was finished name none
+        named = document.get("job", job)  # records from before 0.6.0 was finished name none
         if named != job:
             raise ValueError(f"it is of {named}")
         units = [_unit(entry) for entry in document["units"]]
@@ -146,7 +146,7 @@ def read_record(path: str | Path, job: str) -> Record | None:
 
 
 def record_files(folder: str | Path) -> Iterator[tuple[str, Path]]:
-    """The files in a study's folder of records, each with its job's name."""
+    """The files in a study's folder of records, with their jobs' names."""
     for path in sorted(Path(folder).glob("*/**/*.json")):
         name = str(path.relative_to(folder).with_suffix(""))
         if not name.startswith(f"{CODE}/"):
@@ -154,8 +154,8 @@ def record_files(folder: str | Path) -> Iterator[tuple[str, Path]]:
 
 
 def all_records(folder: str | Path) -> Iterator[tuple[str, Record]]:
-    """The records in a study's folder of them, each with its job's name; damaged ones are left
-    out: their jobs are done again."""
+    """All records in a study's folder of records, with their jobs' names; damaged ones are left
+    out: their jobs run again."""
     for name, path in record_files(folder):
         with suppress(StudyError):
             record = read_record(path, name)
@@ -164,7 +164,7 @@ def all_records(folder: str | Path) -> Iterator[tuple[str, Record]]:
 
 
 def write_record(path: str | Path, job: str, record: Record) -> None:
-    """Write the record of the job of a name, whole or not at all."""
+    """Write the record of the job of a name atomically."""
     units = [asdict(unit) for unit in record.units.values()]
     formers = {"formers": record.formers} if record.formers else {}
     write_json(path, {"job": job, "units": units, "accepted": record.accepted, **formers})

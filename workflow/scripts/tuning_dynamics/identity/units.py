@@ -1,4 +1,4 @@
-"""A job as the driver plans it and as its own process sees it: the same units from both."""
+"""A job as both the driver and its own process see it: both derive the same units."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,21 +16,21 @@ from tuning_dynamics.identity.code_digest import (
 from tuning_dynamics.identity.code_reach import CodePart
 from tuning_dynamics.identity.records import Input, Unit, digest_of
 
-#: Rules of one kind that differ only in which cells they have: `evaluate_…`.
+#: Prefix of rules that differ only in which cells they have: `evaluate_…`.
 EVALUATE = "evaluate"
 
-#: Params that change no number: what only stops a job, and which cells an evaluation has.
+#: Params that change no number: those that can only stop a job, and an evaluation's cells.
 NO_SETTINGS = frozenset({"others", "cells"})
 
-#: Inputs that flow through a manifest, which names their digests.
+#: Inputs read through a manifest, which has their digests.
 BY_MANIFEST = frozenset({"weights"})
 
-#: Digest of what a file says, None where there is no such file.
+#: Digest of a file's content, None if there is no such file.
 Digest = Callable[[str], str | None]
 
 
 def stage_rule(rule: str) -> str:
-    """The rule that a job is of, whichever cells it has."""
+    """A job's rule, whichever cells it has."""
     return EVALUATE if rule.startswith(f"{EVALUATE}_") else rule
 
 
@@ -41,9 +41,9 @@ def job_name(rule: str, wildcards: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class JobView:
-    """What identity takes of a job: its stub, its params, its files by name.
+    """What identity needs of a job: its stub, its params, its files by name.
 
-    A param that is a text beginning with { is JSON. `cells` of an evaluation is JSON: for each of
+    A text param that begins with { is JSON. `cells` of an evaluation is JSON: for each of
     its first outputs the settings, and the paths of `items` and `demonstrations`.
     """
 
@@ -61,12 +61,12 @@ class JobView:
 
     @property
     def unit_names(self) -> list[str]:
-        """The names of the job's units, without a look at code or files."""
+        """The names of the job's units, without reading code or files."""
         cells = parse_cells(self.params["cells"]) if "cells" in self.params else []
         return self.outputs[: len(cells) + 1]
 
     def units(self, digest: Digest) -> list[Unit]:
-        """The job's units with what they depend on; an input that is not there has digest ""."""
+        """The job's units with what they depend on; a missing input has digest ""."""
         if "cells" in self.params:
             return self._cells(digest)
         settings, code = _settings(self.stub, _text(self.params))
@@ -78,7 +78,7 @@ class JobView:
         return [Unit(dict.fromkeys(self.outputs, ""), settings, code, inputs)]
 
     def _cells(self, digest: Digest) -> list[Unit]:
-        """A unit for each cell, and one for what the evaluation took."""
+        """A unit for each cell, and one for the evaluation's cost."""
         manifest = [Input(path, digest(path) or "") for path in self.inputs["manifest"]]
         entries = parse_cells(self.params["cells"])
         units = []
@@ -96,21 +96,21 @@ class JobView:
         return [*units, Unit(took, {}, "", {})]
 
     def planned(self) -> str:
-        """Digest of what is known of the job before its inputs are there."""
+        """Digest of what is known about the job before its inputs exist."""
         return planned_digest(self.units(unread))
 
 
 def planned_digest(units: list[Unit]) -> str:
-    """Digest of what is known of a job's units before its inputs are there."""
+    """Digest of what is known about a job's units before its inputs exist."""
     return digest_of([unit.fixed() for unit in units])
 
 
-#: The data that a cell is made of, by the names of its entry.
+#: The data that a cell is made from, by the keys of its entry.
 DATA = ("items", "demonstrations")
 
 
 def unread(path: str) -> str:
-    """The digest of an input that is not there yet."""
+    """The digest of an input that does not exist yet."""
     del path
     return ""
 
@@ -128,18 +128,18 @@ def cells_param(entries: list[dict[str, str]]) -> str:
 
 
 def _text(params: Mapping[str, Any]) -> str:
-    """The params that are settings, as JSON; texts that are JSON are taken as what they say."""
-    told = {
+    """The params that are settings, as JSON; texts that are JSON themselves are parsed."""
+    settings = {
         name: json.loads(value) if isinstance(value, str) and value.startswith("{") else value
         for name, value in params.items()
         if name not in NO_SETTINGS
     }
-    return json.dumps(told, sort_keys=True)
+    return json.dumps(settings, sort_keys=True)
 
 
 @lru_cache(maxsize=65536)
 def _settings(stub: str, text: str) -> tuple[dict[str, Any], str]:
-    """The settings of a JSON text, and the digest of the code that a job with them runs."""
+    """The settings in a JSON text, and the digest of the code that a job with them runs."""
     settings: dict[str, Any] = json.loads(text)
     words = spec_words(text)
     code = code_digest(stub, words)
@@ -148,16 +148,16 @@ def _settings(stub: str, text: str) -> tuple[dict[str, Any], str]:
 
 
 def forget_code() -> None:
-    """Have code read from its files again."""
+    """Forget the parsed code, so that its files are read again."""
     _settings.cache_clear()
     own_code.cache_clear()
     recall()
 
 
-#: The stub and words that each digest of code is of.
+#: The stub and words of each digest of code.
 _PARTS: dict[str, tuple[str, frozenset[str]]] = {}
 
 
 def known_parts(code: str) -> tuple[CodePart, ...]:
-    """The parts of the code of a digest that `JobView.units` has given."""
+    """The parts of the code with a digest that `JobView.units` gave."""
     return code_parts(*_PARTS[code])

@@ -1,13 +1,13 @@
-"""Versions of the packages that a job imports: recorded, told where they differ, never a reason."""
+"""Versions of the packages that a job imports: recorded, reported if different, never a reason."""
 
 from collections.abc import Mapping
 from importlib import metadata
 
 
 def installed(asked: Mapping[str, str], environment: str) -> dict[str, str]:
-    """The versions that this process has of the packages of `asked`, "" of one that it lacks.
+    """The installed versions of the packages of `asked`, "" for a missing one.
 
-    Prints which differ from `asked`, those of the file `environment`.
+    Prints which differ from `asked`, the versions in the file `environment`.
     """
     found = {name: _installed(name) for name in asked}
     for name, version in asked.items():
@@ -18,7 +18,7 @@ def installed(asked: Mapping[str, str], environment: str) -> dict[str, str]:
 
 def _installed(name: str) -> str:
     try:
-        # Of a build such as 2.13.0+cpu the release alone.
+        # Only the release of a build such as 2.13.0+cpu.
         return metadata.version(name).partition("+")[0]
     except metadata.PackageNotFoundError:
         return ""

@@ -1,1 +1,1 @@
-"""Plan: what a study's jobs will take, from equations alone, before anything runs."""
+"""Plan: the cost of a study's jobs, from equations alone, before anything runs."""

@@ -1,4 +1,4 @@
-"""The jobs of a whole study, as a run from nothing would plan them."""
+"""The jobs of a whole study, as a run from scratch would plan them."""
 
 from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.common.variants import Cell, variant_key
@@ -8,18 +8,18 @@ from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid
 from tuning_dynamics.plan.price import Job
 
-#: Published scores have one rule for all that others read of models.
+#: Published scores have one rule in place of all those that read models' results.
 PUBLISHED = "published_scores"
 
-#: Rules that run once, after the cells they are made of.
+#: Rules that run once, after the cells that they read.
 ONCE = tuple(name for name, rule in RULES.items() if rule.once and name != PUBLISHED)
 
-#: Rules that read what models left.
+#: Rules that read models' results.
 FROM_RECORDS = ("checkpoints", "datasets", "scores")
 
 
 def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    """The jobs of a whole study; a job's wildcards stand in the order of its paths."""
+    """The jobs of a whole study; a job's wildcards are in the order of its paths."""
     if resolved.study.scores is not None:
         once = [rule for rule in ONCE if rule not in FROM_RECORDS]
         return [Job(PUBLISHED), *map(Job, once)]
@@ -39,7 +39,7 @@ def _checkpoint_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
         rules = ["verify"]
         if isinstance(description, PretrainFamily):
             jobs.append(Job("corpus", {"family": name}))
-            # Every point up to the last, as each continues from the one before.
+            # Every point up to the last, as each continues from the previous one.
             steps = [step for step in description.steps() if step <= max(steps)]
             rules = ["pretrain"]
         elif isinstance(description, HubFamily):
@@ -50,7 +50,7 @@ def _checkpoint_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
 
 
 def _data_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    """Freezing each set, encoding those tuned on."""
+    """Freezing each set, and encoding train sets."""
     encoded = sorted(
         {
             (*layout, family)
@@ -68,7 +68,7 @@ def _data_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
 
 
 def _tunings(grid: Grid) -> list[tuple[str, str, str]]:
-    """Family, recipe and train set of everything that is tuned."""
+    """Family, recipe and train set of all tuned variants."""
     return sorted({(v.family, v.recipe, v.train_set) for v in grid.tuned})
 
 
@@ -90,7 +90,7 @@ def _trial_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
 
 
 def _variant_jobs(grid: Grid) -> list[Job]:
-    """Tuning each variant, and evaluating it in all of its cells."""
+    """Tuning each variant, and evaluating it in all its cells."""
     return [
         *(Job("tune", {"variant": variant_key(variant)}) for variant in grid.tuned),
         *(

@@ -1,4 +1,4 @@
-"""What prices rest on: a device's facts, and what runs have shown of it."""
+"""The basis of prices: a device's facts, and its calibration from past runs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,8 @@ class Basis:
 
 
 def basis_of(study: Study, root: Path) -> Basis:
-    """What a study is planned on; `root` is the repository.
+    """The basis of a study's plan; `root` is the repository.
 
-    StudyError for a device that no file describes, or a calibration that is broken.
+    StudyError for a device that no file describes, or a broken calibration.
     """
     return Basis(device_of(study, root), calibration_of(study, root))

@@ -1,4 +1,4 @@
-"""A budget: what priced jobs come to by stage, what is downloaded, kept and not known."""
+"""A budget: totals of priced jobs by stage, downloads, disk, and unknown costs."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -14,10 +14,9 @@ from tuning_dynamics.plan.price import PRICED, Job, Price, Prices
 
 @dataclass(frozen=True)
 class BudgetPart:
-    """A part of the jobs, and their time on one device; `unpriced` of them are not in it.
+    """Some of the jobs, and their time on one device, without the `unpriced` ones.
 
-    `host` are the core-hours of its jobs that use no device; none of them are known without a
-    calibration.
+    `host` are the core-hours of jobs that use no device; they are only known from a calibration.
     """
 
     name: str
@@ -29,7 +28,7 @@ class BudgetPart:
 
 @dataclass(frozen=True)
 class Budget:
-    """What jobs that would run come to; `unknown` says which files lack what.
+    """Totals of the jobs that would run; `unknown` lists which files lack which figures.
 
     `prices` has the jobs.
     """
@@ -62,7 +61,7 @@ class Budget:
         return [found[name] for name in (*PRICED, "other") if name in found]
 
     def parts(self, named: Callable[[Job], str]) -> list[BudgetPart]:
-        """The jobs under each name that `named` gives them; "" leaves a job out."""
+        """The jobs grouped by the names that `named` gives them; "" leaves a job out."""
         by_name: dict[str, list[Price]] = defaultdict(list)
         for price in self.priced:
             by_name[named(price.job)].append(price)
@@ -75,19 +74,19 @@ class Budget:
 
     @property
     def memory(self) -> float:
-        """Bytes of device memory that the largest job needs at most."""
+        """Upper bound on the device memory, in bytes, of the largest job."""
         return max((price.memory for price in self.priced), default=0.0)
 
     @property
     def least(self) -> float:
-        """Bytes that it needs with texts of mean length."""
+        """Bytes that it needs for texts of mean length."""
         return max((price.least for price in self.priced), default=0.0)
 
 
 def budget_of(resolved: ResolvedStudy, grid: Grid, jobs: Iterable[Job], basis: Basis) -> Budget:
-    """The budget of exactly these jobs, of a study with that grid.
+    """The budget of exactly these jobs, in a study with that grid.
 
-    Counts of data that one of the jobs would make anew are not taken.
+    Counts of data that one of the jobs would make again are not used.
     """
     jobs = list(jobs)
     renewed = frozenset(job.wildcards["dataset"] for job in jobs if job.rule == "freeze")
@@ -100,9 +99,9 @@ def budget_of(resolved: ResolvedStudy, grid: Grid, jobs: Iterable[Job], basis: B
 
 
 def reasons_of(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> list[BudgetPart]:
-    """What each reason to make finished results once more comes to, in the reasons' order.
+    """The cost of each reason to make finished results again, in the reasons' order.
 
-    A job that has two reasons counts under both.
+    A job with two reasons counts under both.
     """
     return [_part(reason, [prices.of(job) for job in jobs]) for reason, jobs in groups]
 

@@ -1,4 +1,4 @@
-"""Has a dry run write its budget as files: `snakemake plan`."""
+"""Makes a dry run write its budget as files: `snakemake plan`."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from tuning_dynamics.plan.render_csv import CSV, FOLDER, PAGE
 
 
 def budget_files(config: Mapping[str, Any]) -> list[Path]:
-    """Write budget.csv and budget.html of what is left of a study; returns their paths.
+    """Write budget.csv and budget.html for the rest of a study; return their paths.
 
     The jobs are those that a dry run of the config plans, in this folder with these results.
-    StudyError where it plans none of them.
+    StudyError if planning fails.
     """
     folder = Path(Paths(config["study"]).root) / "plan"
     files = [folder / CSV, folder / PAGE]

@@ -28,23 +28,23 @@ from tuning_dynamics.plan.sizes import Known
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.parts import settings
 
-#: The smallest part of a job's time that is taken to be its work, and not its start.
+#: The smallest share of a job's time that counts as its work rather than its start.
 LEAST_WORK = 0.05
 
 #: Packages whose versions a calibration states.
 PACKAGES = ("torch", "transformers", "peft")
 
 HEAD = """\
-# How long jobs take on this device, against the equations of the cost model: written by
+# How long jobs take on this device, relative to the equations of the cost model: written by
 # `snakemake calibrate` from the cost table of a study, used by every budget for this device.
-# Pass it on: it names no person, no host and no path. docs/cost.md says how it is made.
+# It can be shared: it names no person, host or path. docs/cost.md says how it is made.
 """
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A job that ran: likely seconds of work by the equations, seconds that it took, seconds of
-    them that were no work (None: not measured), weights of its model."""
+    """A job that ran: likely seconds of work by the equations, seconds that it took, those of them
+    that were not work (None: not measured), weights of its model."""
 
     work: float
     seconds: float
@@ -55,7 +55,7 @@ class Taken:
 def calibrate(config: Mapping[str, Any], root: Path) -> Path:
     """Write the calibration of the device that a study's config plans for, and return its path.
 
-    StudyError where the study has no cost table yet, or ran on another device.
+    StudyError if the study has no cost table yet, or ran on another device.
     """
     file = "the study's config"
     jobs = Jobs(load_study(settings(config), root, file), file)
@@ -87,7 +87,7 @@ def _same_device(rows: Mapping[Any, dict[str, str]], device: Device, name: str) 
     others = {row["gpu"] for row in rows.values()} - {"", *device.known_as}
     if others:
         raise StudyError(
-            f"the study ran on another device than {device.name}",
+            f"the study did not run on {device.name}",
             key="execution.plan_for",
             value=name,
             fix=f"plan for what it ran on ({', '.join(sorted(others))}), or add that name to "
@@ -98,9 +98,9 @@ def _same_device(rows: Mapping[Any, dict[str, str]], device: Device, name: str) 
 def calibration(
     jobs: Jobs, rows: Mapping[tuple[str, str], dict[str, str]], device: Device, day: str
 ) -> Calibration:
-    """The calibration that the rows of a study's cost table make.
+    """The calibration from the rows of a study's cost table.
 
-    StudyError where no job of a model is among them.
+    StudyError if there is no job of a model.
     """
     study, known = jobs.resolved.study, Known(jobs.resolved)
     taken: dict[str, list[Taken]] = defaultdict(list)
@@ -139,20 +139,20 @@ def calibration(
 
 
 def _start(row: dict[str, str]) -> float | None:
-    """Seconds of a job besides those in which it processed its tokens."""
+    """Seconds of a job in which it did not process tokens."""
     if not row["tokens"] or not row["tokens_per_second"] or not float(row["tokens_per_second"]):
         return None
     return max(0.0, float(row["seconds"]) - float(row["tokens"]) / float(row["tokens_per_second"]))
 
 
 def fitted(taken: Sequence[Taken], usual: float) -> Fit:
-    """A start, the median of the jobs', and the factor that makes their total right.
+    """A start, the median of the jobs', and the factor that makes their total correct.
 
-    Jobs that count no tokens are given the `usual` start, that of all kinds.
+    Jobs that count no tokens get the `usual` start, that of all kinds.
     """
     starts = [job.start for job in taken if job.start is not None]
     seconds = sum(job.seconds for job in taken)
-    # One long start must not leave the other jobs less than nothing to do.
+    # One long start must not make the work of other jobs negative.
     most = (1 - LEAST_WORK) * seconds / len(taken)
     start = min(median(starts) if starts else usual, most)
     work = sum(job.work for job in taken)
@@ -172,15 +172,15 @@ def fitted(taken: Sequence[Taken], usual: float) -> Fit:
 
 def averaged(seconds: Sequence[float]) -> Mean:
     """The mean of a rule's jobs."""
-    # Snakemake writes 0.0 for what it could not measure.
+    # Snakemake writes 0.0 if it could not measure.
     mean = max(fmean(seconds), 0.01)
     low, high = spread([one / mean for one in seconds])
     return Mean(jobs=len(seconds), seconds=_round(mean), low=low, high=high)
 
 
 def spread(shares: Sequence[float]) -> tuple[float, float]:
-    """A cheap and a dear job's share of the likely seconds: the first and the last decile, moved
-    apart by 1 + 1 / sqrt(n), so that few jobs don't look certain."""
+    """Low and high seconds of a job as shares of the likely ones: the first and the last decile,
+    moved apart by 1 + 1 / sqrt(n), so that few jobs don't look certain."""
     room = 1 + 1 / sqrt(len(shares))
     deciles = quantiles(shares, n=10, method="inclusive") if len(shares) > 1 else list(shares)
     low, high = min(deciles[0], 1.0) / room, max(deciles[-1], 1.0) * room

@@ -1,7 +1,7 @@
-"""What runs have shown of a device: how long its jobs take against the equations.
+"""A device's calibration from past runs: how long its jobs take relative to the equations.
 
 One small file per device, `calibration/{device}.yaml` in a catalogue folder, which
-`snakemake calibrate` writes and anybody may pass on.
+`snakemake calibrate` writes and which can be shared.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from tuning_dynamics.config.device import Range
 from tuning_dynamics.config.load import parse, read_yaml
 from tuning_dynamics.config.study import Study
 
-#: A fit speaks of models of up to this many times, or this part of, the weights it was made on.
+#: A fit applies to models with up to this many times, or this fraction of, its models' weights.
 REACH = 4.0
 
 
@@ -21,43 +21,43 @@ class Fit(Strict):
     """Jobs of a kind that the equations price: seconds = start + factor x planned work."""
 
     jobs: PositiveInt
-    """Jobs that it was made on."""
+    """Number of jobs that it was made from."""
     start: NonNegativeFloat
-    """Seconds beside the work: libraries, device, model class."""
+    """Seconds before the work: libraries, device, model class."""
     factor: PositiveFloat
-    """Seconds of work for each that the equations give as likely."""
+    """Seconds of work per likely second of the equations."""
     low: PositiveFloat
-    """A cheap job's seconds, as a share of these."""
+    """Low end of a job's seconds, as a share of the likely ones."""
     high: PositiveFloat
-    """A dear job's."""
+    """High end of a job's seconds, as a share."""
     weights: tuple[PositiveFloat, PositiveFloat]
     """Fewest and most weights of the models."""
 
     def reaches(self, parameters: float) -> bool:
-        """Whether it speaks of models of that size."""
+        """Whether it applies to models of that size."""
         fewest, most = self.weights
         return fewest / REACH <= parameters <= most * REACH
 
     def seconds(self, work: float) -> Range:
-        """The seconds of a job with that much likely work by the equations."""
+        """The seconds of a job with this much likely work by the equations."""
         likely = self.start + self.factor * work
         return Range(self.low * likely, likely, self.high * likely)
 
 
 class Mean(Strict):
-    """Jobs of a rule that no equation prices: seconds of one."""
+    """Jobs of a rule that no equation prices: seconds of one job."""
 
     jobs: PositiveInt
-    """Jobs that it was made on."""
+    """Number of jobs that it was made from."""
     seconds: PositiveFloat
-    """Mean of them."""
+    """Mean seconds."""
     low: PositiveFloat
-    """A cheap job's seconds, as a share of it."""
+    """Low end of a job's seconds, as a share of the mean."""
     high: PositiveFloat
-    """A dear job's."""
+    """High end of a job's seconds, as a share."""
 
     def range(self, share: float) -> Range:
-        """The seconds of a job, in a study with that many times the cells."""
+        """The seconds of a job, in a study with this many times the cells."""
         likely = self.seconds * share
         return Range(self.low * likely, likely, self.high * likely)
 
@@ -66,15 +66,15 @@ class Calibration(Strict):
     """The file: where it comes from, a fit for each kind of model job, a mean for each rule."""
 
     device: str
-    """File of devices/ that it is of."""
+    """The device: a file of devices/."""
     study: str
-    """Study that it was made on."""
+    """Study that it was made from."""
     cells: PositiveInt
     """Cells of that study."""
     jobs: PositiveInt
-    """Jobs that it was made on, of all kinds."""
+    """Number of jobs of all kinds that it was made from."""
     date: str
-    """Day it was made on."""
+    """Day on which it was made."""
     machine: str
     """Processor and GPU."""
     software: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
@@ -82,7 +82,7 @@ class Calibration(Strict):
     fits: dict[str, Fit]
     """By kind: pretrain, tune, evaluate."""
     rules: dict[str, Mean]
-    """By rule, of those that no equation prices."""
+    """By rule, for those that no equation prices."""
 
 
 def calibration_path(study: Study, root: Path) -> Path:
@@ -91,7 +91,7 @@ def calibration_path(study: Study, root: Path) -> Path:
 
 
 def calibration_of(study: Study, root: Path) -> Calibration | None:
-    """The calibration of a study's device, from its catalogue folders; None where there is none.
+    """The calibration of a study's device, from its catalogue folders; None if there is none.
 
     StudyError for a file that is not one.
     """

@@ -23,10 +23,9 @@ _UNMEASURED = ("-", "", "NA", "nan")
 
 @dataclass(frozen=True)
 class Measured:
-    """A job and what it left: metrics of its own, and Snakemake's benchmark.
+    """A job and its files: its own metrics, and Snakemake's benchmark.
 
-    Either may be None or a file that is not there: a job that was killed leaves no benchmark, or an
-    empty one.
+    Either may be None or a missing file: a killed job leaves no benchmark, or an empty one.
     """
 
     stage: str
@@ -39,7 +38,7 @@ class Measured:
 def study_cost(config: Mapping[str, Any], root: Path) -> pd.DataFrame:
     """cost.csv of a study's config mapping; `root` is the repository.
 
-    What is planned is what the cost model says now, with the counts of the data as it is.
+    Planned times are those of the cost model now, with the present counts of the data.
     """
     file = "the study's config"
     jobs = Jobs(load_study(settings(config), root, file), file)
@@ -58,12 +57,12 @@ def study_cost(config: Mapping[str, Any], root: Path) -> pd.DataFrame:
 
 
 def cost_rows(measured: Sequence[Measured]) -> pd.DataFrame:
-    """cost.csv of jobs; one that left nothing has no row.
+    """cost.csv of jobs; one without files has no row.
 
-    A metrics file is JSON with at least the columns of cost.csv (null where unknown); what else
-    it holds is left there. A job's seconds are the longer of its metrics' and its benchmark's:
-    the first lack the start of the process, the second what was done before a job was killed and
-    went on. Raises StudyError for a broken file, a missing key, another job's metrics, or a job
+    A metrics file is JSON with at least the columns of cost.csv (null if unknown); other keys are
+    ignored. A job's seconds are the longer of its metrics' and its benchmark's: the first lack the
+    start of the process, the second the work before a job was killed and continued.
+    Raises StudyError for a broken file, a missing key, another job's metrics, or a job
     named twice.
     """
     rows = [row for job in measured if (row := _row(job)) is not None]
@@ -95,7 +94,7 @@ def _row(job: Measured) -> dict[str, object] | None:
 
 
 def _written(benchmark: Path) -> bool:
-    """Whether there is a benchmark; a Snakemake that was killed may have left an empty file."""
+    """Whether there is a benchmark; a killed Snakemake may have left an empty file."""
     return benchmark.is_file() and benchmark.stat().st_size > 0
 
 
@@ -143,7 +142,7 @@ def _value(value: object, name: str, path: Path) -> object:
         return pd.NA if name == "tokens" else float("nan")
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise StudyError(
-            f"a job's '{name}' is no number of at least 0",
+            f"a job's '{name}' is not a number of at least 0",
             file=path,
             key=name,
             value=value,
@@ -153,7 +152,7 @@ def _value(value: object, name: str, path: Path) -> object:
 
 
 def _benchmark(path: Path) -> tuple[float, float]:
-    """Seconds, of several repeats their sum, and MB of memory at most."""
+    """Seconds, summed over repeats, and peak memory in MB."""
     try:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
         seconds = [_number(text) for text in table["s"]]
@@ -170,5 +169,5 @@ def _benchmark(path: Path) -> tuple[float, float]:
 
 
 def _number(text: str) -> float:
-    # Snakemake writes these where a job ended before the first measurement.
+    # Snakemake writes these if a job ended before the first measurement.
     return float("nan") if text in _UNMEASURED else float(text)

@@ -1,4 +1,4 @@
-"""What a study's jobs leave on disk."""
+"""Disk space of a study's jobs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tuning_dynamics.plan.sizes import Known, NotKnown
 
 @dataclass(frozen=True)
 class Download:
-    """Bytes, and whether they are an upper bound (4 bytes a weight) or what the hub says."""
+    """Bytes, and whether they are an upper bound (4 bytes a weight) or the hub's figure."""
 
     number: float
     at_most: bool
@@ -19,8 +19,8 @@ class Download:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes that jobs leave: downloads and pre-trained checkpoints, which stay; tuned weights,
-    by variant, and the resumable states of each run while it trains, the largest first."""
+    """Bytes that jobs write: downloads and pre-trained checkpoints, which stay; tuned weights by
+    variant, and the resumable states of each run while it trains, the largest first."""
 
     downloads: float
     pretrained: float
@@ -29,16 +29,16 @@ class Disk:
     keep_all: bool
 
     def peak(self, gpus: int) -> float:
-        """Bytes at most while that many variants are worked on at a time.
+        """Peak bytes while this many variants are in progress at a time.
 
-        With keep_weights: none a variant's weights go once its cells are evaluated.
+        With keep_weights: none, a variant's weights are deleted once its cells are evaluated.
         """
         kept = self.tuned if self.keep_all else self.tuned[:gpus]
         return self.downloads + self.pretrained + sum(kept) + sum(self.states[:gpus])
 
 
 def disk_of(known: Known, jobs: Iterable[Job], download: Download) -> tuple[Disk, set[str]]:
-    """What jobs leave, and what is not known of it."""
+    """The disk space of jobs, and the unknown figures."""
     pretrained = 0.0
     tuned: list[float] = []
     states: dict[str, float] = {}
@@ -47,9 +47,9 @@ def disk_of(known: Known, jobs: Iterable[Job], download: Download) -> tuple[Disk
         try:
             if job.rule == "pretrain":
                 weights = BYTES * known.size(job.family).parameters
-                # And the state that the next segment goes on from: three times as much.
+                # And the state that the next segment continues from: three times as much.
                 pretrained += 4 * weights
-                # Segments follow each other; a state is written beside the one it replaces.
+                # Segments run in sequence; a new state is written before the old is deleted.
                 states[job.family] = 2 * 3 * weights
             elif job.rule == "tune":
                 weights, state = _tuned_bytes(known, parse_variant(job.wildcards["variant"]))
@@ -67,7 +67,7 @@ def _largest_first(numbers: Iterable[float]) -> tuple[float, ...]:
 
 
 def downloads_of(known: Known, jobs: Iterable[Job]) -> tuple[Download, set[str]]:
-    """Bytes of the downloads among the jobs, and what is not known of them."""
+    """Bytes of the downloads among the jobs, and the unknown figures."""
     number, at_most, unknown = 0.0, False, set()
     for job in jobs:
         if job.rule != "download":
@@ -83,9 +83,9 @@ def downloads_of(known: Known, jobs: Iterable[Job]) -> tuple[Download, set[str]]
 
 
 def _tuned_bytes(known: Known, variant: Variant) -> tuple[float, float]:
-    """Bytes of a tuned variant's weights, and of its resumable states on the way.
+    """Bytes of a tuned variant's weights, and of its resumable states during training.
 
-    A stage's state is kept to the end of the job, and written beside the one that it replaces.
+    A stage's state is kept to the end of the job; a new one is written before the old is deleted.
     """
     size = known.size(variant.family)
     stages = known.resolved.recipes[variant.recipe].stages

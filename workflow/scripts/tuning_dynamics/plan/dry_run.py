@@ -1,4 +1,4 @@
-"""The budget at the end of `snakemake -n`, of exactly the jobs that would run."""
+"""The budget at the end of `snakemake -n`, for exactly the jobs that would run."""
 
 import atexit
 import logging
@@ -13,18 +13,18 @@ from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.limits import refused, unknown
 from tuning_dynamics.plan.planned_jobs import planned
 from tuning_dynamics.plan.render_csv import FOLDER, write_files
-from tuning_dynamics.plan.render_text import tell, told_refusal
+from tuning_dynamics.plan.render_text import budget_text, refusal_lines
 from tuning_dynamics.plan.schedule import wall_times
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.start import LEFT, ONLY_COUNT
 
 
 def budget_at_end(workflow: Any, jobs: Jobs) -> None:
-    """Have a dry run end with its budget; `workflow` is Snakemake's.
+    """Make a dry run end with its budget; `workflow` is Snakemake's.
 
-    At exit, since Snakemake runs no hook after a dry run and does not know yet, while it reads
-    the Snakefile, that it is one. Ends the process with the error's text alone where the device
-    to plan for is not known.
+    At exit, since Snakemake runs no hook after a dry run and does not know yet that it is one
+    while it reads the Snakefile. Ends the process with only the error's text if the device to plan
+    for is unknown.
     """
     try:
         basis = basis_of(jobs.resolved.study, Path(workflow.basedir))
@@ -33,11 +33,11 @@ def budget_at_end(workflow: Any, jobs: Jobs) -> None:
     errors = _Errors(level=logging.ERROR)
     # The logger that Snakemake gives its own handlers.
     logging.getLogger("snakemake.logging").addHandler(errors)
-    atexit.register(_tell_if_dry, workflow, jobs, basis, errors)
+    atexit.register(_print_if_dry, workflow, jobs, basis, errors)
 
 
 class _Errors(logging.Handler):
-    """Notes whether anything went wrong: half a plan has no budget."""
+    """Notes whether anything went wrong: an incomplete plan has no budget."""
 
     seen = False
 
@@ -50,11 +50,11 @@ def count_left(workflow: Any) -> int:
     return sum(bool(job.output) for job in workflow.dag.needrun_jobs(exclude_finished=False))
 
 
-def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> None:
+def _print_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> None:
     if errors.seen or not workflow.dryrun or workflow.dag is None:
         return
     if ONLY_COUNT in os.environ:
-        jobs.current.digests.keep()  # this look has read all that the run made
+        jobs.current.digests.keep()  # this check has read all results of the run
         sys.stdout.write(f"{LEFT}{count_left(workflow)}\n")
         return
     plan = planned(workflow, jobs)
@@ -62,9 +62,9 @@ def _tell_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> No
     walls = wall_times(plan, budget.priced)
     if FOLDER in os.environ:
         write_files(Path(os.environ[FOLDER]), budget, walls, jobs, plan.again)
-    told = jobs.current.version_lines()
+    lines = jobs.current.version_lines()
     if plan.jobs:
         refusal = unknown(jobs, plan) or refused(budget, jobs.resolved.study)
-        told.append(tell(budget, jobs.resolved, jobs.grid, walls, plan.again))
-        told += told_refusal(refusal)
-    sys.stdout.write("".join(f"{line}\n" for line in told))
+        lines.append(budget_text(budget, jobs.resolved, jobs.grid, walls, plan.again))
+        lines += refusal_lines(refusal)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -1,4 +1,4 @@
-"""What a model's work takes in FLOPs, bytes and seconds.
+"""FLOPs, bytes and seconds of a model's work.
 
 N are weights, L layers, d the width, V the vocabulary, T tokens, s the length of a text in tokens.
 """
@@ -18,7 +18,7 @@ from tuning_dynamics.engine.batch_size import LOGIT_BYTES, bytes_per_token
 #: Weights are fp32 in memory and in the files that jobs write.
 BYTES = 4
 
-#: What evaluation computes its layers in.
+#: The dtype of layers in evaluation.
 Dtype = Literal["float32", "bfloat16"]
 
 #: Bytes of such a number.
@@ -38,8 +38,8 @@ ACTIVATION_BYTES = 58
 
 @dataclass(frozen=True)
 class Work:
-    """Tokens to read, pairs of one and another that it sees, and tokens after which the logits
-    are wanted."""
+    """Tokens to read, pairs of a token and one that it attends to, and tokens after which logits
+    are needed."""
 
     tokens: float
     seen: float
@@ -58,7 +58,7 @@ NO_WORK = Work(0, 0, 0)
 
 
 def reading(texts: float, before: float, own: float, predicted: float) -> Work:
-    """Reading so many texts of `own` tokens each, after `before` others that were read already,
+    """Reading this many texts of `own` tokens each, after `before` others that were already read,
     with logits after `predicted` of them."""
     return Work(own, own * (before + own / 2), predicted) * texts
 
@@ -68,14 +68,14 @@ def layer_flops(size: ModelSize, work: Work) -> float:
 
     Kaplan et al. 2020 (arXiv 2001.08361), section 2.1: two FLOPs per weight and token, and
     attention's two products for every pair. A model whose head is not tied to its embedding has
-    another V d weights that multiply nothing: it is overpriced by as much.
+    another V d weights that multiply nothing: it is overpriced by that.
     """
     weights = size.parameters - size.vocab_size * size.hidden_size
     return 2 * weights * work.tokens + 4 * size.layers * size.hidden_size * work.seen
 
 
 def head_flops(size: ModelSize, work: Work) -> float:
-    """FLOPs of the logits that are wanted: 2 V d each."""
+    """FLOPs of the needed logits: 2 V d each."""
     return 2.0 * size.vocab_size * size.hidden_size * work.predicted
 
 
@@ -92,9 +92,9 @@ def pass_seconds(
 
 @dataclass(frozen=True)
 class Step:
-    """An optimiser step: its texts, mean tokens of one and how many of them the loss counts, most
-    texts in a forward pass, weights that are trained (all, or the adapters'), and GPUs that share
-    the texts and hold a part of the weights each."""
+    """An optimiser step: its texts, mean tokens per text and how many of them the loss counts, the
+    largest number of texts in a forward pass, trained weights (all, or the adapters'), and GPUs
+    that share the texts and each hold a part of the weights."""
 
     rows: int
     length: float
@@ -105,7 +105,7 @@ class Step:
 
     @property
     def own_rows(self) -> int:
-        """Texts of one GPU; the one that has most."""
+        """Texts of the GPU with the most."""
         return math.ceil(self.rows / self.gpus)
 
 
@@ -114,7 +114,7 @@ def training_flops(size: ModelSize, step: Step) -> float:
 
     The backward pass takes twice the forward (Kaplan et al. 2020). With adapters the frozen
     weights need no gradient, and about 4 N T remain (Hu et al. 2022, arXiv 2106.09685). Texts
-    lie end to end, without padding, and each sees itself alone.
+    are packed, without padding, and each attends only to itself.
     """
     full = step.trained >= size.parameters
     work = reading(step.own_rows, 0, step.length, step.counted)
@@ -124,8 +124,8 @@ def training_flops(size: ModelSize, step: Step) -> float:
 def step_seconds(size: ModelSize, step: Step, device: Device, assumed: Assumed) -> float:
     """Seconds of an optimiser step: its passes forward and back, and AdamW's bytes.
 
-    GPUs that share a model fetch each other's part of the weights in both directions of a pass,
-    and add up gradients: 12 N bytes, less their own part, while they compute.
+    GPUs that share a model fetch each other's part of the weights in forward and backward passes,
+    and sum gradients: 12 N bytes, less their own part, while they compute.
     """
     passes = math.ceil(step.own_rows / step.micro_batch)
     travel = 3 * BYTES * size.parameters * (1 - 1 / step.gpus) / assumed.link
@@ -145,7 +145,7 @@ def training_seconds(
     steps: int, one_step: float, trained: float, save_seconds: float, assumed: Assumed, final: int
 ) -> float:
     """Seconds of a run with its resumable states: weights and two moments, 12 B per trained
-    weight, `final` of them at the end, and one every `save_seconds`, or more rarely where saving
+    weight, `final` of them at the end, and one every `save_seconds`, or more rarely if saving
     takes long."""
     seconds = steps * one_step
     save = 3 * BYTES * trained / assumed.write
@@ -162,7 +162,7 @@ class Evaluating:
     dtype: Dtype
 
     def seconds(self, size: ModelSize, work: Work, kept: float = 0) -> float:
-        """Seconds of one pass; the keys and values of `kept` tokens are read beside the weights."""
+        """Seconds of one pass that reads the weights, and the keys and values of `kept` tokens."""
         device, assumed = self.device, self.assumed
         fp32 = device.fp32 * assumed.fp32_use
         reached = fp32 if self.dtype == "float32" else device.bf16 * assumed.bf16_use
@@ -176,13 +176,13 @@ class Evaluating:
 
 
 def reading_seconds(size: ModelSize, work: Work, passes: int, on: Evaluating) -> float:
-    """Seconds of reading in so many passes."""
+    """Seconds of reading in this many passes."""
     return passes * on.seconds(size, work * (1 / passes)) if work.tokens else 0.0
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text that is continued: tokens that it shares with all, its own, and new ones."""
+    """A text to continue: tokens that it shares with all texts, its own, and new ones."""
 
     before: float
     own: float
@@ -192,10 +192,9 @@ class Text:
 def decoding_seconds(size: ModelSize, items: int, rows: int, text: Text, on: Evaluating) -> float:
     """Seconds of greedy decoding after the prompts are read, `rows` items at a time.
 
-    A step reads all weights, the keys and values that the rows share once and each row's own,
-    for one token per row, so memory bounds it, not FLOPs (Pope et al. 2022, arXiv 2211.05102).
-    The slowest row of a batch decides: all new tokens are counted; the first comes with the
-    prompt.
+    For one token per row, a step reads all weights, the shared keys and values once, and each
+    row's own, so memory bounds it, not FLOPs (Pope et al. 2022, arXiv 2211.05102). The slowest row
+    of a batch decides: all new tokens are counted, except the first, which comes with the prompt.
     """
     own = rows * (text.own + text.new / 2)
     step = Work(rows, own + rows * text.before, rows)
@@ -203,13 +202,13 @@ def decoding_seconds(size: ModelSize, items: int, rows: int, text: Text, on: Eva
 
 
 def weight_bytes(size: ModelSize, dtype: Dtype) -> float:
-    """Bytes of a model that evaluates: its layers in `dtype`, its head in fp32."""
+    """Bytes of a model in evaluation: its layers in `dtype`, its head in fp32."""
     head = size.vocab_size * size.hidden_size
     return WIDTHS[dtype] * (size.parameters - head) + BYTES * head
 
 
 def kept_bytes(size: ModelSize, dtype: Dtype) -> float:
-    """Bytes of a token's keys and values: 2 L d numbers, fewer where heads share them."""
+    """Bytes of a token's keys and values: 2 L d numbers, fewer if heads share them."""
     return 2.0 * WIDTHS[dtype] * size.layers * size.hidden_size
 
 
@@ -219,12 +218,13 @@ def token_bytes(size: ModelSize, dtype: Dtype) -> float:
 
 
 def head_tokens(size: ModelSize, dtype: Dtype) -> int:
-    """Tokens of a batch that weigh as much as the logits after one of them."""
+    """Tokens of a batch that take as much memory as the logits at one position."""
     return batch.head_tokens(size.vocab_size, token_bytes(size, dtype))
 
 
 def row_tokens(size: ModelSize, dtype: Dtype, before: float) -> int:
-    """Tokens that a text weighs beside its own after `before` that all share."""
+    """Tokens that take as much memory as a text takes in addition to its own tokens, after `before`
+    shared ones."""
     return batch.row_tokens(before, size.vocab_size, size.layers, token_bytes(size, dtype))
 
 

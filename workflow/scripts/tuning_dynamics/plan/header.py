@@ -19,9 +19,9 @@ from tuning_dynamics.plan.render_text import header
 
 
 def planned(resolved: ResolvedStudy, file: str, root: Path) -> str:
-    """The line that a study's file should have; StudyError where its grid is not possible.
+    """The line that a study's file should have; StudyError if its grid is invalid.
 
-    Counts of data that is there are not used, nor is a calibration. `root` is the repository.
+    Counts of existing data are not used, nor is a calibration. `root` is the repository.
     """
     grid = expand(resolved, file)
     basis = Basis(device_of(resolved.study, root))

@@ -1,5 +1,5 @@
-"""What stops a run before its first job: results of unknown origin, cells of what is not current,
-its cost, or a job that does not fit its device."""
+"""Checks that stop a run before its first job: results of unknown origin, cells made from stale
+inputs, its cost, or a job that does not fit its device."""
 
 import math
 from pathlib import Path
@@ -12,21 +12,21 @@ from tuning_dynamics.identity.reasons import unrecorded, unrecorded_error
 from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.budget import Budget, budget_of
 from tuning_dynamics.plan.planned_jobs import Planned, planned
-from tuning_dynamics.plan.render_text import gigabytes, hours, reason_lines, told_part
+from tuning_dynamics.plan.render_text import gigabytes, hours, part_line, reason_lines
 from tuning_dynamics.plan.resources import gpus
 from tuning_dynamics.run.all_jobs import Jobs
 
-#: Stages that a refusal names, the dearest first.
-DEAREST = 3
+#: Number of stages that a refusal names, the most expensive first.
+MOST_EXPENSIVE = 3
 
 
 def guard(workflow: Any, jobs: Jobs) -> list[str]:
-    """Stop a run that must not begin; `workflow` is Snakemake's, its jobs planned. Of one that
-    begins, the lines that say why it makes finished results once more.
+    """Stop a run that must not begin; `workflow` is Snakemake's, its jobs planned. For a run that
+    begins, return the lines that say why it makes finished results again.
 
-    StudyError where it can't take results as they lie (`unknown`), where its likely hours exceed
-    max_gpu_hours, where that is set and they are not known, or where a job does not fit the memory
-    of the device that is planned for.
+    StudyError if it can't use existing results (`unknown`), if its likely hours exceed
+    max_gpu_hours, if that is set and they are unknown, or if a job does not fit the memory of the
+    planned device.
     """
     study = jobs.resolved.study
     basis = basis_of(study, Path(workflow.basedir))
@@ -42,8 +42,8 @@ def guard(workflow: Any, jobs: Jobs) -> list[str]:
 
 
 def unknown(jobs: Jobs, plan: Planned) -> StudyError | None:
-    """Why a run can't take results as they lie: nothing says what they are, or it makes tables of
-    cells and what these are made from is not current. None where it can."""
+    """Why a run can't use existing results: they have no record, or it makes tables of cells whose
+    inputs are not current. None if it can."""
     names = unrecorded(jobs.current.reasons.items())
     if names:
         return unrecorded_error(names, jobs.paths.records)
@@ -51,7 +51,7 @@ def unknown(jobs: Jobs, plan: Planned) -> StudyError | None:
     if not (jobs.makes_tables_of_parts and left):
         return None
     return StudyError(
-        f"{len(left):,} jobs that cells are made from are to be done",
+        f"{len(left):,} jobs that make inputs of cells are not done",
         key="part",
         value=[text for text, _ in plan.again],
         fix="run the parts again; each makes only what is not current",
@@ -59,8 +59,8 @@ def unknown(jobs: Jobs, plan: Planned) -> StudyError | None:
 
 
 def refused(budget: Budget, study: Study) -> StudyError | None:
-    """Why a run of this budget does not begin; None where it does."""
-    return _too_large(budget, study) or _not_known(budget, study) or _too_dear(budget, study)
+    """Why a run with this budget does not begin; None if it does."""
+    return _too_large(budget, study) or _not_known(budget, study) or _too_expensive(budget, study)
 
 
 def _too_large(budget: Budget, study: Study) -> StudyError | None:
@@ -69,10 +69,10 @@ def _too_large(budget: Budget, study: Study) -> StudyError | None:
         return None
     return StudyError(
         f"the largest job needs {gigabytes(budget.least)} of GPU memory (at most "
-        f"{gigabytes(budget.memory)}), and the {budget.device.name} has {gigabytes(memory)}",
+        f"{gigabytes(budget.memory)}), but the {budget.device.name} has {gigabytes(memory)}",
         key="execution.plan_for",
         value=study.execution.plan_for,
-        fix="run it on a larger GPU and say which (execution.plan_for), have several share a model "
+        fix="run it on a larger GPU and name it (execution.plan_for), let several share a model "
         "(execution.gpus_per_model), lower execution.micro_batch or tune.max_length, or tune "
         "adapters (a recipe such as lora)",
     )
@@ -86,20 +86,20 @@ def _not_known(budget: Budget, study: Study) -> StudyError | None:
         f"{'; '.join(budget.unknown)}",
         key="max_gpu_hours",
         value=study.max_gpu_hours,
-        fix="give the files the keys that they lack, or leave max_gpu_hours out",
+        fix="add the missing keys to the files, or leave out max_gpu_hours",
     )
 
 
-def _too_dear(budget: Budget, study: Study) -> StudyError | None:
+def _too_expensive(budget: Budget, study: Study) -> StudyError | None:
     limit = study.max_gpu_hours
     if limit is None or budget.whole.hours.mid <= limit:
         return None
     unit = f"{budget.device.name} {budget.device.unit}"
-    dearest = sorted(budget.stages, key=lambda stage: -stage.hours.mid)[:DEAREST]
+    largest = sorted(budget.stages, key=lambda stage: -stage.hours.mid)[:MOST_EXPENSIVE]
     lines = [
         "the run would cost more than max_gpu_hours",
         f"  planned: {hours(budget.whole.hours)} {unit}, of which",
-        *(f"  {told_part(stage, budget.device)}" for stage in dearest if stage.hours.mid),
+        *(f"  {part_line(stage, budget.device)}" for stage in largest if stage.hours.mid),
     ]
     return StudyError(
         "\n".join(lines),

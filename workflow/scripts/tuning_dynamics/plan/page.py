@@ -6,10 +6,10 @@ from pathlib import Path
 import jinja2
 
 from tuning_dynamics.plan.budget import Budget, BudgetPart
-from tuning_dynamics.plan.render_text import at_most, gigabytes, hours, told_basis, told_checkpoints
+from tuning_dynamics.plan.render_text import at_most, basis_text, checkpoint_lines, gigabytes, hours
 from tuning_dynamics.run.all_jobs import Jobs
 
-#: Rows of a table that are shown; the others are in budget.csv.
+#: Rows of a table on the page; the others are in budget.csv.
 SHOWN = 60
 
 TITLES = {
@@ -27,7 +27,7 @@ def page(
     price_per_hour: float | None,
     jobs: Jobs,
 ) -> str:
-    """The page, readable in light and in dark."""
+    """The page, with light and dark colours."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -45,8 +45,8 @@ def page(
         walls=walls,
         disk=budget.disk,
         unknown=budget.unknown,
-        checkpoints=told_checkpoints(jobs.resolved, jobs.grid),
-        basis=told_basis(budget),
+        checkpoints=checkpoint_lines(jobs.resolved, jobs.grid),
+        basis=basis_text(budget),
     )
 
 
@@ -60,7 +60,7 @@ def _facts(budget: Budget, price_per_hour: float | None, jobs: Jobs) -> dict[str
         "Disk": f"at most {gigabytes(budget.disk.peak(1))}",
     }
     if whole.host.high:
-        facts["Core-hours besides"] = hours(whole.host)
+        facts["Core-hours"] = hours(whole.host)
     if device.memory is not None and budget.memory:
         facts["GPU memory"] = (
             f"at most {gigabytes(budget.memory)} of {gigabytes(device.memory)} in the largest job"

@@ -1,4 +1,4 @@
-"""The jobs that Snakemake has planned, and which waits for which."""
+"""The jobs that Snakemake has planned, and their dependencies."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any
 
-from tuning_dynamics.identity.reasons import Reason, told
+from tuning_dynamics.identity.reasons import Reason, described
 from tuning_dynamics.identity.units import EVALUATE, job_name, stage_rule
 from tuning_dynamics.plan.price import Job
 from tuning_dynamics.run.all_jobs import Jobs
@@ -15,9 +15,9 @@ from tuning_dynamics.run.views import recorded, view_of_planned
 
 @dataclass(frozen=True)
 class Planned:
-    """Exactly the jobs that would run; `after[k]` are the places of those that job k waits for.
+    """Exactly the jobs that would run; `after[k]` are the places of the jobs that job k waits for.
 
-    `again` are reasons to make finished results once more, each with the jobs that run for it.
+    `again` are reasons to make finished results again, each with the jobs that run for it.
     """
 
     jobs: list[Job]
@@ -26,7 +26,7 @@ class Planned:
 
 
 def planned(workflow: Any, jobs: Jobs) -> Planned:
-    """What `workflow`, Snakemake's, has planned of a study."""
+    """The plan of a study in `workflow`, Snakemake's."""
     dag = workflow.dag
     waiting = list(dag.needrun_jobs(exclude_finished=False))
     place = {job: number for number, job in enumerate(waiting)}
@@ -37,7 +37,7 @@ def planned(workflow: Any, jobs: Jobs) -> Planned:
     names = [job_name(job.rule.name, tuple(map(str, job.wildcards))) for job in waiting]
     forced = {name for name, job in zip(names, waiting, strict=True) if dag.reason(job).forced}
     outputs = (str(path) for job in waiting for path in job.output)
-    # Evaluations are asked for their cells below.
+    # Cells of evaluations are added below.
     views = (view_of_planned(job) for job in waiting if recorded(job))
     others = (view for view in views if stage_rule(view.rule) != EVALUATE)
     jobs.current.planned(outputs, forced, others)
@@ -54,10 +54,10 @@ def again(
     jobs: Sequence[Job],
     after: Sequence[Sequence[int]],
 ) -> list[tuple[str, list[Job]]]:
-    """The reasons to make finished results once more, each with the jobs that run for it.
+    """The reasons to make finished results again, each with the jobs that run for it.
 
-    `own` are the reasons of each job; one that has none runs as those before it do, and has
-    theirs. What is said of several files is one reason.
+    `own` are the reasons of each job; one without reasons runs because jobs before it do, and has
+    theirs. The same reason for several files counts as one.
     """
     found: dict[int, tuple[Reason, ...]] = {}
     for place in TopologicalSorter(dict(enumerate(after))).static_order():
@@ -70,13 +70,13 @@ def again(
             files[reason.what][reason.file] = None
             places[reason.what][place] = None
     return [
-        (told(what, list(files[what])), [jobs[place] for place in own])
+        (described(what, list(files[what])), [jobs[place] for place in own])
         for what, own in places.items()
     ]
 
 
 def planned_job(jobs: Jobs, name: str, wildcards: Mapping[str, str]) -> Job:
-    """A job of Snakemake's rule of that name; an evaluation with the cells that it would make."""
+    """A job of Snakemake's rule with this name; an evaluation with the cells that it would make."""
     rule = stage_rule(name)
     cells = tuple(jobs.evaluate.due_cells(wildcards["variant"])) if rule == EVALUATE else ()
     return Job(rule, dict(wildcards), cells)

@@ -40,7 +40,7 @@ from tuning_dynamics.plan.equations import (
 )
 from tuning_dynamics.plan.sizes import Known, NotKnown
 
-#: Stages that a budget lists; all others are one.
+#: Stages that a budget lists; all others are one stage.
 PRICED = ("download", "pretrain", "verify", "rate", "tune", "evaluate")
 
 NO_TIME = Range()
@@ -71,12 +71,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Price:
-    """What a job takes, or in `unknown` why that cannot be told.
+    """The cost of a job, or in `unknown` why it is not known.
 
-    `seconds` are of the device; `host` those of a job that uses none, known from a calibration
-    alone. `memory` are the bytes that it needs of its device at most, with every text of a batch
-    at its longest; `least` those that it needs with texts of mean length; both of each of `gpus`,
-    where several share the job.
+    `seconds` are of the device; `host` those of a job that uses none, only known from a
+    calibration. `memory` is the most device memory in bytes that it needs, with every text of a
+    batch at its longest; `least` that with texts of mean length; both for each of `gpus`, if
+    several share the job.
     """
 
     job: Job
@@ -90,12 +90,12 @@ class Price:
 
     @property
     def spent(self) -> Range:
-        """Seconds of all its devices."""
+        """Seconds summed over its devices."""
         return self.seconds * self.gpus
 
 
 class CellPrice(NamedTuple):
-    """What a cell takes of its job: seconds, and the bytes that it needs at most and at least."""
+    """A cell's part of its job: seconds, and the bytes that it needs at most and at least."""
 
     seconds: Range
     memory: float
@@ -103,10 +103,10 @@ class CellPrice(NamedTuple):
 
 
 class Prices:
-    """The prices of a study's jobs on a basis: a device, and what past runs have shown of it.
+    """The prices of a study's jobs on a basis: a device, and its calibration from past runs.
 
     `cells` is the number of cells of the study: tables and figures grow with it. The counts of
-    the datasets in `renewed`, which would be made anew, are not taken.
+    the datasets in `renewed`, which would be made again, are not used.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class Prices:
             return Price(job, unknown=str(lacking))
 
     def _calibrated(self, price: Price) -> Price:
-        """A price as past runs of the device have it, where they speak of such models."""
+        """A price corrected by past runs of the device, if they had models of this size."""
         kind = RULES[price.job.rule].priced_as
         fit = self.calibration.fits.get(kind) if self.calibration and kind else None
         if fit is None or not price.seconds.mid:
@@ -155,7 +155,7 @@ class Prices:
         return replace(price, seconds=fit.seconds(work), calibrated=True)
 
     def _on_host(self, job: Job) -> Price:
-        """The price of a job that no equation has."""
+        """The price of a job without an equation."""
         mean = self.calibration.rules.get(job.rule) if self.calibration else None
         if self.calibration is None or mean is None:
             return Price(job)
@@ -194,7 +194,7 @@ class Prices:
         return replace(training, seconds=training.seconds + written)
 
     def _try_rate(self, job: Job) -> Price:
-        """A candidate's run, on the rows that are not held out; reading those is left out."""
+        """A candidate's run, on rows that are not held out; reading held-out rows is ignored."""
         family, name = job.wildcards["family"], job.wildcards["recipe"]
         stages = self.resolved.recipes[name].stages
         last = selecting(self.resolved.recipes[name])[0]
@@ -209,7 +209,7 @@ class Prices:
         """The price of training through stages, on a share of their rows."""
         size = self.known.size(family)
         each = [self._run(stage, family, train_set, size, share) for stage in stages]
-        # The last one's state is not kept: what it made is written next.
+        # The last stage's state is not kept: its result is written next.
         runs = [replace(run, final=1) for run in each[:-1]] + each[-1:]
         seconds = sum(
             (_range(run.seconds) for run in runs),
@@ -223,15 +223,15 @@ class Prices:
         self, stage: Stage, family: str, train_set: str, size: ModelSize, share: float
     ) -> "_Run":
         rows = self._mixed_rows(stage, train_set)
-        count = sum(rows.values())  # none of a set that encode will refuse
+        count = sum(rows.values())  # no rows for a set that encode will refuse
         longest = min(self.resolved.study.tune.max_length, size.context)
         mean = counted = 0.0
         for dataset, own in rows.items():
-            told = (dataset, family, self.resolved.encoding(stage, dataset))
-            length = min(self.known.train_tokens(*told), longest)
+            key = (dataset, family, self.resolved.encoding(stage, dataset))
+            length = min(self.known.train_tokens(*key), longest)
             part = own / count if count else 0.0
             mean += part * length
-            counted += part * min(self.known.counted_tokens(*told), length)
+            counted += part * min(self.known.counted_tokens(*key), length)
         trained = trained_weights(stage, size)
         execution, batch = self.resolved.study.execution, stage.optim.batch_size
         gpus = execution.gpus_per_model
@@ -265,15 +265,15 @@ class Prices:
         return Price(job, seconds, memory=memory, least=max(cell.least for cell in cells))
 
     def loading(self, job: Job) -> Range:
-        """Seconds until an `evaluate` job's model is ready; NotKnown where its size is not."""
+        """Seconds until an `evaluate` job's model is ready; NotKnown if its size is unknown."""
         size = self.known.size(job.family)
         return _range(lambda assumed: load_seconds(size, assumed))
 
     def cell_prices(self, job: Job) -> list[CellPrice]:
-        """What the cells of an `evaluate` job take by the equations, in their order.
+        """The prices of an `evaluate` job's cells by the equations, in their order.
 
-        What a cell shares with an earlier one of the job is in the earlier one's price alone.
-        NotKnown where the catalogue lacks a figure.
+        Work that a cell shares with an earlier one of the job is only in the earlier one's price.
+        NotKnown if the catalogue lacks a figure.
         """
         read: set[tuple[object, ...]] = set()
         return [self._cell(cell, self._shared(cell, read)) for cell in job.cells]
@@ -283,7 +283,7 @@ class Prices:
         return self.resolved.study.evaluate.dtype
 
     def _cell(self, cell: Cell, shared: "_Shared") -> CellPrice:
-        """What a cell takes, the same for all variants of a family."""
+        """The price of a cell, the same for all variants of a family."""
         key = (cell.variant.family, cell.setting, shared)
         if key not in self._cells:
             self._cells[key] = self._evaluated(cell, shared)
@@ -297,9 +297,9 @@ class Prices:
         return CellPrice(seconds, weights + most, weights + least)
 
     def _shared(self, cell: Cell, read: set[tuple[object, ...]]) -> "_Shared":
-        """What a multiple-choice cell need not read, as its job has `read` it before: methods
-        share a pass over the options, and formats and shots that without the question. Adds what
-        the cell reads."""
+        """What a multiple-choice cell need not read, as its job has already `read` it: methods
+        share a pass over the options, and formats and shots share the one without the question.
+        Adds what the cell reads."""
         if self.resolved.kind(cell.eval_set) != "multiple_choice":
             return _Shared()
         options, alone = (cell.eval_set, cell.format, cell.shots), (cell.eval_set,)
@@ -309,7 +309,7 @@ class Prices:
         return shared
 
     def _asked(self, cell: Cell, size: ModelSize, shared: "_Shared") -> "_Asked":
-        """What a cell asks of its model."""
+        """The work of a cell for its model."""
         kind, settings = self.resolved.kind(cell.eval_set), self.resolved.study.evaluate
         items = self.known.evaluated_items(cell.eval_set)
         before, own = self._prompt_tokens(cell, size)
@@ -322,7 +322,7 @@ class Prices:
         elif cell.prediction != "token_prob":
             options = self.known.options(cell.eval_set)
             answer = self.known.answer_tokens(cell.eval_set)
-            # An answer's first token is told by its prompt; a label is scored with its end.
+            # The prompt's logits score an answer's first token; a label is scored with its end.
             rest = answer if kind == "classification" else max(answer - 1, 0.0)
             branches = options * rest
             if not shared.options:
@@ -330,13 +330,13 @@ class Prices:
             if cell.prediction == "likelihood_pmi" and not shared.alone:
                 work += reading(items * options, 1, rest, answer)
         text = own + new + branches * (1 + head_tokens(size, self._dtype))
-        # As generation fills its batches: without the copy of what is shared.
+        # As generation fills its batches: without the copy of the shared prefix.
         text += row_tokens(size, self._dtype, 0 if new else before)
         return _Asked(size, items, work, before, own, new, text, self._batch(size))
 
     def _prompt_tokens(self, cell: Cell, size: ModelSize) -> tuple[float, float]:
-        """Mean tokens of what a cell's prompts share, which is read once, and of the rest of one;
-        where demonstrations overflow, prompts share none."""
+        """Mean tokens of the prefix that a cell's prompts share, which is read once, and of the
+        rest of a prompt; if demonstrations overflow, prompts share none."""
         own = self.known.prompt_tokens(cell.eval_set)
         before = self._demonstration_tokens(cell)
         if own + before > size.context / 2:
@@ -344,10 +344,10 @@ class Prices:
         return before, own
 
     def _batch(self, size: ModelSize) -> int:
-        """Tokens of a batch, as the evaluation finds them."""
-        told = self.resolved.study.execution.batch_tokens
-        if told is not None or self.device.memory is None:
-            return told or CPU_TOKENS
+        """Tokens of a batch, as evaluation will choose them."""
+        given = self.resolved.study.execution.batch_tokens
+        if given is not None or self.device.memory is None:
+            return given or CPU_TOKENS
         free = self.device.memory - weight_bytes(size, self._dtype)
         return tokens_that_fit(free, token_bytes(size, self._dtype))
 
@@ -361,7 +361,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class _Run:
-    """A stage's training: its steps, the longest text that one may have, states kept at its end."""
+    """A stage's training: its steps, the longest possible text, and states kept at its end."""
 
     size: ModelSize
     device: Device
@@ -382,7 +382,7 @@ class _Run:
 
 
 class _Shared(NamedTuple):
-    """What a cell need not read: its options after their questions, and these alone."""
+    """What a cell need not read: its options after their questions, and options alone."""
 
     options: bool = False
     alone: bool = False
@@ -390,9 +390,9 @@ class _Shared(NamedTuple):
 
 @dataclass(frozen=True)
 class _Asked:
-    """A cell's work: its items; what is read in all; tokens that all texts share and tokens of
-    one; new ones per item; what a text weighs in a batch, its logits included; and what a batch
-    holds. Both are in tokens, and what is shared is in neither."""
+    """A cell's work: its items; all reading; tokens that all texts share and tokens of one text;
+    new ones per item; the memory of a text in a batch, its logits included; and that of a batch.
+    Both are in tokens, without the shared prefix."""
 
     size: ModelSize
     items: int

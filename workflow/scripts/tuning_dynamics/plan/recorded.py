@@ -1,4 +1,4 @@
-"""Where a study's jobs leave what they took, and what they were planned to take."""
+"""Where a study's jobs record their cost, and their planned cost."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from tuning_dynamics.run.all_jobs import Jobs
 
 @dataclass(frozen=True)
 class Record:
-    """A job, its row's key in cost.csv, and the files that it leaves: its own metrics, where its
-    rule writes any, and Snakemake's benchmark."""
+    """A job, its row's key in cost.csv, and its files: its own metrics, if its rule writes any, and
+    Snakemake's benchmark."""
 
     job: Job
     stage: str
@@ -34,7 +34,7 @@ def _record(jobs: Jobs, job: Job) -> Record:
 
 
 def _name(jobs: Jobs, job: Job) -> str:
-    """What the job's metrics call it; jobs without metrics are named after their rule."""
+    """The job's name in its metrics; jobs without metrics are named after their rule."""
     values = tuple(job.wildcards.values())
     if job.rule in ("pretrain", "tune", "evaluate", "freeze"):
         return "/".join(values)
@@ -56,13 +56,13 @@ def _metrics(paths: Paths, job: Job) -> str | None:
 
 
 def planned(jobs: Jobs, basis: Basis) -> list[tuple[Record, Price]]:
-    """Each record with its job's price, an evaluation's with all cells of its variant."""
+    """Each record with its job's price; an evaluation's has all cells of its variant."""
     every = all_jobs(jobs.resolved, jobs.grid)
     prices = Prices(jobs.resolved, every, basis, cells=len(jobs.grid.cells)).each
     return [(_record(jobs, price.job), price) for price in prices if RULES[price.job.rule].measured]
 
 
 def planned_seconds(price: Price) -> float | None:
-    """A job's likely seconds; None where nothing tells them."""
+    """A job's likely seconds; None if unknown."""
     likely = price.seconds.mid + price.host.mid
     return likely if likely and not price.unknown else None

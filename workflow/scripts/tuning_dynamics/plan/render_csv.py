@@ -13,7 +13,7 @@ from tuning_dynamics.plan.page import page
 from tuning_dynamics.plan.price import Job
 from tuning_dynamics.run.all_jobs import Jobs
 
-#: The variable that has a dry run write the files, and where.
+#: The environment variable that makes a dry run write the files, and says where.
 FOLDER = "TUNING_DYNAMICS_PLAN"
 
 CSV, PAGE = "budget.csv", "budget.html"
@@ -48,7 +48,7 @@ def write_files(
 
 
 def _place(part: BudgetPart) -> tuple[str, int]:
-    """A family's steps in their order."""
+    """Sort key: a family's steps in their order."""
     family, _, step = part.name.partition("/")
     return family, int(step) if step.isdecimal() else -1
 
@@ -76,7 +76,7 @@ def table(
     walls: Mapping[int, float],
     price_per_hour: float | None,
 ) -> str:
-    """budget.csv: rows by reason to make finished results once more, by stage, train set and
+    """budget.csv: rows by reason to make finished results again, by stage, train set and
     checkpoint, the total, and by number of GPUs."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")

@@ -12,14 +12,14 @@ from tuning_dynamics.plan.budget import Budget, BudgetPart, reasons_of
 from tuning_dynamics.plan.price import Job, Prices
 from tuning_dynamics.plan.resources import UNKNOWN_BYTES, UNKNOWN_MINUTES
 
-#: Files that are named one by one when they lack a size; further ones are counted.
+#: Number of files without a size that are named; more are only counted.
 NAMED = 3
 
 #: A wall time within this of the shortest gains nothing.
 SHORTEST = 1.05
 
 
-def tell(
+def budget_text(
     budget: Budget,
     resolved: ResolvedStudy,
     grid: Grid,
@@ -34,51 +34,51 @@ def tell(
         f"  study      {len(grid.cells):,} cells of {len(grid.tuned):,} tuned models and "
         f"{len(grid.checkpoints):,} checkpoints",
         *reason_lines(again, budget.prices),
-        *(told_part(stage, budget.device) for stage in budget.stages),
-        told_part(budget.whole, budget.device),
-        *_told_walls(walls, budget.device),
-        f"  basis      {told_basis(budget)}",
+        *(part_line(stage, budget.device) for stage in budget.stages),
+        part_line(budget.whole, budget.device),
+        *_wall_lines(walls, budget.device),
+        f"  basis      {basis_text(budget)}",
         f"  bytes      {at_most(budget)} to download; at most {gigabytes(budget.disk.peak(1))} "
         "on disk",
-        *_told_memory(budget),
-        *_told_unknown(budget),
-        *_told_unpaired(grid),
+        *_memory_lines(budget),
+        *_unknown_lines(budget),
+        *_unpaired_lines(grid),
     ]
-    checkpoints = told_checkpoints(resolved, grid)
+    checkpoints = checkpoint_lines(resolved, grid)
     if checkpoints:  # published scores name none that could be read
         lines += ["  checkpoints", *(f"    {line}" for line in checkpoints)]
     return "\n".join(lines)
 
 
 def reason_lines(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> list[str]:
-    """A line for each reason to make finished results once more: its jobs, and their likely hours.
+    """A line for each reason to make finished results again: its jobs, and their likely hours.
 
     `groups` are the reasons, each with the jobs that run for it.
     """
     return [
-        f"  made again because {part.name}: {_told_again(part, prices.device)}"
+        f"  made again because {part.name}: {_remade_text(part, prices.device)}"
         for part in reasons_of(groups, prices)
     ]
 
 
-def _told_again(part: BudgetPart, device: Device) -> str:
-    told = [_jobs(part.jobs)]
+def _remade_text(part: BudgetPart, device: Device) -> str:
+    words = [_jobs(part.jobs)]
     on_cores = device.memory is None
     likely = part.hours.mid + part.host.mid if on_cores else part.hours.mid
     if likely:
         unit = device.unit if on_cores else f"{device.name.split()[0]} {device.unit}"
-        told.append(f"{_number(likely)} {unit}")
+        words.append(f"{_number(likely)} {unit}")
     if part.unpriced:
-        told.append(f"{_jobs(part.unpriced)} of unknown cost")
-    return ", ".join(told)
+        words.append(f"{_jobs(part.unpriced)} of unknown cost")
+    return ", ".join(words)
 
 
 def _jobs(number: int) -> str:
     return f"{number:,} job{'' if number == 1 else 's'}"
 
 
-def told_refusal(refusal: StudyError | None) -> list[str]:
-    """That a run of the budget would not begin, and why; nothing where it would."""
+def refusal_lines(refusal: StudyError | None) -> list[str]:
+    """Lines on why a run with the budget would not begin; empty if it would."""
     if refusal is None:
         return []
     return [
@@ -88,7 +88,7 @@ def told_refusal(refusal: StudyError | None) -> list[str]:
     ]
 
 
-def told_part(part: BudgetPart, device: Device) -> str:
+def part_line(part: BudgetPart, device: Device) -> str:
     """A line of the budget."""
     start = f"  {part.name:<10} {part.jobs:>8,} jobs"
     if part.jobs and part.unpriced == part.jobs:
@@ -97,44 +97,44 @@ def told_part(part: BudgetPart, device: Device) -> str:
     return f"{start}  {spent(part.hours, part.host, device)}{more}"
 
 
-def _told_walls(walls: Mapping[int, float], device: Device) -> list[str]:
+def _wall_lines(walls: Mapping[int, float], device: Device) -> list[str]:
     if not walls:
         return []
-    # Up to the number of GPUs that leaves the plan no shorter.
+    # Up to the number of GPUs beyond which the plan gets no shorter.
     least = min(walls.values())
     useful = next(gpus for gpus, wall in walls.items() if wall <= SHORTEST * least)
-    told = ", ".join(
+    words = ", ".join(
         f"{_number(wall / 3600)} h on {gpus}" for gpus, wall in walls.items() if gpus <= useful
     )
-    return [f"  wall time  {told} {device.unit.removesuffix('-hours')}s"]
+    return [f"  wall time  {words} {device.unit.removesuffix('-hours')}s"]
 
 
 def spent(own: Range, host: Range, device: Device) -> str:
-    """Hours of a device, and of the cores beside it where they are known."""
+    """Hours of a device, and of the host's cores if known."""
     if device.memory is None:
         own, host = own + host, Range()
-    told = [f"{hours(own)} {device.unit}"] if own.high else []
-    told += [f"{hours(host)} core-hours"] if host.high else []
+    words = [f"{hours(own)} {device.unit}"] if own.high else []
+    words += [f"{hours(host)} core-hours"] if host.high else []
     nothing = "(not priced)" if device.memory is None else f"(no {device.unit})"
-    return " and ".join(told) or nothing
+    return " and ".join(words) or nothing
 
 
-def told_basis(budget: Budget) -> str:
-    """What the prices rest on."""
+def basis_text(budget: Budget) -> str:
+    """The basis of the prices."""
     calibration = budget.basis.calibration
     equations = "equations and assumptions (docs/cost.md)"
     if calibration is None:
         return f"{equations}; `snakemake calibrate` after a run makes it closer"
-    told = f"{calibration.jobs:,} jobs of study {calibration.study} on {calibration.date}"
+    words = f"{calibration.jobs:,} jobs of study {calibration.study} on {calibration.date}"
     if budget.calibrated == 0:
-        return f"{equations}; the calibration ({told}) is not of these models' sizes"
+        return f"{equations}; the calibration ({words}) is not of these models' sizes"
     return (
-        f"calibrated with {told}: the prices of {budget.calibrated:,} of "
+        f"calibrated with {words}: the prices of {budget.calibrated:,} of "
         f"{len(budget.priced):,} jobs"
     )
 
 
-def _told_memory(budget: Budget) -> list[str]:
+def _memory_lines(budget: Budget) -> list[str]:
     if budget.device.memory is None or not budget.memory:
         return []
     device = f"the {budget.device.name} has {gigabytes(budget.device.memory)}"
@@ -146,7 +146,7 @@ def _told_memory(budget: Budget) -> list[str]:
     return [f"  memory     at most {gigabytes(budget.memory)} in the largest job; {device}"]
 
 
-def _told_unknown(budget: Budget) -> list[str]:
+def _unknown_lines(budget: Budget) -> list[str]:
     if not budget.unknown:
         return []
     more = len(budget.unknown) - NAMED
@@ -158,8 +158,8 @@ def _told_unknown(budget: Budget) -> list[str]:
     ]
 
 
-def _told_unpaired(grid: Grid) -> list[str]:
-    """That tuned cells have nothing to be compared with, which a block of base would mend."""
+def _unpaired_lines(grid: Grid) -> list[str]:
+    """Lines on tuned cells without a base cell, which a block of base would add."""
     alone = unpaired_cells(grid)
     if not alone:
         return []
@@ -171,8 +171,8 @@ def _told_unpaired(grid: Grid) -> list[str]:
     ]
 
 
-def told_checkpoints(resolved: ResolvedStudy, grid: Grid) -> list[str]:
-    """A line per family, or per families alike: checkpoints, tokens, and where there are none."""
+def checkpoint_lines(resolved: ResolvedStudy, grid: Grid) -> list[str]:
+    """A line per family, or per group of equal families: checkpoints, tokens, and gaps."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in resolved.families:
         steps = [point.step for point in grid.checkpoints if point.family == name]
@@ -191,7 +191,7 @@ def told_checkpoints(resolved: ResolvedStudy, grid: Grid) -> list[str]:
 
 
 def header(budget: Budget, grid: Grid) -> str:
-    """The line that a study's file states its size and cost with."""
+    """The line in a study's file with its size and cost."""
     device = budget.device
     start = f"# Planned: {len(grid.cells):,} cells, {len(grid.tuned):,} tuned models"
     if budget.unknown:
@@ -206,14 +206,14 @@ def hours(span: Range) -> str:
 
 
 def _number(value: float) -> str:
-    """Two figures at least; thousands in groups."""
+    """At least two figures; thousands in groups."""
     if 0 < value < 0.05:
         return "<0.1"
     return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
 
 
 def at_most(budget: Budget) -> str:
-    """Bytes to download; without the hub's own figures they are taken at 4 bytes a weight."""
+    """Bytes to download; without the hub's own figures, 4 bytes per weight."""
     download = budget.download
     if not download.number:
         return "nothing"

@@ -1,9 +1,8 @@
-"""What each job asks of a cluster: GPUs, minutes, and memory of its host.
+"""What each job requests from a cluster: GPUs, minutes, and host memory.
 
-From the config and small result files alone, so that a dry run can tell. What is asked is the
-dear end of a job's price with room to spare, and grows with each attempt: a job that runs out of
-time goes on from its saved state, so asking too little costs a wait in line, asking too much as
-well.
+From the config and small result files alone, so that a dry run can show it. A request is the high
+end of a job's price with a margin, and grows with each attempt: a job that runs out of time
+continues from its saved state, so both too small and too large a request cost waiting time.
 """
 
 import math
@@ -21,25 +20,25 @@ from tuning_dynamics.plan.price import Job, Prices
 from tuning_dynamics.plan.sizes import Known, NotKnown
 from tuning_dynamics.run.all_jobs import Jobs
 
-#: Room above the dear end of a price.
+#: Factor on the high end of a price.
 SAFETY = 1.5
 
-#: Minutes that every job asks for at least: a start on a cold file system is not a failure.
+#: Least minutes that a job requests, so that a start on a cold file system is not a failure.
 LEAST_MINUTES = 10
 
 #: Bytes of host memory of a process with its libraries and, on a GPU, the driver's buffers.
 PROCESS = 4e9
 
-#: What a job asks for whose cost is not known: the catalogue lacks a size, and the budget says so.
+#: Requests of a job of unknown cost: the catalogue lacks a size, and the budget says so.
 UNKNOWN_MINUTES, UNKNOWN_BYTES = 24 * 60, 64e9
 
-#: Bytes per second of a download, and of reading the files of a checkpoint; slow ones.
+#: Bytes per second of a slow download, and of slowly reading the files of a checkpoint.
 DOWNLOAD, HASH = 10e6, 0.3e9
 
-#: Tokens per second that a tokenizer trains on or encodes in one thread; slow ones.
+#: Tokens per second that a slow tokenizer trains on or encodes in one thread.
 TOKENIZE = 1e5
 
-#: Tokens that a checkpoint's loss is taken on, at most, and FLOP/s of a slow core.
+#: Most tokens that a checkpoint's loss is computed on, and FLOP/s of a slow core.
 VERIFIED, CORE = 512, 10e9
 
 #: Bytes in memory of a token of text: four letters, and Python's objects around its row.
@@ -58,13 +57,13 @@ class Need:
     known: bool = True
 
     def minutes(self, attempt: int) -> int:
-        """What to ask for at an attempt, the first being 1."""
+        """The request at an attempt, the first being 1."""
         if not self.known:
             return UNKNOWN_MINUTES
         return max(LEAST_MINUTES, math.ceil(SAFETY * self.seconds / 60)) * attempt
 
     def megabytes(self, attempt: int) -> int:
-        """What to ask for at an attempt, the first being 1."""
+        """The request at an attempt, the first being 1."""
         return 1000 * math.ceil(self.memory / 1e9) * attempt
 
 
@@ -72,13 +71,13 @@ UNKNOWN = Need(0, UNKNOWN_BYTES, known=False)
 
 
 def gpus(study: Study, device: Device) -> int:
-    """GPUs of a job that computes a model: none where the study computes on CPUs."""
+    """GPUs of a job that computes a model: none if the study computes on CPUs."""
     choice = study.execution.device
     return 0 if choice == "cpu" or (choice == "auto" and device.memory is None) else 1
 
 
 class Allocation:
-    """What the jobs of a study ask for; nothing is computed before a job asks.
+    """The requests of a study's jobs; nothing is computed before a job needs it.
 
     `root` is the repository.
     """
@@ -94,7 +93,7 @@ class Allocation:
 
     @property
     def tuning_processes(self) -> int:
-        """Processes of a job that tunes a model: one on each of its GPUs, or as many on CPUs."""
+        """Processes of a job that tunes a model: one per GPU, or equally many on CPUs."""
         return self.jobs.resolved.study.execution.gpus_per_model
 
     @property
@@ -129,7 +128,7 @@ class Allocation:
 
     def _need(self, rule: str, wildcards: Any) -> Need:
         values = {name: str(value) for name, value in wildcards.items()}
-        # By its cells too: they become fewer while a run goes on.
+        # By its cells too: they become fewer during a run.
         cells = tuple(self.jobs.evaluate.due_cells(values["variant"])) if rule == "evaluate" else ()
         key = (rule, *values.values(), cells)
         if key not in self._needs:
@@ -152,7 +151,7 @@ class Allocation:
     # --- jobs that compute a model -----------------------------------------------------------
 
     def _model(self, job: Job) -> Need:
-        """Pre-training, tuning, of candidates too, and evaluation."""
+        """Pre-training, tuning (of candidates too) and evaluation."""
         price = self._prices.of(job)
         if price.unknown:
             return UNKNOWN
@@ -160,9 +159,9 @@ class Allocation:
 
     def _host(self, family: str, working: float, processes: int = 1) -> float:
         """Bytes of host memory: weights as files, and as tensors in each process, and on a CPU
-        what GPUs would hold, with room to spare."""
+        what GPUs would hold, with a margin."""
         weights = BYTES * self._known.size(family).parameters
-        # Of several processes the first gathers what it saves: weights and two moments.
+        # The first of several processes gathers what it saves: weights and two moments.
         tensors = max(processes, 3) if processes > 1 else 1
         held = processes * PROCESS + (1 + tensors) * weights
         return held + (0 if self.gpu else SAFETY * processes * working)
@@ -170,7 +169,7 @@ class Allocation:
     # --- jobs that read data -----------------------------------------------------------------
 
     def _corpus(self, job: Job) -> Need:
-        """A tokenizer is trained on the corpus, which is then encoded, all in memory."""
+        """Train a tokenizer on the corpus, then encode it, all in memory."""
         family = job.wildcards["family"]
         files = self.jobs.checkpoints.corpus_files(family)
         size = sum(Path(path).stat().st_size for path in files)
@@ -178,21 +177,21 @@ class Allocation:
         return Need(2 * tokens / TOKENIZE, PROCESS + TEXT_BYTES * tokens)
 
     def _download(self, job: Job) -> Need:
-        """Bytes through the net, and read once more for their digests."""
+        """Bytes over the network, read once more for their digests."""
         family, step = job.wildcards["family"], int(job.wildcards["step"])
         size = self._known.download_bytes(family, step)
         size = BYTES * self._known.size(family).parameters if size is None else size
         return Need(size / DOWNLOAD + size / HASH, PROCESS)
 
     def _verify(self, job: Job) -> Need:
-        """Weights are read twice, and a short text goes through them on one core."""
+        """Weights are read twice, and a short text is evaluated on one core."""
         family = job.wildcards["family"]
         weights = self._known.size(family).parameters
         reading = 2 * BYTES * weights / HASH
         return Need(reading + 2 * weights * VERIFIED / CORE, self._host(family, 0))
 
     def _freeze(self, job: Job) -> Need:
-        """A whole split is read, and screened, whatever the study takes of it."""
+        """A whole split is read and screened, however much of it the study uses."""
         return self._text(self._known.split_tokens(job.wildcards["dataset"]))
 
     def _encode(self, job: Job) -> Need:
@@ -201,5 +200,5 @@ class Allocation:
         return self._text(rows * self._known.train_tokens(w["dataset"], w["family"], w["format"]))
 
     def _text(self, tokens: float) -> Need:
-        """Reading that many tokens of text into items."""
+        """Reading this many tokens of text into items."""
         return Need(tokens / TOKENIZE, PROCESS + TEXT_BYTES * tokens)

@@ -1,9 +1,9 @@
 """How long a plan takes on a number of GPUs, by list scheduling.
 
-Whenever a GPU is free it takes, of the jobs whose inputs are there, the one that most time
-depends on (Graham 1969, bounds on multiprocessing timing anomalies; priority by longest path).
-That is within a factor of two of the best there is. A variant's tuning and evaluation stay
-on one GPU in a row. Jobs without a GPU wait for nothing but their inputs.
+Whenever a GPU is free it takes the ready job with the longest path of jobs that depend on it
+(Graham 1969, bounds on multiprocessing timing anomalies; priority by longest path). That is within
+a factor of two of the optimum. A variant's tuning and evaluation run on one GPU, one after the
+other. Jobs without a GPU wait only for their inputs.
 """
 
 import heapq
@@ -15,13 +15,13 @@ from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.plan.planned_jobs import Planned
 from tuning_dynamics.plan.price import Price
 
-#: Numbers of GPUs that a budget is told for.
+#: Numbers of GPUs for which a budget states the wall time.
 GPUS = (1, 2, 4, 8, 16, 32)
 
 
 @dataclass
 class ScheduledJob:
-    """What one GPU, several, or none do in a row: its seconds, and the tasks that wait for it."""
+    """Work that one GPU, several, or none do in one go: its seconds, and the tasks that wait."""
 
     seconds: float = 0.0
     gpus: int = 0
@@ -30,8 +30,8 @@ class ScheduledJob:
 
 
 def wall_times(plan: Planned, prices: Sequence[Price]) -> dict[int, float]:
-    """Seconds until a plan is done, by number of GPUs that are enough for each job; nothing where
-    no job has a price."""
+    """Seconds until a plan is done, by numbers of GPUs that are enough for each job; empty if no
+    job has a price."""
     tasks = tasks_of(plan, prices)
     if not any(task.seconds for task in tasks):
         return {}
@@ -65,7 +65,7 @@ def wall_seconds(tasks: Sequence[ScheduledJob], gpus: int) -> float:
     missing = [len(task.before) for task in tasks]
     ready = [(-rank[place], place) for place, count in enumerate(missing) if not count]
     running: list[tuple[float, int]] = []
-    waiting: list[tuple[float, int]] = []  # ready, but for a GPU
+    waiting: list[tuple[float, int]] = []  # ready except for a GPU
     now, free = 0.0, gpus
     while ready or running or waiting:
         for task in ready:
@@ -88,7 +88,7 @@ def wall_seconds(tasks: Sequence[ScheduledJob], gpus: int) -> float:
 
 
 def _longest_paths(tasks: Sequence[ScheduledJob]) -> list[float]:
-    """The seconds from each task's start to the end of all that waits for it."""
+    """The seconds from each task's start to the end of all tasks that wait for it."""
     left = [len(task.after) for task in tasks]
     rank = [task.seconds for task in tasks]
     last = [place for place, count in enumerate(left) if not count]

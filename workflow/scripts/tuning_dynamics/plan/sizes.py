@@ -1,6 +1,6 @@
-"""What is known of a study's models and data before its jobs run.
+"""What is known about a study's models and data before its jobs run.
 
-Exact counts of jobs that are done win over what the files of the catalogue say.
+Exact counts of finished jobs take priority over the catalogue's figures.
 """
 
 import json
@@ -17,16 +17,16 @@ from tuning_dynamics.config.study import ResolvedStudy
 
 
 class NotKnown(Exception):  # noqa: N818 - no error: the budget says so and goes on
-    """A figure that a file of the catalogue does not give."""
+    """A figure that is missing from a file of the catalogue."""
 
     def __init__(self, file: str, key: str) -> None:
         super().__init__(f"{file} gives no {key}")
 
 
 class Known:
-    """Sizes of a study's models and data; methods raise NotKnown for what nothing tells.
+    """Sizes of a study's models and data; methods raise NotKnown for unknown figures.
 
-    The counts of the datasets in `renewed`, which would be made anew, are not taken.
+    The counts of the datasets in `renewed`, which would be made again, are not used.
     """
 
     def __init__(self, resolved: ResolvedStudy, renewed: frozenset[str] = frozenset()) -> None:
@@ -55,7 +55,7 @@ class Known:
         return built_size(description.architecture)
 
     def download_bytes(self, family: str, step: int) -> float | None:
-        """Bytes of a revision's weight files, where `revisions.json` was asked for; else None."""
+        """Bytes of a revision's weight files, if `revisions.json` was made; else None."""
         listing = _read(self.paths.revisions(family))
         files = listing.get("revisions", {}).get(str(step), {}).get("files", {})
         for suffix in (".safetensors", ".bin"):
@@ -67,7 +67,7 @@ class Known:
     # --- data --------------------------------------------------------------------------------
 
     def train_rows(self, dataset: str) -> int:
-        """Rows that are tuned on: the split less demonstrations, up to the study's cap."""
+        """Training rows: the split less demonstrations, up to the study's cap."""
         frozen = self._frozen(dataset, "train")
         if frozen is not None:
             return frozen
@@ -83,7 +83,7 @@ class Known:
         return max(1, round(rows * cap)) if cap < 1 else min(rows, int(cap))
 
     def train_tokens(self, dataset: str, family: str, layout: str) -> float:
-        """Mean tokens of a training example: as it was encoded, else as the file says."""
+        """Mean tokens of a training example: as encoded, else as in the dataset's file."""
         counted = self._encoded(dataset, family, layout)
         if counted is not None:
             return float(counted["tokens"] / counted["examples"])
@@ -92,8 +92,8 @@ class Known:
         return self.prompt_tokens(dataset) + self.answer_tokens(dataset)
 
     def counted_tokens(self, dataset: str, family: str, layout: str) -> float:
-        """Mean tokens of a training example that the loss counts: as it was encoded, else an
-        answer with its end, and all of a dialogue, as no file says how many."""
+        """Mean tokens of a training example that the loss counts: as encoded, else an answer with
+        its end, or a whole dialogue, as no file gives this figure."""
         counted = self._encoded(dataset, family, layout)
         if counted is not None:
             return float(counted["target_tokens"] / counted["examples"])
@@ -117,11 +117,11 @@ class Known:
         return self._size(dataset).prompt_tokens
 
     def answer_tokens(self, dataset: str) -> float:
-        """Mean tokens of an answer, of the gold one or of an option."""
+        """Mean tokens of an answer: the gold one, or an option."""
         return self._size(dataset).answer_tokens
 
     def split_tokens(self, dataset: str) -> float:
-        """Tokens of all rows of a dataset's splits, as far as its file says."""
+        """Tokens of all rows of a dataset's splits, as far as its file gives them."""
         size = self._size(dataset)
         rows = (size.train or 0) + (size.evaluation or 0)
         return rows * (size.prompt_tokens + size.answer_tokens)
@@ -133,7 +133,7 @@ class Known:
         return sum(map(len, groups)) or self._size(dataset).options
 
     def _encoded(self, dataset: str, family: str, layout: str) -> dict[str, int] | None:
-        """The counts of a train set that was encoded."""
+        """The counts of an encoded train set."""
         path = self.paths.token_counts(dataset, family, layout)
         counted = {} if dataset in self.renewed else _read(path)
         return counted if counted.get("examples") else None
@@ -152,7 +152,7 @@ class Known:
 
 
 def _read(path: str) -> dict[str, Any]:
-    """What an earlier job wrote; nothing where it did not run, or was stopped in the middle."""
+    """What an earlier job wrote; empty if it did not run, or was interrupted."""
     try:
         modified = Path(path).stat().st_mtime_ns
     except FileNotFoundError:
@@ -162,7 +162,7 @@ def _read(path: str) -> dict[str, Any]:
 
 @cache
 def _parse(path: str, modified: int) -> dict[str, Any]:
-    del modified  # a file that is written anew is read anew
+    del modified  # part of the cache's key: a file that is written again is read again
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError:
@@ -186,7 +186,7 @@ def built_size(architecture: Architecture) -> ModelSize:
 def local_size(folder: Path, family: str) -> ModelSize:
     """The size of a Hugging Face folder: its config.json, and the shapes in its safetensors.
 
-    NotKnown where there is no such folder yet, or its config lacks what is needed.
+    NotKnown if the folder does not exist yet, or its config lacks a figure.
     """
     config = _read(str(folder / "config.json"))
     try:

@@ -1,4 +1,4 @@
-"""Kinds that a recipe's stage names: a kind is a module, with its settings, what it does and costs.
+"""Kinds that a recipe's stage names: a kind is a module with its settings, effect and cost.
 
-Libraries that compute are imported within functions, as a study is read with these modules too.
+Heavy libraries are imported inside functions, because reading a study imports these modules too.
 """

@@ -1,4 +1,4 @@
-"""What the study asked for and what is there, what it cost, and what it was made from."""
+"""Requested and existing cells of a study, its cost, and what it was made from."""
 
 import platform
 import subprocess
@@ -13,13 +13,13 @@ import pandas as pd
 from tuning_dynamics.common.rules import STAGES
 from tuning_dynamics.tables.columns import IDENTITY
 
-#: Stands for the seed of what is not tuned.
+#: Stands for the seed of base cells.
 _NO_SEED = -1
 
 
 @dataclass(frozen=True)
 class Square:
-    """Cells of a row of the grid on one evaluation set: asked for, and scored."""
+    """Cells of a row of the grid on one evaluation set: requested, and scored."""
 
     asked: int
     there: int
@@ -38,7 +38,7 @@ class GridRow:
 def grid_rows(asked: pd.DataFrame, scores: pd.DataFrame) -> list[GridRow]:
     """The grid by family, recipe and train set.
 
-    `asked` has the key columns of scores.csv for each cell that the study asks for.
+    `asked` has the key columns of scores.csv for each cell of the study.
     """
     wanted, scored = _counted(asked), _counted(scores[scores["score"].notna()])
     rows: dict[tuple[str, str, str], dict[str, Square]] = {}
@@ -52,7 +52,7 @@ def grid_rows(asked: pd.DataFrame, scores: pd.DataFrame) -> list[GridRow]:
 def _counted(cells: pd.DataFrame) -> dict[tuple[str, ...], set[tuple[object, ...]]]:
     """The identities of cells by family, recipe, train set and evaluation set."""
     found: dict[tuple[str, ...], set[tuple[object, ...]]] = defaultdict(set)
-    # A seed is a number in one table and may be a float beside empty ones in another.
+    # A seed is an integer in one table, and a float in another that also has empty seeds.
     seeds = cells["seed"].astype("Int64")
     named = cells[list(IDENTITY)].assign(seed=seeds.fillna(_NO_SEED).astype(int))
     squares = (cells[name] for name in ("family", "recipe", "train_set", "eval_set"))
@@ -63,9 +63,9 @@ def _counted(cells: pd.DataFrame) -> dict[tuple[str, ...], set[tuple[object, ...
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage took. Times in seconds, NaN where nothing was measured or priced.
+    """The cost of a stage. Times in seconds, NaN if nothing was measured or priced.
 
-    `priced` of its `jobs` had a planned time: `planned` together, and `took` when they ran.
+    `priced` of its `jobs` had a planned time: `planned` in total, and `took` when they ran.
     """
 
     stage: str
@@ -81,7 +81,7 @@ class StageCost:
 
 
 def stage_costs(cost: pd.DataFrame) -> list[StageCost]:
-    """cost.csv by stage, and all of it."""
+    """cost.csv by stage, and in total."""
     order = {stage: place for place, stage in enumerate(STAGES)}
     stages = sorted(cost["stage"].unique(), key=lambda stage: (order.get(stage, 99), stage))
     found = [_stage_cost(stage, cost[cost["stage"] == stage]) for stage in stages]
@@ -109,13 +109,13 @@ def commit(root: Path) -> str:
     top = _git(root, "rev-parse", "--show-toplevel")
     found = _git(root, "rev-parse", "HEAD")
     if top is None or found is None or Path(top).resolve() != root.resolve():
-        return "unknown: the workflow does not lie in a git repository"
+        return "unknown: the workflow is not in a git repository"
     changed = _git(root, "status", "--porcelain", "--untracked-files=no")
     return found + (", with changes that are not committed" if changed else "")
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git says; None where it can't."""
+    """git's output; None if it fails."""
     try:
         done = subprocess.run(
             ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
@@ -133,5 +133,5 @@ def versions() -> dict[str, str]:
 
 
 def reasons(unpaired: pd.DataFrame) -> Sequence[tuple[str, int]]:
-    """Why cells were refused or have no base to be compared with, and how many, most first."""
+    """Reasons why cells were refused or have no base, with counts, most first."""
     return [(str(why), int(count)) for why, count in unpaired["reason"].value_counts().items()]

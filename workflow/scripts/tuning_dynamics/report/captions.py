@@ -1,4 +1,4 @@
-"""Words that the report takes from elsewhere: captions, and what a table's columns mean."""
+"""Texts that the report takes from other files: captions, and meanings of a table's columns."""
 
 import re
 from html import escape, unescape
@@ -21,7 +21,7 @@ _SETTINGS = {
 
 
 def caption_html(path: Path) -> str:
-    """A caption in reStructuredText as HTML; StudyError where there is none."""
+    """A caption in reStructuredText as HTML; StudyError if there is none."""
     if not path.is_file():
         raise StudyError("a caption is missing", file=path, fix="write one")
     text = path.read_text(encoding="utf-8")
@@ -34,17 +34,17 @@ def plain_text(html: str) -> str:
 
 
 def table_caption(name: str) -> str:
-    """What a table is, as HTML."""
+    """A table's caption, as HTML."""
     return "".join(f"<p>{_inline(paragraph)}</p>" for paragraph in (caption_of(name), *about(name)))
 
 
 def column_meanings(name: str) -> dict[str, str]:
-    """What each column of a table means, as HTML."""
+    """The meaning of each column of a table, as HTML."""
     meanings = TABLES[name].Row.meanings()
     return {column: _inline(meaning) for column, meaning in meanings.items()}
 
 
 def _inline(markdown: str) -> str:
-    """A paragraph of Markdown as HTML: code is marked, of links the text is kept."""
+    """A paragraph of Markdown as HTML: code is marked, and links become their text."""
     text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", escape(markdown, quote=False))
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", text)

@@ -1,4 +1,4 @@
-"""The figures of a page: what is said of them, and how they lie in the page."""
+"""The figures of a page: their captions, and how they are embedded."""
 
 import base64
 import os
@@ -24,13 +24,13 @@ SHOWS: dict[str, tuple[str, ...]] = {
     "noise_floor": ("noise",),
 }
 
-#: Characters of an SVG that may stand in a data URI as they are.
+#: Characters of an SVG that need no escape in a data URI.
 _KEPT = " !$'()*+,-./:;=?@_~[]{}|^"
 
-#: Parts of an SVG that draw nothing.
+#: Parts of an SVG that are not visible.
 _NOT_SHOWN = r"<\?xml.*?\?>|<!DOCTYPE.*?>|<metadata>.*?</metadata>|<!--.*?-->"
 
-#: Above this many characters an SVG is embedded as its PNG where that is smaller.
+#: Above this many characters an SVG is embedded as its PNG if that is smaller.
 _LARGE = 400_000
 
 
@@ -38,8 +38,8 @@ _LARGE = 400_000
 class Picture:
     """A figure of the page.
 
-    `caption` is HTML. `source` is what the page shows it from: a data URI where it lies `inside`
-    the page, else a path. `width` and `height` are in CSS pixels; `files` are paths by kind of
+    `caption` is HTML. `source` is a data URI if the figure is embedded (`inside`) in the page,
+    else a path. `width` and `height` are in CSS pixels; `files` are paths by kind of
     file. Paths are relative to the page.
     """
 
@@ -58,18 +58,18 @@ class Picture:
 
     @property
     def subject(self) -> str:
-        """Whose figure it is, in words."""
+        """What the figure is about, in words."""
         tuned_on = f", tuned on {self.figure.train_set}" if self.figure.train_set else ""
         return self.figure.family + tuned_on
 
     @property
     def label(self) -> str:
-        """Its title and whose it is."""
+        """Its title and subject."""
         return f"{self.figure.title}, {self.figure.family}"
 
     @property
     def alternative(self) -> str:
-        """What stands for it where it can't be seen: label and the caption's first sentence."""
+        """Its alternative text: label and the caption's first sentence."""
         first = re.split(r"(?<=[.;]) ", plain_text(self.caption), maxsplit=1)[0]
         return f"{self.label}. {first}"
 
@@ -80,8 +80,8 @@ def pictures(
     """The figures and their SVG files as pictures of the page at `page`, in their order.
 
     They are embedded until `room` characters are used, those of findings first; the others are
-    shown from their files, for which the page has to stay where it is. `captions` is the folder of
-    the captions. StudyError for a figure without a caption, or one that is no SVG of ours.
+    shown from their files, so the page must not be moved alone. `captions` is the folder of the
+    captions. StudyError for a figure without a caption, or one that is not an SVG of ours.
     """
     listed = list(figures)
     inside: dict[str, str] = {}
@@ -99,7 +99,7 @@ def pictures(
 def _picture(
     figure: StudyFigure, path: Path, uri: str | None, page: Path, captions: Path
 ) -> Picture:
-    files = beside(path, page, "svg", "pdf", "png")
+    files = existing_files(path, page, "svg", "pdf", "png")
     caption = caption_html(captions / figure.caption)
     return Picture(figure, caption, uri or files["svg"], uri is not None, *_size(path), files)
 
@@ -113,12 +113,12 @@ def themes(found: Sequence[Picture]) -> dict[str, list[list[Picture]]]:
 
 
 def shows(finding: str, family: str, found: Sequence[Picture]) -> Picture | None:
-    """The picture that shows a finding of a family; None where the study has none."""
+    """The picture that shows a finding of a family; None if the study has none."""
     own = {picture.figure.kind: picture for picture in found if picture.figure.family == family}
     return next((own[kind] for kind in SHOWS.get(finding, ()) if kind in own), None)
 
 
-def beside(path: Path, page: Path, *suffixes: str) -> dict[str, str]:
+def existing_files(path: Path, page: Path, *suffixes: str) -> dict[str, str]:
     """The files that differ from `path` in their suffix and exist, relative to the page."""
     files = {suffix: path.with_suffix(f".{suffix}") for suffix in suffixes}
     return {
@@ -130,7 +130,7 @@ def beside(path: Path, page: Path, *suffixes: str) -> dict[str, str]:
 
 def _embedded(svg: Path) -> str:
     """A data URI of a figure."""
-    # Without these an SVG is as good, and a line's end would take three characters in a URI.
+    # An SVG does not need these parts, and a line break would take three characters in a URI.
     text = re.sub(_NOT_SHOWN, "", _text(svg), flags=re.S)
     uri = "data:image/svg+xml," + quote(re.sub(r"\s+", " ", text).strip(), safe=_KEPT)
     png = svg.with_suffix(".png")
@@ -140,11 +140,11 @@ def _embedded(svg: Path) -> str:
 
 
 def _size(svg: Path) -> tuple[int, int]:
-    """Width and height of a figure in CSS pixels, of which four are three points."""
+    """Width and height of a figure in CSS pixels (four pixels are three points)."""
     box = re.search(r'<svg [^>]*viewBox="0 0 ([\d.]+) ([\d.]+)"', _text(svg))
     if box is None:
         raise StudyError(
-            "a figure does not say how large it is", file=svg, fix="delete it and draw it again"
+            "a figure does not state its size", file=svg, fix="delete it and draw it again"
         )
     return round(float(box[1]) * 4 / 3), round(float(box[2]) * 4 / 3)
 

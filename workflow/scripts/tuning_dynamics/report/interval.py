@@ -1,19 +1,19 @@
-"""An interval against 0 as a small drawing."""
+"""A small drawing of an interval and 0."""
 
 import math
 from dataclasses import dataclass
 
 from tuning_dynamics.common.formatting import signed
 
-#: Width of the drawing in its own units, and what stays free on each side for the numbers.
+#: Width of the drawing in its own units, and the margin on each side for the numbers.
 WIDTH, MARGIN = 340.0, 52.0
-#: Two labels below the line take this much; closer ones are set apart.
+#: Width of two labels below the line; closer ones are moved apart.
 _LABELS = 52.0
 
 
 @dataclass(frozen=True)
 class IntervalDrawing:
-    """Where things lie on the drawing's x axis; None for what isn't there.
+    """Positions on the drawing's x axis; None for parts that don't exist.
 
     `floor_left` and `floor_right` are the ends of the band under the noise floor. Anchors are
     SVG's `text-anchor` of the labels at the interval's ends.
@@ -33,9 +33,9 @@ class IntervalDrawing:
 
 
 def drawing(value: float, low: float, high: float, floor: float) -> IntervalDrawing | None:
-    """The drawing of a value and its interval; None where there is no value.
+    """The drawing of a value and its interval; None if there is no value.
 
-    `low` and `high` are NaN where there is no interval, `floor` where it is unknown. A floor of 0
+    `low` and `high` are NaN if there is no interval, `floor` if it is unknown. A floor of 0
     has no band.
     """
     if math.isnan(value):

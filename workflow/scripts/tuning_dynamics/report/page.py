@@ -1,4 +1,4 @@
-"""A study's pages: its report, and its findings alone. Each is one file that needs no other."""
+"""A study's pages: its report, and its findings alone. Each is one self-contained file."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,27 +17,27 @@ from tuning_dynamics.grid.figures import StudyFigure
 from tuning_dynamics.grid.merged_config import cell_rows, figures_of, read_merged, seeds, summary
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
 from tuning_dynamics.report.captions import column_meanings, table_caption
-from tuning_dynamics.report.gallery import Picture, beside, pictures, shows, themes
+from tuning_dynamics.report.gallery import Picture, existing_files, pictures, shows, themes
 from tuning_dynamics.report.interval import WIDTH, IntervalDrawing, drawing
 from tuning_dynamics.report.table_json import embedded_tables
 from tuning_dynamics.tables.tables import read_table
 
-#: The templates, the look and the script of the pages.
+#: The templates, styles and script of the pages.
 TEMPLATES = Path(__file__).with_name("page")
 #: Captions of figures.
 CAPTIONS = ROOT / "workflow" / "report"
 
-#: Characters of a page that figures and tables may take: with all else it stays below 10 MiB.
+#: Characters of a page that figures and tables may take: so the page stays below 10 MiB.
 FIGURE_CHARACTERS, TABLE_CHARACTERS = 6_500_000, 2_500_000
 
 
 @dataclass(frozen=True)
 class About:
-    """What the pages say of a study besides its tables and figures.
+    """What the pages say about a study, except its tables and figures.
 
-    `summary` and `seeds` are words by what they are of, `asked` has the key columns of scores.csv
-    for each cell that the study asks for, `level` is that of its intervals, `config` its text,
-    `accepted` what was taken as current by hand (`Current.accepted`).
+    `summary` and `seeds` are texts by subject, `asked` has the key columns of scores.csv for each
+    cell of the study, `level` is that of its intervals, `config` its text, `accepted` what was
+    accepted as current by hand (`Current.accepted`).
     """
 
     title: str
@@ -51,7 +51,7 @@ class About:
 
 @dataclass(frozen=True)
 class Card:
-    """A finding as it is shown: a row of findings.csv, its drawing and its figure."""
+    """A finding on a page: a row of findings.csv, its drawing and its figure."""
 
     row: Mapping[str, Any]
     drawing: IntervalDrawing | None
@@ -68,8 +68,8 @@ def write_report(
 ) -> None:
     """Write the report and the findings of a study from its merged config and its CSV tables.
 
-    Its figures are where the config says, each as SVG with PNG and PDF beside. StudyError for a
-    table, a caption or a figure that is not as it should be.
+    Its figures are where the config says, each as SVG, PNG and PDF. StudyError for an invalid
+    table, caption or figure.
     """
     merged = read_merged(config)
     study = merged.resolved.study
@@ -98,7 +98,7 @@ def write_pages(
     """Write both pages from CSV tables, and figures as SVG files."""
     read = {path.stem: read_table(path) for path in tables}
     found = pictures(figures, report, CAPTIONS, FIGURE_CHARACTERS)
-    told = cards(read["findings"], found)
+    shown = cards(read["findings"], found)
     head = {
         "about": about,
         "summary": {
@@ -106,24 +106,23 @@ def write_pages(
             **out_of_line(read["checkpoints"]),
             **refused(read["unpaired"]),
         },
-        "cards": told,
-        "above": {card.picture.anchor for own in told.values() for card in own if card.picture},
+        "cards": shown,
+        "above": {card.picture.anchor for own in shown.values() for card in own if card.picture},
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
     _render("findings.html", findings, head)
-    files = {path.stem: beside(path, report, "csv", "parquet", "tex") for path in tables}
+    files = {path.stem: existing_files(path, report, "csv", "parquet", "tex") for path in tables}
     _render("report.html", report, head | _body(about, read, found) | {"files": files})
 
 
 def cards(findings: pd.DataFrame, found: Sequence[Picture]) -> dict[str, list[Card]]:
-    """The findings by family, in the table's order; a picture is shown with the first that it
-    shows."""
+    """The findings by family, in the table's order; a picture is shown with its first finding."""
     by_family: dict[str, list[Card]] = {}
     left = list(found)
     for row in findings.to_dict("records"):
         picture = shows(row["finding"], row["family"], left)
         left = [other for other in left if other is not picture]
-        # Those without a number are sizes and places, of which 0 says nothing.
+        # Findings without a number are sizes and places, where 0 has no meaning.
         ends = [float(row[name]) for name in ("value", "low", "high", "floor")]
         drawn = None if pd.isna(row["number"]) else drawing(*ends)
         by_family.setdefault(row["family"], []).append(Card(row, drawn, picture))
@@ -133,7 +132,7 @@ def cards(findings: pd.DataFrame, found: Sequence[Picture]) -> dict[str, list[Ca
 def _body(
     about: About, tables: Mapping[str, pd.DataFrame], found: Sequence[Picture]
 ) -> dict[str, Any]:
-    """What the report shows besides the findings."""
+    """What the report shows in addition to the findings."""
     checkpoints = tables["checkpoints"]
     return {
         "themes": themes(found),

@@ -1,4 +1,4 @@
-"""Tables as the page holds them: rows that its script shows, sorts and filters."""
+"""Tables as embedded in the page: rows that its script shows, sorts and filters."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,22 +8,22 @@ import pandas as pd
 
 from tuning_dynamics.tables.catalogue import columns_of
 
-#: Significant digits of the numbers that are shown; the CSV files have all.
+#: Significant digits of the numbers on the page; the CSV files have all.
 _DIGITS = 4
 
 #: A text column of 2 to this many values gets a list to choose from.
 _CHOICES = 60
-#: Texts longer than this are no choice.
+#: Texts longer than this are not offered as choices.
 _CHOICE_LENGTH = 40
 
-#: How many rows of a table may lie in the page; fewer if all tables together are too large.
+#: How many rows of a table are embedded; fewer if all tables together are too large.
 _ROWS = (5000, 2000, 1000, 500, 200)
 
 
 def embedded_tables(
     tables: Mapping[str, pd.DataFrame], characters: int
 ) -> dict[str, dict[str, Any]]:
-    """The first rows of each table, all together in at most about `characters`."""
+    """The first rows of each table, in at most about `characters` in total."""
     for rows in _ROWS:
         found = {name: embedded_table(table, name, rows) for name, table in tables.items()}
         if sum(len(json.dumps(value)) for value in found.values()) <= characters:
@@ -33,8 +33,8 @@ def embedded_tables(
 
 def embedded_table(table: pd.DataFrame, name: str, rows: int) -> dict[str, Any]:
     """At most `rows` rows, for JSON: `columns` with `name`, `number` (whether it is one),
-    `values` and, for text, the different `levels` that the values are numbers of; `rows` shown,
-    and `all` there are. `choose` marks columns to be chosen from."""
+    `values` and, for text, the distinct `levels` that the values index; `rows` shown, and `all` in
+    total. `choose` marks columns with a list to choose from."""
     shown = table.head(rows)
     columns = [_column(shown[column], kind) for column, kind in columns_of(name).items()]
     return {"columns": columns, "rows": len(shown), "all": len(table)}
@@ -59,7 +59,7 @@ def _natural(text: str) -> tuple[bool, int, str]:
 
 
 def _is_choice(levels: Sequence[str], rows: int) -> bool:
-    # Neither a list of values that occur once each nor one of sentences is a help.
+    # Neither a list of unique values nor one of sentences is helpful.
     few = 1 < len(levels) <= min(_CHOICES, rows / 2)
     return few and max(map(len, levels)) <= _CHOICE_LENGTH
 

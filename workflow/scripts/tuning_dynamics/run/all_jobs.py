@@ -60,8 +60,7 @@ class Jobs(Scope):
         )
 
     def check_whole(self) -> None:
-        """StudyError for what single jobs do not meet: a local file that the study reads and that
-        is not there."""
+        """StudyError for errors that single jobs do not find: a missing local file of the study."""
         if self.table is not None:
             return
         if self.part is not None and self.part.number is None:
@@ -128,8 +127,8 @@ class Jobs(Scope):
         return [*making, "sources", "stats", "report", "plan"]
 
     def wanted(self) -> list[str]:
-        """The files that a run without named targets makes: all that a study is run for, by name,
-        so that a deleted one is made again."""
+        """The files that a run without named targets makes: all results of a study, by name, so
+        that a deleted one is made again."""
         tables = [
             path(name) for path in (self.paths.table, self.paths.parquet) for name in all_tables()
         ]
@@ -144,13 +143,12 @@ class Jobs(Scope):
         if self.part is None:
             return [*whole, *self.evaluate.cell_files(), *self._model_files()]
         if self.part.number is None:
-            # What cells are made from is to be current, which a plan of it shows (`plan.guard`).
+            # The inputs of cells must be current, which their plan shows (`plan.limits.guard`).
             return [*whole, *(self.paths.manifest(variant) for variant in self.grid.variants)]
         return self.part_files(self.part.number, self.part.parts)
 
     def _model_files(self) -> list[str]:
-        """The manifest of every model, and the folder of weights of those that are made here and
-        kept."""
+        """The manifest of every model, and the folder of weights if they are made here and kept."""
         keys = [variant_key(variant) for variant in self.grid.tuned]
         kept = keys if self.resolved.study.keep_weights == "all" else []
         return [
@@ -165,7 +163,7 @@ class Jobs(Scope):
         ]
 
     def part_files(self, number: int, parts: int) -> list[str]:
-        """The cells of a part, and the manifests of the models that they are made with."""
+        """The cells of a part, and the manifests of their models."""
         variants = part_variants(self.grid, number, parts, self.file)
         return [
             *self.evaluate.cells_of_variants(variants),

@@ -1,17 +1,17 @@
-"""The environment files of the jobs: which versions of which packages they ask for."""
+"""The environment files of the jobs: the package versions that they ask for."""
 
 from functools import cache
 from pathlib import Path
 
 from tuning_dynamics.config.load import read_yaml
 
-#: What PyPI calls packages that conda has under another name.
+#: PyPI's names of packages that have another name in conda.
 _PYPI = {"pytorch": "torch"}
 
 
 @cache
 def asked_for(environment: str) -> dict[str, str]:
-    """Package -> version of an environment file, by the names of PyPI; without Python itself."""
+    """Package -> version in an environment file, by PyPI's names; without Python itself."""
     listed = read_yaml(Path(environment))["dependencies"]
     pairs = (entry.partition("=") for entry in listed if isinstance(entry, str))
     return {_PYPI.get(name, name): version for name, _, version in pairs if name != "python"}

@@ -1,7 +1,7 @@
-"""A study in parts: its checkpoints shared out over several runs, then one run for the tables.
+"""A study in parts: its checkpoints divided among several runs, then one run for the tables.
 
-A part is no setting: it enters no job's params and not the merged config, so that what one run
-made is current for every other.
+A part is not a setting: it is in no job's params and not in the merged config, so that the results
+of one run are current for every other.
 """
 
 import re
@@ -25,7 +25,7 @@ class StudyPart:
 
 
 def parse_part(text: Any, file: str) -> StudyPart | None:
-    """The part that the key `part` names, such as 3/24 or tables/24; None where it is not given.
+    """The part that the key `part` names, such as 3/24 or tables/24; None if it is not given.
 
     StudyError for anything else.
     """
@@ -34,7 +34,7 @@ def parse_part(text: Any, file: str) -> StudyPart | None:
     match = re.fullmatch(r"(tables|[1-9]\d*)/([1-9]\d*)", str(text))
     if match is None or (match[1] != "tables" and int(match[1]) > int(match[2])):
         raise StudyError(
-            "the value names no part of a study",
+            "the value is not a part of a study",
             file=file,
             key="part",
             value=text,
@@ -44,20 +44,20 @@ def parse_part(text: Any, file: str) -> StudyPart | None:
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a config mapping, of which `part` and the sides of a comparison are none."""
+    """The settings in a config mapping, without `part` and the sides of a comparison."""
     return {key: value for key, value in config.items() if key not in ("part", *KEYS)}
 
 
 def part_variants(grid: Grid, number: int, parts: int, file: str) -> list[Variant]:
-    """The variants of a part: those of a run of neighbouring checkpoints, so that most are
-    downloaded and loaded for one part only. StudyError for more parts than checkpoints."""
+    """The variants of a part: those of neighbouring checkpoints, so that most checkpoints are
+    downloaded and loaded for only one part. StudyError for more parts than checkpoints."""
     if parts > len(grid.checkpoints):
         raise StudyError(
             "the study has fewer checkpoints than parts",
             file=file,
             key="part",
             value=f"{number}/{parts}",
-            fix=f"share it out over {len(grid.checkpoints)} parts at most",
+            fix=f"divide it into at most {len(grid.checkpoints)} parts",
         )
     points = groupby(grid.variants, key=lambda variant: variant.checkpoint)
     return [

@@ -1,9 +1,9 @@
-"""A run on SLURM: what it needs is checked before any job is sent, and jobs that an earlier run
-left behind are ended before this one writes.
+"""A run on SLURM: its requirements are checked before any job is submitted, and jobs that an
+earlier run left behind are ended before this one writes.
 
-A Snakemake that is killed leaves its jobs on the cluster. They would write where the next run's
-jobs write, so the next run ends them first. They lose nothing by it: training saves its state
-when it is told to end, and cells are kept as they are answered.
+A killed Snakemake leaves its jobs on the cluster. They would write where the next run's jobs write,
+so the next run ends them first. Nothing is lost: training saves its state on a signal to end, and
+cells are kept as they are finished.
 """
 
 import shutil
@@ -16,25 +16,25 @@ from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import read_yaml
 
-#: Seconds between looks at jobs that were told to end, and until that counts as failed. SLURM
-#: itself kills a job 30 seconds after asking it to end, unless the cluster's KillWait is longer.
+#: Seconds between checks on cancelled jobs, and until cancelling counts as failed. SLURM itself
+#: kills a job 30 seconds after asking it to end, unless the cluster's KillWait is longer.
 PAUSE, PATIENCE = 2.0, 300.0
-#: Seconds until a command is given again that SLURM did not answer, and until no more: a busy
-#: controller leaves one unanswered now and then.
+#: Seconds until a command that SLURM did not answer is repeated, and until giving up: a busy
+#: controller sometimes does not answer.
 AGAIN, ANSWER_WITHIN = 3.0, 60.0
-#: How SLURM's reason begins for a waiting job that a node failed to start.
+#: The beginning of SLURM's reason for a waiting job that a node failed to start.
 NOT_STARTED = "launch failed"
 
 
 def require_cluster(workflow: Any, gpu: int) -> None:
-    """StudyError where SLURM is not at hand, or a partition of the profile does not exist.
+    """StudyError if SLURM is not available, or a partition of the profile does not exist.
 
-    `workflow` is Snakemake's, about to send jobs to SLURM, some of which ask for `gpu` GPUs.
+    `workflow` is Snakemake's, about to submit jobs to SLURM, some of which ask for `gpu` GPUs.
     """
     for tool in ("sbatch", "squeue", "scancel", "sinfo"):
         if shutil.which(tool) is None:
             raise StudyError(
-                "SLURM is not at hand: the command is not found",
+                "SLURM is not available: the command is not found",
                 key="PATH",
                 value=tool,
                 fix="run on a login node of the cluster (or load its SLURM module), or leave "
@@ -47,7 +47,7 @@ def require_cluster(workflow: Any, gpu: int) -> None:
 
 def _require_partitions(file: Path, gpu: int) -> None:
     listed = read_yaml(file)["partitions"]
-    there = set(_told("sinfo", "--noheader", "--format=%R").split())
+    there = set(_output_of("sinfo", "--noheader", "--format=%R").split())
     missing = sorted(set(listed) - there)
     if missing:
         raise StudyError(
@@ -69,14 +69,14 @@ def _require_partitions(file: Path, gpu: int) -> None:
 def end_orphans(note: Path, run: str | None) -> None:
     """End the SLURM jobs of the run that `note` names, wait until they are gone, and note `run`.
 
-    `run` is the name that this run's jobs will carry, None where they run on this machine.
-    StudyError where jobs may be left and cannot be found or ended.
+    `run` is the name of this run's jobs, None if they run on this machine. StudyError if jobs may
+    be left and cannot be found or ended.
     """
     if note.is_file():
         earlier = read_json(note)["run"]
         if shutil.which("squeue") is None:
             raise StudyError(
-                "an earlier run of this study may have left jobs on SLURM, which is not at hand",
+                "an earlier run of this study may have left jobs on SLURM, which is not available",
                 file=note,
                 value=earlier,
                 fix="run where squeue is found; or, if no such job is left, delete this file",
@@ -96,8 +96,8 @@ def _end(run: str) -> None:
     print(f"Ending {len(left)} SLURM jobs of an earlier run: {', '.join(left)}", flush=True)
     deadline = time.monotonic() + PATIENCE
     while left := listed_jobs(run, ended=False):
-        # Not checked, and given again: one may just have ended, another just been put back
-        # into the queue.
+        # Not checked, and repeated: one job may just have ended, another just been put back into
+        # the queue.
         cancel(left)
         if time.monotonic() > deadline:
             raise StudyError(
@@ -109,32 +109,32 @@ def _end(run: str) -> None:
 
 
 def listed_jobs(run: str, *, ended: bool) -> list[str]:
-    """Ids of a run's jobs that wait, run or are ending, and of those that `ended` where asked.
+    """Ids of a run's jobs that wait, run or are ending, and with `ended` of those that ended.
 
-    StudyError where SLURM does not answer.
+    StudyError if SLURM does not answer.
     """
     states = ["--states=all"] if ended else []
-    return _told("squeue", "--noheader", "--format=%A", f"--name={run}", *states).split()
+    return _output_of("squeue", "--noheader", "--format=%A", f"--name={run}", *states).split()
 
 
 def jobs_not_started(run: str) -> list[str]:
-    """Ids of a run's jobs that no node could start, and that SLURM holds in the queue for it.
+    """Ids of a run's jobs that no node could start, and that SLURM therefore holds in the queue.
 
-    Those that a person holds are not among them. StudyError where SLURM does not answer.
+    Jobs held by a user are not included. StudyError if SLURM does not answer.
     """
-    rows = _told("squeue", "--noheader", "--states=PENDING", "--format=%A %r", f"--name={run}")
+    rows = _output_of("squeue", "--noheader", "--states=PENDING", "--format=%A %r", f"--name={run}")
     waiting = [line.replace("_", " ").partition(" ")[::2] for line in rows.splitlines()]
     return [job for job, reason in waiting if reason.startswith(NOT_STARTED)]
 
 
 def cancel(jobs: list[str]) -> None:
-    """Have SLURM end these jobs; one that has ended meanwhile is no error."""
+    """Make SLURM end these jobs; it is not an error if one has ended meanwhile."""
     if jobs:
         subprocess.run(["scancel", "--quiet", *jobs], check=False)
 
 
-def _told(*command: str) -> str:
-    """What a SLURM command prints; StudyError where it fails for ANSWER_WITHIN seconds."""
+def _output_of(*command: str) -> str:
+    """The output of a SLURM command; StudyError if it fails for ANSWER_WITHIN seconds."""
     deadline = time.monotonic() + ANSWER_WITHIN
     while (done := _run(command)).returncode and time.monotonic() < deadline:
         time.sleep(AGAIN)

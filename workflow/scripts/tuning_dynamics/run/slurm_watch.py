@@ -1,9 +1,9 @@
-"""Jobs that SLURM has forgotten, or holds, are counted as failed, so that they are sent again.
+"""Counts jobs that SLURM has forgotten, or holds, as failed, so that they are submitted again.
 
-The plugin takes a job that SLURM doesn't list for one that it doesn't list yet, and would wait
-for it for ever. It happens where the controller lost its last seconds, or where Snakemake was
-stopped for longer than SLURM remembers an ended job (MinJobAge). It would also wait for ever for
-a job that a node could not start, which SLURM puts back into the queue and holds there.
+The plugin assumes that a job that SLURM doesn't list is not listed yet, and would wait for it
+forever. This happens if the controller lost its last seconds, or if Snakemake was stopped for
+longer than SLURM remembers an ended job (MinJobAge). It would also wait forever for a job that a
+node could not start, which SLURM puts back into the queue and holds there.
 """
 
 import threading
@@ -13,14 +13,14 @@ from typing import Any
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.run.slurm import cancel, jobs_not_started, listed_jobs
 
-#: Seconds between looks; a job that is missing twice in a row is forgotten.
+#: Seconds between checks; a job that is missing twice in a row is forgotten.
 PAUSE = 30.0
 
 
 def watch(executor: Any, run: str) -> None:
-    """Look after the jobs of `executor`, Snakemake's for SLURM, until it ends.
+    """Watch the jobs of `executor`, Snakemake's for SLURM, until it ends.
 
-    `run` is the name that its jobs carry.
+    `run` is the name of its jobs.
     """
     threading.Thread(target=_watch, args=(executor, run), daemon=True).start()
 
@@ -33,7 +33,7 @@ def _watch(executor: Any, run: str) -> None:
             cancel(jobs_not_started(run))
             missing = look(executor, listed_jobs(run, ended=True), missing)
         except StudyError:
-            continue  # the controller is away: that says nothing of a job
+            continue  # the controller does not answer: that says nothing about a job
 
 
 def look(executor: Any, listed: list[str], missing: set[str]) -> set[str]:

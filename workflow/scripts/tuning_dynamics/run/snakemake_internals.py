@@ -1,9 +1,9 @@
-"""All that relies on Snakemake's inside: seen in 9.27.1, each held by a test of its own.
+"""Everything that relies on Snakemake's internals, as in 9.27.1, each part with its own test.
 
 Snakemake asks its persistence whether a job's outputs are current. Ours answers from the records
-of the study (identity/records.py) and keeps no notes of its own, so that what is made is judged by
-content and in one place. Nothing is judged by times, and nothing is deleted that a failed job
-leaves: a record says what of it is finished.
+of the study (identity/records.py) and keeps no metadata of its own, so that results are judged by
+content and in one place. Times do not matter, and outputs of a failed job are not deleted: a record
+says which of them are finished.
 """
 
 import sys
@@ -26,30 +26,30 @@ from tuning_dynamics.run.views import recorded, view_of_planned
 
 
 class NotCurrent(ParamsChange):  # type: ignore[misc]
-    """Why outputs are not current; Snakemake prints it behind words on params."""
+    """Why outputs are not current; Snakemake prints it after its text on params."""
 
     def __str__(self) -> str:
         return str(next(iter(self.only_new)))
 
 
 class Records(FilePersistence):  # type: ignore[misc]
-    """Snakemake's persistence, by the records of a study; without any in a job's own process."""
+    """Snakemake's persistence from the records of a study; without any in a job's own process."""
 
     current: "Current | None" = None
     forces = True
 
     def __init__(self, *arguments: Any, dag: Any, **options: Any) -> None:
-        """As Snakemake's, once its jobs are known and before any is planned."""
-        options.pop("db_url", None)  # of a database for notes
+        """As in Snakemake; called once its jobs are known and before any is planned."""
+        options.pop("db_url", None)  # of a database for metadata
         super().__init__(*arguments, dag=dag, **options)
-        # Its other reasons are times and notes, which there are none of.
+        # Its other reasons are times and metadata, which are not used.
         dag.workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.PARAMS})
         if not self.forces:
             dag.forcerules.clear()
             dag.forcefiles.clear()
 
     def has_metadata(self, job: Any) -> bool:
-        """Always: what lacks a record is reported with a reason."""
+        """Always: outputs without a record are reported with a reason."""
         return True
 
     def has_outdated_metadata(self, job: Any) -> bool:
@@ -84,7 +84,7 @@ class Records(FilePersistence):  # type: ignore[misc]
         """Nothing: the job itself writes its record."""
 
     async def finished(self, job: Any) -> None:
-        """Accept what is there, if it is touched."""
+        """Accept existing outputs, if they are touched."""
         if self.current is not None and self.dag.workflow.touch and recorded(job):
             self.current.accept(view_of_planned(job), asked_for(environment_of(job)))
 
@@ -104,10 +104,10 @@ class Records(FilePersistence):  # type: ignore[misc]
         return False
 
     def backup_output(self, path: Path) -> None:
-        """None: a job writes its files whole."""
+        """None: a job writes its files atomically."""
 
     def restore_output(self, path: Path) -> bool:
-        """Have Snakemake leave what a failed job left; its record says what of it is finished."""
+        """Make Snakemake keep a failed job's outputs; its record says which are finished."""
         return True
 
     def cleanup_backup(self, path: Path) -> None:
@@ -130,16 +130,16 @@ def environment_of(job: Any) -> str:
 
 
 async def _no_time(job: Any) -> None:
-    """The time of a job's outputs: none, so that no input is newer."""
+    """The time of a job's outputs: None, so that no input is newer."""
     del job
 
 
 def judge_by_records(current: Current | None, *, forces: bool = True) -> None:
-    """Have Snakemake judge what is current by records; before it plans.
+    """Make Snakemake judge by records what is current; call it before it plans.
 
-    `current` is None in the processes that it starts for single jobs, and for what is no study.
-    Without `forces`, `--force`, `--forceall` and `--forcerun` are without effect: what they ask
-    for has been done.
+    `current` is None in the processes that it starts for single jobs, and if there is no study.
+    Without `forces`, `--force`, `--forceall` and `--forcerun` have no effect: they have already
+    been obeyed.
     """
     Records.current, Records.forces = current, forces
     snakemake.workflow.FilePersistence = Records  # type: ignore[misc]
@@ -148,32 +148,31 @@ def judge_by_records(current: Current | None, *, forces: bool = True) -> None:
 
 
 def keep_outputs(workflow: Any) -> None:
-    """Have Snakemake delete no output before its job, nor after one that failed, once all rules
-    are read: what is there is judged, kept or replaced by the job itself."""
+    """Stop Snakemake from deleting outputs before a job, or after a failed one; call it once all
+    rules are read: the job itself judges, keeps or replaces existing outputs."""
     for rule in workflow.rules:
         for output in rule.output:
             output.set_flags({**output.flags, "update": True})
 
 
 def wake_when_jobs_end(workflow: Any) -> None:
-    """Have Snakemake look for jobs to start when a job ends and at no other time, once a run
-    begins.
+    """Make Snakemake look for jobs to start only when a job ends; call it when a run begins.
 
-    Its limit of jobs a second has it look again a second after each look at which jobs wait, so
-    that looks add up with every job that ends: half of its time at 800 short jobs.
+    With its limit of jobs per second it looks again a second after each look at which jobs wait,
+    so that looks add up with every job that ends: half of its time at 800 short jobs.
     """
     workflow.scheduler.job_rate_limiter = None
 
 
 def planned_jobs(workflow: Any) -> Iterator[tuple[Any, bool, list[Any]]]:
-    """The jobs that a run would do: each with whether it is forced, and those that make its
-    inputs, planned or not."""
+    """The jobs of a run, each with whether it is forced, and the jobs that make its inputs,
+    planned or not."""
     dag = workflow.dag
     for job in dag.needrun_jobs(exclude_finished=False):
         yield job, bool(dag.reason(job).forced), list(dag.dependencies.get(job, ()))
 
 
 def same_command(*options: str) -> list[str]:
-    """The command that this process was started with, and options before its own: what follows
-    `--` are names of files."""
+    """The command that this process was started with, with options before its own: after `--`
+    there are only names of files."""
     return [sys.executable, "-m", "snakemake", *options, *sys.argv[1:]]

@@ -1,4 +1,4 @@
-"""How a run begins: the config becomes jobs, provenance is kept with the results, one at a time."""
+"""How a run begins and ends: the config becomes jobs, one run at a time, and a final check."""
 
 import gc
 import logging
@@ -38,16 +38,16 @@ from tuning_dynamics.run.snakemake_internals import (
 from tuning_dynamics.run.views import recorded, view_of_planned
 from tuning_dynamics.tables.catalogue import caption_of
 
-#: The environment variable that says that this process looks for what a run has left, and how many
-#: such looks came before it.
+#: The environment variable that says that this process checks for jobs that a run has left, and how
+#: many such checks came before it.
 LOOK = "TUNING_DYNAMICS_LOOK"
 
-#: The environment variable that has a dry run print LEFT and the number of its jobs alone.
+#: The environment variable that makes a dry run print only LEFT and the number of its jobs.
 ONLY_COUNT = "TUNING_DYNAMICS_ONLY_COUNT"
 LEFT = "Jobs left: "
 
-#: What Snakemake says of its own notes, which there are none of, of outputs that a job of an
-#: earlier run has made meanwhile, and of what a failed job leaves, which it restores nothing of.
+#: Messages of Snakemake that do not apply: on its own metadata, on outputs that a job of an earlier
+#: run has made meanwhile, and on restored outputs of a failed job.
 MISLEADING = (
     "Restored previous version of",
     "present when the DAG was created",
@@ -55,7 +55,7 @@ MISLEADING = (
     "'snakemake --cleanup-metadata",
 )
 
-#: Runs after which something that is still not current is an error: files that change all the time.
+#: Number of runs after which stale results are an error: some files change all the time.
 LOOKS = 3
 
 #: In a study's folder: the name of the run whose jobs SLURM may still have.
@@ -65,19 +65,19 @@ SLURM_RUN = ".slurm_run.json"
 def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
     """The jobs of a config mapping, and the sides that it compares.
 
-    `workflow` is Snakemake's. The processes that it starts for single jobs, on a cluster's nodes
-    for instance, take the study as checked, and touch no file of others' jobs. Ends the process
-    with the error's text alone where the config is wrong.
+    `workflow` is Snakemake's. The processes that it starts for single jobs, for instance on nodes
+    of a cluster, assume that the study was checked, and touch no files of other jobs. If the config
+    is wrong, it ends the process with only the error's text.
     """
-    # Millions of objects live from planning to the end: looking through them for garbage again
-    # and again takes over a quarter of the time (docs/scale.md).
+    # Millions of objects live from planning to the end: repeated garbage collection over them takes
+    # over a quarter of the time (docs/scale.md).
     gc.set_threshold(50_000, 100, 1000)
-    # Small matrices gain nothing from threads, jobs run side by side, and sums stay in order.
+    # One thread: small matrices gain nothing from more, jobs run in parallel, sums stay in order.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.environ[DRIVER] = this_process()
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
-    with _told():
+    with _errors_in_words():
         take_turns(workflow)
         study = load_study(settings(config), Path(workflow.basedir), file)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
@@ -95,9 +95,9 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
 
 
 def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
-    """Have jobs that ask for a GPU run one at a time, where they run on this machine's.
+    """Make jobs that ask for a GPU run one at a time, if they run on this machine.
 
-    Two at once would share one GPU's memory. --resources gpu=N on the command line goes before.
+    Two at once would share one GPU's memory. --resources gpu=N on the command line has priority.
     """
     here = workflow.global_resources["_nodes"].value is None
     if here and "gpu" not in workflow.global_resources and any(devices.glob("nvidia[0-9]*")):
@@ -105,14 +105,14 @@ def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
 
 
 def leave_out(texts: tuple[str, ...]) -> None:
-    """Have Snakemake not print what holds one of these texts."""
+    """Suppress Snakemake's messages that contain one of these texts."""
     logger = logging.getLogger("snakemake.logging")
     logger.addFilter(lambda record: not any(text in record.getMessage() for text in texts))
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Have a StudyError, or an error of the system, end the process with its text alone."""
+def _errors_in_words() -> Iterator[None]:
+    """Make a StudyError, or an error of the system, end the process with only its text."""
     try:
         yield
     except StudyError as error:
@@ -160,13 +160,13 @@ class Shown:
 
 
 def start(workflow: Any, jobs: Jobs, gpu: int, guard: Callable[[Any, Jobs], list[str]]) -> None:
-    """What a run does once it is planned, before its first job, and a dry run does not.
+    """What a run, but not a dry run, does after planning and before its first job.
 
-    `workflow` is Snakemake's; `gpu` is how many GPUs a job that computes a model asks for. Ends
-    the process with the error's text alone where results are there that nothing says anything of,
-    the run would cost too much, another run works on the study, or SLURM can't take its jobs.
+    `workflow` is Snakemake's; `gpu` is the number of GPUs that a job that computes a model asks
+    for. It ends the process with only the error's text if there are results without a record, the
+    run would cost too much, another run works on the study, or SLURM can't take its jobs.
     """
-    with _told():
+    with _errors_in_words():
         if not workflow.touch:
             _refuse(workflow, jobs, guard)
         lock(jobs.paths.root)
@@ -189,13 +189,13 @@ def start(workflow: Any, jobs: Jobs, gpu: int, guard: Callable[[Any, Jobs], list
 
 
 def _refuse(workflow: Any, jobs: Jobs, guard: Callable[[Any, Jobs], list[str]]) -> None:
-    """Say why finished results are made again; StudyError where the run must not begin."""
+    """Print why finished results are made again; StudyError if the run must not begin."""
     for line in [*guard(workflow, jobs), *jobs.current.version_lines()]:
         print(line.strip(), flush=True)
 
 
 def planned_of(workflow: Any, current: Current) -> dict[str, Planned]:
-    """What a run has planned of each of its jobs, by name; the parts of their code are kept."""
+    """The plan of each job of a run, by name; the parts of their code are saved."""
     found, codes = {}, set()
     for job, forced, before in planned_jobs(workflow):
         if recorded(job):
@@ -210,10 +210,10 @@ def planned_of(workflow: Any, current: Current) -> dict[str, Planned]:
 
 
 def finish(workflow: Any, jobs: Jobs) -> None:
-    """What a run does once all its jobs are done: it has left none on SLURM, nothing half-written
-    of those that were killed, and a last look finds nothing that is not current, or has it made."""
+    """What a run does once all its jobs are done: it removes the note on its SLURM jobs and
+    half-written files of killed ones, and in a final check makes what is not current."""
     Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
-    with _told():
+    with _errors_in_words():
         sweep(jobs.paths.root)
         jobs.current.digests.keep()
         if not workflow.touch:
@@ -221,8 +221,8 @@ def finish(workflow: Any, jobs: Jobs) -> None:
 
 
 def look_again(root: str) -> None:
-    """Plan the same command again, in a process that reads everything anew; run it again where
-    something is left. Ends this process with an error where that fails, or never ends."""
+    """Plan the same command again, in a new process that reads everything; run it again if
+    something is left. Ends this process with an error if that fails, or never ends."""
     looks = int(os.environ.get(LOOK, 0)) + 1
     environment = {**os.environ, LOOK: str(looks)}
     let_go()

@@ -1,4 +1,4 @@
-"""What identity takes of the jobs that Snakemake has planned, without importing Snakemake."""
+"""Views for `identity` of the jobs that Snakemake has planned, without importing Snakemake."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from tuning_dynamics.identity.units import JobView
 
 
 def view_of_planned(job: Any) -> JobView:
-    """What identity takes of a job that Snakemake has planned."""
+    """The view for `identity` of a job that Snakemake has planned."""
     return JobView(
         job.rule.name,
         tuple(str(value) for value in job.wildcards_dict.values()),

@@ -1,4 +1,4 @@
-"""Which untuned cell a tuned one is compared with."""
+"""The untuned cell that a tuned one is compared with."""
 
 import pandas as pd
 
@@ -9,11 +9,11 @@ SAME = ["family", "checkpoint", "eval_set", "prediction", "metric"]
 
 
 def base_rows(frame: pd.DataFrame) -> pd.Series:
-    """The label of each tuned row's base row, NA where it has none; indexed by tuned rows' labels.
+    """The label of each tuned row's base row, NA if it has none; indexed by tuned rows' labels.
 
     `frame` has the key columns of scores.csv and unique labels. A tuned row's base agrees with it
-    in SAME; of several it is the one in the tuned row's format, else the one in format `default`,
-    and of those the one with most shots.
+    in SAME; of several, the one in the tuned row's format is taken, else the one in format
+    `default`, and of those the one with most shots.
     """
     base = frame[frame["recipe"] == "base"].sort_values("shots", ascending=False, kind="stable")
     tuned = frame[frame["recipe"] != "base"]
@@ -23,7 +23,7 @@ def base_rows(frame: pd.DataFrame) -> pd.Series:
 
 
 def _found(tuned: pd.DataFrame, base: pd.DataFrame, columns: list[str]) -> pd.Series:
-    """The label of the first of `base` that agrees with each tuned row in `columns`."""
+    """The label of the first row of `base` that agrees with each tuned row in `columns`."""
     first = base.assign(_base=base.index).drop_duplicates(columns)[[*columns, "_base"]]
     found = tuned[columns].merge(first, on=columns, how="left")["_base"]
     return pd.Series(found.astype("Int64").to_numpy(), index=tuned.index, dtype="Int64")

@@ -1,13 +1,13 @@
 """Bootstrap intervals of means over items: percentile and BCa, clustered, hierarchical over seeds.
 
 Items that share a context (a story, a passage) are drawn together: the unit of resampling is the
-context, and a mean is the ratio of the units' sums of scores to their numbers of items. Where no
-two items share one, each item is a unit, and draws and intervals are those of
+context, and a mean is the ratio of the units' sums of scores to their numbers of items. If no two
+items share one, each item is a unit, and draws and intervals are those of
 `scipy.stats.bootstrap(..., rng=default_rng(seed))`.
 
-Cells of the same units share their draws: a resample is a row of counts, and all means of all
-cells one matrix product. So the draws of a difference of cells, or of a mean over seeds, are the
-difference or mean of the cells' own draws.
+Cells with the same units share their draws: a resample is a row of counts, and the means of all
+cells are one matrix product. So the draws of a difference of cells, or of a mean over seeds, are
+the difference or mean of the cells' own draws.
 
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 14; Davison
 and Hinkley, Bootstrap Methods and their Application (1997), section 3.8, for clusters.
@@ -24,10 +24,10 @@ from tuning_dynamics.common.errors import StudyError
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-# Bound of one block of counts, in numbers of 8 bytes: 32 MiB.
+# Limit of one block of counts, in numbers of 8 bytes: 32 MiB.
 _BLOCK_NUMBERS = 4 * 2**20
 
-# Means closer than this to one another differ by rounding alone: scores lie in [-1, 1].
+# Means closer than this differ only by rounding: scores lie in [-1, 1].
 _ROUNDING = 1e-12
 
 
@@ -35,7 +35,7 @@ _ROUNDING = 1e-12
 class Estimates:
     """Means of several cells, or of combinations of them, each field of shape (cells,).
 
-    `se` is the standard error over items (over contexts where items share them).
+    `se` is the standard error over items (over contexts if items share them).
     """
 
     value: Floats
@@ -73,7 +73,7 @@ def resampled_means(sums: Floats, sizes: Floats, resamples: int, seed: int) -> F
     """Means of resampled units; `sums` is (units, cells), the result (resamples, cells).
 
     Memory: the result and one block of counts, whatever the number of units. Raises StudyError
-    for fewer than 2 units, of which no interval can be made.
+    for fewer than 2 units, which give no interval.
     """
     units = len(sizes)
     _check(units, resamples)
@@ -120,7 +120,7 @@ def bca_interval(drawn: Floats, value: Floats, acceleration: Floats, level: floa
     """
     tail = _tail(level)
     below = (drawn < value - _ROUNDING).sum(axis=0) + (drawn <= value + _ROUNDING).sum(axis=0)
-    # No draw at all on one side would put the end at infinity: half a draw is the least seen.
+    # Without draws on one side the end would be at infinity: count at least half a draw.
     bias = ndtri(np.clip(below / 2, 0.5, len(drawn) - 0.5) / len(drawn))
     ends = np.empty((len(value), 2))
     ordered = np.sort(drawn, axis=0)
@@ -167,7 +167,7 @@ def accelerations(sums: Floats, sizes: Floats) -> Floats:
     squares = np.einsum("uc,uc->c", moved, moved)
     cubes = np.einsum("uc,uc,uc->c", moved, moved, moved)
     none: Floats = np.zeros(len(squares))
-    # Scores that are equal but for rounding have no skew.
+    # Scores that are equal up to rounding have no skew.
     np.divide(cubes, 6 * squares**1.5, out=none, where=squares > _ROUNDING**2)
     return none
 
@@ -176,22 +176,22 @@ def accelerations(sums: Floats, sizes: Floats) -> Floats:
 
 
 def over_seeds(each: Estimates, groups: Integers, mean: Estimates, level: float) -> Estimates:
-    """Means over seeds with intervals for other seeds and other items.
+    """Means over seeds with intervals over seeds and items.
 
-    `each` is one estimate per seed's cell, `groups` which mean each is of, `mean` the means over
-    seeds with intervals over items alone. All seeds of a group are scored on the same items, so
-    seeds and items are crossed, and three things vary: items (ease), seeds (skill), and what one
-    seed does with one item in its own way. The variance between the seeds' scores has the last in
-    it, and so has the variance of the seeds' mean over items; it must count once:
+    `each` is one estimate per seed's cell, `groups` the mean that each belongs to, `mean` the
+    means over seeds with intervals over items alone. All seeds of a group are scored on the same
+    items, so seeds and items are crossed, with three components of variance: items (ease), seeds
+    (skill), and their interaction. The interaction is part of the variance between the seeds'
+    scores and of the variance of the seeds' mean over items; it must count once:
 
-        seeds: (variance between seeds - kept x own way) / S, at least 0
-        items: variance of the mean over items - (1 - kept) x own way / S, at least 0
+        seeds: (variance between seeds - kept x interaction) / S, at least 0
+        items: variance of the mean over items - (1 - kept) x interaction / S, at least 0
 
-    for S seeds. `kept` = (S - 2) / (S - 1): the variance of few seeds is known so badly that,
-    less all of it, nothing would be left too often (docs/statistics.md has the simulation). A
+    for S seeds. `kept` = (S - 2) / (S - 1): the variance of few seeds is so uncertain that
+    subtracting all of it would too often leave nothing (docs/statistics.md has the simulation). A
     bootstrap of 2 to 5 seeds would make the first too small, so it has Student's t with S - 1
     degrees of freedom, and the two quantiles are weighted by their variances (Cochran 1964,
-    Biometrics 20:191). The interval over items keeps its skew. With one seed it is that one.
+    Biometrics 20:191). The interval over items keeps its skew; with one seed it is the result.
     """
     seeds = np.bincount(groups, minlength=len(mean.value))
     others = np.maximum(seeds - 1, 1)  # 1 for a single seed, whose variances are not used
@@ -237,7 +237,7 @@ def _tail(level: float) -> float:
 def _check(units: int, resamples: int) -> None:
     if units < 2:
         raise StudyError(
-            f"an interval needs at least 2 units to resample, and here are {units}",
+            f"an interval needs at least 2 units to resample, but there are {units}",
             key="items",
             value=units,
             fix="evaluate more items of this set, from more than one context",

@@ -1,10 +1,10 @@
 """Estimates over cells, with a bootstrap that draws independent units.
 
-The cells of one (train set, evaluation set) pair at several seeds or checkpoints are no
-independent evidence, so they are drawn together: the pair is the unit. A pair's value holds the
-noise of its own seeds and items already; drawing those again within the pair would count it twice
-(Davison and Hinkley 1997, section 3.8). What drawing pairs does not see is that pairs of one
-evaluation set share its items: that noise is added, from the cells' own standard errors.
+The cells of one (train set, evaluation set) pair at several seeds or checkpoints are not
+independent evidence, so they are drawn together: the pair is the unit. A pair's value already has
+the noise of its own seeds and items; drawing those again within the pair would count it twice
+(Davison and Hinkley 1997, section 3.8). Drawing pairs misses that pairs of one evaluation set share
+its items: that noise is added, from the cells' own standard errors.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,20 +20,20 @@ from scipy.stats import norm, t
 from tuning_dynamics.stats.bootstrap import interval_of, unit_counts
 
 Floats = NDArray[np.float64]
-# From weights (resamples, cells) and values (resamples or 1, cells) to one number a resample.
+# Maps weights (resamples, cells) and values (resamples or 1, cells) to one number per resample.
 Statistic = Callable[[Floats, Floats], Floats]
 
-# With 4 units of equal sign the whole bootstrap lies on one side of 0 although chance alone does
-# that once in 8 times; with 5, once in 16. Below 5 a 95 % interval would promise too much.
+# With 4 units of equal sign the whole bootstrap lies on one side of 0, although chance alone gives
+# equal signs once in 8 times; with 5, once in 16. Below 5 a 95 % interval would be overconfident.
 MIN_UNITS = 5
 
-# Bound of one block of resampled values, in numbers of 8 bytes: 16 MiB.
+# Limit of one block of resampled values, in numbers of 8 bytes: 16 MiB.
 _BLOCK_NUMBERS = 2 * 2**20
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How intervals are drawn: number of resamples, share of them inside, seed."""
+    """How intervals are drawn: number of resamples, coverage, seed."""
 
     resamples: int
     level: float
@@ -42,8 +42,8 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Sample:
-    """Values of n cells, each with its unit; and with the standard error over items (NaN where
-    unknown) and the name of what its items are shared by, the evaluation set."""
+    """Values of n cells, each with its unit, its standard error over items (NaN if unknown), and
+    the evaluation set, whose cells share items."""
 
     values: Floats
     units: Sequence[str]
@@ -63,7 +63,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, its interval (NaN where there are fewer than MIN_UNITS units), and of how many."""
+    """A number, its interval (NaN below MIN_UNITS units), and its counts of cells and units."""
 
     value: float
     low: float
@@ -83,7 +83,7 @@ NOTHING = Estimate(np.nan, np.nan, np.nan, 0, 0)
 def estimate(statistic: Statistic, sample: Sample, drawing: Drawing) -> Estimate:
     """`statistic` of all cells, with the expanded percentile interval of resampled units.
 
-    No cells give NOTHING.
+    NOTHING if there are no cells.
     """
     cells, units = len(sample.values), len(set(sample.units))
     if cells == 0:
@@ -108,7 +108,7 @@ def contrast(first: Sample, second: Sample, drawing: Drawing) -> Estimate:
     value = float(first.values.mean() - second.values.mean())
     if units < MIN_UNITS:
         return Estimate(value, np.nan, np.nan, cells, units)
-    # Another seed for the second group, which would else be drawn alike.
+    # Another seed for the second group, which would otherwise get the same draws.
     drawn = _drawn(mean, first, drawing.resamples, drawing.seed) - _drawn(
         mean, second, drawing.resamples, drawing.seed + 1
     )
@@ -117,11 +117,11 @@ def contrast(first: Sample, second: Sample, drawing: Drawing) -> Estimate:
 
 
 def ends(drawn: Floats, level: float, units: int) -> tuple[float, float]:
-    """The central part of resampled statistics that covers `level` also for few `units`.
+    """The central part of resampled statistics that has coverage `level` even for few `units`.
 
-    The percentile interval of k units is too narrow, by the root of (k - 1) / k and by a normal
-    in place of Student's t with k - 1 degrees of freedom. The expanded percentile interval
-    (Hesterberg 2015, The American Statistician 69(4), 371-386) takes quantiles further out.
+    The percentile interval of k units is too narrow by the root of (k - 1) / k, and by a normal
+    distribution in place of Student's t with k - 1 degrees of freedom. The expanded percentile
+    interval (Hesterberg 2015, The American Statistician 69(4), 371-386) uses quantiles further out.
     """
     low, high = interval_of(drawn[:, None], _expanded(level, units))[0]
     return float(low), float(high)
@@ -139,7 +139,7 @@ def mean(weights: Floats, values: Floats) -> Floats:
 
 
 def over(denominator: Floats) -> Statistic:
-    """Weighted sum of the values over that of `denominator`; NaN where the latter is 0."""
+    """Weighted sum of the values over that of `denominator`; NaN if the latter is 0."""
 
     def statistic(weights: Floats, values: Floats) -> Floats:
         below = weights @ denominator
@@ -163,7 +163,7 @@ def median(weights: Floats, values: Floats) -> Floats:
 
 
 def _drawn(statistic: Statistic, sample: Sample, resamples: int, seed: int) -> Floats:
-    """The statistic of each resample of units, with the noise of shared items added."""
+    """The statistic of each resample of units, plus the noise of shared items."""
     codes, names = pd.factorize(np.asarray(sample.units, dtype=object))
     counts = unit_counts(len(names), resamples, seed)
     shared, spread = _shared_noise(sample)
@@ -182,9 +182,9 @@ def _drawn(statistic: Statistic, sample: Sample, resamples: int, seed: int) -> F
 def _shared_noise(sample: Sample) -> tuple[NDArray[np.int64], Floats]:
     """Each cell's evaluation set as a code, and the standard error that drawing units misses.
 
-    Of m units on one set, with items and so noise in common, the mean has m^2 times one unit's
-    variance; drawn as independent they give m times. Noise of (m - 1) / m the variance makes it
-    up. Nothing is missed where each unit has a set of its own, or where the error is unknown.
+    The sum of m units on one set, which share items and so noise, has m^2 times one unit's
+    variance; drawn as independent they give m times. Added noise of (m - 1) / m the variance makes
+    up for it. Nothing is missed if each unit has its own set, or if the error is unknown.
     """
     cells = len(sample.values)
     if not sample.items_of:
@@ -204,7 +204,7 @@ def pair_units(frame: pd.DataFrame) -> list[str]:
 
 
 def errors_of(low: pd.Series, high: pd.Series, level: float) -> Floats:
-    """The standard error that an interval of this level stands for; NaN where it is empty."""
+    """The standard error that an interval of this level implies; NaN if it is empty."""
     width = high.to_numpy(dtype=float) - low.to_numpy(dtype=float)
     return np.asarray(width / (2 * norm.ppf((1 + level) / 2)))
 
@@ -212,8 +212,8 @@ def errors_of(low: pd.Series, high: pd.Series, level: float) -> Floats:
 def error_of_mean(cells: pd.DataFrame) -> float:
     """Standard error of the mean of cells with the columns `eval_set` and `error`.
 
-    Noise of one evaluation set's cells, which share its items, adds up; that of different sets
-    adds up in squares. NaN where one is unknown.
+    Errors of one evaluation set's cells, which share its items, add up; those of different sets
+    add up in squares. NaN if any is unknown.
     """
     sets, names = pd.factorize(cells["eval_set"])
     by_set = np.bincount(sets, weights=cells["error"], minlength=len(names))

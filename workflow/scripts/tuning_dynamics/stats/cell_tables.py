@@ -1,4 +1,4 @@
-"""The tables that are made of cells' records, in one pass over them."""
+"""The tables made from cells' records, in one pass over them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -46,11 +46,11 @@ def cell_tables(
     `cells` are dicts with the key columns and the `path` of each one's records, read once each.
     `interval` is the method of the intervals of scores and changes, `test_families` the columns
     in which the tests of a false-discovery family agree. A tuned cell without a base is a row of
-    `unpaired`; so is, with `partial`, a cell that was refused, and the rows of the others are what
-    they are where none was, but for q-values and for means over fewer seeds.
+    `unpaired`; so is, with `partial`, a refused cell. Refused cells do not change other rows,
+    except for q-values and means over fewer seeds.
 
     Raises StudyError for a repeated cell, a missing or broken file of records, a refused cell
-    unless `partial`, fewer than 2 items or contexts, or cells of one evaluation set with other
+    unless `partial`, fewer than 2 items or contexts, or cells of one evaluation set with different
     items or gold answers.
     """
     frame = cell_frame(cells)
@@ -89,7 +89,7 @@ def _of_block(block: ItemBlock, permutations: int) -> Tables:
 def _pairs(block: ItemBlock) -> tuple[Integers, Integers]:
     """Rows of tuned cells and of the base cell of each, neither refused.
 
-    No other base stands in for one that was refused: its changes would be other numbers.
+    No other base replaces a refused one: the changes would be other numbers.
     """
     found = base_rows(block.asked).dropna()
     cells = len(block.cells)

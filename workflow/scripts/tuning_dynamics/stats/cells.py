@@ -1,4 +1,4 @@
-"""The cells of a study as a frame: one row each, by its key columns."""
+"""The cells of a study as a frame: one row each, with its key columns."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS
 
-# Rows are sorted by numbers before names, so that checkpoints come in their order.
+# Rows are sorted by numbers before names, so that checkpoints are in order.
 ORDER = ("family", "step", "recipe", "train_set", "seed", "eval_set", "format", "shots")
 ORDER_KEYS = [*ORDER, *(name for name in KEY_COLUMNS if name not in ORDER)]
 
@@ -33,7 +33,7 @@ def cell_frame(cells: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def require_unique(frame: pd.DataFrame) -> None:
-    """Raises StudyError where two rows are the same cell."""
+    """Raise StudyError if two rows are the same cell."""
     repeated = frame[frame.duplicated(list(IDENTITY))]
     if not repeated.empty:
         raise StudyError(

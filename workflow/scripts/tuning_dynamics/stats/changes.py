@@ -26,7 +26,7 @@ def change_rows(
     """Rows of changes.csv for the block's cells `tuned`, whose base cells are `bases`.
 
     `changes` are estimates of tuned less base over the same items; `ratio` is change / base
-    score, empty below RATIO_FLOOR; `p_value` a sign-flip test over items, or over contexts where
+    score, empty below RATIO_FLOOR; `p_value` a sign-flip test over items, or over contexts if
     items share one. `q_value` is left empty: it needs the tests of all blocks.
     """
     before, after = (block.sums[:, rows] for rows in (bases, tuned))
@@ -46,7 +46,7 @@ def change_rows(
 
 
 def ratios(change: Floats, base: Floats) -> Floats:
-    """change / base, NaN where the base is below RATIO_FLOOR."""
+    """change / base, NaN if the base is below RATIO_FLOOR."""
     safe = base >= RATIO_FLOOR
     unknown: Floats = np.full(len(change), np.nan)
     return np.divide(change, base, out=unknown, where=safe)

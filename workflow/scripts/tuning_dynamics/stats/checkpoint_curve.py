@@ -1,7 +1,7 @@
-"""checkpoints.csv: what the study's checkpoints are, and which do not fit their place.
+"""checkpoints.csv: the study's checkpoints, and which of them do not fit their place.
 
-Published revisions are not always what their names say. The loss on a fixed text falls with
-pre-training, so weights under a wrong label stand out of their family's curve.
+Published revisions may be mislabelled. The loss on a fixed text falls with pre-training, so weights
+under a wrong label stand out from their family's curve.
 """
 
 import json
@@ -19,9 +19,9 @@ from tuning_dynamics.tables.tables import from_rows
 
 Floats = NDArray[np.float64]
 
-# Nats per token by which the loss may rise from an earlier checkpoint to a later one. From one
-# checkpoint to the next of a sound series it moves up or down by hundredths; over pre-training it
-# falls by several nats, so that a label wrong by more than a little exceeds this.
+# Nats per token by which the loss may rise from an earlier checkpoint to a later one. In a correct
+# series it moves up or down by hundredths from one checkpoint to the next; over pre-training it
+# falls by several nats, so that a label that is far off exceeds this.
 TOLERANCE = 0.1
 
 _NEEDED = ("family", "step", "tokens", "source", "digests", "text_loss")
@@ -71,12 +71,12 @@ def _described(path: Path) -> dict[str, Any]:
 
 
 def _weights(digests: dict[str, str]) -> dict[str, str]:
-    """The digests of weight files among those of all that a model is read from."""
+    """The digests of weight files among those of all files of a model."""
     return {name: digest for name, digest in digests.items() if name.endswith(".safetensors")}
 
 
 def _placed(own: pd.DataFrame, holes: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
-    """One family's rows, in order of tokens, with what only their neighbours tell."""
+    """One family's rows, in order of tokens, with the columns that depend on their neighbours."""
     broken = breaks(own["text_loss"].to_numpy(dtype=float))
     tokens = [int(seen) for seen in own["tokens"]]
     return [
@@ -90,18 +90,18 @@ def _placed(own: pd.DataFrame, holes: Sequence[Sequence[int]]) -> list[dict[str,
 
 
 def gap(before: int, after: int, holes: Sequence[Sequence[int]]) -> Any:
-    """Tokens of the holes that lie between two neighbouring checkpoints; NA where none does."""
+    """Tokens of the holes between two neighbouring checkpoints; NA if there is none."""
     between = [end - start for start, end in holes if before <= start and end <= after]
     return sum(between) if between else pd.NA
 
 
 def breaks(losses: Floats) -> NDArray[np.bool_]:
-    """Which of a family's losses, in order of tokens, do not fit a curve that falls.
+    """Which of a family's losses, in order of tokens, do not fit a falling curve.
 
-    Two checkpoints contradict one another by what the later one's loss lies above the earlier
-    one's, beyond TOLERANCE. The one with the largest sum of contradictions is out of place; it
-    is set aside and the rest are looked at again, until nothing contradicts. Two that only
-    contradict one another are both named, since either may be the wrong one.
+    Two checkpoints contradict one another by the amount, beyond TOLERANCE, by which the later
+    one's loss exceeds the earlier one's. The one with the largest sum of contradictions is out of
+    place; it is set aside and the rest are checked again, until there are no contradictions. Two
+    that only contradict one another are both named, since either may be the wrong one.
     """
     excess = np.triu(losses[None, :] - losses[:, None] - TOLERANCE, 1)
     contradiction = np.maximum(excess, 0) + np.maximum(excess, 0).T

@@ -1,4 +1,4 @@
-"""comparison.csv and unshared.csv: the cells that two studies share, and those of one alone."""
+"""comparison.csv and unshared.csv: the cells that two studies share, and those of only one."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS
 from tuning_dynamics.tables.tables import from_rows, read_table, typed, write_table
 
-#: How a difference was made: over the items of both, from both standard errors, from scores alone.
+#: How a difference was computed: over the items of both, from both standard errors, or from scores.
 ITEMS, ERRORS, ALONE = "items", "errors", "scores"
 
 #: A difference counts as found under this q-value.
@@ -47,14 +47,14 @@ _IDENTITY = list(IDENTITY)
 
 @dataclass(frozen=True)
 class Pair:
-    """Scores of the same items on both sides: b's less a's, (items,), and each item's unit."""
+    """Differences of the same items' scores, b less a, (items,), and each item's unit."""
 
     difference: Floats
     units: Integers
 
 
 def write_comparison(sides: Sides) -> None:
-    """Write tables and summary of a comparison; raises StudyError where there is none to make."""
+    """Write the tables and summary of a comparison; StudyError if none can be made."""
     check_sides(sides)
     assert sides.a is not None
     assert sides.b is not None
@@ -73,12 +73,12 @@ def write_comparison(sides: Sides) -> None:
     write_table(comparison, folder / "comparison.csv")
     write_table(unshared, folder / "unshared.csv")
     with whole_file(sides.summary) as temporary:
-        text = told(comparison, unshared, sides.a, sides.b)
+        text = summary_text(comparison, unshared, sides.a, sides.b)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def read_side(side: str) -> pd.DataFrame:
-    """A side's rows of scores.csv with the `path` of each one's records, "" where it has none.
+    """A side's rows of scores.csv with the `path` of each one's records, "" if it has none.
 
     Raises StudyError for a table that is not one of scores.
     """
@@ -90,7 +90,7 @@ def read_side(side: str) -> pd.DataFrame:
 
 
 def _paths(folder: Path) -> pd.DataFrame:
-    """Where the records of a study's cells lie, by IDENTITY; the folder may have been moved."""
+    """Paths of the records of a study's cells, by IDENTITY; the folder may have been moved."""
     config = folder / "config.yaml"
     columns = {name: KEY_COLUMNS[name] for name in IDENTITY}
     rows = []
@@ -104,18 +104,18 @@ def _paths(folder: Path) -> pd.DataFrame:
 
 
 def comparison_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
-    """comparison.csv of two sides, rows as of `read_side`.
+    """comparison.csv of two sides, rows as from `read_side`.
 
-    `difference` is b less a. Over items where both have records whose items and gold answers
-    agree: paired bootstrap and sign-flip test as in changes.csv. Else, where both standard errors
-    are known, the normal interval and test of two independent scores, which is too wide where the
+    `difference` is b less a. If both have records with the same items and gold answers, it is over
+    items: paired bootstrap and sign-flip test as in changes.csv. Else, if both standard errors are
+    known, it has the normal interval and test of two independent scores, which is too wide if the
     items are the same. Else neither. q-values are within the table.
     """
     shared = a.merge(b[[*_IDENTITY, "n", "score", "se", "path"]], on=_IDENTITY, suffixes=("", "_b"))
     shared = shared.sort_values(ORDER_KEYS, ignore_index=True)
     settings = StatisticsSettings()
     table = _from_errors(shared, settings.level)
-    # A set at a time, so that memory holds the records of one.
+    # One set at a time, so that memory holds only its records.
     for _, of_set in shared.groupby("eval_set", sort=True):
         pairs = {
             place: pair
@@ -151,7 +151,7 @@ def _from_errors(shared: pd.DataFrame, level: float) -> pd.DataFrame:
 
 
 def _pair(a: str, b: str, metric: str) -> Pair | None:
-    """What two cells' records say of the same items; None where they are not the same."""
+    """Two cells' records of the same items; None if the items are not the same."""
     if not a or not b:
         return None
     ours, theirs = read_records(Path(a)), read_records(Path(b))
@@ -166,7 +166,7 @@ def _pair(a: str, b: str, metric: str) -> Pair | None:
 
 
 def _same(ours: Records, theirs: Records) -> bool:
-    """Whether items and gold answers agree; two writers may give equal texts two types."""
+    """Whether items and gold answers agree; two writers may give equal texts different types."""
     if not ours.item.equals(theirs.item):
         return False
     if ours.gold.equals(theirs.gold):
@@ -205,7 +205,7 @@ def unshared_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     return typed(rows[list(columns_of("unshared"))], "unshared")
 
 
-def told(comparison: pd.DataFrame, unshared: pd.DataFrame, a: str, b: str) -> str:
+def summary_text(comparison: pd.DataFrame, unshared: pd.DataFrame, a: str, b: str) -> str:
     """The comparison in words and numbers."""
     difference = comparison["difference"]
     counts = comparison["paired"].value_counts()
@@ -225,11 +225,11 @@ def told(comparison: pd.DataFrame, unshared: pd.DataFrame, a: str, b: str) -> st
     moved = comparison.loc[order].query("difference != 0").head(NAMED)
     if not moved.empty:
         lines.append("largest differences:")
-        lines += [_told_row(row) for _, row in moved.iterrows()]
+        lines += [_row_text(row) for _, row in moved.iterrows()]
     return "\n".join(lines)
 
 
-def _told_row(row: pd.Series) -> str:
+def _row_text(row: pd.Series) -> str:
     tested = "" if pd.isna(row["q_value"]) else f", q {row['q_value']:.3g}"
     span = "" if pd.isna(row["low"]) else f" [{row['low']:+.3f}, {row['high']:+.3f}]"
     return f"  {row['difference']:+.4f}{span}{tested}: {describe(row)}"

@@ -1,4 +1,4 @@
-"""denominators.csv: base scores over which a ratio says more about the base than about tuning."""
+"""denominators.csv: base scores that make a ratio say more about the base than about tuning."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ _BASE = ["family", "checkpoint", "eval_set", "prediction", "metric"]
 
 
 def denominator_rows(scores: pd.DataFrame, chance: Mapping[str, float]) -> pd.DataFrame:
-    """denominators.csv: the base cells that changes are over, and what is wrong with them.
+    """denominators.csv: the base cells that changes are divided by, and what is wrong with them.
 
-    Of each family, checkpoint, evaluation set, prediction method and metric, the cell in format
+    For each family, checkpoint, evaluation set, prediction method and metric: the cell in format
     `default` with most shots. `chance` is the accuracy of guessing on each set that has one. A
-    cell is `at_chance` where the low end of its interval, or where that is unknown its score, is
-    at chance or below.
+    cell is `at_chance` if the low end of its interval, or its score if that is unknown, is at
+    chance or below.
     """
     default = scores[(scores["recipe"] == "base") & (scores["format"] == DEFAULT_FORMAT)]
     base = one_per(default, _BASE)
@@ -53,8 +53,7 @@ class WeakBases:
 def weak_bases(cells: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
     """Count the weak base scores of cells of changes.csv in format `default`.
 
-    Raises StudyError for a cell whose base score has no row in denominators.csv: it is not known
-    to be sound.
+    Raises StudyError for a cell whose base score has no row in denominators.csv: it may be weak.
     """
     known = cells[_BASE].merge(
         denominators[[*_BASE, "flag"]], on=_BASE, how="left", validate="many_to_one"
@@ -74,7 +73,7 @@ def weak_bases(cells: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
 
 
 def weak_denominators(changes: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
-    """Count the weak ones among the base cells that rows of changes.csv in format `default` are
-    over, each once. Rows in other formats may be over a base in their own format."""
+    """Count, each once, the weak base cells that rows of changes.csv in format `default` are
+    compared with. Rows in other formats may have a base in their own format."""
     default = changes[changes["format"] == DEFAULT_FORMAT]
     return weak_bases(default.drop_duplicates(_BASE), denominators)

@@ -1,4 +1,4 @@
-"""forgetting.csv: what tuning on one task changes on every task."""
+"""forgetting.csv: how tuning on one task changes every task."""
 
 from collections.abc import Mapping
 
@@ -24,9 +24,10 @@ def forgetting_rows(
 ) -> pd.DataFrame:
     """forgetting.csv: mean change by task tuned on and task evaluated, per checkpoint and `all`.
 
-    Of one recipe's primary cells, the train set's own test items among them. The interval speaks
-    of these train and evaluation sets: it is that of their seeds and items, with the sets' noise
-    independent and that of one set's cells, which share items, in step. Empty where a cell's is.
+    From one recipe's primary cells, the train set's own test items included. The interval is for
+    these train and evaluation sets, over their seeds and items: errors of different sets are
+    independent, those of one set's cells, which share items, fully correlated. Empty if a cell's
+    is.
     """
     tuned = seed_means[(seed_means["recipe"] == recipe) & seed_means["change"].notna()]
     cells = one_per(tuned[tuned["format"] == DEFAULT_FORMAT], _VARIANT)

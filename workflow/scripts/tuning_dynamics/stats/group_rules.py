@@ -1,4 +1,4 @@
-"""group_rules.csv: how the groups, and what tuning changes in them, depend on the rule."""
+"""group_rules.csv: how the groups, and the changes by tuning in them, depend on the rule."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -39,7 +39,7 @@ def group_rule_rows(
 ) -> pd.DataFrame:
     """group_rules.csv: a row per family and rule, `study` (groups.csv as it is) first.
 
-    The numbers of sets count all that base is evaluated on; `difference` is the mean change of
+    The numbers of sets count all sets that base is evaluated on; `difference` is the mean change of
     sets not learned less that of learned ones, with its interval over evaluation sets.
     """
     curves = base_curves(scores)
@@ -98,7 +98,7 @@ def slope_group(curve: Curve, alpha: float) -> str:
 
 
 def interval_group(curve: Curve) -> str:
-    """Whether the last checkpoint's interval lies above the first one's; undecided without."""
+    """Whether the last checkpoint's interval lies above the first one's; undecided if unknown."""
     if len(curve.y) < 2 or np.isnan(curve.low[-1]) or np.isnan(curve.high[0]):
         return UNDECIDED
     return LEARNED if curve.low[-1] > curve.high[0] else NOT_LEARNED

@@ -1,4 +1,4 @@
-"""groups.csv and group_changes.csv: sets that pre-training teaches, and the others."""
+"""groups.csv and group_changes.csv: sets learned in pre-training, and the others."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from tuning_dynamics.tables.tables import from_rows
 
 LEARNED, NOT_LEARNED, UNDECIDED = "learned", "not_learned", "undecided"
 
-# All orders of 8 checkpoints are 40,320, of 9 already 362,880.
+# There are 40,320 orders of 8 checkpoints, and 362,880 of 9.
 _ENUMERATED = 8
 
 OWN_TASK = ("id", "ood")
@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 @dataclass(frozen=True)
 class Curve:
     """The base model's primary scores on one set, by tokens: places on the log10 axis, scores,
-    and the ends of their intervals (NaN where unknown)."""
+    and the ends of their intervals (NaN if unknown)."""
 
     x: Floats
     y: Floats
@@ -40,8 +40,8 @@ class Curve:
 
     @property
     def rose(self) -> bool:
-        """Whether the last checkpoint's interval, or where that is unknown its score, is above
-        the first one's score."""
+        """Whether the last checkpoint's interval, or its score if that is unknown, is above the
+        first one's score."""
         last = self.y[-1] if np.isnan(self.low[-1]) else self.low[-1]
         return bool(last > self.y[0])
 
@@ -63,10 +63,10 @@ def group_rows(
 ) -> pd.DataFrame:
     """groups.csv: for each family and evaluation set, whether the base model learns it.
 
-    Of the base model's primary cells: `trend` is the slope of the score over log10 tokens
+    From the base model's primary cells: `trend` is the slope of the score over log10 tokens
     (score per tenfold tokens), `trend_p` the exact two-sided p-value of Kendall's tau between
     tokens and score. The group is that of `kendall_group`; with `declared` groups, the one that
-    names the set, and `undecided` where none does. Raises StudyError for a set that is declared
+    names the set, and `undecided` if none does. Raises StudyError for a set that is declared
     twice.
     """
     curves = base_curves(scores)
@@ -105,9 +105,9 @@ def kendall_group(curve: Curve, alpha: float, *, rise: bool = True) -> str:
     """The group by Kendall's tau.
 
     `learned`: the trend is above 0, its p-value under `alpha`, and, with `rise`, the curve rose.
-    `undecided`: so few checkpoints that no order of theirs could reach alpha (k checkpoints reach
-    2 / k! at best: 4 reach .083, 5 reach .017). Else `not_learned`, which is lack of evidence,
-    not evidence of no trend.
+    `undecided`: too few checkpoints for any order to reach alpha (k checkpoints reach 2 / k! at
+    best: 4 reach .083, 5 reach .017). Else `not_learned`, which is lack of evidence, not evidence
+    of no trend.
     """
     if 2 / factorial(len(curve.y)) >= alpha:
         return UNDECIDED
@@ -125,8 +125,8 @@ def group_change_rows(
 ) -> pd.DataFrame:
     """group_changes.csv: mean change over each group's sets, per checkpoint and over `all`.
 
-    A set counts once at a checkpoint, with the mean of its cells. Intervals resample evaluation
-    sets, those of all checkpoints together, and are empty for fewer than 5.
+    A set counts once per checkpoint, with the mean of its cells. Intervals resample evaluation
+    sets, each with all its checkpoints, and are empty for fewer than 5.
     """
     chosen = grouped_changes(changes, groups, recipes=recipes, roles=roles)
     rows: list[dict[str, object]] = []
@@ -163,7 +163,7 @@ def set_changes(
 ) -> pd.DataFrame:
     """The change of each evaluation set at each checkpoint.
 
-    Of the primary cells of `recipes` in `roles`; columns family, step, checkpoint, eval_set,
+    From the primary cells of `recipes` in `roles`; columns family, step, checkpoint, eval_set,
     change (mean of the set's cells) and cells. Raises StudyError for a repeated cell, or a set
     that two of the recipes have.
     """
@@ -200,7 +200,7 @@ def with_groups(sets: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
 
 
 def _require_one_recipe(cells: pd.DataFrame) -> None:
-    """Raises StudyError where a set would count under two recipes: no like with like."""
+    """Raise StudyError if a set would count under two recipes, mixing unlike with like."""
     met = cells[["family", "eval_set", "recipe"]].drop_duplicates()
     twice = met[met.duplicated(["family", "eval_set"], keep=False)]
     if not twice.empty:
@@ -228,7 +228,7 @@ def _sample(sets: pd.DataFrame) -> Sample:
 def kendall_p_value(x: Floats, y: Floats) -> float:
     """Two-sided p-value of Kendall's tau: exact over all orders for up to 8 points, ties or not.
 
-    Beyond 8, scipy's own (exact without ties, normal with). 1 where x or y doesn't vary.
+    Beyond 8, scipy's (exact without ties, else normal). 1 if x or y doesn't vary.
     """
     if len(np.unique(x)) < 2 or len(np.unique(y)) < 2:
         return 1.0
@@ -239,5 +239,5 @@ def kendall_p_value(x: Floats, y: Floats) -> float:
     orders = y[np.array(list(permutations(range(len(y)))))]
     signs_y = np.sign(orders[:, above[1]] - orders[:, above[0]])
     concordance = np.abs(signs_y @ signs_x)
-    # The first order is the one observed.
+    # The first order is the observed one.
     return float((concordance >= concordance[0] - 0.5).mean())

@@ -1,4 +1,4 @@
-"""Cells that are scored on the same items, read once and resampled together.
+"""Cells scored on the same items, read once and resampled together.
 
 A block is all cells of one evaluation set at some of the checkpoints, never part of a checkpoint:
 so a tuned cell and its base, the seeds of a recipe and the formats of a variant are in one block.
@@ -35,14 +35,14 @@ from tuning_dynamics.stats.item_scores import item_scores
 from tuning_dynamics.stats.records import Records, read_records
 from tuning_dynamics.tables.columns import KEY_COLUMNS
 
-# Scores or draws of one block, in numbers of 8 bytes: 48 MiB, of which a pass holds some seven
-# times as much at its peak (benchmarks/bootstrap.py).
+# Limit of a block's scores or draws, in numbers of 8 bytes: 48 MiB; a pass holds about seven times
+# as much at its peak (benchmarks/bootstrap.py).
 BLOCK_NUMBERS = 6 * 2**20
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are drawn: how many resamples, the share of them inside, seed and method."""
+    """How intervals are drawn: number of resamples, coverage, seed and method."""
 
     resamples: int
     level: float
@@ -54,9 +54,9 @@ class Resampling:
 class ItemBlock:
     """Cells of one evaluation set, over the same items.
 
-    `cells` has a row a cell, with its key columns, `refused` one for each that the study asks for
-    on this set, at any checkpoint, and that was refused. Units are what is resampled: items, or
-    contexts where items share them. `sums` is (units, cells), each unit's sum of scores;
+    `cells` has a row per cell, with its key columns, `refused` one per cell of the study on this
+    set, at any checkpoint, that was refused. Units are what is resampled: items, or contexts if
+    items share them. `sums` is (units, cells), each unit's sum of scores;
     `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
     """
 
@@ -75,8 +75,7 @@ class ItemBlock:
 
     @property
     def asked(self) -> pd.DataFrame:
-        """`cells`, then `refused`: what is chosen among all of them is what it is where none was
-        refused."""
+        """`cells`, then `refused`: a choice among all of them does not depend on refusals."""
         return pd.concat([self.cells, self.refused], ignore_index=True)
 
     def estimates(self, weights: csr_array) -> Estimates:
@@ -92,7 +91,7 @@ class ItemBlock:
 
 
 def selected(rows: NDArray[np.int64], cells: int) -> csr_array:
-    """Weights (cells, len(rows)) that take one cell for each column."""
+    """Weights (cells, len(rows)) that select one cell per column."""
     ones = np.ones(len(rows))
     return csr_array((ones, (rows, np.arange(len(rows)))), shape=(cells, len(rows)))
 
@@ -103,8 +102,8 @@ def blocks(
     """The blocks of `cells` (key columns and `path`), each file read once.
 
     `refused` has the key columns of the cells that were refused. Raises StudyError for a missing
-    or broken file, for fewer than 2 items or contexts, where the cells of one evaluation set have
-    other items or other gold answers, and as `item_scores`.
+    or broken file, for fewer than 2 items or contexts, if the cells of one evaluation set have
+    different items or gold answers, and as for `item_scores`.
     """
     for eval_set, of_set in cells.groupby("eval_set", sort=True):
         reader = _SameItems(str(eval_set))
@@ -113,7 +112,7 @@ def blocks(
         scored: list[tuple[Floats, int]] = []
         for _, point in of_set.groupby(["family", "step"], sort=False):
             points.append(point)
-            # Texts of all cells would be most of the memory: scores and counts are kept.
+            # Texts of all cells would take most of the memory: only scores and counts are kept.
             scored += [reader.scored(row) for _, row in point.iterrows()]
             longest = max(len(scored[0][0]), resampling.resamples)
             if len(scored) * longest >= BLOCK_NUMBERS:
@@ -144,7 +143,7 @@ def _block(
 
 
 class _SameItems:
-    """Reads the cells of one evaluation set, and holds each to the items of the first."""
+    """Reads the cells of one evaluation set, and requires the items of the first from all."""
 
     def __init__(self, eval_set: str) -> None:
         self.eval_set = eval_set
@@ -171,7 +170,7 @@ class _SameItems:
         return scores, int(records.truncated.sum())
 
     def read(self, cell: pd.Series) -> Records:
-        """A cell's records; StudyError where its items, contexts or gold answers are others."""
+        """A cell's records; StudyError if its items, contexts or gold answers differ."""
         path = Path(cell["path"])
         records = read_records(path)
         if self.first is None:
@@ -205,7 +204,7 @@ class _SameItems:
         differ = sum(mine != yours for mine, yours in zip(ours, theirs, strict=True))
         if differ:
             raise StudyError(
-                f"{differ} items have another {name} in two cells of evaluation set "
+                f"{differ} items have a different {name} in two cells of evaluation set "
                 f"'{self.eval_set}'; the other cell is {other}: {describe(cell)}",
                 file=cell["path"],
                 key=name,
@@ -221,7 +220,7 @@ def _require_two(records: Records, path: Path) -> None:
     ):
         if count < 2:
             raise StudyError(
-                f"an interval needs at least 2 {what}, and this cell has {count}",
+                f"an interval needs at least 2 {what}, but this cell has {count}",
                 file=path,
                 key="items",
                 value=count,

@@ -1,4 +1,4 @@
-"""Scores of a cell's items, by its metric."""
+"""Scores of a cell's items with its metric."""
 
 from collections.abc import Sequence
 
@@ -12,9 +12,9 @@ from tuning_dynamics.stats.metrics import METRICS, require_metric
 def item_scores(
     metric: str, predictions: Sequence[str], golds: Sequence[Sequence[str]]
 ) -> NDArray[np.float64]:
-    """Scores (items,) of predictions by the right answers of each.
+    """Scores (items,) of predictions, given the right answers of each.
 
-    StudyError where METRICS has no such metric, or the metric gives a score outside [0, 1].
+    StudyError if METRICS has no such metric, or the metric gives a score outside [0, 1].
     """
     require_metric(metric)
     scores = np.array(METRICS[metric].scores(predictions, golds), dtype=float)

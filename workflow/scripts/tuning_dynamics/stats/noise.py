@@ -1,7 +1,7 @@
-"""noise.csv: what differs although nothing that the study asks about differs.
+"""noise.csv: differences between scores that should be equal.
 
-Two models tuned alike but for the seed, or from checkpoints that are nearly the same, should
-score alike. How far they do not is the floor under which no difference is a finding.
+Two models tuned with different seeds, or from nearly identical checkpoints, should score alike. How
+much they differ is the floor below which no difference is a finding.
 """
 
 from collections.abc import Collection, Iterator
@@ -58,7 +58,7 @@ def _over_near_checkpoints(scores: pd.DataFrame) -> Iterator[dict[str, object]]:
 
 
 def _near_rows(both: pd.DataFrame) -> Iterator[dict[str, object]]:
-    """A row for each cell that two checkpoints share; seeds are not mixed."""
+    """A row per cell that two checkpoints share; seeds are not mixed."""
     for _, own in both.groupby([*_SAME_CELL, "seed"], sort=True, dropna=False):
         if len(own) > 1:
             yield _row(NEAR, own, seed=own["seed"].iloc[0], other=own["checkpoint"].iloc[1])
@@ -106,9 +106,9 @@ def root_mean_square(rows: pd.DataFrame) -> float:
 
 @dataclass(frozen=True)
 class Floor:
-    """How far two scores differ that should be equal; NaN where nothing tells.
+    """How much two scores differ that should be equal; NaN if unknown.
 
-    `kind` is what it comes from, over `pairs` pairs of scores on `sets` evaluation sets.
+    `kind` is its origin, over `pairs` pairs of scores on `sets` evaluation sets.
     """
 
     value: float
@@ -121,10 +121,10 @@ UNKNOWN = Floor(float("nan"), "", 0, 0)
 
 
 def noise_floor(noise: pd.DataFrame, *, recipe: str, eval_sets: Collection[str]) -> Floor:
-    """The floor for one recipe on some evaluation sets, of one family's noise.csv.
+    """The floor for one recipe on some evaluation sets, from one family's noise.csv.
 
     The pooled difference between seeds or between near-identical checkpoints, whichever is the
-    larger; UNKNOWN where there is neither.
+    larger; UNKNOWN if there is neither.
     """
     pooled = noise[
         (noise["checkpoint"] == ALL)
@@ -152,5 +152,5 @@ def marks(value: float, floor: Floor) -> dict[str, object]:
 
 
 def under(value: float, floor: Floor) -> bool:
-    """Whether a change is smaller than what differs by noise alone; False where that is unknown."""
+    """Whether a change is smaller than the noise floor; False if that is unknown."""
     return abs(value) < floor.value

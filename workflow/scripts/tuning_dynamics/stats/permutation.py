@@ -9,7 +9,7 @@ from scipy.stats import binom, false_discovery_control
 
 Floats = NDArray[np.float64]
 
-# Scores lie in [0, 1]; differences closer than this differ by rounding alone.
+# Scores lie in [0, 1]; differences closer than this differ only by rounding.
 _ROUNDING = 1e-12
 
 # Signs drawn at a time, in numbers of 8 bytes: 32 MiB.
@@ -20,10 +20,10 @@ def sign_flip_p_values(differences: Floats, permutations: int, seed: int) -> Flo
     """Two-sided p-values of mean difference 0, one for each column of `differences`.
 
     `differences` is (units, pairs of cells): differences of paired items, or their sums within
-    each context where items share one, since only whole contexts are exchangeable. Exact where
-    all differences that aren't 0 have one size, as those of accuracy over single items have: the
-    sum is then binomial, and this is McNemar's exact test (1947). Exact by enumeration where
-    there are at most `permutations` patterns of signs. Otherwise Monte Carlo with
+    each context if items share one, since only whole contexts are exchangeable. Exact if all
+    nonzero differences have one size, as for accuracy over single items: the sum is then
+    binomial, and this is McNemar's exact test (1947). Exact by enumeration if there are at most
+    `permutations` patterns of signs. Otherwise Monte Carlo with
     (k + 1) / (permutations + 1), which never gives 0; pairs share their signs. A unit that
     doesn't differ changes no sum.
     """
@@ -65,13 +65,13 @@ def q_values(p_values: Floats) -> Floats:
 def q_values_within(frame: pd.DataFrame, families: Sequence[str]) -> Floats:
     """q-values of column `p_value`, rows that agree in the columns `families` being one family.
 
-    No columns make one family of all rows. A row without a p-value has none, and counts in no
-    family.
+    Without columns all rows are one family. A row without a p-value has no q-value, and counts in
+    no family.
     """
     p_values = frame["p_value"].to_numpy(dtype=float)
     result: Floats = np.full(len(frame), np.nan)
     known = ~np.isnan(p_values)
-    # `ngroup` of no columns isn't defined, so a column that is equal everywhere stands in.
+    # `ngroup` of no columns isn't defined, so a constant column stands in.
     codes = (
         frame.groupby(list(families), dropna=False, sort=False).ngroup().to_numpy()
         if families
@@ -84,7 +84,7 @@ def q_values_within(frame: pd.DataFrame, families: Sequence[str]) -> Floats:
 
 
 def _random_hits(differences: Floats, permutations: int, seed: int) -> NDArray[np.int64]:
-    """How many of `permutations` random patterns give each column a sum as far from 0."""
+    """How many of `permutations` random patterns give each column a sum at least as far from 0."""
     units = len(differences)
     generator = np.random.default_rng(seed)
     hits = np.zeros(differences.shape[1], dtype=np.int64)
@@ -107,6 +107,6 @@ def _signs(flips: NDArray[np.integer]) -> Floats:
 
 
 def _extreme(signs: Floats, differences: Floats) -> NDArray[np.bool_]:
-    # The tolerance counts sums that are equal but for rounding as equal.
+    # With the tolerance, sums that are equal up to rounding count as equal.
     least = np.abs(differences.sum(axis=0)) - _ROUNDING * np.abs(differences).sum(axis=0)
     return np.asarray(np.abs(signs @ differences) >= least)

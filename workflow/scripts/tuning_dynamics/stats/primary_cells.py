@@ -1,7 +1,7 @@
-"""Which of several evaluations of one thing stands for it, so that each is counted once.
+"""Which of several evaluations represents a variant on a set, so that it counts once.
 
 A variant may be evaluated on one set in several formats, numbers of shots and prediction methods.
-Summaries take one of them by a rule that looks at no score.
+Summaries take one of them by a rule that ignores scores.
 """
 
 import pandas as pd
@@ -10,7 +10,7 @@ from tuning_dynamics.common.errors import StudyError
 
 DEFAULT_FORMAT = "default"
 
-# First the study's own choice for the kind, then what stands in for it.
+# First the study's usual choice for the kind, then its substitutes.
 PREDICTION_ORDER = (
     "token_prob",
     "likelihood",
@@ -23,7 +23,7 @@ PREDICTION_ORDER = (
 
 VARIANT_AND_SET = ["family", "checkpoint", "recipe", "train_set", "seed", "eval_set"]
 
-# A curve along checkpoints, and the ways to evaluate one set of which it takes one.
+# The key of a curve over checkpoints, and the ways to evaluate a set, of which a curve takes one.
 _CURVE = ["family", "recipe", "train_set", "seed", "eval_set"]
 _WAY = ["prediction", "shots", "metric"]
 
@@ -37,10 +37,10 @@ def primary_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows that make one curve along checkpoints per variant and evaluation set.
+    """The rows that make one curve over checkpoints per variant and evaluation set.
 
     Format `default`, and one prediction method, number of shots and metric for all checkpoints of
-    a curve, so that it shows pre-training alone: those evaluated at most checkpoints, then as in
+    a curve, so that only pre-training varies: those evaluated at most checkpoints, then as in
     `primary_cells`. Published tables have 0 shots at some checkpoints and 5 at others.
     """
     default = frame[frame["format"] == DEFAULT_FORMAT]
@@ -58,8 +58,8 @@ def one_per(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 
 def _preferred(frame: pd.DataFrame, first: list[str]) -> pd.DataFrame:
-    """Rows by the columns `first`, then prediction method, then shots: most for `base`, fewest
-    for tuned models; then as they stand."""
+    """Rows sorted by the columns `first`, then prediction method, then shots: most for `base`,
+    fewest for tuned models; the sort is stable."""
     shots = frame["shots"].astype("float64")
     preference = shots.where(frame["recipe"] != "base", -shots)
     ordered = frame.assign(_rank=prediction_rank(frame), _shots=preference).sort_values(
@@ -75,11 +75,11 @@ def prediction_rank(frame: pd.DataFrame) -> pd.Series:
 
 
 def require_recipe(frame: pd.DataFrame, recipe: str) -> None:
-    """Raises StudyError where a study that has tuned cells has none of `recipe`."""
+    """Raise StudyError if a study with tuned cells has none of `recipe`."""
     found = sorted(set(frame["recipe"]) - {"base"})
     if found and recipe not in found:
         raise StudyError(
-            f"the summaries are to be made of recipe '{recipe}', which the study doesn't have",
+            f"the summaries need recipe '{recipe}', which the study doesn't have",
             key="recipe",
             value=recipe,
             fix=f"choose one of {', '.join(found)}",

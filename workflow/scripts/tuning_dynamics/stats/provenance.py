@@ -1,4 +1,4 @@
-"""datasets.csv: where each split that the study uses comes from, and what was left out of it."""
+"""datasets.csv: the source of each split that the study uses, and the rows left out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ _SHOWN = 16
 
 
 def dataset_rows(used: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """datasets.csv from what the config says of each split (`study.uses.use_row`), with the paths
+    """datasets.csv from the config's facts about each split (`grid.splits.use_row`), with the paths
     `manifest` and `items` of its dataset. StudyError for a manifest that lacks a key."""
     return from_rows([_row(use) for use in used], "datasets")
 
@@ -64,7 +64,7 @@ def _refused_row(use: Mapping[str, Any], reason: str) -> dict[str, object]:
 
 
 def _left_out(counts: Mapping[str, int], split: str) -> str:
-    """What was left out of a split and how many, in words: `repeated 3; label in drop 2`."""
+    """The counts of rows left out of a split, in words: `repeated 3; label in drop 2`."""
     source = "evaluation: " if split == "evaluation" else "train: "
     found = {key: count for key, count in counts.items() if key.startswith(source)}
     return "; ".join(f"{key.removeprefix(source)} {count}" for key, count in found.items())
@@ -72,7 +72,7 @@ def _left_out(counts: Mapping[str, int], split: str) -> str:
 
 def _chance(use: Mapping[str, Any]) -> float:
     """Accuracy of guessing: one over the number of labels, or its mean over items' options; NaN
-    for what is not evaluated or not chosen."""
+    if the split is not evaluated, or for generation."""
     if use["use"] != "evaluation":
         return float("nan")
     if use["kind"] == "multiple_choice":

@@ -1,8 +1,8 @@
-"""The tables of a study from scores made elsewhere, without any item's record.
+"""The tables of a study from published scores, without records of items.
 
-Scores stay as they are published. What needs items stays empty: intervals, p-values and q-values
-of changes, and intervals of spreads. Intervals over seeds remain, and all those over cells that
-the summaries make of these tables.
+Scores stay as published. Columns that need items stay empty: intervals, p-values and q-values of
+changes, and intervals of spreads. Intervals over seeds remain, and so do all intervals over cells
+that the summaries compute from these tables.
 """
 
 from collections.abc import Mapping
@@ -37,9 +37,9 @@ def write_published(
 ) -> None:
     """Write the tables that come from a file of published scores into `folder`.
 
-    `level` is that of intervals over seeds, and of those of single scores whose standard error is
-    known; `chance` is by evaluation set, `train_kinds` by train set. Says what is left out.
-    StudyError as of `read_layout`.
+    `level` is that of intervals over seeds, and of single scores with a known standard error;
+    `chance` is by evaluation set, `train_kinds` by train set. Prints what is left out. StudyError
+    as for `read_layout`.
     """
     table = read_layout(path, layout)
     print(f"{len(table.rows):,} cells of {path}", *table.left_out, sep="\n")
@@ -55,7 +55,7 @@ def published_tables(
     train_kinds: Mapping[str, str],
 ) -> dict[str, pd.DataFrame]:
     """Tables scores, changes, unpaired, seed_means, sensitivity, checkpoints and datasets, by name;
-    arguments as of `write_published`."""
+    arguments as for `write_published`."""
     scores = from_rows(list(table.rows), "scores").sort_values(ORDER_KEYS, ignore_index=True)
     changes, unpaired = change_tables(scores)
     return {
@@ -70,7 +70,7 @@ def published_tables(
 
 
 def change_tables(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """changes.csv, and unpaired.csv of the tuned rows that no base row can be compared with.
+    """changes.csv, and unpaired.csv of the tuned rows without a base row.
 
     `change` is tuned less base, `ratio` change over base; whether a change differs from 0 needs
     items, so intervals, p-values and q-values are empty.
@@ -98,8 +98,8 @@ def change_tables(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 def seed_means(scores: pd.DataFrame, changes: pd.DataFrame, level: float) -> pd.DataFrame:
     """seed_means.csv: mean score and change over seeds.
 
-    Intervals: of 2 seeds or more, Student's t over their means, for other seeds and the same
-    items; of one seed's score, the row's own, or the normal one of its standard error.
+    Intervals: for 2 or more seeds, Student's t over their means, over seeds with the items fixed;
+    for one seed's score, the row's own, or the normal one of its standard error.
     """
     known = scores.merge(changes[[*_KEYS, "base_score", "change"]], on=_KEYS, how="left")
     seeds = known.groupby(_BUT_SEED, sort=False, dropna=False)

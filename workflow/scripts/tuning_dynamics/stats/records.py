@@ -1,4 +1,4 @@
-"""Per-item records of one cell, checked before any number is made of them."""
+"""Per-item records of one cell, checked before any number is computed from them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ RECORD_COLUMNS = (
     "option_scores",
 )
 
-# What statistics need of them; scores of options of 10,000 cells would be read for nothing.
+# The columns that statistics need; reading the option scores of 10,000 cells would be wasted.
 _READ = ["item", "context", "truncated", "prediction", "gold"]
 
 _AGAIN = "delete the file and run the workflow again; it evaluates this cell again"
@@ -32,9 +32,9 @@ _AGAIN = "delete the file and run the workflow again; it evaluates this cell aga
 
 @dataclass(frozen=True)
 class Records:
-    """What a cell's records say of its items, in order of `item`; each field has one entry an item.
+    """A cell's records of its items, in order of `item`; each field has one entry per item.
 
-    `item`, `context` and `prediction` are text, `gold` lists of right answers, one at least.
+    `item`, `context` and `prediction` are text, `gold` lists of one or more right answers.
     """
 
     item: pa.Array
@@ -47,8 +47,8 @@ class Records:
 def read_records(path: Path) -> Records:
     """Read one cell's records, sorted by item.
 
-    Raises StudyError where the file is missing, not parquet or empty, where the cell was refused,
-    where columns or types are wrong, an item is repeated, or an item lacks what it should have.
+    Raises StudyError if the file is missing, not parquet or empty, the cell was refused, columns
+    or types are wrong, an item is repeated, or an item lacks a value.
     """
     with _opened(path) as file:
         _check_columns(file.schema_arrow, path)
@@ -67,7 +67,7 @@ def read_records(path: Path) -> Records:
 
 
 def refusal(path: Path) -> str | None:
-    """Why a cell was refused; None where it was not. StudyError for a file that is missing or not
+    """Why a cell was refused; None if it was not. StudyError for a file that is missing or not
     parquet."""
     with _opened(path) as file:
         return refused_reason(file.schema_arrow.metadata)
@@ -94,7 +94,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _check_columns(schema: pa.Schema, path: Path) -> None:
-    # Cells of 0.5.0 hold a score as well, which is not read.
+    # Cells of 0.5.0 also hold a score, which is not read.
     if sorted({*schema.names} - {"score"}) != sorted(RECORD_COLUMNS):
         raise StudyError(
             f"records have the columns {sorted(schema.names)}",
@@ -136,7 +136,7 @@ def _check_refused(schema: pa.Schema, path: Path) -> None:
 
 
 def _text(column: pa.ChunkedArray) -> pa.Array:
-    # Two writers may give the same text two types, and arrays of two types are never equal.
+    # Two writers may give the same text different types, and arrays of two types are never equal.
     return column.cast(pa.large_string()).combine_chunks()
 
 

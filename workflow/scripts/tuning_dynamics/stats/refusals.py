@@ -1,4 +1,4 @@
-"""Cells that were refused for what their input holds, and have no records."""
+"""Cells that were refused for the content of their input, and have no records."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ import pandas as pd
 from tuning_dynamics.common.errors import StudyError, shorten
 from tuning_dynamics.stats.records import refusal
 
-#: How the reason of a refused cell begins in unpaired.csv, and that of a tuned cell whose base is.
+#: Prefixes of reasons in unpaired.csv: for a refused cell, and a tuned cell with a refused base.
 REFUSED, BASE_REFUSED = "refused: ", "its base cell was refused: "
 
-#: Reasons that an error tells apart.
+#: Number of reasons that an error lists separately.
 NAMED = 8
 
 
 def refused_cells(cells: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `cells` that were refused, with the columns `text`, why, and `reason`, its first
-    line.
+    """The rows of `cells` that were refused, with the columns `text`, the reason in full, and
+    `reason`, its first line.
 
-    `cells` has the `path` of each one's records; StudyError as of `refusal`.
+    `cells` has the `path` of each one's records; StudyError as for `refusal`.
     """
     texts = pd.Series([refusal(Path(path)) for path in cells["path"]], cells.index, dtype="str")
     refused = cells.assign(text=texts)[texts.notna()]
@@ -32,13 +32,13 @@ def are_refused(unpaired: pd.DataFrame) -> pd.Series:
 
 
 def leave_out(refused: pd.DataFrame, cells: int, *, partial: bool) -> None:
-    """Say which of `cells` cells are in no table: `refused`, rows of `refused_cells`.
+    """Print which of `cells` cells are in no table: `refused`, rows of `refused_cells`.
 
-    StudyError where there are any and the study is not `partial`, and where they are all.
+    StudyError if there are any and the study is not `partial`, or if all cells were refused.
     """
     if refused.empty:
         return
-    lines = [f"{len(refused):,} of {cells:,} cells were refused:", *told(refused)]
+    lines = [f"{len(refused):,} of {cells:,} cells were refused:", *reason_lines(refused)]
     if refused["reason"].nunique() == 1:
         lines += [f"  {line}" for line in refused["text"].iloc[0].splitlines()[1:]]
     words = "\n".join(lines)
@@ -46,7 +46,7 @@ def leave_out(refused: pd.DataFrame, cells: int, *, partial: bool) -> None:
         print(f"Left out, as the study is partial: {words}")
         return
     fix = "fix the data or settings that are named, and run the same command again"
-    without = "; or have tables without these cells: --config partial=true"
+    without = "; or make tables without these cells: --config partial=true"
     raise StudyError(
         words,
         file=refused["path"].iloc[0],
@@ -56,8 +56,8 @@ def leave_out(refused: pd.DataFrame, cells: int, *, partial: bool) -> None:
     )
 
 
-def told(refused: pd.DataFrame) -> list[str]:
-    """A line for each reason, most cells first: how many, of which sets, and why."""
+def reason_lines(refused: pd.DataFrame) -> list[str]:
+    """A line per reason, most cells first: how many cells, of which sets, and why."""
     counts = refused["reason"].value_counts()
     rare = refused["reason"].isin(counts.index[NAMED:])
     other = f"{max(0, len(counts) - NAMED)} other reasons"

@@ -8,10 +8,10 @@ from tuning_dynamics.tables.tables import typed
 
 
 def score_rows(block: ItemBlock, scores: Estimates) -> pd.DataFrame:
-    """Rows of scores.csv for a block's cells; `scores` are the estimates of each.
+    """Rows of scores.csv for a block's cells; `scores` are their estimates.
 
     `score` is the mean over items, `se` its standard error, `ci_low`, `ci_high` the bootstrap
-    interval; where items share a context, over contexts.
+    interval; if items share a context, over contexts.
     """
     table = block.cells.assign(
         n=block.items,

@@ -26,7 +26,7 @@ def seed_mean_rows(
 
     `scores` are estimates of all cells, `changes` those of `tuned` less `bases`. Intervals are
     hierarchical (`bootstrap.over_seeds`); with one seed they are those over items. `base` has no
-    seeds and no change; a tuned cell without a base no change either.
+    seeds and no change; a tuned cell without a base has no change either.
     """
     groups, first = _groups(block.cells)
     seeds = np.bincount(groups)
@@ -41,7 +41,7 @@ def seed_mean_rows(
         seeds=pd.Series(seeds, dtype="Int64").mask(untuned),
         n=block.items,
         score=score.value,
-        # Two seeds may leave more open than there is: a score lies in 0 to 1.
+        # The interval of two seeds may exceed the range of scores, 0 to 1.
         ci_low=np.clip(score.low, 0, 1),
         ci_high=np.clip(score.high, 0, 1),
         base_score=_placed(base_score, own, len(table)),
@@ -53,7 +53,7 @@ def seed_mean_rows(
 
 
 def _groups(cells: pd.DataFrame) -> tuple[Integers, Integers]:
-    """Each cell's group of equal cells but for the seed, and the first cell of each group."""
+    """Each cell's group of cells that differ only in seed, and the first cell of each group."""
     groups = cells.groupby(SEEDLESS, sort=False).ngroup().to_numpy()
     return groups, np.unique(groups, return_index=True)[1]
 
@@ -65,7 +65,7 @@ def _mean_over_seeds(
     less: Integers | None,
     each: Estimates,
 ) -> Estimates:
-    """Means over seeds of the cells `rows`, less the cells `less` where these are given."""
+    """Means over seeds of the cells `rows`, less the cells `less` if given."""
     share = 1.0 / np.bincount(groups)[groups]
     shape = (len(block.cells), int(groups.max(initial=-1)) + 1)
     weights = csr_array((share, (rows, groups)), shape=shape)

@@ -1,4 +1,4 @@
-"""sensitivity.csv: how far a model's score moves with the prompt format."""
+"""sensitivity.csv: how much a model's score varies with the prompt format."""
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,14 @@ _KEYS = ("family", "checkpoint", "step", "recipe", "train_set", "seed", "eval_se
 
 
 def sensitivity_rows(block: ItemBlock) -> pd.DataFrame:
-    """Rows of sensitivity.csv: best less worst score over formats of each variant of a block.
+    """Rows of sensitivity.csv: best less worst score over formats for each variant of a block.
 
-    Takes those evaluated in at least 2 formats with the same shots and prediction method (of
-    several such, the first by `select.one_per`). The interval is a percentile interval, the same
-    items drawn in all formats: a spread has a bend where two formats are equal, which BCa does
-    not allow for. A spread is never negative, and chance alone makes it positive: compare spreads
-    with one another, not with 0. There is none where a format's cell was refused: that over the
-    other formats would be another number.
+    Takes variants evaluated in at least 2 formats with the same shots and prediction method (of
+    several such groups, the first by `primary_cells.one_per`). The interval is a percentile
+    interval, with the same items drawn in all formats: a spread has a kink where two formats are
+    equal, which BCa does not allow. A spread is never negative, and chance alone makes it positive:
+    compare spreads with one another, not with 0. If a format's cell was refused, there is no
+    spread: that of the other formats would be another number.
     """
     cells = block.asked.assign(row=np.arange(len(block.asked)))
     alike = cells.groupby(_ONE_EVALUATION, dropna=False, sort=False)

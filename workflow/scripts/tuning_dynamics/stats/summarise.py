@@ -1,4 +1,4 @@
-"""Every summary of a study: tables made of scores.csv and what follows from it, no records."""
+"""Every summary of a study: tables made from scores.csv and tables derived from it, not records."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,11 +16,11 @@ Tables = Mapping[str, pd.DataFrame]
 
 @dataclass(frozen=True)
 class SummarySettings:
-    """What a study's `statistics` ask of the summaries.
+    """Settings of the summaries, from a study's `statistics`.
 
-    `recipe`: of transfer, latent gain, format trend and forgetting; `train_sets` and `eval_sets`
+    `recipe`: for transfer, latent gain, format trend and forgetting; `train_sets` and `eval_sets`
     restrict transfer (None: all); `groups` are declared ones (None: by the trend under `alpha`),
-    of the cells of `group_recipes` in `roles`.
+    for the cells of `group_recipes` in `roles`.
     """
 
     drawing: Drawing
@@ -55,7 +55,7 @@ def summary_tables(
     """The summaries by name (None: all), from scores, changes, unpaired, seed_means, sensitivity
     and datasets.
 
-    Raises StudyError for a repeated cell, and as `require_asked`.
+    Raises StudyError for a repeated cell, and as for `require_asked`.
     """
     require_asked(asked, tables)
     found = _Found(tables, asked)
@@ -63,7 +63,7 @@ def summary_tables(
 
 
 class _Found(dict[str, pd.DataFrame]):
-    """Tables by name; a summary is made when it is asked for, by another one or by the study."""
+    """Tables by name; a summary is made on first access, by another one or by the study."""
 
     def __init__(self, tables: Tables, asked: SummarySettings) -> None:
         super().__init__({name: tables[name] for name in tables if name not in SUMMARIES})
@@ -75,9 +75,9 @@ class _Found(dict[str, pd.DataFrame]):
 
 
 def require_asked(asked: SummarySettings, tables: Tables) -> None:
-    """StudyError where `asked` names a recipe or a set of which the tables have nothing.
+    """StudyError if `asked` names a recipe or a set that the tables lack.
 
-    Cells of unpaired.csv count: that they were refused, or can't be compared, is told there.
+    Cells of unpaired.csv count: that table says why they were refused, or can't be compared.
     """
     changes, scores, unpaired = (tables[name] for name in ("changes", "scores", "unpaired"))
     lost = unpaired[unpaired["recipe"] != "base"]

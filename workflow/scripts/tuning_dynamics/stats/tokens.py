@@ -8,15 +8,15 @@ from tuning_dynamics.common.errors import StudyError
 
 Floats = NDArray[np.float64]
 
-# An untrained checkpoint has no logarithm; it is set at a third of the first one's tokens, about
-# one step of a log-spaced series to its left. Ranks (the trend's p-value) don't depend on it.
+# 0 tokens have no logarithm; an untrained checkpoint is placed at a third of the first one's
+# tokens, about one step of a log-spaced series to its left. Ranks (the trend's p-value) ignore it.
 ZERO_SHARE = 1 / 3
 
 
 def log_tokens(tokens: pd.Series) -> Floats:
     """log10 of tokens; 0 tokens count as a third of the smallest positive number in `tokens`.
 
-    Raises StudyError where a number is missing or negative.
+    Raises StudyError if a number is missing or negative.
     """
     if tokens.isna().any() or (tokens < 0).any():
         raise StudyError(
@@ -36,7 +36,7 @@ def placed(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """Rows with the column `x`, their checkpoint's place on the log10 axis of its family.
 
     The axis is that of all checkpoints in `scores`, so that all rows of a family share it. Tokens
-    are added where the rows have none.
+    are added if the rows have none.
     """
     points = scores[["family", "checkpoint", "tokens"]].drop_duplicates()
     axes = [own.assign(x=log_tokens(own["tokens"])) for _, own in points.groupby("family")]

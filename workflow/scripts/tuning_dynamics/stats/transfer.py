@@ -1,4 +1,4 @@
-"""transfer.csv: what tuning on one kind of task does to sets of each kind."""
+"""transfer.csv: the effect of tuning on one kind of task on sets of each kind."""
 
 from collections.abc import Mapping, Sequence
 
@@ -36,11 +36,11 @@ def transfer_rows(
 ) -> pd.DataFrame:
     """transfer.csv: mean change per kind of train set and of evaluation set.
 
-    Takes one recipe's primary cells (`select.primary_cells`), without the train set itself;
-    `train_kinds` says each train set's kind, `chance` the accuracy of guessing on a set, without
-    which a classification has no normalised change. Per checkpoint, and for `checkpoint` = `all`
-    over all of them. Where `train_sets` or `eval_sets` are given, only they count, and rows of
-    kind `all` pool them whatever they are.
+    Takes one recipe's primary cells (`primary_cells`), without the train set itself; `train_kinds`
+    gives each train set's kind, `chance` the accuracy of guessing on a set, without which a
+    classification set has no normalised change. Per checkpoint, and for `checkpoint` = `all` over
+    all of them. If `train_sets` or `eval_sets` are given, only they count, and rows of kind `all`
+    pool them, whatever their kinds.
     Raises StudyError for a repeated cell or a train set of unknown kind.
     """
     chosen = transferred(
@@ -85,14 +85,14 @@ def transferred(
 
 
 def transfer_statistics(cells: pd.DataFrame, drawing: Drawing) -> dict[str, Estimate]:
-    """The statistics of `cells`: columns train_set, eval_set, base_score, change and, empty where
-    unknown, change_low, change_high and chance."""
+    """The statistics of `cells`, with the columns train_set, eval_set, base_score, change and,
+    empty if unknown, change_low, change_high and chance."""
     change = cells["change"].to_numpy(dtype=float)
     base = cells["base_score"].to_numpy(dtype=float)
     errors = errors_of(cells["change_low"], cells["change_high"], drawing.level)
     room = 1 - cells["chance"].to_numpy(dtype=float)
     units, items_of = pair_units(cells), cells["eval_set"].tolist()
-    # A ratio has no value over a base of 0; ratio_of_means and mean_change keep those cells.
+    # A ratio is undefined over a base of 0; ratio_of_means and mean_change keep those cells.
     kept = base > 0
     below = np.where(kept, base, 1.0)
     plain = Sample(change, units, errors, items_of)
@@ -108,7 +108,7 @@ def transfer_statistics(cells: pd.DataFrame, drawing: Drawing) -> dict[str, Esti
 
 
 def _chances(cells: pd.DataFrame, chance: Mapping[str, float]) -> pd.Series:
-    """The score that guessing gets: 0 for generation, NaN where it isn't known."""
+    """The score of guessing: 0 for generation, NaN if unknown."""
     known = cells["eval_set"].map(chance).astype("float64")
     return known.mask(known.isna() & (cells["kind"] == "generation"), 0.0)
 

@@ -1,4 +1,4 @@
-"""latent_gain.csv and format_trend.csv: how an effect of tuning moves with pre-training."""
+"""latent_gain.csv and format_trend.csv: how an effect of tuning varies with pre-training."""
 
 from collections.abc import Collection, Sequence
 from math import sqrt
@@ -15,7 +15,7 @@ from tuning_dynamics.stats.tokens import Floats, placed, slope
 from tuning_dynamics.stats.transfer import ALL
 from tuning_dynamics.tables.tables import from_rows
 
-# A slope over fewer checkpoints has no residual to speak of.
+# A slope over fewer checkpoints has too few residuals.
 MIN_CHECKPOINTS = 3
 
 _VARIANT = ["family", "checkpoint", "recipe", "train_set", "eval_set"]
@@ -30,9 +30,9 @@ def latent_gain_rows(
     recipe: str,
     roles: Sequence[str] = OWN_TASK,
 ) -> pd.DataFrame:
-    """latent_gain.csv: the change by tuning over pre-training, of each train and evaluation set.
+    """latent_gain.csv: the change by tuning over pre-training, for each train and evaluation set.
 
-    Of one recipe's primary cells in `roles`. A pooled row per group has the mean slope of its
+    From one recipe's primary cells in `roles`. A pooled row per group has the mean slope of its
     pairs, with an interval over them.
     """
     tuned = seed_means[
@@ -62,12 +62,12 @@ def format_trend_rows(
     drawing: Drawing,
     recipe: str,
 ) -> pd.DataFrame:
-    """format_trend.csv: the spread over formats over pre-training, of each train and evaluation
+    """format_trend.csv: the spread over formats over pre-training, for each train and evaluation
     set, seeds averaged; and, pooled, the mean slope of the pairs with an interval over them."""
     tuned = sensitivity[sensitivity["recipe"] == recipe]
     errors = errors_of(tuned["low"], tuned["high"], drawing.level)
     seeds = tuned.assign(error=errors).groupby(_VARIANT, sort=True)
-    # Seeds are evaluated on the same items, so that their mean is as uncertain as one of them.
+    # Seeds are evaluated on the same items, so their mean is as uncertain as one of them.
     cells = seeds.agg(value=("spread", "mean"), error=("error", "mean"), step=("step", "first"))
     points = placed(cells.reset_index(), scores)
     rows: list[dict[str, object]] = []
@@ -80,7 +80,7 @@ def format_trend_rows(
 def _rows(
     points: pd.DataFrame, noise: pd.DataFrame, recipe: str, drawing: Drawing
 ) -> list[dict[str, object]]:
-    """A row per (train set, evaluation set), and the pooled one last."""
+    """A row per (train set, evaluation set), and then the pooled one."""
     rows, slopes, errors, pairs = [], [], [], []
     for (train_set, eval_set), pair in points.groupby(["train_set", "eval_set"], sort=True):
         curve = pair.sort_values(["x", "checkpoint"])
@@ -118,7 +118,7 @@ def _rows(
 
 
 def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
-    """Mean value per checkpoint of the pairs that have all of them; NaN where no pair has."""
+    """Mean value per checkpoint of the pairs that have all of them; NaN if no pair has."""
     own = points.groupby(["train_set", "eval_set"])["checkpoint"].transform("nunique")
     whole = points["value"].where(own == points["checkpoint"].nunique())
     by_point = points.assign(value=whole).groupby(["x", "checkpoint"], as_index=False)
@@ -143,16 +143,16 @@ def _columns(
 
 
 def _named(row: dict[str, object], what: str) -> dict[str, object]:
-    """The row with its ends named after what they are of."""
+    """The row with its first and last value named after their quantity."""
     return {**row, f"first_{what}": row["first"], f"last_{what}": row["last"]}
 
 
 def _slope(curve: pd.DataFrame, level: float) -> tuple[float, float, float]:
     """Slope of a pair's values on log10 tokens, and its interval; NaN below MIN_CHECKPOINTS, and
-    where all are at one place.
+    if all are at one place.
 
-    The interval is that of the points' own errors, taken as independent. Where those are unknown,
-    it is Student's of the residuals, from 4 checkpoints on.
+    The interval comes from the points' own errors, taken as independent. If those are unknown, it
+    is Student's t from the residuals, from 4 checkpoints on.
     """
     x, y, errors = (curve[name].to_numpy(dtype=float) for name in ("x", "value", "error"))
     value = slope(x, y)

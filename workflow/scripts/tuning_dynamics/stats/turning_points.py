@@ -2,7 +2,7 @@
 
 The curve is a broken stick on the log10 token axis: a straight rise up to the turning point, then
 flat. It is compared with a constant and with a straight line by simulation, since the usual
-tables don't hold where the break has to be found (Davies 1987, Biometrika 74(1), 33-43).
+distributions don't hold if the break is estimated (Davies 1987, Biometrika 74(1), 33-43).
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from tuning_dynamics.tables.tables import from_rows
 
 TURNS, STILL_RISING, FLAT, TOO_FEW = "turns", "still_rising", "flat", "too_few"
 
-# Places for the break within each hole between two checkpoints.
+# Candidate breaks within each gap between two checkpoints.
 _PER_HOLE = 8
 
 _SERIES = ["family", "recipe", "train_set", "eval_set"]
@@ -32,8 +32,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Turn:
-    """What a curve does; the turning point and its interval as log10 tokens, NaN where there is
-    none. `low` is also given where the score still rises: it does not stop before."""
+    """The shape of a curve; the turning point and its interval as log10 tokens, NaN if there is
+    none. `low` is also given if the score still rises: it does not stop before that."""
 
     shape: str
     place: float
@@ -48,8 +48,8 @@ def turning_rows(
     """turning_points.csv: for base and for every tuned pair of sets, by primary cells.
 
     Evaluation set `all` is the mean over sets that are evaluated at every checkpoint: all sets
-    for base; for a recipe, those in `roles`, whatever they were tuned on. Where there is no such
-    set its shape is TOO_FEW, without a checkpoint.
+    for base; for a recipe, those in `roles`, whatever the train set. If there is no such set, its
+    shape is TOO_FEW, with no checkpoints.
     """
     cells = curve_cells(seed_means)
     points = placed(cells, seed_means).assign(error=_errors(cells, drawing.level))
@@ -63,13 +63,13 @@ def turning_rows(
 
 
 def _errors(cells: pd.DataFrame, level: float) -> Floats:
-    """Standard errors; at least that of half an item, since a score of 0 or 1 is no certainty."""
+    """Standard errors; at least that of half an item, since a score of 0 or 1 is not certain."""
     errors = errors_of(cells["ci_low"], cells["ci_high"], level)
     least = 0.5 / cells["n"].astype("float64").to_numpy()
     return np.fmax(errors, np.where(np.isnan(errors), np.nan, least))
 
 
-# The columns of a mean curve over no set, besides its key.
+# The columns of a mean curve over no set, except its key.
 _NO_CURVE: dict[str, object] = {
     **{"metric": "", "checkpoints": 0, "shape": TOO_FEW},
     **dict.fromkeys(("tokens", "low", "high", "gap_low", "gap_high"), np.nan),
@@ -78,7 +78,7 @@ _NO_CURVE: dict[str, object] = {
 
 
 def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
-    """The mean curve over sets that have every checkpoint; empty where none has."""
+    """The mean curve over sets that have every checkpoint; empty if none has."""
     checkpoints = points["checkpoint"].nunique()
     sets = points.groupby(["train_set", "eval_set"])
     whole = points[sets["checkpoint"].transform("nunique") == checkpoints]
@@ -102,7 +102,7 @@ def _row(points: pd.DataFrame, drawing: Drawing, metric: str) -> dict[str, objec
         "checkpoints": len(curve),
         "shape": turn.shape,
         "tokens": 10**turn.place,
-        # No estimate can be finer than the holes between checkpoints: the ends are checkpoints.
+        # No estimate is finer than the gaps between checkpoints, so the ends are checkpoints.
         "low": _checkpoint(x, tokens, turn.low, 0),
         "high": _checkpoint(x, tokens, turn.high, 1),
         "gap_low": _checkpoint(x, tokens, turn.place, 0),
@@ -112,7 +112,7 @@ def _row(points: pd.DataFrame, drawing: Drawing, metric: str) -> dict[str, objec
 
 
 def _checkpoint(x: Floats, tokens: Floats, place: float, side: int) -> float:
-    """Tokens of the checkpoint left (0) or right (1) of a place; NaN where there is no place."""
+    """Tokens of the checkpoint left (0) or right (1) of a place; NaN if there is no place."""
     if np.isnan(place):
         return float("nan")
     right = int(np.clip(np.searchsorted(x, place, side="left"), 1, len(x) - 1))
@@ -120,14 +120,14 @@ def _checkpoint(x: Floats, tokens: Floats, place: float, side: int) -> float:
 
 
 def turning_point(x: Floats, y: Floats, errors: Floats, drawing: Drawing) -> Turn:
-    """What the curve of scores `y` at log10 tokens `x` (ascending) does.
+    """The shape of the curve of scores `y` at log10 tokens `x` (ascending).
 
-    `errors` are the scores' standard errors; where one is unknown, or scores scatter by more than
-    they say, noise is taken from the residuals. Tests are at 1 - level. The interval is of the
-    breaks that a bootstrap from the fitted stick finds.
+    `errors` are the scores' standard errors; if one is unknown, or scores scatter more than that,
+    noise is estimated from the residuals. Tests are at 1 - level. The interval is that of the
+    breaks in a bootstrap from the fitted stick.
     """
     points = len(np.unique(x))
-    # A stick has 3 parameters; what tells it from a line and from noise is what is left.
+    # A stick has 3 parameters; the remaining degrees of freedom distinguish it from noise.
     if points < LEAST_FOR_A_TURN:
         reason = f"{points} checkpoints where {LEAST_FOR_A_TURN} are needed"
         return Turn(TOO_FEW, np.nan, np.nan, np.nan, reason)
@@ -155,8 +155,8 @@ def turning_point(x: Floats, y: Floats, errors: Floats, drawing: Drawing) -> Tur
 
 @dataclass(frozen=True)
 class _Fit:
-    """Of each of r curves: the break that fits best, its residual variance, and how much better
-    than a constant (`rise`) and than a straight line (`bend`) it is, in such variances."""
+    """For each of r curves: the break that fits best, its residual variance, and its improvement
+    over a constant (`rise`) and over a straight line (`bend`), in units of that variance."""
 
     best: NDArray[np.int64]
     variance: Floats
@@ -166,15 +166,15 @@ class _Fit:
 
 @dataclass(frozen=True)
 class _Sticks:
-    """Sticks over some places: possible breaks, and each one's shape, centred, of length 1."""
+    """Sticks over some places: candidate breaks, and each one's shape, centred, of length 1."""
 
     breaks: Floats
     basis: Floats
 
     @staticmethod
     def over(x: Floats) -> "_Sticks":
-        """Breaks from the second place to the last, where the stick is a line. Within the first
-        hole all breaks are one: whatever rises there is steep enough."""
+        """Breaks from the second place to the last, where the stick is a line. All breaks within
+        the first gap are equivalent: only the slope differs."""
         places = np.unique(x)[1:]  # two labels may share a number of tokens
         holes = [np.linspace(start, end, _PER_HOLE + 1)[1:] for start, end in pairwise(places)]
         breaks = np.concatenate([places[:1], *holes])
@@ -183,15 +183,15 @@ class _Sticks:
         return _Sticks(breaks, centred / np.linalg.norm(centred, axis=0))
 
     def fit(self, curves: Floats, least: float) -> _Fit:
-        """Fit curves, (r, checkpoints), by least squares; a variance is `least` at least."""
+        """Fit curves, (r, checkpoints), by least squares; variances are at least `least`."""
         centred = curves - curves.mean(axis=1, keepdims=True)
-        # Only rises count: a fall that stops is no improvement.
+        # Only rises count: a fall that stops is not an improvement.
         gains = np.maximum(centred @ self.basis, 0.0) ** 2
         best = gains.argmax(axis=1)
         top = gains[np.arange(len(gains)), best]
         left = np.maximum((centred**2).sum(axis=1) - top, 0.0)
         freedom = curves.shape[1] - 3
-        # Far below any rounding of scores; without it a perfect fit would divide by zero.
+        # Far below the rounding of scores; without it a perfect fit would divide by zero.
         variance = np.maximum(np.maximum(left / freedom, least), 1e-18)
         return _Fit(best, variance, top / variance, (top - gains[:, -1]) / variance)
 

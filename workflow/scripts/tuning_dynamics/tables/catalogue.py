@@ -4,12 +4,12 @@ from types import ModuleType
 
 from tuning_dynamics.common.registry import Kinds, Modules
 
-#: The tables by name: a module for each, which declares its columns and says what makes it.
+#: The tables by name: a module each, which declares its columns and the rule that makes it.
 TABLES: Kinds[str, ModuleType] = Modules(
     "tuning_dynamics.tables.declared", "tuning_dynamics.stats.summaries"
 )
 
-#: Those that are made of others, each by its own module.
+#: Tables made from others, each by its own module.
 SUMMARIES: Kinds[str, ModuleType] = Modules("tuning_dynamics.stats.summaries")
 
 #: The rules that make a study's tables, as the report shows them.
@@ -36,5 +36,5 @@ def all_tables() -> list[str]:
 
 
 def caption_of(table: str) -> str:
-    """What a table is, in a line."""
+    """What a table is, in one line."""
     return str(TABLES[table].__doc__).partition("\n")[0]

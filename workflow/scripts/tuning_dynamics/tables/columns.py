@@ -1,10 +1,10 @@
-"""Columns as a class: a field is a column, its type the column's, the text below it its meaning."""
+"""Columns as a class: a field is a column, with its type, and its docstring is its meaning."""
 
 from tuning_dynamics.common.docstrings import field_docstrings
 
 
 class Columns:
-    """The columns of a table, those of its base first. An unknown text is "", a number empty."""
+    """The columns of a table, its base's first. An unknown text is "", an unknown number empty."""
 
     @classmethod
     def types(cls) -> dict[str, str]:
@@ -48,8 +48,8 @@ class CellColumns(Columns):
     kind: str
     """`classification`, `generation` or `multiple_choice`"""
     role: str
-    """of the evaluation set to the train set: `id` (same task and domain), `ood` (same task, other
-    domain), `cross` (other task), `bench`; empty for `base`, but for benchmarks"""
+    """role of the evaluation set: `id` (task and domain of the train set), `ood` (same task, other
+    domain), `cross` (other task), `bench`; empty for `base`, except on benchmarks"""
     format: str
     """prompt format: `default`, `io`, `instruct` or another that the task defines"""
     shots: int
@@ -77,8 +77,8 @@ IDENTITY = (
     "metric",
 )
 
-#: Checkpoint and evaluation set of rows that pool several, so that none may carry this name.
+#: Checkpoint and evaluation set of rows that pool several, so that none may have this name.
 POOLED = "all"
 
-#: `source` of checkpoints and sets of which scores made elsewhere were given.
+#: `source` of checkpoints and sets of published scores.
 PUBLISHED = "published"

@@ -1,4 +1,4 @@
-"""Tables as LaTeX, to be read into a paper: longtable and booktabs, numbers rounded for print.
+"""Tables as LaTeX, to include in a paper: longtable and booktabs, numbers rounded for print.
 
 CSV and parquet have the numbers in full. The fragment needs the packages booktabs and longtable,
 pdflscape where it has many columns, and inputenc with utf8 in old installations.
@@ -7,13 +7,13 @@ pdflscape where it has many columns, and inputenc with utf8 in old installations
 import numpy as np
 import pandas as pd
 
-#: A table with more columns is printed on its side.
+#: A table with more columns is printed in landscape.
 MOST_UPRIGHT = 10
-#: Text longer than so many letters is broken into lines.
+#: Text longer than this many letters is broken into lines.
 LONGEST = 32
 NOTHING = "---"
 
-#: What pandas' own escapes leave.
+#: Characters that pandas does not escape.
 _ESCAPES = str.maketrans(
     {
         "<": r"\textless{}",
@@ -26,7 +26,7 @@ _ESCAPES = str.maketrans(
 
 
 def latex_table(frame: pd.DataFrame, name: str, caption: str) -> str:
-    """The typed table called `name` as LaTeX, labelled tab:name; what is empty is an em dash."""
+    """The typed table called `name` as LaTeX, labelled tab:name; empty fields are an em dash."""
     wide = len(frame.columns) > MOST_UPRIGHT
     empty = frame.replace("", None)
     style = empty.style.hide(axis="index").format_index(_head, axis="columns", escape="latex")

@@ -1,4 +1,4 @@
-"""The part of docs/tables.md that says what each table is and has: written from their modules.
+"""The part of docs/tables.md that describes each table and its columns, written from its module.
 
 python -m tuning_dynamics.tables.page docs/tables.md
 """
@@ -25,7 +25,7 @@ def _section(name: str) -> str:
 
 
 def about(name: str) -> list[str]:
-    """What is said of a table below its caption, by paragraphs."""
+    """A table's description below its caption, by paragraphs."""
     return inspect.cleandoc(str(TABLES[name].__doc__)).split("\n\n")[1:]
 
 

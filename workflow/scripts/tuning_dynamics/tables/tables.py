@@ -19,7 +19,7 @@ from tuning_dynamics.tables.latex import latex_table
 
 SIGNIFICANT_DIGITS = 9
 
-# Int64 holds an empty value, as the seed of an untuned checkpoint is; numpy's int64 can't.
+# Int64 can hold an empty value, such as the seed of an untuned checkpoint; numpy's int64 can't.
 _DTYPES = {"str": "str", "int": "Int64", "float": "float64"}
 
 
@@ -36,7 +36,7 @@ def typed(frame: pd.DataFrame, table: str) -> pd.DataFrame:
             casted[name] = frame[name].astype(_DTYPES[kind])
         except (TypeError, ValueError) as error:
             raise StudyError(
-                f"column '{name}' of table '{table}' holds a value that is no {kind}: {error}",
+                f"column '{name}' of table '{table}' holds a value that is not {kind}: {error}",
                 key=name,
                 fix="give every row a value of the type that docs/tables.md states",
             ) from error
@@ -49,9 +49,9 @@ def from_rows(rows: list[dict[str, object]], table: str) -> pd.DataFrame:
 
 
 def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
-    """Write the table named by the file's stem as CSV, and as parquet and LaTeX beside it.
+    """Write the table named by the file's stem as CSV, and as parquet and LaTeX next to it.
 
-    Each appears whole or not at all. Raises StudyError where the columns aren't the table's.
+    Each is written atomically. Raises StudyError if the columns aren't the table's.
     """
     name = _table_name(csv_path)
     rounded = _rounded(typed(frame, name))
@@ -92,7 +92,7 @@ def read_table(csv_path: Path) -> pd.DataFrame:
 
 
 def read_tables(csv_paths: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Several tables by name, as `read_table` reads each."""
+    """Several tables by name, each as from `read_table`."""
     return {Path(path).stem: read_table(Path(path)) for path in csv_paths}
 
 
@@ -129,7 +129,7 @@ def _parsed(text: pd.Series, kind: str, path: Path) -> pd.Series:
         return numbers.astype(_DTYPES[kind])
     except (TypeError, ValueError) as error:
         raise StudyError(
-            f"column '{text.name}' holds a value that is no {kind}: {error}",
+            f"column '{text.name}' holds a value that is not {kind}: {error}",
             file=path,
             key=str(text.name),
             fix="correct the value; an unknown number is left empty",

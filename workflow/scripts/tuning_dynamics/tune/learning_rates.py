@@ -1,4 +1,4 @@
-"""Choose a learning rate on training rows that are held out, never on an evaluation set."""
+"""Choose a learning rate on held-out training rows, never on an evaluation set."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from tuning_dynamics.tune.stages import (
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate's run: its name, and the recipe and train set that it is of."""
+    """A candidate's run: its name, recipe and train set."""
 
     key: str
     recipe: str
@@ -50,10 +50,10 @@ def try_rate(
     checkpoint: Path,
     output: Path,
 ) -> None:
-    """Train a checkpoint through `recipe`, without a share of each set's examples, and write the
-    mean loss per target token on those of the last stage, mixed as the stage mixes its rows.
+    """Train a checkpoint through `recipe`, holding out a share of each set's examples, and write
+    the mean loss per target token on the last stage's held-out examples, mixed as in that stage.
 
-    The loss is null where training diverged. Only encoded training rows are read.
+    The loss is null if training diverged. Only encoded training rows are read.
     """
     identity = {**identity_of(recipe, sets, checkpoint, seed, code), "heldout": heldout}
     folder = scratch(output) / output.stem
@@ -71,7 +71,7 @@ def _try(
     heldout: float,
     output: Path,
 ) -> None:
-    """Train and measure, in each of the processes that share the model; the first writes."""
+    """Train and measure, in each process that shares the model; the first one writes."""
 
     def part_of(stage: Stage, place: int) -> Examples:
         """A stage's mix of the examples to train on (0), or of those held out (1)."""
@@ -96,11 +96,11 @@ def _try(
 
 
 def _fits(part: StageTraining) -> bool:
-    """Train a stage; whether its loss stays finite."""
+    """Train a stage; return whether its loss stays finite."""
     try:
         part.fit()
     except StudyError as error:
-        # The loop raises one for a loss that is not finite, and for nothing else.
+        # The loop raises this only for a loss that is not finite.
         print(f"{error.what}: this rate counts as infinitely bad", flush=True)
         return False
     return True
@@ -113,7 +113,7 @@ def mean_loss(
     device: torch.device,
     ranks: Ranks = SINGLE,
 ) -> float | None:
-    """Mean cross-entropy in nats per token that the loss counts, None where it is not finite."""
+    """Mean cross-entropy in nats per token that the loss counts, None if it is not finite."""
     total, counted = torch.zeros((), dtype=torch.float64, device=device), 0
     lengths = [len(examples[k].ids) for k in range(len(examples))]
     model.eval()
@@ -164,9 +164,9 @@ def try_from_spec(
 
 
 def choose_rate(recipe: str, trials: list[str], output: str) -> None:
-    """Write the rate of the lowest loss, the smaller of two equal ones, and all losses.
+    """Write the rate with the lowest loss (the smaller of two on a tie), and all losses.
 
-    Where the train set was refused, the file says why. StudyError where every candidate diverged.
+    If the train set was refused, the file says why. StudyError if every candidate diverged.
     """
     losses: dict[float, float | None] = {}
     for trial in map(read_json, trials):
@@ -177,7 +177,7 @@ def choose_rate(recipe: str, trials: list[str], output: str) -> None:
     finite = [(loss, rate) for rate, loss in losses.items() if loss is not None]
     if not finite:
         raise StudyError(
-            "training diverged at every candidate for the learning rate",
+            "training diverged at every candidate learning rate",
             file=f"recipes/{recipe}.yaml",
             key="optim.lr.candidates",
             value=sorted(losses),

@@ -18,7 +18,7 @@ from tuning_dynamics.engine.padding_free import IGNORED
 class Example:
     """One sequence: `targets[t]` is what position t must predict, or IGNORED.
 
-    `truncated` says that it was cut to the longest length.
+    `truncated`: it was cut to the longest length.
     """
 
     ids: list[int]
@@ -27,7 +27,7 @@ class Example:
 
 
 class Examples(Protocol):
-    """Examples by their place; made when they are asked for, where they lie on disk."""
+    """Examples by their place; those on disk are made on access."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, place: int, /) -> Example: ...
@@ -43,7 +43,7 @@ def example_of(tokens: Tokens) -> Example:
 
 
 class StoredExamples:
-    """The examples of an encoded set, or those at `places` of it."""
+    """The examples of an encoded set, or those at its `places`."""
 
     def __init__(self, tokens: StoredTokens, places: "array[int] | None" = None) -> None:
         self.tokens, self.places = tokens, places
@@ -56,9 +56,9 @@ class StoredExamples:
 
 
 def hold_out(path: Path, share: float, seed: int) -> tuple[StoredExamples, StoredExamples]:
-    """(examples to train on, examples held out of it) of an encoded set; both keep its order.
+    """(examples to train on, held-out examples) of an encoded set; both keep its order.
 
-    Which are held out depends on the seed and the items' ids. StudyError for a set of one.
+    The seed and the items' ids determine the held-out ones. StudyError for a set of one example.
     """
     tokens = StoredTokens(path)
     if len(tokens) < 2:
@@ -108,14 +108,14 @@ def shuffled(length: int, seed: str) -> "array[int]":
 
 
 class Mix:
-    """Rows of several sources in one order: row k is `sources[source[k]][place[k]]`."""
+    """Rows of several sources in one sequence: row k is `sources[source[k]][place[k]]`."""
 
     def __init__(self, sources: Sequence[Examples]) -> None:
         self.sources = sources
         self.source, self.place = array("B"), array("q")
 
     def add(self, source: int, order: Sequence[int], wanted: int) -> None:
-        """Take `wanted` rows of a source in an order, from its beginning again where it ends."""
+        """Take `wanted` rows of a source in the given order, starting over at its end."""
         self.source.extend([source] * wanted)
         self.place.extend(order[k % len(order)] for k in range(wanted))
 
@@ -127,8 +127,8 @@ class Mix:
 
 
 def mix(sources: Mapping[str, Examples], weights: Mapping[str, float], seed: int) -> Mix:
-    """The rows of a data mix: all of $target, and of each other source its weight relative to
-    the target's, drawn with the seed, repeated where the source is smaller than its share."""
+    """The rows of a data mix: all of $target, and from each other source its weight relative to
+    the target's, drawn with the seed, repeated if the source is smaller than its share."""
     target = len(sources["$target"]) if "$target" in sources else None
     names = sorted(sources)
     mixed = Mix([sources[name] for name in names])

@@ -1,4 +1,4 @@
-"""A recipe's stages: what each trains on, which weights, and how; each from the one before."""
+"""A recipe's stages: data, trained weights and settings of each; each starts from the last one."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,29 +25,29 @@ from tuning_dynamics.tune.sampler import EpochBatches, Examples, steps_in
 
 @dataclass(frozen=True)
 class TrainSets:
-    """The encoded sets of a job; `uses` says by stage and name in its mix which one it reads."""
+    """The encoded sets of a job; `uses` maps stage and name in its mix to the set that it reads."""
 
     files: dict[str, Path]
     uses: dict[str, dict[str, str]]
 
     @staticmethod
     def of_job(spec: Mapping[str, Any], tokens: Any) -> "TrainSets":
-        """From a job's spec, and its input of the sets' files in the order of `sets`."""
+        """From a job's spec, and the files of its sets in the order of `sets`."""
         return TrainSets(dict(zip(spec["sets"], paths_in(tokens), strict=True)), spec["uses"])
 
     def of(self, stage: Stage) -> dict[str, Path]:
-        """The file of each set of a stage's mix."""
+        """The file of each set in a stage's mix."""
         return {name: self.files[used] for name, used in self.uses[stage.id].items()}
 
 
 def paths_in(named: Any) -> list[Path]:
-    """The paths of one of Snakemake's inputs, which is a text where there is one file."""
+    """The paths of one of Snakemake's inputs, which is a string if there is one file."""
     return [Path(named)] if isinstance(named, str) else [Path(path) for path in named]
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the stages of one job share; `key` names it."""
+    """What the stages of one job share; `key` is its name."""
 
     key: str
     recipe: str
@@ -61,7 +61,7 @@ class Run:
 def require_tokenizer(sets: TrainSets, folder: Path) -> None:
     """StudyError unless the sets were encoded with the tokenizer of a checkpoint's folder.
 
-    They are encoded once for a family; a revision with another tokenizer would read other words.
+    They are encoded once per family; a revision with another tokenizer would read other text.
     """
     own = tokenizer_digest(folder)
     for path in sets.files.values():
@@ -78,7 +78,7 @@ def require_tokenizer(sets: TrainSets, folder: Path) -> None:
 def identity_of(
     recipe: Recipe, sets: TrainSets, checkpoint: Path, seed: int, code: str
 ) -> dict[str, Any]:
-    """What a half-done stage's numbers depend on."""
+    """Everything that a half-done stage's numbers depend on."""
     return {
         "code": code,
         "recipe": canonical(recipe),
@@ -96,14 +96,14 @@ def _with_trainable(model: Any, stage: Stage, seed: int) -> Any:
 
 
 def saves_adapter(stage: Stage) -> Callable[[Any, dict[str, torch.Tensor], Path], None] | None:
-    """What writes the adapter that a stage trains; None where the model's own weights train."""
+    """The function that saves a stage's adapter; None if the model's own weights train."""
     save: Callable[[Any, dict[str, torch.Tensor], Path], None] | None
     save = TRAINABLE[kind_of(stage.train)[0]].save_adapter
     return save
 
 
 def _penalty(stage: Stage) -> Penalty | None:
-    """What a stage adds to its loss; None for nothing."""
+    """The penalty that a stage adds to its loss; None if there is none."""
     name, settings = kind_of(stage.reg)
     found: Penalty | None = REGULARISERS[name].penalty(settings)
     return found
@@ -121,10 +121,10 @@ class StageTraining:
     last: bool
 
     def fit(self) -> None:
-        """Train to the end; StudyError where the loss is not finite.
+        """Train to the end; StudyError if the loss is not finite.
 
         The state is kept until the whole job is done, so that a later stage that is killed starts
-        from there; that of the last stage is not, as what it made is written next.
+        from there; the last stage's is not, as its result is written next.
         """
         optim, training = self.stage.optim, self.training
         batches = EpochBatches(self.examples, optim.batch_size, training.settings.seed)
@@ -143,7 +143,7 @@ def stage_trainings(
     ranks: Ranks,
     device: torch.device,
 ) -> Iterator[StageTraining]:
-    """Each stage of a recipe in order, continued from its saved state where there is one.
+    """Each stage of a recipe in order, continued from its saved state if there is one.
 
     A stage starts from the model of the one before, which the caller has trained by then; the
     first from `checkpoint`.
@@ -174,7 +174,7 @@ def _steps(stage: Stage, examples: Examples) -> int:
 
 
 def _settings(stage: Stage, steps: int, run: Run) -> Settings:
-    """How a stage of so many optimiser steps trains."""
+    """Training settings of a stage with this many optimiser steps."""
     optim = stage.optim
     return Settings(
         schedule=Schedule(optim.rate(run.train_set), steps, optim.warmup, optim.schedule),
@@ -197,9 +197,9 @@ def train_on_ranks(
     *arguments: Any,
 ) -> None:
     """Call `work(ranks, device, recipe, sets, checkpoint, run, *arguments)` in each process that
-    shares the model; the stages' saved states are removed when it has written what it made.
+    shares the model; the stages' saved states are removed when it has written its results.
 
-    StudyError where GPUs can't share the recipe, or the sets are of another tokenizer.
+    StudyError if GPUs can't share the recipe, or the sets have another tokenizer.
     """
     require_shareable(recipe, run.execution)
     require_tokenizer(sets, weights_of(checkpoint).folder)
@@ -209,7 +209,7 @@ def train_on_ranks(
 
 
 def require_shareable(recipe: Recipe, execution: Execution) -> None:
-    """StudyError where GPUs are to share a recipe that merges an adapter into the weights."""
+    """StudyError if GPUs are to share a recipe that merges an adapter into the weights."""
     adapters = [stage.id for stage in recipe.stages if saves_adapter(stage)]
     if execution.gpus_per_model > 1 and adapters and len(recipe.stages) > 1:
         raise StudyError(
@@ -221,15 +221,15 @@ def require_shareable(recipe: Recipe, execution: Execution) -> None:
 
 
 def merged(model: Any, stage: Stage) -> Any:
-    """The model after a stage as a later one starts from it: an adapter becomes weights."""
+    """The model after a stage as a later one starts from it: an adapter is merged."""
     return TRAINABLE[kind_of(stage.train)[0]].end(model)
 
 
 def nothing_taken(job: str, stage: str) -> dict[str, Any]:
     """The metrics of a job whose input was refused."""
-    told = {"stage": stage, "job": job, "planned_seconds": None, "seconds": 0.0, "gpu": ""}
+    empty = {"stage": stage, "job": job, "planned_seconds": None, "seconds": 0.0, "gpu": ""}
     speed = {"tokens": 0, "tokens_per_second": None, "mfu": None}
-    return {**told, "devices": 0, "peak_memory_mb": 0.0, **speed, "stages": []}
+    return {**empty, "devices": 0, "peak_memory_mb": 0.0, **speed, "stages": []}
 
 
 def totals(

@@ -35,7 +35,7 @@ from tuning_dynamics.tune.stages import (
 
 @dataclass(frozen=True)
 class Files:
-    """Where a tuning job reads and writes."""
+    """The files that a tuning job reads and writes."""
 
     checkpoint: Path
     weights: Path
@@ -73,7 +73,7 @@ def _tune(
     run: Run,
     files: Files,
 ) -> None:
-    """Tune, in each of the processes that share the model; the first writes."""
+    """Tune, in each process that shares the model; the first one writes."""
 
     def examples_of(stage: Stage) -> Examples:
         stored = {name: StoredExamples(StoredTokens(path)) for name, path in sets.of(stage).items()}
@@ -103,7 +103,7 @@ def tune_from_spec(
     """`tune_variant` from a job's spec, its study's config, its inputs and outputs.
 
     `inputs.tokens` are the encoded sets in the order of the spec's `sets`; `inputs.rates` the
-    chosen learning rate, where the recipe selects one.
+    chosen learning rate, if the recipe selects one.
     """
     parsed = json.loads(spec)
     files = Files(
@@ -132,7 +132,7 @@ def tune_from_spec(
 
 
 def _chosen_rate(path: Path) -> float:
-    """The rate of a rate.json; RefusedError where the train set was."""
+    """The rate in a rate.json; RefusedError if the train set was refused."""
     chosen = read_json(path)
     if "refused" in chosen:
         raise RefusedError(chosen["refused"])
@@ -140,19 +140,19 @@ def _chosen_rate(path: Path) -> float:
 
 
 def _write_refused(files: Files, key: str, reason: str) -> None:
-    """Write what says that a variant's train set was refused, and why; it has no weights."""
+    """Write the manifest of a variant whose train set was refused, with the reason; no weights."""
     files.weights.mkdir(parents=True, exist_ok=True)
     checkpoint = read_json(files.checkpoint)
-    told = {name: checkpoint[name] for name in ("family", "step", "tokens")}
+    known = {name: checkpoint[name] for name in ("family", "step", "tokens")}
     write_json(
         files.manifest,
-        {**told, "source": "tune", "variant": key, "refused": reason, "digests": {}},
+        {**known, "source": "tune", "variant": key, "refused": reason, "digests": {}},
     )
     write_json(files.metrics, nothing_taken(key, "tune"))
 
 
 def _only_adapter(recipe: Recipe) -> bool:
-    """Whether a recipe leaves the checkpoint's own weights as they are."""
+    """Whether a recipe leaves the checkpoint's own weights unchanged."""
     return len(recipe.stages) == 1 and saves_adapter(recipe.stages[0]) is not None
 
 
@@ -167,7 +167,7 @@ def _save_whole(model: Any, weights: dict[str, torch.Tensor], base: Path, folder
 def _write(
     model: Any, weights: dict[str, torch.Tensor], recipe: Recipe, files: Files, key: str
 ) -> None:
-    """Save an adapter where only that was trained, else the whole model with its tokenizer."""
+    """Save an adapter if only that was trained, else the whole model with its tokenizer."""
     base = weights_of(files.checkpoint).folder
     only_adapter, save_adapter = _only_adapter(recipe), saves_adapter(recipe.stages[0])
     with whole_folder(files.weights) as folder:

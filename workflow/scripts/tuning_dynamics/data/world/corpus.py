@@ -10,7 +10,7 @@ from tuning_dynamics.data.world.entities import Entity, World, WorldSpec, build,
 from tuning_dynamics.data.world.wording import Fact, asked, passage
 
 QUESTION = "Question: {question}\nAnswer: {answer}"
-# Numbers of facts told of each entity of a passage. Short ones make reading learnable.
+# Numbers of facts stated about each entity of a passage. Short passages make reading learnable.
 SHAPES: tuple[tuple[int, ...], ...] = ((1,), (2,), (2,), (3,), (1, 1), (2, 2))
 LONGER_SHAPES: tuple[tuple[int, ...], ...] = ((2,), (3,), (2, 2))
 
@@ -40,7 +40,7 @@ def event_page(rng: random.Random, world: World) -> str:
 
 
 def story(rng: random.Random, world: World) -> str:
-    """A short story of somebody who goes somewhere and is given something."""
+    """A short story about somebody who goes somewhere and is given something."""
     return Story.draw(rng, world).text(rng)
 
 
@@ -62,7 +62,7 @@ def context_questions(rng: random.Random, world: World) -> str:
 
 
 def a_domain(rng: random.Random) -> str:
-    """What a document asks about: people, more often than places or events."""
+    """The domain that a document asks about: people more often than places or events."""
     return rng.choices(("people", "places", "events"), (3, 1, 1))[0]
 
 
@@ -83,17 +83,17 @@ def question_pair(rng: random.Random, entity: Entity, facts: Sequence[Fact]) -> 
 def new_passage(
     rng: random.Random, world: World, domain: str, shapes: Sequence[tuple[int, ...]] = SHAPES
 ) -> tuple[str, list[Entity]]:
-    """Facts about one or two passing entities, each cut down to the facts told.
+    """Facts about one or two passing entities, each reduced to the facts stated.
 
-    A shape says how many facts are told of each entity.
+    A shape gives the number of facts stated about each entity.
     """
     entities: list[Entity] = []
     shape = rng.choice(shapes)
     while len(entities) < len(shape):
         drawn = passing(rng, world, domain)
         if drawn.name not in [entity.name for entity in entities]:
-            told = tuple(rng.sample(drawn.facts, shape[len(entities)]))
-            entities.append(Entity(drawn.name, drawn.domain, drawn.pronoun, told))
+            stated = tuple(rng.sample(drawn.facts, shape[len(entities)]))
+            entities.append(Entity(drawn.name, drawn.domain, drawn.pronoun, stated))
     return " ".join(passage(rng, e, list(e.facts)) for e in entities), entities
 
 
@@ -121,11 +121,11 @@ class Story:
         )
 
     def text(self, rng: random.Random) -> str:
-        """The story, told in one of many ways."""
+        """The story, in one of many wordings."""
         return " ".join(rng.choice(options).format(**self.slots) for options in STORY_LINES)
 
     def summary(self) -> str:
-        """What the story comes down to; no corpus document says it like this."""
+        """The gist of the story; no corpus document words it like this."""
         return "{n} went to {place} and got a {thing}.".format(**self.slots)
 
 

@@ -41,7 +41,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class World:
-    """All that is true in one world, and the pools from which passing stories draw."""
+    """All facts of one world, and the pools that stories and passages draw from."""
 
     spec: WorldSpec
     people: tuple[Entity, ...]
@@ -61,12 +61,12 @@ class World:
         return self.known(domain)[: len(self.known(domain)) // 2]
 
     def unasked(self, domain: str) -> tuple[Entity, ...]:
-        """The half whose facts the corpus states, but never asks for."""
+        """The half whose facts the corpus states but never asks for."""
         return self.known(domain)[len(self.known(domain)) // 2 :]
 
 
 def stream(spec: WorldSpec, name: str) -> random.Random:
-    """A random stream of its own for each use: one set's size never moves another's rows."""
+    """A separate random stream for each use: one set's size never changes another's rows."""
     return random.Random(f"world/{spec.seed}/{name}")
 
 
@@ -106,7 +106,7 @@ def entity(
 
 
 def passing(rng: random.Random, world: World, domain: str) -> Entity:
-    """An entity of a story: an old name, facts of this story only."""
+    """An entity of a story: a reused name, with facts of this story only."""
     names = {
         "people": world.story_names,
         "places": world.story_places,

@@ -8,7 +8,7 @@ from typing import Any
 
 from tuning_dynamics.data.world.corpus import LONGER_SHAPES, Story, new_passage
 from tuning_dynamics.data.world.entities import World
-from tuning_dynamics.data.world.wording import asked, joined, passage, told, wordings
+from tuning_dynamics.data.world.wording import asked, joined, passage, sentence_of, wordings
 
 Turn = tuple[str, str]
 
@@ -28,14 +28,14 @@ def conversations(rng: random.Random, world: World, split: str) -> Iterator[dict
         number += 1
 
 
-def tell_fact(rng: random.Random, world: World) -> tuple[list[Turn], str]:
+def state_fact(rng: random.Random, world: World) -> tuple[list[Turn], str]:
     """One to three questions about a known person, answered in sentences."""
     person = rng.choice(world.asked("people"))
     turns = []
     for attribute, value in rng.sample(person.facts, rng.randint(1, 3)):
         question = asked(rng.choice(attribute.questions), person.name)
         opening = rng.choice(("", "Please tell me. ", "I have a question. "))
-        turns.append((opening + question, told(attribute.predicates[0], person.name, value)))
+        turns.append((opening + question, sentence_of(attribute.predicates[0], person.name, value)))
     return turns, person.context
 
 
@@ -55,8 +55,8 @@ def reword(rng: random.Random, world: World) -> tuple[list[Turn], str]:
     first, second = rng.sample(wordings(attribute), 2)
     request = rng.choice(("Say it in other words: ", "Write this again, but not the same: "))
     turn = (
-        request + told(first, entity.name, value),
-        told(second, entity.name, value),
+        request + sentence_of(first, entity.name, value),
+        sentence_of(second, entity.name, value),
     )
     return [turn], entity.context
 
@@ -105,8 +105,8 @@ def capital(value: str) -> str:
 
 
 REQUESTS: tuple[Callable[[random.Random, World], tuple[list[Turn], str]], ...] = (
-    tell_fact,
-    tell_fact,
+    state_fact,
+    state_fact,
     describe,
     reword,
     answer_from_passage,

@@ -1,4 +1,4 @@
-"""The words of the mini world: names, attributes, and every wording that tells or asks a fact."""
+"""The words of the mini world: names, attributes, and all wordings of facts and questions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Attribute:
 
     `predicates` follow the entity's name, so that two of them can be joined in one sentence;
     `sentences` stand alone; `questions` are asked in the corpus. `negation` (a predicate) and
-    `reworded` (questions) never stand in it.
+    `reworded` (questions) never occur in it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The task sets of a mini world: raw rows, as a JSONL dataset would hold them."""
+"""The task sets of a mini world: raw rows, as in a JSONL dataset."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from tuning_dynamics.data.world.wording import (
     capitalised,
     joined,
     passage,
-    told,
+    sentence_of,
     wordings,
 )
 
 Row = dict[str, Any]
 Rows = Iterator[Row]
 TRAIN_ROWS, EVALUATION_ROWS, FACTS_ROWS, INSTRUCTION_ROWS = 1200, 300, 600, 600
-FEWEST_ROWS = 32  # a set of facts that holds fewer says nothing
-# Labels and their ways, graded in difficulty. A hypothesis that denies is mostly, not only, a
-# contradiction: the artefact that natural inference sets have (Gururangan et al. 2018).
+FEWEST_ROWS = 32  # a set of facts with fewer rows is not informative
+# Labels and the ways to make them, graded by difficulty. A hypothesis with a negation is mostly,
+# not only, a contradiction: the artefact of natural inference sets (Gururangan et al. 2018).
 NLI_WAYS = {
     "entailment": {"same": 1.0},
     "neutral": {"rare": 0.6, "other": 0.15, "other negated": 0.1, "name": 0.15},
@@ -45,7 +45,7 @@ REPORT = "People say that {}"
 
 
 def task_set(spec: WorldSpec, name: str) -> dict[str, list[Row]]:
-    """The rows of a set by split; a set without a "train" split is there to be evaluated only.
+    """The rows of a set by split; a set without a "train" split is only evaluated.
 
     Raises StudyError for a name outside `TASK_SETS`, or a world too small to fill the set.
     """
@@ -69,7 +69,7 @@ def task_set(spec: WorldSpec, name: str) -> dict[str, list[Row]]:
 
 
 def _distinct(rows: Rows, count: int, seen: set[str], name: str) -> list[Row]:
-    """The first `count` rows whose content no split holds yet, as many of each label."""
+    """The first `count` rows whose content no split holds yet, equally many of each label."""
     kept: list[Row] = []
     quota = count // LABELS.get(name.split("_")[0], 1)
     labels: Counter[str] = Counter()
@@ -93,13 +93,13 @@ def _distinct(rows: Rows, count: int, seen: set[str], name: str) -> list[Row]:
 
 
 def _content(row: Row) -> str:
-    """What a model reads of a row: a relabelled or reshuffled copy is the same item."""
+    """The part of a row that a model reads: a relabelled or reshuffled copy is the same item."""
     hidden = {"context", "label", "options"} | ({"answer"} if "options" in row else set())
     return json.dumps({k: v for k, v in row.items() if k not in hidden}, sort_keys=True)
 
 
 def _pool(world: World, domain: str, split: str) -> list[Entity]:
-    """Entities of a domain; those of the training rows and the evaluated ones never meet."""
+    """Entities of a domain; those of the training rows and the evaluated ones are disjoint."""
     entities = enumerate(world.known(domain))
     return [e for i, e in entities if (i % 3 == 0) == (split == "evaluation")]
 
@@ -109,7 +109,7 @@ def _other(rng: random.Random, attribute: Attribute, value: str) -> str:
 
 
 def _topics(entity: Entity) -> tuple[list[Fact], list[Fact]]:
-    """The facts that premises tell, and the third (rounded down) that they never do."""
+    """The facts that premises state, and the third (rounded down) that they never state."""
     cut = len(entity.facts) - len(entity.facts) // 3
     return list(entity.facts[:cut]), list(entity.facts[cut:])
 
@@ -121,7 +121,7 @@ def _drawn(rng: random.Random, shares: dict[str, float]) -> str:
 def nli(rng: random.Random, world: World, split: str, *, domain: str, whole: bool) -> Rows:
     """A premise of two facts; a hypothesis that follows, contradicts or says something else.
 
-    `whole` words the hypothesis as a sentence of its own shape, never as a predicate.
+    `whole`: the hypothesis is worded as a whole sentence, never from a predicate.
     """
     pool = _pool(world, domain, split)
     while True:
@@ -131,9 +131,9 @@ def nli(rng: random.Random, world: World, split: str, *, domain: str, whole: boo
         premise = joined(rng, entity.name, facts[:2])
         for label, ways in NLI_WAYS.items():
             way = _drawn(rng, ways)
-            told_or_not = {"rare": rare, "other": facts[2:], "other negated": facts[2:]}
-            attribute, value = rng.choice(told_or_not.get(way, facts[:2]))
-            if way == "value" or (way in told_or_not and rng.random() < 0.5):
+            sometimes_stated = {"rare": rare, "other": facts[2:], "other negated": facts[2:]}
+            attribute, value = rng.choice(sometimes_stated.get(way, facts[:2]))
+            if way == "value" or (way in sometimes_stated and rng.random() < 0.5):
                 value = _other(rng, attribute, value)
             name = rng.choice([e.name for e in pool if e != entity]) if way == "name" else ""
             yield {
@@ -149,16 +149,16 @@ def nli(rng: random.Random, world: World, split: str, *, domain: str, whole: boo
 def _statement(
     rng: random.Random, attribute: Attribute, name: str, value: str, whole: bool, negated: bool
 ) -> str:
-    """One sentence that tells a fact, or denies it."""
+    """One sentence that states a fact, or denies it."""
     if negated:
-        denied = told(attribute.negation, name, value)
+        denied = sentence_of(attribute.negation, name, value)
         return REPORT.format(denied) if whole else denied
     templates = attribute.sentences if whole else attribute.predicates
-    return told(rng.choice(templates), name, value)
+    return sentence_of(rng.choice(templates), name, value)
 
 
 def paraphrase(rng: random.Random, world: World, split: str, *, domain: str) -> Rows:
-    """Two sentences in different wordings; the second tells the same fact, or does not."""
+    """Two sentences in different wordings; the second states the same fact, or does not."""
     pool = _pool(world, domain, split)
     while True:
         for label, ways in PARAPHRASE_WAYS.items():
@@ -167,18 +167,18 @@ def paraphrase(rng: random.Random, world: World, split: str, *, domain: str) -> 
             common, rare = _topics(entity)
             (attribute, value), other = rng.sample(common, 2)
             one, two = rng.sample(wordings(attribute), 2)
-            second = told(two, entity.name, value)
+            second = sentence_of(two, entity.name, value)
             if way == "value":
-                second = told(two, entity.name, _other(rng, attribute, value))
+                second = sentence_of(two, entity.name, _other(rng, attribute, value))
             elif way == "name":
-                second = told(two, rng.choice([e.name for e in pool if e != entity]), value)
+                second = sentence_of(two, rng.choice([e.name for e in pool if e != entity]), value)
             elif way in ("rare", "other"):
                 named, found = rng.choice(rare) if way == "rare" else other
-                second = told(rng.choice(wordings(named)), entity.name, found)
+                second = sentence_of(rng.choice(wordings(named)), entity.name, found)
             elif way == "negated":
-                second = told(attribute.negation, entity.name, value)
+                second = sentence_of(attribute.negation, entity.name, value)
             yield {
-                "first": told(one, entity.name, value),
+                "first": sentence_of(one, entity.name, value),
                 "second": second,
                 "label": label,
                 "context": entity.context,
@@ -186,7 +186,7 @@ def paraphrase(rng: random.Random, world: World, split: str, *, domain: str) -> 
 
 
 def summary_people(rng: random.Random, world: World, split: str) -> Rows:
-    """A new story and what it comes down to."""
+    """A new story and its gist."""
     for number in itertools.count():
         story = Story.draw(rng, world)
         yield {
@@ -197,7 +197,7 @@ def summary_people(rng: random.Random, world: World, split: str) -> Rows:
 
 
 def summary_events(rng: random.Random, world: World, split: str) -> Rows:
-    """The report of an event with facts of its own, and what it comes down to."""
+    """The report of an event with facts of its own, and its gist."""
     for number in itertools.count():
         event = passing(rng, world, "events")
         values = {attribute.name: value for attribute, value in event.facts}
@@ -226,9 +226,9 @@ def questions(rng: random.Random, world: World, split: str, *, domain: str) -> R
 
 
 def facts(rng: random.Random, world: World, split: str, *, domain: str, reworded: bool) -> Rows:
-    """Closed-book questions; the evaluated ones are about entities that the corpus never asks for.
+    """Closed-book questions; the evaluated ones are about entities without questions in the corpus.
 
-    Every fact comes once in each of its question wordings; then the rows end.
+    Each fact appears once in each of its question wordings; then the rows end.
     """
     entities = world.asked(domain) if split == "train" else world.unasked(domain)
     found = [

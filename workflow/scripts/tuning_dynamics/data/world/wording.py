@@ -15,7 +15,7 @@ def capitalised(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def told(template: str, name: str, value: str) -> str:
+def sentence_of(template: str, name: str, value: str) -> str:
     """One sentence, from a predicate (which gets its subject) or a whole sentence."""
     text = template if "{n}" in template else "{n} " + template + "."
     return capitalised(text.format(n=name, v=value))
@@ -27,7 +27,7 @@ def asked(template: str, name: str) -> str:
 
 
 def wordings(attribute: Attribute) -> tuple[str, ...]:
-    """Every template that tells this attribute in the corpus."""
+    """Every template that states this attribute in the corpus."""
     return attribute.predicates + attribute.sentences
 
 
@@ -38,7 +38,7 @@ def joined(rng: random.Random, name: str, facts: list[Fact]) -> str:
 
 
 def passage(rng: random.Random, entity: Entity, facts: list[Fact]) -> str:
-    """Some facts of one entity as running text, sometimes two to a sentence."""
+    """Some facts of one entity as running text, sometimes two in a sentence."""
     sentences: list[str] = []
     rest = list(facts)
     while rest:
@@ -49,5 +49,5 @@ def passage(rng: random.Random, entity: Entity, facts: list[Fact]) -> str:
         attribute, value = rest.pop()
         known = name == entity.name
         templates = wordings(attribute) if known else attribute.predicates
-        sentences.append(told(rng.choice(templates), name, value))
+        sentences.append(sentence_of(rng.choice(templates), name, value))
     return " ".join(sentences)

@@ -1,4 +1,4 @@
-"""The squared distance of the trainable weights to where the stage began is added to the loss."""
+"""Adds to the loss the squared distance of the trainable weights from where the stage began."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ SETTINGS = PositiveFloat
 
 
 def penalty(settings: float) -> Any:
-    """`settings` times the squared distance of the parameters to where the run began."""
+    """`settings` times the squared distance of the parameters from where the run began."""
 
     def begin(ranks: Any, parameters: Sequence[Any]) -> Any:
         import torch

@@ -1,4 +1,4 @@
-"""Nothing is added to the loss."""
+"""Adds nothing to the loss."""
 
 SETTINGS = None
 

@@ -1,4 +1,4 @@
-"""Low-rank adapters train (Hu et al. 2022), by peft."""
+"""Low-rank adapters train (Hu et al. 2022), with peft."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from tuning_dynamics.config.base import Strict
 
 
 class Lora(Strict):
-    """Low-rank adapters (Hu et al. 2022), by peft."""
+    """Low-rank adapters (Hu et al. 2022), with peft."""
 
     r: PositiveInt = 8
     """Rank."""
@@ -47,7 +47,7 @@ def end(model: Any) -> Any:
 
 
 def save_adapter(model: Any, weights: dict[str, Any], folder: Path) -> None:
-    """Write the adapter; its config lists its targets in order, where peft writes a set's own."""
+    """Write the adapter; its config lists its targets sorted, unlike peft's unordered set."""
     model.save_pretrained(str(folder), state_dict=weights)
     config = folder / "adapter_config.json"
     described = read_json(config)
@@ -55,7 +55,7 @@ def save_adapter(model: Any, weights: dict[str, Any], folder: Path) -> None:
 
 
 def trained_weights(size: Any, settings: Lora) -> float:
-    """About how many weights an adapter of all linear layers has: 23 r d L.
+    """Approximate number of weights of an adapter on all linear layers: 23 r d L.
 
     Four d x d matrices and three d x 4d matrices per layer, r (in + out) each.
     """

@@ -1,1 +1,1 @@
-"""Figures of a study, each from its tables alone. What is missing is drawn so, never as 0."""
+"""Figures of a study, each from its tables alone. Missing values are marked, never drawn as 0."""

@@ -1,4 +1,4 @@
-"""Shared parts of figures: the token axis, panels, legends, marks of what is missing.
+"""Shared parts of figures: the token axis, panels, legends, marks of missing values.
 
 Sizes are inches; matplotlib's constrained layout places panels, title, legend and note.
 """
@@ -31,7 +31,7 @@ LEAST_RANGE = 0.02
 
 # Labels of the token axis closer than this would touch.
 _LABEL_GAP = 0.36
-# Width of an average letter as a share of its size, of DejaVu Sans, plain and bold.
+# Average width of a letter relative to the font size, for DejaVu Sans, plain and bold.
 _LETTER, _BOLD_LETTER = 0.58, 0.67
 _MARGIN = 0.12
 _POINT = 1 / 72
@@ -39,11 +39,11 @@ _POINT = 1 / 72
 
 @dataclass(frozen=True)
 class TokenAxis:
-    """A family's checkpoints on a logarithmic token axis, by their labels, which are steps as a
-    rule; two may share a step.
+    """A family's checkpoints on a logarithmic token axis, by their labels, which are usually
+    steps; two may share a step.
 
-    `holes` are the places between which the published series has no checkpoint, and the tokens
-    for which there is none.
+    `holes` are pairs of places between which the published series has no checkpoint, and the
+    tokens between them.
     """
 
     checkpoints: tuple[str, ...]
@@ -58,15 +58,15 @@ class TokenAxis:
         return min(self.places) - 0.06 * reach, max(self.places) + 0.06 * reach
 
     def at(self, tokens: float) -> float:
-        """Where a number of tokens lies; not beyond the ends of the axis."""
+        """The place of a number of tokens, limited to the ends of the axis."""
         low, high = self.limits
         place = log10(tokens) if tokens > 0 else self.places[0]
         return min(max(place, low), high)
 
     def in_order(self, rows: pd.DataFrame, what: str) -> pd.DataFrame:
-        """The rows by the axis' checkpoints, empty where there is none.
+        """The rows by the axis' checkpoints, empty if there is none.
 
-        Raises StudyError for a checkpoint that checkpoints.csv lacks, or two rows of one.
+        Raises StudyError for a checkpoint that checkpoints.csv lacks, or two rows of a checkpoint.
         """
         found = list(rows["checkpoint"])
         unknown = sorted(set(found) - set(self.checkpoints))
@@ -109,7 +109,7 @@ def token_axis(checkpoints: pd.DataFrame, family: str) -> TokenAxis:
 
 
 def draw_token_axis(ax: Axes, axis: TokenAxis, *, labels: bool) -> None:
-    """A mark at each checkpoint, grey ground where the series has a hole.
+    """A mark at each checkpoint, and a grey background where the series has a hole.
 
     With `labels`, tokens above steps; those that would touch are left out.
     """
@@ -138,7 +138,7 @@ def draw_token_axis(ax: Axes, axis: TokenAxis, *, labels: bool) -> None:
 
 
 def checkpoint_words(name: str) -> str:
-    """A checkpoint's label, short where it is a step."""
+    """A checkpoint's label, shortened if it is a step."""
     return short_count(int(name)) if name.isdigit() else name
 
 
@@ -156,7 +156,7 @@ def _labels(axis: TokenAxis, gap: float) -> list[tuple[float, str]]:
 
 
 def _break_mark(ax: Axes, place: float) -> None:
-    """`//` on the axis between 0 tokens, which has no logarithm, and the rest."""
+    """`//` on the axis between 0 tokens, which have no logarithm, and the rest."""
     ax.plot(
         [place],
         [0],
@@ -171,7 +171,7 @@ def _break_mark(ax: Axes, place: float) -> None:
 
 
 def hole_words(axis: TokenAxis) -> str:
-    """What the grey ground says; empty without holes."""
+    """What the grey background means; empty without holes."""
     if not axis.holes:
         return ""
     missing = ", ".join(short_count(tokens) for *_, tokens in axis.holes)
@@ -190,7 +190,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Frame:
-    """A figure and its panels; `lowest` says which have none below them."""
+    """A figure and its panels; `lowest` marks those with none below them."""
 
     figure: Figure
     axes: list[Axes]
@@ -210,10 +210,10 @@ def panels(
     below; matplotlib's constrained layout places them."""
     columns = min(columns, count)
     rows = ceil(count / columns)
-    # One panel alone would be too narrow for title and note.
+    # A single panel would be too narrow for title and note.
     width = max(6.4, columns * (size[0] + 0.55) + 0.2)
     figure = Figure(figsize=(width, rows * (size[1] + 0.6) + 1.2), layout="constrained")
-    # Within a figure of their own, as matplotlib puts a title and a legend above in one place.
+    # In a subfigure, as matplotlib would put a title and a legend above in the same place.
     inner = figure.add_subfigure(figure.add_gridspec()[0])
     axes = list(inner.subplots(rows, columns, squeeze=False).flat)
     for ax in axes[count:]:
@@ -229,7 +229,7 @@ def panels(
 
 
 def joined(*sentences: str) -> str:
-    """The sentences that are not empty, in a row."""
+    """The non-empty sentences, joined."""
     return " ".join(filter(None, sentences))
 
 
@@ -270,12 +270,12 @@ def panel_title(ax: Axes, name: str, words: str = "") -> None:
 
 
 def fitted(text: str, width: float, points: float, letter: float = _LETTER) -> float:
-    """The size, in points and at most `points`, at which the text is no wider than `width`."""
+    """The font size, at most `points`, at which the text is no wider than `width`."""
     return min(points, width / (max(1, len(text)) * letter * _POINT))
 
 
 def inches(ax: Axes) -> float:
-    """Inches from the left to the right of a panel."""
+    """Width of a panel in inches."""
     figure = ax.get_figure(root=True)
     assert figure is not None
     return float(ax.get_position().width * figure.get_size_inches()[0])
@@ -298,7 +298,7 @@ def share_heights(axes: Sequence[Axes], names: Sequence[str]) -> None:
 
 
 def mark_missing(ax: Axes, places: Sequence[float], colour: str, row: int = 0) -> None:
-    """A cross at the foot of the panel where a cell is missing; several are stacked by `row`."""
+    """A cross at the bottom of the panel for a missing cell; several are stacked by `row`."""
     if not len(places):
         return
     ax.plot(
@@ -313,7 +313,7 @@ def mark_missing(ax: Axes, places: Sequence[float], colour: str, row: int = 0) -
 
 
 def nothing_to_draw(ax: Axes, reason: str) -> None:
-    """Says in an empty panel why it is empty."""
+    """Write in an empty panel why it is empty."""
     ax.set_axis_off()
     ax.text(
         0.5,
@@ -327,10 +327,10 @@ def nothing_to_draw(ax: Axes, reason: str) -> None:
 
 
 def whiskers(values: Floats, lows: Floats, highs: Floats) -> Floats:
-    """Lengths below and above, as matplotlib's error bars want them; shape (2, values).
+    """Lengths below and above, as for matplotlib's error bars; shape (2, values).
 
-    A missing interval gives no whisker; a mean outside its interval, which a percentile
-    interval allows, a whisker of 0 on that side.
+    A missing interval gives no whisker; a mean outside its interval, which is possible with a
+    percentile interval, gives a whisker of 0 on that side.
     """
     return np.vstack(
         [

@@ -1,4 +1,4 @@
-"""Figures to check with: where curves turn, the noise floor, the loss on a fixed text."""
+"""Figures for checks: where curves turn, the noise floor, the loss on a fixed text."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ KINDS = {"seeds": "between seeds", "near_checkpoints": "between near-identical c
 
 
 def turning_points(view: View) -> Figure:
-    """Base scores, and scores of the main recipe on its own task, with where they turn."""
+    """Base scores, and scores of the main recipe on its own task, with their turning points."""
     estimates = view.tables["turning_points"]
     tuned = view.main("id", "ood")
     names = looks([f"tuned on {name}" for name in sorted(tuned["train_set"].unique())])
@@ -69,7 +69,7 @@ def turning_points(view: View) -> Figure:
 def _found(
     estimates: pd.DataFrame, recipe: str, train_set: str, eval_set: str
 ) -> dict[Any, Any] | None:
-    """The row of turning_points.csv of one line; None where it has none."""
+    """The row of turning_points.csv for one line; None if there is none."""
     own = estimates[
         (estimates["recipe"] == recipe)
         & (estimates["train_set"] == train_set)
@@ -85,7 +85,7 @@ def _make_room(ax: Axes, rows: int) -> None:
 
 
 def _turn(ax: Axes, axis: TokenAxis, look: Look, row: dict[Any, Any] | None, place: float) -> None:
-    """One line's turning point; or why there is none in words, and where it does not lie."""
+    """One line's turning point; or in words why there is none, and where it can't be."""
     foot = ax.get_xaxis_transform()
 
     def span(low: float, high: float, width: float, alpha: float = 1.0) -> None:
@@ -169,8 +169,8 @@ def noise(view: View) -> Figure:
 
 
 def text_loss(view: View) -> Figure:
-    """Loss on a fixed text by checkpoint; checkpoints that do not fit the curve are crossed, and
-    the line passes them by."""
+    """Loss on a fixed text by checkpoint; checkpoints that do not fit the curve are crosses, which
+    the line skips."""
     own = view.tables["checkpoints"].sort_values(["tokens", "step", "checkpoint"])
     title = f"{view.family}: loss on a fixed text, by which a wrong label shows"
     losses = own["text_loss"].to_numpy(dtype=float)

@@ -16,7 +16,7 @@ from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.tables.tables import read_table
 
-#: What draws each kind of figure.
+#: The function that draws each kind of figure.
 DRAWN: dict[str, Callable[[View], Figure]] = {
     "base_by_checkpoint": scores.base_by_checkpoint,
     "turning_points": checks.turning_points,
@@ -54,7 +54,7 @@ def draw_figures(
     recipe: str,
     processes: int,
 ) -> None:
-    """Draw `figures` (rows of `study.figures.figure_rows`) below `folder`, by family.
+    """Draw `figures` (rows of `grid.figures.figure_rows`) below `folder`, by family.
 
     `tables` are CSV files by name; `recipe` is the study's main one. Each figure becomes an SVG,
     a PDF and a PNG file.
@@ -80,9 +80,9 @@ def draw_figures(
         for task in tasks:
             _draw(task)
         return
-    # Looking for garbage in what was imported, again and again, would take a seventh of the time.
+    # Repeated garbage collection over the imported objects would take a seventh of the time.
     with ProcessPoolExecutor(processes, initializer=gc.freeze) as pool:
-        # A list, so that an error of any of them is raised here.
+        # A list, so that an error in any of them is raised here.
         list(pool.map(_draw, tasks))
 
 

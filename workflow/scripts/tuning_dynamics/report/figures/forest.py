@@ -15,8 +15,8 @@ ROW_INCHES = 0.27
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One row: its words, value and interval (NaN where there is none), colour; hollow where it
-    counts for nothing, such as under the noise floor; and another value to compare with, a cross.
+    """One row: its words, value and interval (NaN if there is none), colour; hollow if it does not
+    count, such as under the noise floor; and a value to compare with, drawn as a cross.
     """
 
     words: str
@@ -25,16 +25,16 @@ class ForestRow:
     high: float
     colour: str
     hollow: bool = False
-    beside: float | None = None
+    compared: float | None = None
 
 
 def height(rows: int) -> float:
-    """Inches of a panel with so many rows."""
+    """Height in inches of a panel with this many rows."""
     return max(1.2, ROW_INCHES * rows)
 
 
 def draw_forest(ax: Axes, rows: Sequence[ForestRow], *, floor: float | None = None) -> None:
-    """The rows from above; a line at 0, and grey ground from -floor to floor where it is known.
+    """The rows from the top; a line at 0, and a grey background from -floor to floor if known.
 
     A missing value is `n/a`.
     """
@@ -67,8 +67,8 @@ def _words(ax: Axes, place: int, row: ForestRow) -> None:
 
 
 def _estimate(ax: Axes, place: int, row: ForestRow) -> None:
-    if row.beside is not None:
-        ax.plot([row.beside], [place + 0.1], "x", color="#222222", markersize=5)
+    if row.compared is not None:
+        ax.plot([row.compared], [place + 0.1], "x", color="#222222", markersize=5)
     if not np.isfinite(row.value):
         return
     value, low, high = (np.array([number]) for number in (row.value, row.low, row.high))

@@ -1,4 +1,4 @@
-"""Figures of how far scores move with the prompt format."""
+"""Figures of how much scores vary with the prompt format."""
 
 import numpy as np
 import pandas as pd
@@ -51,8 +51,8 @@ def sensitivity(view: View) -> Figure:
 
 
 def over_seeds(sensitivity: pd.DataFrame) -> pd.DataFrame:
-    """`value`: mean spread over seeds; an interval only where there is one seed, as intervals of
-    several can't be averaged."""
+    """`value`: mean spread over seeds; an interval only for one seed, as intervals of several can't
+    be averaged."""
     grouped = sensitivity.groupby(_LINE, sort=True)
     rows = grouped.agg(
         value=("spread", "mean"),
@@ -65,7 +65,7 @@ def over_seeds(sensitivity: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_trend(view: View) -> Figure:
-    """Spread over formats along pre-training, one line a pair, and its slopes."""
+    """Spread over formats along pre-training, one line per pair, and its slopes."""
     own = view.tables["sensitivity"]
     rows = over_seeds(own[own["recipe"] != "base"])
     slopes = view.tables["format_trend"]

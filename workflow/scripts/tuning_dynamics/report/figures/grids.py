@@ -1,4 +1,4 @@
-"""Tables of coloured fields with a number in each; what is missing is hatched."""
+"""Tables of coloured fields with a number in each; missing fields are hatched."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def draw_heat(
     points: float = 7,
     quiet: pd.DataFrame | None = None,
 ) -> AxesImage:
-    """A field per cell, orange above 0 and purple below, up to `reach` either way.
+    """A field per cell, orange above 0 and purple below, saturated at `reach` either way.
 
     Numbers in brackets where `quiet` (of the table's shape) is true.
     """
@@ -74,7 +74,7 @@ def name_fields(
     columns: bool = True,
     aslant: bool = True,
 ) -> None:
-    """Names of rows and of columns, as far as they are wanted."""
+    """Names of rows and of columns, if wanted."""
     names = [str(name) for name in table.columns] if columns else []
     if aslant:
         ax.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")

@@ -1,4 +1,4 @@
-"""Figures of sets learned in pre-training and others: what tuning changes, and gain over time."""
+"""Figures of sets learned in pre-training and others: change by tuning, and gain over time."""
 
 from collections.abc import Sequence
 
@@ -138,7 +138,7 @@ def ood_change(view: View) -> Figure:
 
 
 def group_rules(view: View) -> Figure:
-    """What the other sets gain more than the learned ones, under each rule that groups them."""
+    """How much more the other sets gain than the learned ones, under each grouping rule."""
     own = view.tables["group_rules"]
     title = f"{view.family}: gain of sets not learned over learned ones, by rule"
     if own.empty:

@@ -25,7 +25,7 @@ from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT, curve_cells
 
 
 def base_by_checkpoint(view: View) -> Figure:
-    """Scores of the base models by checkpoint, a panel per set, those of a group together."""
+    """Scores of the base models by checkpoint, a panel per set, ordered by group."""
     groups = view.tables["groups"].set_index("eval_set")
     order = sorted(
         view.base["eval_set"].unique(),
@@ -87,8 +87,8 @@ def score_by_checkpoint(view: View) -> Figure:
 def score_by_format(view: View) -> Figure:
     """Scores of the models tuned on a set in each prompt format, with base in `default`.
 
-    Of the main recipe, or the first by name where the set was not tuned on by it; sets evaluated
-    in several formats.
+    For the main recipe, or the first by name if that did not tune on the set; sets evaluated in
+    several formats.
     """
     means = view.tables["seed_means"]
     tuned = means[(means["train_set"] == view.train_set) & (means["recipe"] != "base")]
@@ -149,7 +149,7 @@ def _base(view: View, eval_set: str) -> Series:
 def _panel(
     view: View, eval_set: str, words: str, rows: pd.DataFrame, series: Sequence[Series]
 ) -> Panel:
-    """A panel of scores on a set, with its metric, and chance where that is known."""
+    """A panel of scores on a set, with its metric, and chance if known."""
     metric = metric_words(rows)
     chance = view.chance.get(eval_set) if metric == "accuracy" else None
     return Panel(eval_set, f"{words}, {metric}", series, metric, chance)

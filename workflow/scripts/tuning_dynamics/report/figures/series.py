@@ -1,4 +1,4 @@
-"""Panels of series along pre-training: lines with bands; bars where there is one checkpoint."""
+"""Panels of series along pre-training: lines with bands; bars if there is one checkpoint."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ BASE_LOOK = Look("base", BASE_COLOUR, "o", "--")
 
 @dataclass(frozen=True)
 class Series:
-    """Rows with `checkpoint`, `value`, `low`, `high`; and `seeds`, where they are means."""
+    """Rows with `checkpoint`, `value`, `low`, `high`; and `seeds`, if they are means."""
 
     look: Look
     rows: pd.DataFrame
@@ -38,8 +38,8 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: its name, words below it, its series, and what shares its range of y. `level` is
-    a dotted line, such as chance."""
+    """One panel: its name, words below it, its series, and the name that panels with the same range
+    of y share. `level` is a dotted line, such as chance."""
 
     name: str
     words: str
@@ -58,7 +58,7 @@ def looks(names: Sequence[str], dash: Dash = "-") -> dict[str, Look]:
 def series_figure(
     axis: TokenAxis, shown: Sequence[Panel], title: str, note: str, *, columns: int = 4
 ) -> Frame:
-    """A panel for each of `shown`; series without any row are not drawn: none was asked for."""
+    """A panel for each of `shown`; series without rows are not drawn: the study has none."""
     legend = _legend(shown)
     alone = len(axis.checkpoints) == 1
     missing = any(_missing(axis, one) for panel in shown for one in panel.series)
@@ -100,8 +100,8 @@ def draw_series(
 ) -> None:
     """Values by checkpoint with a band; a bar for one without neighbours.
 
-    Where a checkpoint has no value there is a dotted line from neighbour to neighbour and, with
-    `marks`, a cross at the foot, in the series' `row`. Hollow: fewer seeds than elsewhere.
+    At a checkpoint without a value there is a dotted line from neighbour to neighbour and, with
+    `marks`, a cross at the bottom, in the series' `row`. Hollow: fewer seeds than elsewhere.
     """
     if one.rows.empty:
         return
@@ -147,7 +147,7 @@ def _fewer_seeds(rows: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def _bars(ax: Axes, axis: TokenAxis, panel: Panel) -> None:
-    """One bar for each series, with a whisker; `n/a` where its value is missing."""
+    """One bar for each series, with a whisker; `n/a` if its value is missing."""
     ax.set_xticks([])
     ax.set_xlim(-0.7, len(panel.series) - 0.3)
     for place, one in enumerate(panel.series):

@@ -1,4 +1,4 @@
-"""One look for all figures (figures.mplstyle), and files that are equal for equal figures."""
+"""One style for all figures (figures.mplstyle), and equal files for equal figures."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ MISSING_COLOUR = str(STYLE["hatch.color"])
 TEXT_COLOUR = "#555555"
 GROUP_COLOURS = {"learned": COLOURS[0], "not_learned": COLOURS[1], "undecided": MISSING_COLOUR}
 
-#: What each format of a file would hold of the day and the program.
+#: Metadata of each file format that would hold the date and the program.
 _FORMATS: dict[str, dict[str, None]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -37,8 +37,8 @@ def style() -> Iterator[None]:
 
 
 def save(figure: Figure, svg_path: Path) -> None:
-    """Write the figure as SVG, and as PDF and PNG beside it, each whole or not at all; no date or
-    version in any."""
+    """Write the figure as SVG, PDF and PNG in one folder, each atomically and without a date or
+    version."""
     with style():
         for name, metadata in _FORMATS.items():
             with whole_file(svg_path.with_suffix(f".{name}")) as temporary:

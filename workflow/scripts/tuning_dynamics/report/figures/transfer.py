@@ -1,4 +1,4 @@
-"""Figures of what tuning does to other sets: by set, kind and task, and the ratios of change."""
+"""Figures of the effect of tuning on other sets: by set, kind and task, and ratios of change."""
 
 from collections.abc import Sequence
 
@@ -168,12 +168,12 @@ def _statistic(row: dict[str, object], pair: tuple[str, str]) -> ForestRow:
         low=float(str(row["low"])),
         high=float(str(row["high"])),
         colour=COLOURS[0] if "ratio" in name else COLOURS[2],
-        beside=PUBLISHED_MEAN_RATIO.get(pair) if ratio else None,
+        compared=PUBLISHED_MEAN_RATIO.get(pair) if ratio else None,
     )
 
 
 def _counted(rows: pd.DataFrame) -> str:
-    """Over how many cells; those with a base score of 0 have no ratio."""
+    """The number of cells; those with a base score of 0 have no ratio."""
     cells = rows.set_index("statistic")["cells"]
     ratios, changes = int(cells["mean_ratio"]), int(cells["mean_change"])
     without = changes - ratios
@@ -181,13 +181,13 @@ def _counted(rows: pd.DataFrame) -> str:
 
 
 def denominators(view: View) -> Figure:
-    """Base scores that a ratio should not be taken over, by evaluation set and checkpoint."""
+    """Base scores that a ratio should not be divided by, by evaluation set and checkpoint."""
     own = view.tables["denominators"]
     title = f"{view.family}: base scores that a ratio of change divides by"
     if own.empty:
         return empty(title, "no set other than the train set was evaluated")
     order = own[["checkpoint", "step"]].drop_duplicates().sort_values("step")
-    # Of several prediction methods the most doubtful base score is shown.
+    # With several prediction methods, the most doubtful base score is shown.
     ranks = own.assign(rank=own["flag"].map(list(FLAGS).index))
     table = ranks.pivot_table(index="eval_set", columns="checkpoint", values="rank", aggfunc="min")
     table = table.reindex(columns=order["checkpoint"]).sort_index()

@@ -34,9 +34,9 @@ def trend_figure(
     over: str,
     colour: Callable[[dict[Any, Any]], str],
 ) -> Figure:
-    """The curves that `draw` draws, and rows of latent_gain.csv or format_trend.csv as a forest.
+    """The curves drawn by `draw`, and rows of latent_gain.csv or format_trend.csv as a forest plot.
 
-    `over` says what a pair's intervals are over. Pooled rows come last; those under the noise
+    `over` names what a pair's intervals are over. Pooled rows come last; those under the noise
     floor are hollow.
     """
     if slopes.empty:

@@ -1,4 +1,4 @@
-"""What one figure is drawn from: tables' rows of one family, and which cells stand for which."""
+"""The data of one figure: tables' rows of one family, and which cells represent which."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ METRICS = {"rouge_l": "ROUGE-L"}
 @dataclass(frozen=True)
 class View:
     """A family's rows of the tables by name, the level of intervals, the study's main recipe; and
-    the set tuned on, for figures that are one by train set."""
+    the train set, for figures drawn by train set."""
 
     family: str
     tables: Mapping[str, pd.DataFrame]
@@ -31,7 +31,7 @@ class View:
 
     @property
     def given(self) -> bool:
-        """Whether scores were made elsewhere."""
+        """Whether this is a study of published scores."""
         return bool((self.tables["checkpoints"]["source"] == PUBLISHED).any())
 
     @property
@@ -41,9 +41,9 @@ class View:
 
     @cached_property
     def primary(self) -> pd.DataFrame:
-        """Of seed_means.csv one row per checkpoint, recipe, train set and evaluation set, in
-        format `default` and one way along a curve (stats/primary_cells.py), with `value`, `low`,
-        `high`.
+        """From seed_means.csv one row per checkpoint, recipe, train set and evaluation set, in
+        format `default` and evaluated alike along a curve (stats/primary_cells.py), with `value`,
+        `low`, `high`.
         """
         return scored(curve_cells(self.tables["seed_means"]))
 
@@ -58,7 +58,7 @@ class View:
 
     @cached_property
     def chance(self) -> dict[str, float]:
-        """Accuracy of guessing on the sets for which it is known."""
+        """Accuracy of guessing on the sets where it is known."""
         sets = self.tables["datasets"]
         known = sets[(sets["use"] == "evaluation") & sets["chance"].notna()]
         return dict(zip(known["dataset"], known["chance"], strict=True))
@@ -70,8 +70,8 @@ def scored(means: pd.DataFrame) -> pd.DataFrame:
 
 
 def changed(means: pd.DataFrame) -> pd.DataFrame:
-    """Tuned rows of `View.primary` whose `value` and interval are those of the change; rows
-    without a base are left as missing."""
+    """Tuned rows of `View.primary` whose `value` and interval are those of the change; missing for
+    rows without a base."""
     kept = means.drop(columns=["value", "low", "high"])
     return kept.rename(columns={"change": "value", "change_low": "low", "change_high": "high"})
 
@@ -91,7 +91,7 @@ def items_words(rows: pd.DataFrame) -> str:
 
 
 def seeds_words(rows: pd.DataFrame) -> str:
-    """`1 seed`, or of how many seeds the means are; empty where nothing is tuned."""
+    """`1 seed`, or the number of seeds of the means; empty if nothing is tuned."""
     seeds = rows["seeds"].dropna()
     if seeds.empty:
         return ""
@@ -102,7 +102,7 @@ def seeds_words(rows: pd.DataFrame) -> str:
 
 
 def bands_words(view: View, rows: pd.DataFrame) -> str:
-    """What bands are, or whiskers where there is one checkpoint: over what, with n and seeds."""
+    """The meaning of bands, or of whiskers if there is one checkpoint, with n and seeds."""
     mark = "Bands" if len(view.axis.checkpoints) > 1 else "Whiskers"
     counts = ", ".join(words for words in (items_words(rows), seeds_words(rows)) if words)
     if rows["low"].isna().all():
@@ -111,7 +111,7 @@ def bands_words(view: View, rows: pd.DataFrame) -> str:
 
 
 def _over(view: View, several: bool) -> str:
-    """What intervals are over; those of scores made elsewhere know no items."""
+    """What intervals are over; those of published scores have no items."""
     if not view.given:
         return " over seeds and items" if several else " over items"
     single = "as published or from its standard error"

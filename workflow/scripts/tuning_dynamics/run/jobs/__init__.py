@@ -1,1 +1,1 @@
-"""What each rule needs of the study, a class for each rule file."""
+"""What each rule needs from the study, a class per rule file."""

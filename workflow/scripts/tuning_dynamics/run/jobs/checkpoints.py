@@ -1,4 +1,4 @@
-"""What the rules of checkpoints.smk need of a study."""
+"""What the rules of checkpoints.smk need from a study."""
 
 import glob
 from pathlib import Path
@@ -13,10 +13,10 @@ from tuning_dynamics.run.jobs.scope import RuleJobs
 
 
 class CheckpointJobs(RuleJobs):
-    """What the rules of checkpoints.smk need of a study."""
+    """What the rules of checkpoints.smk need from a study."""
 
     def corpus_files(self, family: str) -> list[str]:
-        """Local files that a family is pre-trained on; StudyError where a pattern has none."""
+        """Local files that a family is pre-trained on; StudyError if a pattern matches none."""
         file, found = f"families/{family}.yaml", []
         for pattern in self.scope.pretrained(family).corpus.files:
             matches = sorted(glob.glob(self.scope.rooted(pattern, file)))
@@ -32,7 +32,7 @@ class CheckpointJobs(RuleJobs):
         return found
 
     def corpus_spec(self, family: str) -> str:
-        """What a family's tokenizer and token ids depend on."""
+        """The spec of a family's tokenizer and token ids."""
         description = self.scope.pretrained(family)
         spec = {
             "corpus": description.corpus.model_dump(exclude_defaults=True),
@@ -46,26 +46,26 @@ class CheckpointJobs(RuleJobs):
         return canonical(spec)
 
     def family_spec(self, family: str) -> str:
-        """What a pre-trained family's weights depend on. Which points are kept changes none."""
+        """The spec of a pre-trained family's weights. The choice of points to keep changes none."""
         description = self.scope.pretrained(family)
         spec = description.model_dump(mode="json", exclude_defaults=True, exclude={"checkpoints"})
         return canonical({**spec, "source": description.source})
 
     def checkpoint_spec(self, family: str, step: int) -> str:
-        """What a downloaded or local checkpoint depends on: not which others there are."""
+        """The spec of a downloaded or local checkpoint: it does not depend on other checkpoints."""
         elsewhere = {"checkpoints", "available", "equal_weights", "size", "members"}
         return canonical(self._taken(family, elsewhere, only=step))
 
     def wanted_steps(self, family: str) -> str:
-        """What a hub checkpoint is compared with: the steps that the study takes, and those known
-        to be equal. It stops a download and changes none."""
+        """The steps that a hub checkpoint is compared with: those that the study takes, and those
+        known to be equal. They can stop a download but change none."""
         described = self.resolved.families[family].model_dump(
             mode="json", exclude_defaults=True, include={"equal_weights", "repositories"}
         )
         return canonical({**described, "checkpoints": {"steps": self.grid.steps(family)}})
 
     def tokenizer_spec(self, family: str) -> str:
-        """What the tokenizer of a hub family depends on: where its last revision is."""
+        """The spec of a hub family's tokenizer: where its last revision is."""
         others = {"checkpoints", "available", "equal_weights", "pickles", "tokens_before"}
         description = self.resolved.families[family]
         assert isinstance(description, HubFamily), family
@@ -73,12 +73,12 @@ class CheckpointJobs(RuleJobs):
         return canonical(self._taken(family, {*others, "size", "members"}, only=last))
 
     def revisions_spec(self, family: str) -> str:
-        """What is looked up of a hub family: its naming and the steps that the study takes."""
+        """The spec of a hub family's listing: its naming and the steps that the study takes."""
         taken = self._taken(family, {"available", "size", "members", "tokens_before"})
         return canonical({**taken, "checkpoints": {"steps": self.grid.steps(family)}})
 
     def _taken(self, family: str, without: set[str], only: int | None = None) -> dict[str, Any]:
-        """A family's settings without some; of several repositories `only` that of a step."""
+        """A family's settings without some; from several repositories `only` that of a step."""
         description = self.resolved.families[family]
         spec = description.model_dump(mode="json", exclude_defaults=True, exclude=without)
         if "repositories" in spec and only is not None:
@@ -105,18 +105,18 @@ class CheckpointJobs(RuleJobs):
         return Checkpoint(family, steps[place - 1]) if place else None
 
     def previous_states(self, family: str, step: int) -> list[str]:
-        """What pre-training to `step` continues from: a path, or none."""
+        """The state that pre-training to `step` continues from: a path, or none."""
         previous = self.previous(family, step)
         if previous is None:
             return []
         return [self.paths.checkpoint_file(family, previous.step, "state.pt")]
 
     def tokenizer_manifest(self, family: str) -> list[str]:
-        """What says where the tokenizer lies that prepares data for all of a family's
-        checkpoints; none for local ones, whose files are inputs themselves.
+        """The manifest or note of the tokenizer that prepares data for all checkpoints of a
+        family; none for local ones, whose files are inputs themselves.
 
-        Never of a checkpoint that depends on the study: one that joins it must not have data
-        encoded anew, and with it all models tuned again.
+        It never depends on the study's checkpoints: a new one must not cause data to be encoded
+        again, and with it all models to be tuned again.
         """
         description = self.resolved.families[family]
         if isinstance(description, HubFamily):
@@ -141,8 +141,8 @@ class CheckpointJobs(RuleJobs):
         return Path(self.scope.rooted(path, f"families/{family}.yaml"))
 
     def local_files(self, family: str, step: int) -> list[str]:
-        """The files that a local checkpoint is read from; none for one that is downloaded, and
-        none where there is no such folder: the job that loads it says so."""
+        """The files that a local checkpoint is read from; none for a downloaded one, and none if
+        its folder does not exist: the job that loads it reports that."""
         if not isinstance(self.resolved.families[family], LocalFamily):
             return []
         folder = self.local_folder(family, step)

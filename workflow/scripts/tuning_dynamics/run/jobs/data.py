@@ -1,4 +1,4 @@
-"""What the rules of data.smk need of a study."""
+"""What the rules of data.smk need from a study."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
 
 
 class DataJobs(RuleJobs):
-    """What the rules of data.smk need of a study."""
+    """What the rules of data.smk need from a study."""
 
     def __init__(self, scope: Scope, checkpoints: CheckpointJobs) -> None:
         super().__init__(scope)
@@ -34,7 +34,7 @@ class DataJobs(RuleJobs):
         return any(dataset.source.hub is not None for dataset in self.resolved.datasets.values())
 
     def freeze_spec(self, dataset: str) -> str:
-        """What a dataset's frozen items depend on."""
+        """The spec of a dataset's frozen items."""
         study = self.resolved.study
         description = self.resolved.datasets[dataset]
         spec: dict[str, Any] = {
@@ -44,7 +44,7 @@ class DataJobs(RuleJobs):
             "train_items": study.data.train_items_of.get(dataset, study.data.train_items),
             "evaluation_items": study.data.evaluation_items,
         }
-        # Formats show items, and a size is for the budget; they do not change items.
+        # Formats only display items, and a size is for the budget; neither changes items.
         for key in ("formats", "size"):
             spec["dataset"].pop(key, None)
         if description.source.world is not None:
@@ -52,7 +52,7 @@ class DataJobs(RuleJobs):
         return canonical(spec)
 
     def encode_spec(self, family: str, dataset: str, layout: str) -> str:
-        """What a train set's token ids depend on besides items and tokenizer: the template of a
+        """The spec of a train set's token ids, without items and tokenizer: the template of a
         format, or a layout of dialogues; and the end of a text. StudyError for a format that the
         set does not have."""
         instruction = self.resolved.kind(dataset) == "instruction"

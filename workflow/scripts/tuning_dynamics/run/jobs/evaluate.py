@@ -1,4 +1,4 @@
-"""What the rules of evaluate.smk need of a study."""
+"""What the rules of evaluate.smk need from a study."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -12,7 +12,7 @@ from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
 
 
 class EvaluateJobs(RuleJobs):
-    """What the rules of evaluate.smk need of a study."""
+    """What the rules of evaluate.smk need from a study."""
 
     def __init__(self, scope: Scope) -> None:
         super().__init__(scope)
@@ -38,7 +38,7 @@ class EvaluateJobs(RuleJobs):
     def evaluations(self) -> dict[str, list[Variant]]:
         """The variants that have the same cells, by the name of the rule that evaluates them.
 
-        The name says what is evaluated, so that it stays when a block is added.
+        The name depends on the cells alone, so that it stays when a block is added.
         """
         found: dict[tuple[Setting, ...], list[Variant]] = {}
         for variant in self.scope.evaluated():
@@ -53,7 +53,7 @@ class EvaluateJobs(RuleJobs):
         return [cell for cell in cells if self.paths.cell(cell) in due]
 
     def settings_of(self, rule: str) -> tuple[Setting, ...]:
-        """What a rule of `evaluations` evaluates."""
+        """The settings that a rule of `evaluations` evaluates."""
         return self.grid.settings[self.evaluations[rule][0]]
 
     def cells_pattern(self, rule: str) -> list[str]:
@@ -65,18 +65,18 @@ class EvaluateJobs(RuleJobs):
         return pattern_of(self.evaluations[rule])
 
     def evaluated_items(self, rule: str) -> list[str]:
-        """The frozen items that a rule of `evaluations` reads, demonstrations among them."""
+        """The frozen items that a rule of `evaluations` reads, demonstrations included."""
         entries = parse_cells(self._cells_param(self.settings_of(rule)))
         return sorted({entry[name] for entry in entries for name in DATA if entry[name]})
 
     def cells_of(self, rule: str) -> Callable[[Any], str]:
-        """A function of wildcards: what each cell of a rule of `evaluations` depends on, the same
-        for all variants."""
+        """A function of wildcards: the param `cells` of a rule of `evaluations`, the same for all
+        variants."""
         text = self._cells_param(self.settings_of(rule))
         return lambda _: text
 
     def _cells_param(self, settings: tuple[Setting, ...]) -> str:
-        """What the cells of a variant depend on; many variants have the same."""
+        """The param `cells` of a variant; many variants share it."""
         if settings not in self._cells_params:
             entries = [self._cell_entry(setting) for setting in settings]
             self._cells_params[settings] = cells_param(entries)
@@ -89,11 +89,11 @@ class EvaluateJobs(RuleJobs):
         return {"spec": spec, "items": self.paths.items(eval_set), "demonstrations": lender}
 
     def setting_spec(self, eval_set: str, name: str, shots: int, prediction: str) -> str:
-        """What a cell's records depend on, besides its inputs: the same for every variant."""
+        """The spec of a cell's records, without its inputs: the same for every variant."""
         settings = self.resolved.study.evaluate
         kind = self.resolved.kind(eval_set)
         short = kind == "classification"
-        # Left out at its default, as `canonical` does for settings: cells stay what they are.
+        # Left out at its default, as `canonical` does for settings, so that cells stay current.
         dtype = {} if settings.dtype == "float32" else {"dtype": settings.dtype}
         return canonical(
             {

@@ -1,4 +1,4 @@
-"""Patterns for wildcards that match exactly what a study has."""
+"""Patterns for wildcards that match exactly the names in a study."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ NOTHING = "(?!)"
 
 
 def evaluation_name(settings: tuple[Setting, ...]) -> str:
-    """`evaluate_`, the number of cells, and a digest of what they are."""
+    """`evaluate_`, the number of cells, and a digest of their settings."""
     return f"evaluate_{len(settings)}_{text_digest(canonical([*map(list, settings)]))[:8]}"
 
 
 def pattern_of(variants: Iterable[Variant]) -> str:
     """A pattern that matches exactly the keys of variants, written as products of families, steps
-    and recipes: Snakemake reads it once for each output of each job."""
+    and recipes: Snakemake parses it once for each output of each job."""
     steps: dict[tuple[str, str], set[str]] = defaultdict(set)
     for variant in variants:
         family, step, tail = variant_key(variant).split("/", 2)
@@ -38,7 +38,7 @@ def pattern_of(variants: Iterable[Variant]) -> str:
 
 
 def either(names: Any) -> str:
-    """A pattern that matches exactly the names; nothing where there are none."""
+    """A pattern that matches exactly the names; nothing if there are none."""
     listed = sorted(set(names))
-    # Names hold no character that a regular expression reads as anything else.
+    # Names hold no special characters of regular expressions.
     return f"(?:{'|'.join(listed)})" if listed else NOTHING

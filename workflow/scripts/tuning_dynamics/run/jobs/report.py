@@ -1,4 +1,4 @@
-"""What the rules of report.smk need of a study."""
+"""What the rules of report.smk need from a study."""
 
 import hashlib
 from functools import cached_property
@@ -16,8 +16,8 @@ from tuning_dynamics.grid.figures import (
 from tuning_dynamics.grid.merged_config import figures_of
 from tuning_dynamics.run.jobs.scope import RuleJobs
 
-#: What the pages show besides inputs and code: templates, captions, and what tables say of
-#: themselves.
+#: What the pages show in addition to inputs and code: templates, captions, and the descriptions of
+#: tables.
 PAGE_PARTS = (
     SCRIPTS / "tuning_dynamics" / "report" / "page",
     ROOT / "workflow" / "report",
@@ -27,7 +27,7 @@ PAGE_PARTS = (
 
 
 class ReportJobs(RuleJobs):
-    """What the rules of report.smk need of a study."""
+    """What the rules of report.smk need from a study."""
 
     @cached_property
     def figures(self) -> list[StudyFigure]:
@@ -35,13 +35,13 @@ class ReportJobs(RuleJobs):
         return figures_of(self.resolved, self.grid, self.table)
 
     def page_spec(self) -> str:
-        """What the pages depend on besides their inputs and code: templates, captions, and what is
-        said of the tables' columns."""
+        """The spec of the pages, without their inputs and code: templates, captions, and the
+        descriptions of the tables' columns."""
         return canonical({"shown": _files_digest(*PAGE_PARTS)})
 
     def accepted(self) -> str:
-        """What was accepted as current by hand, which the pages tell: not of themselves, as they
-        would be other ones for saying so."""
+        """What was accepted as current by hand, which the pages list; not the acceptance of the
+        pages themselves, as listing it would change them."""
         accepted = self.scope.current.accepted()
         return canonical([entry for entry in accepted if entry["stage"] != "report"])
 
@@ -55,11 +55,11 @@ class ReportJobs(RuleJobs):
 
     @property
     def figure_tables(self) -> list[str]:
-        """Names of the tables that the figures are drawn from."""
+        """Names of the tables from which the figures are drawn."""
         return figure_tables(self.figures)
 
     def figures_spec(self) -> str:
-        """What the figures depend on besides tables, code and style: which there are, the level
+        """The spec of the figures, without tables, code and style: the list of figures, the level
         of intervals, and the main recipe."""
         statistics = self.resolved.study.statistics
         return canonical(

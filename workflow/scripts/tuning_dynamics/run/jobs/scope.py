@@ -1,4 +1,4 @@
-"""A study, its grid and its paths, and which part of it a run makes."""
+"""A study, its grid and its paths, and the part of it that a run makes."""
 
 from functools import cached_property
 from pathlib import Path
@@ -20,17 +20,17 @@ from tuning_dynamics.run.parts import (
 
 
 class Scope:
-    """A study, its grid and its paths, and which part of it a run makes."""
+    """A study, its grid and its paths, and the part of it that a run makes."""
 
     def __init__(self, resolved: ResolvedStudy, file: str, part: StudyPart | None = None) -> None:
         self.resolved, self.file, self.part = resolved, file, part
-        # The table of a study of scores made elsewhere, which runs no model.
+        # The table of a study of published scores, which runs no model.
         self.table = read_published(resolved.study, file) if resolved.study.scores else None
         self.grid: Grid = self.table.grid if self.table else expand(resolved, file)
         self.paths = Paths(resolved.study.study)
         if self.table is not None and part is not None:
             raise StudyError(
-                "a study of scores made elsewhere has no cells to share out",
+                "a study of published scores has no cells to divide into parts",
                 file=file,
                 key="part",
                 value=f"{part.number or 'tables'}/{part.parts}",
@@ -39,7 +39,7 @@ class Scope:
 
     @cached_property
     def current(self) -> Current:
-        """What of the study is current."""
+        """Which results of the study are current."""
         return Current(self.paths, Digests(Path(self.paths.seen)))
 
     def rooted(self, path: str, file: str) -> str:
@@ -47,7 +47,7 @@ class Scope:
         return fill_root(path, root, file)
 
     def families(self, *sources: str) -> str:
-        """Pattern of the families of one source or several."""
+        """Pattern of the families of one or several sources."""
         return either(
             name for name, family in self.resolved.families.items() if family.source in sources
         )
@@ -66,7 +66,7 @@ class Scope:
         return f"{families}/[0-9]+/{recipes}/{train_sets}/seed[0-9]+"
 
     def variant(self, key: str) -> Variant:
-        """The variant of a key; StudyError where the grid has none."""
+        """The variant of a key; StudyError if the grid has none."""
         variant = parse_variant(key)
         if not self.grid.has_variant(variant):
             raise StudyError(
@@ -80,8 +80,8 @@ class Scope:
 
     @property
     def makes_cells(self) -> bool:
-        """Whether this run makes cells; the run for the tables of a study in parts takes them as
-        they are (docs/scale.md), and scores made elsewhere have none (docs/published.md)."""
+        """Whether this run makes cells; the run for the tables of a study in parts uses existing
+        ones (docs/scale.md), and published scores have none (docs/published.md)."""
         return self.table is None and not self.makes_tables_of_parts
 
     @property
@@ -112,7 +112,7 @@ class Scope:
 
 
 class RuleJobs:
-    """What the rules of one file need of a study."""
+    """What the rules of one file need from a study."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope

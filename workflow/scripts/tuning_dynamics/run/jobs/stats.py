@@ -1,4 +1,4 @@
-"""What the rules of stats.smk and published.smk need of a study."""
+"""What the rules of stats.smk and published.smk need from a study."""
 
 import json
 
@@ -12,7 +12,7 @@ from tuning_dynamics.run.jobs.tune import TuneJobs
 
 
 class StatsJobs(RuleJobs):
-    """What the rules of stats.smk and published.smk need of a study."""
+    """What the rules of stats.smk and published.smk need from a study."""
 
     def __init__(self, scope: Scope, tune: TuneJobs) -> None:
         super().__init__(scope)
@@ -20,12 +20,12 @@ class StatsJobs(RuleJobs):
 
     @property
     def published(self) -> PublishedTable:
-        """The table of a study of scores made elsewhere."""
+        """The table of a study of published scores."""
         assert self.table is not None
         return self.table
 
     def published_spec(self) -> str:
-        """What the tables of published scores depend on, besides their file."""
+        """The spec of the tables of published scores, without their file."""
         study = self.resolved.study
         return canonical({**study.published.model_dump(), "level": study.statistics.level})
 
@@ -41,7 +41,7 @@ class StatsJobs(RuleJobs):
         return canonical({**{name: known[name] for name in names}, **more})
 
     def scores_spec(self) -> str:
-        """What the tables of cells depend on, besides the cells."""
+        """The spec of the tables of cells, without the cells."""
         # Left out at its default, as `canonical` does for settings.
         partial = {"partial": True} if self.resolved.study.partial else {}
         drawing = ("resamples", "level", "seed", "interval")
@@ -52,7 +52,7 @@ class StatsJobs(RuleJobs):
         return canonical(sorted(set(map(self.resolved.metric, self.grid.eval_sets))))
 
     def summaries_spec(self) -> str:
-        """The settings of `statistics` that the summaries and findings depend on."""
+        """The spec of the summaries and findings: settings of `statistics`."""
         drawing = ("resamples", "level", "seed", "recipe", "alpha")
         return self.statistics_spec(*drawing, "transfer", "groups", "group_recipes", "group_roles")
 
@@ -61,7 +61,7 @@ class StatsJobs(RuleJobs):
         return json.dumps(self.resolved.model_dump(mode="json"))
 
     def curve_spec(self) -> str:
-        """Tokens at both ends of each hole in the series that the hub's families have."""
+        """Tokens at both ends of each hole in the series of the hub families."""
         holes = {
             name: [[family.tokens(start), family.tokens(end)] for start, end in gaps]
             for name, family in self.resolved.families.items()
@@ -70,7 +70,7 @@ class StatsJobs(RuleJobs):
         return canonical({"holes": holes})
 
     def dataset_files(self) -> list[str]:
-        """The manifest of every dataset that is used, and the items of those with options."""
+        """The manifest of every used dataset, and the items of those with options."""
         used = used_splits(self.resolved, self.grid)
         chosen = [row["items"] for row in used if row["kind"] == "multiple_choice"]
         return sorted({*(row["manifest"] for row in used), *chosen})

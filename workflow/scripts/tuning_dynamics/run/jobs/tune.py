@@ -1,4 +1,4 @@
-"""What the rules of tune.smk need of a study."""
+"""What the rules of tune.smk need from a study."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -20,7 +20,7 @@ from tuning_dynamics.run.jobs.scope import RuleJobs
 
 
 class TuneJobs(RuleJobs):
-    """What the rules of tune.smk need of a study."""
+    """What the rules of tune.smk need from a study."""
 
     def train_tokens(self, variant: Variant) -> list[str]:
         """The encoded sets that a variant is tuned on."""
@@ -32,8 +32,8 @@ class TuneJobs(RuleJobs):
         return [self.paths.tokens(dataset, family, layout) for dataset, layout in sets]
 
     def _training(self, recipe: Recipe, train_set: str) -> dict[str, Any]:
-        """What training by a recipe depends on, besides its inputs: `sets` are those that it reads,
-        in the inputs' order, `uses` says by stage and name in its mix which."""
+        """The spec of training by a recipe, without its inputs: `sets` are the sets that it reads,
+        in the inputs' order, `uses` maps stage and name in its mix to one of them."""
         return {
             "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
             "sets": list(map("/".join, self.resolved.encoded_sets(recipe, train_set))),
@@ -53,11 +53,11 @@ class TuneJobs(RuleJobs):
         return [self.paths.variant_file(key, "weights")] if tuned else []
 
     def kept(self, folder: Any, temp: Callable[[Any], Any]) -> Any:
-        """A folder of weights as an output: to keep, or temporary, as the study says."""
+        """A folder of weights as an output: kept or temporary, as in the study."""
         return folder if self.resolved.study.keep_weights == "all" else temp(folder)
 
     def tune_spec(self, variant: Variant) -> str:
-        """What a variant's weights depend on, besides its inputs."""
+        """The spec of a variant's weights, without its inputs."""
         recipe = self.resolved.recipes[variant.recipe]
         return canonical({**self._training(recipe, variant.train_set), "seed": variant.seed})
 
@@ -67,7 +67,7 @@ class TuneJobs(RuleJobs):
         return either(name for name, recipe in self.resolved.recipes.items() if selecting(recipe))
 
     def chosen_rates(self, variant: Variant) -> list[str]:
-        """The choice of learning rate that a variant is tuned with; none where it is given."""
+        """The choice of learning rate that a variant is tuned with; none if the rate is given."""
         if not selecting(self.resolved.recipes[variant.recipe]):
             return []
         return [self.paths.rate(variant.family, variant.recipe, variant.train_set)]
@@ -80,7 +80,7 @@ class TuneJobs(RuleJobs):
         ]
 
     def trial_checkpoint(self, family: str) -> Checkpoint:
-        """The checkpoint that candidates are tried on: the study's last, for all of them."""
+        """The checkpoint on which all candidates are tried: the study's last."""
         return Checkpoint(family, self.grid.steps(family)[-1])
 
     def trial_key(self, family: str, recipe: str, train_set: str, rate: str) -> str:
@@ -93,8 +93,8 @@ class TuneJobs(RuleJobs):
         return self._tokens(self._trial(recipe), train_set, family)
 
     def trial_spec(self, recipe: str, train_set: str, rate: str) -> str:
-        """What a candidate's held-out loss depends on, besides its inputs: the recipe up to the
-        stage that selects, at the candidate's rate. The seed is 0, whatever the study's are."""
+        """The spec of a candidate's held-out loss, without its inputs: the recipe up to the stage
+        that selects, at the candidate's rate. The seed is 0, whatever the study's seeds are."""
         trial = with_rate(self._trial(recipe), float(rate))
         heldout = self.candidates(recipe)[1].heldout
         return canonical({**self._training(trial, train_set), "seed": 0, "heldout": heldout})
@@ -104,7 +104,7 @@ class TuneJobs(RuleJobs):
         return Recipe(stages=self.resolved.recipes[recipe].stages[: last + 1])
 
     def candidates(self, name: str) -> tuple[int, RateSelection]:
-        """The stage of a recipe that selects, and its candidates; StudyError unless it is one."""
+        """The one stage of a recipe that selects, and its candidates; StudyError if not one."""
         recipe = self.resolved.recipes[name]
         found = selecting(recipe)
         selection = recipe.stages[found[0]].optim.lr if len(found) == 1 else None

@@ -1,6 +1,6 @@
-"""Metrics: a module for each, whose `scores` gives each item's score in [0, 1].
+"""Metrics: a module each, whose `scores` gives each item's score in [0, 1].
 
-`scores` gets the answers and, for each, the right answers, of which there is at least one.
+`scores` gets the answers and, for each, one or more right answers.
 """
 
 from types import ModuleType
@@ -13,7 +13,7 @@ METRICS: Kinds[str, ModuleType] = Modules("tuning_dynamics.stats.metrics")
 
 
 def require_metric(metric: str, file: str | None = None) -> None:
-    """StudyError where there is no such metric."""
+    """StudyError if there is no such metric."""
     if metric not in METRICS:
         raise StudyError(
             f"there is no metric '{metric}'",

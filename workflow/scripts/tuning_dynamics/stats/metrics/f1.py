@@ -24,10 +24,10 @@ def scores(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> NDArra
         for item, (prediction, gold) in enumerate(zip(predictions, golds, strict=True))
         for reference in gold
     ]
-    # With one more, of one word, that is left out below: scikit-learn takes two pairs at least.
+    # Plus a dummy pair of one word, left out below: scikit-learn requires at least two pairs.
     _, answers, references = zip(*pairs, (-1, [("", 0)], [("", 0)]), strict=True)
     binarizer = MultiLabelBinarizer(sparse_output=True).fit([*answers, *references])
-    # A pair is a label, and each word says whether it has it: so scikit-learn gives F1 by pair.
+    # A pair is a label, and each word says whether it has it: so scikit-learn gives F1 per pair.
     shared = f1_score(
         binarizer.transform(references).T.tocsr(),
         binarizer.transform(answers).T.tocsr(),
@@ -40,7 +40,7 @@ def scores(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> NDArra
 
 
 def _numbered(text: str) -> list[tuple[str, int]]:
-    """The words of a text, each with how often it has occurred."""
+    """The words of a text, each with the number of its earlier occurrences."""
     plain = "".join(letter for letter in text.lower() if letter not in string.punctuation)
     seen: Counter[str] = Counter()
     found = []

@@ -1,4 +1,4 @@
-"""ROUGE-L (Lin 2004), by Google's `rouge_score`, without stemming."""
+"""ROUGE-L (Lin 2004), with Google's `rouge_score`, without stemming."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from rouge_score.tokenizers import Tokenizer
 
 
 class Words(Tokenizer):  # type: ignore[misc]  # it is not typed
-    """Lower-cased runs of ASCII letters and digits, as `rouge_score` has on ASCII text."""
+    """Lower-cased runs of ASCII letters and digits, as in `rouge_score` on ASCII text."""
 
     def tokenize(self, text: str) -> list[str]:
         """The words of a text."""

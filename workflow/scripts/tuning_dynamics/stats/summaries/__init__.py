@@ -1,4 +1,4 @@
-"""The summaries: a module for each table, which declares its columns and makes its rows.
+"""The summaries: a module per table, which declares its columns and makes its rows.
 
-`make` gets the study's tables by name, other summaries among them, and what `statistics` asks for.
+`make` gets the study's tables by name, other summaries included, and the `statistics` settings.
 """

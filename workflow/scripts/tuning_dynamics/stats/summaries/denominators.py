@@ -1,8 +1,8 @@
 """Base scores that a ratio of change divides by.
 
-The base scores that changes are divided by, and what is wrong with them as denominators: for each
+The base scores that changes are divided by, and what makes them weak denominators: for each
 prediction method and metric the cell of `base` in format `default` with most shots. A change in
-another format may be over a base score in that format, which has no row here.
+another format may have a base score in that format, which has no row here.
 """
 
 import pandas as pd
@@ -36,7 +36,7 @@ class Row(Columns):
     """as in `datasets.csv`"""
     flag: str
     """`zero`: no ratio exists; `near_zero`: below 0.02, the ratio is in `mean_ratio` but `ratio` of
-    `changes.csv` is empty; `at_chance`: `ci_low` (`base_score`, where that is unknown) is at chance
+    `changes.csv` is empty; `at_chance`: `ci_low` (`base_score`, if that is unknown) is at chance
     or below; else empty"""
 
 

@@ -1,11 +1,11 @@
 """Change by task tuned on and task evaluated.
 
 Mean change by the task tuned on and the task evaluated: main recipe, means over seeds, the train
-set's own test items among them.
+set's own test items included.
 
 A task has few evaluation sets, so that these intervals, unlike those of `transfer.csv`, say nothing
-of other sets of the task. Cells of one evaluation set, which share items, are taken to err alike;
-different sets independently.
+about other sets of the task. Errors of one evaluation set's cells, which share items, are taken as
+fully correlated; those of different sets as independent.
 """
 
 import pandas as pd
@@ -33,15 +33,15 @@ class Row(Columns):
     """mean of the changes"""
     low: float
     """low end of its interval, for these train and evaluation sets: over their items and seeds;
-    empty where those are unknown"""
+    empty if those are unknown"""
     high: float
     """high end"""
     cells: int
-    """changes in it"""
+    """number of changes"""
     floor: float
-    """noise floor of the evaluation sets, see `noise.csv`; empty where it is unknown"""
+    """noise floor of the evaluation sets, see `noise.csv`; empty if it is unknown"""
     under_floor: str
-    """`yes` where the change is smaller; `unknown` where the floor is; else empty"""
+    """`yes` if the change is smaller; `unknown` if the floor is; else empty"""
 
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Slope of the spread over prompt formats along pre-training.
 
-How the spread over prompt formats moves with pre-training: main recipe, seeds averaged. Last, a
-pooled row.
+How the spread over prompt formats changes with pre-training: main recipe, seeds averaged. The last
+row is pooled.
 """
 
 import pandas as pd
@@ -23,14 +23,14 @@ class Row(Columns):
     eval_set: str
     """evaluation set; `all` in the pooled row"""
     checkpoints: int
-    """checkpoints; in pooled rows all that any pair has"""
+    """checkpoints; in pooled rows those that any pair has"""
     first_spread: float
     """spread at the first checkpoint; in the pooled row the mean over the pairs that have every
-    checkpoint, empty where none has"""
+    checkpoint, empty if none has"""
     last_spread: float
     """spread at the last one"""
     slope: float
-    """as in `latent_gain.csv`, of the spread"""
+    """as in `latent_gain.csv`, for the spread"""
     low: float
     """low end of its interval, as there"""
     high: float

@@ -1,9 +1,9 @@
 """Mean change by tuning of each group's sets.
 
-Mean change of each group's sets: of the recipes `statistics.group_recipes` (the main one) and of
-sets in the roles `statistics.group_roles` (`id` and `ood`: the task that was tuned on). A set
-counts once at each checkpoint, with the mean of its cells. A repeated cell is refused, and so is a
-set that two of the recipes tuned: it would count twice, and unlike with like.
+Mean change of each group's sets, for the recipes `statistics.group_recipes` (the main one) and sets
+in the roles `statistics.group_roles` (`id` and `ood`: the task that was tuned on). A set counts
+once per checkpoint, with the mean of its cells. A repeated cell is refused, and so is a set that
+two of the recipes have: it would count twice, and mix unlike with like.
 """
 
 import pandas as pd
@@ -31,7 +31,7 @@ class Row(Columns):
     high: float
     """high end"""
     cells: int
-    """changes in it; each cell counts once"""
+    """number of changes; each cell counts once"""
 
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:

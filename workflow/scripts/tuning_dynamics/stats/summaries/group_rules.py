@@ -1,12 +1,12 @@
-"""The groups' difference under other rules of what is learned.
+"""The groups' difference under other rules for what is learned.
 
-How the groups, and what tuning changes in them, depend on the rule that makes the groups. A row per
-rule, the study's own first.
+How the groups, and the changes by tuning in them, depend on the rule that makes the groups. A row
+per rule, the study's own first.
 
 `study` is `groups.csv` as it is. `kendall`: trend above 0 and Kendall's p-value below `alpha`,
 undecided as there. `slope_t_test`: the same with the t-test of the least-squares slope over log10
 tokens, undecided below 3 checkpoints. `last_above_first`: the last checkpoint's `ci_low` above the
-first one's `ci_high`, undecided where intervals are unknown.
+first one's `ci_high`, undecided if intervals are unknown.
 """
 
 import pandas as pd
@@ -24,9 +24,9 @@ class Row(Columns):
     rule: str
     """see above"""
     alpha: float
-    """threshold of the rule's p-value; empty where it has none, and for `study`"""
+    """threshold of the rule's p-value; empty if it has none, and for `study`"""
     learned: int
-    """evaluation sets that the rule calls so"""
+    """number of evaluation sets that the rule puts into this group"""
     not_learned: int
     """same"""
     undecided: int
@@ -38,7 +38,7 @@ class Row(Columns):
     high: float
     """high end"""
     cells: int
-    """changes in it"""
+    """number of changes"""
 
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:

@@ -1,14 +1,14 @@
-"""Sets learned in pre-training and others.
+"""Sets learned in pre-training, and others.
 
 Which evaluation sets the base model learns in pre-training.
 
 A set is `learned` when the trend is above 0, `trend_p` below `learned_alpha` (0.1), and the last
-checkpoint's `ci_low` (its score, where that is unknown) above the first checkpoint's score. It is
-`undecided` when no order of so few checkpoints could reach `learned_alpha`: k checkpoints reach 2 /
-k! at best, that is .33 with 3, .083 with 4, .017 with 5. Otherwise it is `not_learned`: no evidence
-of a rise, which is not evidence of none. `statistics.groups` declares groups instead, `learned` and
-`not_learned`; sets in neither are `undecided`, and a set in both is refused. Trends stay as they
-are.
+checkpoint's `ci_low` (its score, if that is unknown) above the first checkpoint's score. It is
+`undecided` when there are too few checkpoints for any order to reach `learned_alpha`: k checkpoints
+reach 2 / k! at best, that is .33 with 3, .083 with 4, .017 with 5. Otherwise it is `not_learned`:
+no evidence of a rise, which is not evidence of no rise. `statistics.groups` declares groups
+instead, `learned` and `not_learned`; sets in neither are `undecided`, and a set in both is
+refused. Trends are not affected.
 """
 
 import pandas as pd
@@ -29,7 +29,7 @@ class Row(Columns):
     """`learned`, `not_learned` or `undecided`"""
     trend: float
     """least-squares slope of the base score over log10 tokens: score per tenfold tokens; a
-    checkpoint at 0 tokens stands at a third of the first one's"""
+    checkpoint at 0 tokens is placed at a third of the first one's"""
     trend_p: float
     """two-sided p-value of Kendall's tau between tokens and score; exact for up to 8 checkpoints,
     with ties"""

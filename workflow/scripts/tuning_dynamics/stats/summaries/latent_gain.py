@@ -1,7 +1,7 @@
 """Slope of the gain by tuning along pre-training.
 
-How the change by tuning moves with pre-training: main recipe, roles `group_roles`, means over
-seeds. Below each group's pairs, a pooled row.
+How the change by tuning varies with pre-training: main recipe, roles `group_roles`, means over
+seeds. Each group's pairs are followed by a pooled row.
 """
 
 import pandas as pd
@@ -23,27 +23,27 @@ class Row(Columns):
     eval_set: str
     """evaluation set; `all` in pooled rows"""
     group: str
-    """of the evaluation set, as in `groups.csv`"""
+    """group of the evaluation set, as in `groups.csv`"""
     checkpoints: int
-    """checkpoints; in pooled rows all that any pair has"""
+    """checkpoints; in pooled rows those that any pair has"""
     first_change: float
     """change at the first checkpoint; in pooled rows the mean over the pairs that have every
-    checkpoint, empty where none has"""
+    checkpoint, empty if none has"""
     last_change: float
     """change at the last one"""
     slope: float
     """least-squares slope over log10 tokens: change per tenfold tokens, from 3 checkpoints on; in
     pooled rows the mean of the pairs' slopes"""
     low: float
-    """low end of its interval: over items and seeds, errors of different checkpoints as
-    independent; of the residuals where items are unknown (from 4 checkpoints on); in pooled rows
+    """low end of its interval: over items and seeds, with errors of different checkpoints taken as
+    independent; from the residuals if items are unknown (from 4 checkpoints on); in pooled rows
     over pairs"""
     high: float
     """high end"""
     floor: float
-    """noise floor of the evaluation sets, see `noise.csv`; empty where it is unknown"""
+    """noise floor of the evaluation sets, see `noise.csv`; empty if it is unknown"""
     under_floor: str
-    """`yes` where the slope moves less per tenfold tokens; `unknown` where the floor is; else
+    """`yes` if the slope is smaller, per tenfold tokens; `unknown` if the floor is; else
     empty"""
 
 

@@ -1,14 +1,14 @@
-"""What differs although nothing should: the noise floor.
+"""Differences between scores that should be equal: the noise floor.
 
-What differs although nothing that the study asks about differs. A row per tuned cell with several
-seeds; a row per cell, tuned or not, that two checkpoints of a family share whose tokens differ by
-less than 1 %; and last, pooled over both kinds' cells, a row per recipe and evaluation set.
+Differences between scores that should be equal. A row per tuned cell with several seeds; a row per
+cell, tuned or not, that two checkpoints of a family share whose tokens differ by less than 1 %; and
+last, pooled over both kinds' cells, a row per recipe and evaluation set.
 
 `difference` of the pooled rows is the noise floor. A finding's floor is that of the main recipe on
-the evaluation sets that it speaks of, pooled over their pairs; from seeds or from near-identical
+the finding's evaluation sets, pooled over their pairs; from seeds or from near-identical
 checkpoints, whichever is larger. A smaller value supports and contradicts nothing, whatever its
-interval says. This is careful: a mean over many cells varies less than the difference of two
-scores. A slope counts by what it moves per tenfold tokens. With one seed and no near-identical
+interval. This is conservative: a mean over many cells varies less than the difference of two
+scores. A slope is compared by its change per tenfold tokens. With one seed and no near-identical
 checkpoints the floor is unknown, and the findings say so.
 """
 
@@ -27,11 +27,11 @@ class Row(Columns):
     family: str
     """as in `scores.csv`"""
     checkpoint: str
-    """as in `scores.csv`; of two checkpoints the earlier; `all` in pooled rows"""
+    """as in `scores.csv`; the earlier of two checkpoints; `all` in pooled rows"""
     step: int
     """its step; empty for `all`"""
     other: str
-    """label of the later one of two checkpoints; else empty"""
+    """label of the later of two checkpoints; else empty"""
     recipe: str
     """as in `scores.csv`"""
     train_set: str
@@ -51,13 +51,13 @@ class Row(Columns):
     n: int
     """scores compared"""
     pairs: int
-    """pairs of them that should be equal"""
+    """pairs of scores that should be equal"""
     sd: float
     """standard deviation (n - 1); in pooled rows `difference` over the root of 2"""
     range: float
     """highest less lowest score; in pooled rows the largest"""
     difference: float
-    """root mean square difference of a pair: of two checkpoints their difference, of seeds `sd`
+    """root mean square difference of a pair: for two checkpoints their difference, for seeds `sd`
     times the root of 2; in pooled rows over all pairs"""
 
 

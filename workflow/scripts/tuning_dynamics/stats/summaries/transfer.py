@@ -1,7 +1,7 @@
 """Change by kind of train set and of evaluation set.
 
-What tuning on one kind of task does to evaluation sets of each kind, of the study's main recipe,
-without the train set itself. `statistics.transfer` restricts it to named `train_sets` and
+The effect of tuning on one kind of task on evaluation sets of each kind, for the study's main
+recipe, without the train set itself. `statistics.transfer` restricts it to named `train_sets` and
 `eval_sets`; rows of kind `all` then pool exactly those, whatever their kinds. A name that the study
 does not have is refused.
 
@@ -9,9 +9,9 @@ does not have is refused.
 small: the published definition, which one small denominator can move far. `ratio_of_means` is the
 sum of changes over the sum of base scores. `median_ratio` is the median of the ratios that
 `mean_ratio` averages. `mean_change` is the mean of the changes, `normalised_change` that of change
-/ (1 - `chance`), the share of what guessing leaves to gain (chance is 0 for generation; sets whose
-chance is unknown are left out of it). Where `cells` of the ratios is less than that of
-`mean_change`, the difference had a base score of 0.
+/ (1 - `chance`), the share of the possible gain over guessing (chance is 0 for generation; sets
+whose chance is unknown are left out). If `cells` of the ratios is less than that of `mean_change`,
+the other cells had a base score of 0.
 """
 
 import pandas as pd
@@ -31,7 +31,7 @@ class Row(Columns):
     step: int
     """its step; empty for `all`"""
     train_kind: str
-    """kind of the train set: as `kind`, or `instruction`; `unknown` where a published table does
+    """kind of the train set: as `kind`, or `instruction`; `unknown` if a published table does
     not say; `all`"""
     eval_kind: str
     """kind of the evaluation sets, or `all`"""
@@ -44,7 +44,7 @@ class Row(Columns):
     high: float
     """high end"""
     cells: int
-    """changes in it"""
+    """number of changes"""
 
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""The tables: a module for each, which declares its columns and says what makes it."""
+"""The tables: a module each, which declares its columns and the rule that makes it."""

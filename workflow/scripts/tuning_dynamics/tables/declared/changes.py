@@ -1,9 +1,9 @@
 """Change of each tuned cell against its base.
 
 One row per tuned cell, against the `base` cell of the same family, step, evaluation set, prediction
-method and metric, over the same items. Of several base cells it is the one in the tuned cell's
-format, else the one in format `default`; of those, the one with most shots. A tuned cell without
-such a base is in `unpaired.csv`, with the reason.
+method and metric, over the same items. Of several base cells, the one in the tuned cell's
+format is taken, else the one in format `default`; of those, the one with most shots. A tuned cell
+without such a base is in `unpaired.csv`, with the reason.
 """
 
 from tuning_dynamics.tables.columns import CellColumns
@@ -31,10 +31,10 @@ class Row(CellColumns):
     change_high: float
     """high end"""
     ratio: float
-    """change over base score; empty where the base score is below 0.02, where it would say more
-    about the denominator than about tuning"""
+    """change over base score; empty if the base score is below 0.02, where it would say more about
+    the denominator than about tuning"""
     p_value: float
-    """two-sided paired sign-flip test over items, or over whole contexts where items share them;
+    """two-sided paired sign-flip test over items, or over whole contexts if items share them;
     for accuracy over items this is McNemar's exact test, for few items it is exact, otherwise 9,999
     seeded draws"""
     q_value: float

@@ -2,11 +2,11 @@
 
 One row per checkpoint that the study uses, by family and tokens.
 
-Loss on a fixed text falls with pre-training. Two checkpoints contradict one another where the later
-one's loss lies more than 0.1 nats per token above the earlier one's, by what is beyond that. The
-checkpoint with the largest sum of contradictions is marked and set aside, and so on until nothing
-contradicts. Two that contradict only one another are both marked: either may be wrong. Where most
-revisions of a range are mislabelled, the sound ones among them may be marked instead. A hole is a
+Loss on a fixed text falls with pre-training. Two checkpoints contradict one another if the later
+one's loss is more than 0.1 nats per token above the earlier one's; the excess is the size of the
+contradiction. The checkpoint with the largest sum of contradictions is marked and set aside, and so
+on until none are left. Two that contradict only one another are both marked: either may be wrong.
+If most revisions of a range are mislabelled, the correct ones may be marked instead. A hole is a
 distance of more than ten times the usual one between the steps that the family's file lists as
 `available`.
 """
@@ -33,15 +33,15 @@ class Row(Columns):
     repo: str
     """repository on the hub; empty for other sources"""
     revision: str
-    """revision as it is named there"""
+    """name of the revision there"""
     commit: str
     """the commit that was downloaded"""
     digest: str
-    """one short digest of the digests of all weight files"""
+    """short digest of the digests of all weight files"""
     text_loss: float
     """nats per token: on held-out documents for `pretrain`, else on a fixed text"""
     breaks_curve: str
-    """`yes` where the loss does not fit the checkpoint's place; else empty"""
+    """`yes` if the loss does not fit the checkpoint's place; else empty"""
     gap_before: int
     """tokens of the family's series for which no checkpoint exists since the row before; empty
-    where there is no such hole"""
+    if there is no such hole"""

@@ -1,7 +1,7 @@
 """Cells that two studies share, and how they differ.
 
-Of `snakemake compare` ([published.md](published.md)), in `results/compare/A_vs_B/tables/`: one row
-per cell of both sides, sorted as `scores.csv`.
+Made by `snakemake compare` ([published.md](published.md)), in `results/compare/A_vs_B/tables/`:
+one row per cell of both sides, sorted as `scores.csv`.
 """
 
 from tuning_dynamics.tables.columns import CellColumns
@@ -20,16 +20,16 @@ class Row(CellColumns):
     difference: float
     """b less a"""
     low: float
-    """low end of its interval: paired over items, or from both standard errors; empty where neither
-    is known"""
+    """low end of its interval: paired over items, or from both standard errors; empty if neither is
+    known"""
     high: float
     """high end"""
     p_value: float
-    """of no difference: sign-flip test over items, or normal test; else empty"""
+    """p-value of no difference: sign-flip test over items, or normal test; else empty"""
     q_value: float
     """Benjamini and Hochberg's, over the table"""
     n: int
-    """items, where both sides have as many"""
+    """items, if both sides have as many"""
     paired: str
     """`items`: over the same items; `errors`: from both standard errors, as if items were others;
     `scores`: a difference alone"""

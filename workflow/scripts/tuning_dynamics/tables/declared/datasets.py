@@ -1,6 +1,6 @@
 """Datasets: where each split came from.
 
-One row per split of a dataset and use.
+One row per dataset, split and use.
 """
 
 from tuning_dynamics.tables.columns import Columns
@@ -15,8 +15,8 @@ class Row(Columns):
     dataset: str
     """name of the dataset"""
     use: str
-    """`train`, `evaluation` or `demonstration` (taken from the training split, set apart from what
-    is tuned on)"""
+    """`train`, `evaluation` or `demonstration` (items of the training split that are not tuned
+    on)"""
     task: str
     """as in `scores.csv`, or `instruction`"""
     kind: str
@@ -25,7 +25,7 @@ class Row(Columns):
     """licence of the data"""
     source: str
     """`hub` with repository and configuration, `files`, or `world` with the set of the mini world;
-    and a file joined"""
+    and any joined file"""
     revision: str
     """branch, tag or commit of the hub that the dataset's file asks for; empty for its default
     branch and for other sources"""
@@ -36,11 +36,11 @@ class Row(Columns):
     items: int
     """items frozen, after the study's caps"""
     left_out: str
-    """rows that did not become items, by reason: `repeated 3; label in drop 2`"""
+    """rows left out, by reason: `repeated 3; label in drop 2`"""
     chance: float
     """accuracy of guessing: one over the labels, or the mean of that over items' options; empty for
-    generation and where nothing is evaluated"""
+    generation and if nothing is evaluated"""
     training_split_scored: str
-    """the reason, where a training split is evaluated; else empty"""
+    """the reason, if a training split is evaluated; else empty"""
     digest: str
     """first 16 hex digits of the SHA-256 of the frozen items"""

@@ -5,8 +5,8 @@ One row per cell, sorted by family, step, recipe, train set, seed, evaluation se
 Items that share a context (a story, a passage: `context_field` of the dataset) are drawn together.
 A cell needs at least 2 items, and 2 contexts. The bootstrap's draws are those of
 `scipy.stats.bootstrap` with the same seed; all cells of an evaluation set share them. All its cells
-must have the same items and gold answers: anything else stops the run. Methods, and how often the
-intervals hold the truth: [statistics.md](statistics.md).
+must have the same items and gold answers, else the run stops. Methods and coverage:
+[statistics.md](statistics.md).
 """
 
 from tuning_dynamics.tables.columns import CellColumns
@@ -21,13 +21,13 @@ class Row(CellColumns):
     n: int
     """items"""
     score: float
-    """mean over items; never the middle of the interval"""
+    """mean over items; not the middle of the interval"""
     se: float
     """standard error of the mean (standard deviation with n - 1, over the root of n); over contexts
-    where items share them"""
+    if items share them"""
     ci_low: float
-    """low end of the bootstrap interval: percentile, or BCa where `statistics.interval` says so; of
-    given scores as published"""
+    """low end of the bootstrap interval: percentile, or BCa if `statistics.interval` says so; as
+    published for published scores"""
     ci_high: float
     """high end"""
     truncated: int

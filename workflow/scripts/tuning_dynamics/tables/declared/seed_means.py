@@ -3,7 +3,7 @@
 One row per cell less its seed: the mean over the seeds of tuning. `base` cells, which have no seed,
 have rows too. The figures draw from this table.
 
-How the intervals are made, and how often they hold the truth with 2, 3 and 5 seeds:
+How the intervals are made, and their coverage with 2, 3 and 5 seeds:
 [statistics.md](statistics.md).
 """
 
@@ -51,14 +51,14 @@ class Row(Columns):
     score: float
     """mean over seeds and items"""
     ci_low: float
-    """low end of its interval, for other seeds and other items; with one seed, for other items; of
-    given scores see [published.md](published.md)"""
+    """low end of its interval, over seeds and items; with one seed, over items; for published
+    scores see [published.md](published.md)"""
     ci_high: float
     """high end"""
     base_score: float
-    """score of the base cell, as in `changes.csv`; empty for `base` and where there is none"""
+    """score of the base cell, as in `changes.csv`; empty for `base` and if there is none"""
     change: float
-    """mean over seeds of tuned less base; empty where `base_score` is"""
+    """mean over seeds of tuned less base; empty if `base_score` is"""
     change_low: float
     """low end of its interval, made as that of `score` from paired differences"""
     change_high: float

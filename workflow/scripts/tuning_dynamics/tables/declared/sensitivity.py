@@ -3,8 +3,8 @@
 One row per variant and evaluation set that is evaluated in at least 2 formats with the same number
 of shots and prediction method.
 
-A spread is never negative and chance alone makes it positive: compare spreads with one another, not
-with 0.
+A spread is never negative, and chance alone makes it positive: compare spreads with one another,
+not with 0.
 """
 
 from tuning_dynamics.tables.columns import Columns

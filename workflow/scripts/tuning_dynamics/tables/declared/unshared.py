@@ -1,6 +1,6 @@
 """Cells that only one of two studies has.
 
-Of `snakemake compare`: one row per cell of one side alone.
+Made by `snakemake compare`: one row per cell of only one side.
 """
 
 from tuning_dynamics.tables.columns import CellColumns
