@@ -206,8 +206,9 @@ def _checks(row: Row) -> Iterator[tuple[bool, str, str, str]]:
         yield row[column] == POOLED, column, "the name is that of pooled rows", "rename it"
     yield base and row["train_set"] != "", "train_set", "base is not tuned", "leave it empty"
     yield base and row["seed"] is not None, "seed", "base is not tuned", "leave it empty"
-    missing = "train_set is missing, but the row is tuned"
-    yield not base and row["train_set"] == "", "train_set", missing, "name the train set"
+    missing = f"train_set is missing, and recipe {row['recipe']!r} tunes"
+    fix = "name the train set; a model that is not tuned has the recipe base"
+    yield not base and row["train_set"] == "", "train_set", missing, fix
     yield (
         not base and not _NAME.fullmatch(row["train_set"]),
         "train_set",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.paths import Paths
 from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.config.study import Study
 from tuning_dynamics.identity.reasons import unrecorded, unrecorded_error
@@ -97,15 +98,16 @@ def _too_expensive(budget: Budget, study: Study) -> StudyError | None:
     unit = f"{budget.device.name} {budget.device.unit}"
     largest = sorted(budget.stages, key=lambda stage: -stage.hours.mid)[:MOST_EXPENSIVE]
     lines = [
-        "the run would cost more than max_gpu_hours",
+        "the estimated cost of the run is over max_gpu_hours",
         f"  planned: {hours(budget.whole.hours)} {unit}, of which",
         *(f"  {part_line(stage, budget.device)}" for stage in largest if stage.hours.mid),
     ]
+    example = Paths(study.study).table("scores")
     return StudyError(
         "\n".join(lines),
         key="max_gpu_hours",
         value=limit,
-        fix=f"raise it (--config max_gpu_hours={math.ceil(budget.whole.hours.mid)}); or take fewer "
-        "checkpoints, seeds or sets into the study's blocks; or name a part as the target, such "
-        "as one file of results/ (`snakemake -n TARGET` prices it)",
+        fix=f"raise it (--config max_gpu_hours={math.ceil(budget.whole.hours.mid)}; the run may "
+        "take up to the high end); or put fewer checkpoints, seeds or sets into the study's "
+        f"blocks; or give a target, such as {example} (`snakemake -n TARGET` prices it)",
     )

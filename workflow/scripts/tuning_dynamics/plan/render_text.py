@@ -104,7 +104,7 @@ def _wall_lines(walls: Mapping[int, float], device: Device) -> list[str]:
     least = min(walls.values())
     useful = next(gpus for gpus, wall in walls.items() if wall <= SHORTEST * least)
     words = ", ".join(
-        f"{_number(wall / 3600)} h on {gpus}" for gpus, wall in walls.items() if gpus <= useful
+        f"{_wall_time(wall)} on {gpus}" for gpus, wall in walls.items() if gpus <= useful
     )
     return [f"  wall time  {words} {device.unit.removesuffix('-hours')}s"]
 
@@ -124,7 +124,7 @@ def basis_text(budget: Budget) -> str:
     calibration = budget.basis.calibration
     equations = "equations and assumptions (docs/cost.md)"
     if calibration is None:
-        return f"{equations}; `snakemake calibrate` after a run makes it closer"
+        return f"{equations}; after a run, `snakemake calibrate` fits them to your machine"
     words = f"{calibration.jobs:,} jobs of study {calibration.study} on {calibration.date}"
     if budget.calibrated == 0:
         return f"{equations}; the calibration ({words}) is not of these models' sizes"
@@ -210,6 +210,13 @@ def _number(value: float) -> str:
     if 0 < value < 0.05:
         return "<0.1"
     return f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
+def _wall_time(seconds: float) -> str:
+    """Minutes below an hour, else hours."""
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{_number(seconds / 3600)} h"
 
 
 def at_most(budget: Budget) -> str:
