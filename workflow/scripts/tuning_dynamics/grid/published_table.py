@@ -248,12 +248,12 @@ def _require_unique(rows: Sequence[tuple[int, Row]], file: str) -> None:
     for line, row in rows:
         first = seen.setdefault(key(row), line)
         if first != line:
-            key = {name: row[name] for name in IDENTITY if row[name] not in ("", None)}
+            shown = {name: row[name] for name in IDENTITY if row[name] not in ("", None)}
             raise StudyError(
                 f"lines {first} and {line} are the same cell, which would count twice",
                 file=file,
                 key=f"line {line}, column eval_set",
-                value=", ".join(f"{name}={value}" for name, value in key.items()),
+                value=", ".join(f"{name}={value}" for name, value in shown.items()),
                 fix="keep one of the two lines; if they are two evaluations, give them "
                 "different values of eval_set, format, shots, prediction or metric",
             )
