@@ -1,5 +1,5 @@
 # How pre-training and fine-tuning interact: checkpoints + data -> tune -> evaluate -> report.
-# A study is one file, config/config.yaml or that of --configfile; nothing of another leaks in.
+# A study is one file, config/config.yaml or that of --configfile; no other file adds to it.
 
 import json
 import sys
@@ -19,7 +19,7 @@ from tuning_dynamics.common.variants import parse_variant
 from tuning_dynamics.run.snakemake_internals import keep_outputs
 from tuning_dynamics.tables.catalogue import all_tables, tables_of
 
-# A study is read whole from one file: nothing of the demo leaks into another study.
+# A study is read from one file alone: nothing of the demo leaks into another study.
 if not workflow.configfiles:
 
     configfile: "config/config.yaml"
@@ -46,7 +46,7 @@ if not sides.asked:
         finish(workflow, jobs)
 
 
-# Two studies side by side need no third.
+# A comparison of two studies needs no third.
 for stage in ["image", *([] if sides.asked else jobs.stages), "compare"]:
 
     include: f"workflow/rules/{stage}.smk"
@@ -60,5 +60,5 @@ rule all:
     localrule: True
 
 
-# Jobs themselves judge and replace what they made before (identity/job.py).
+# Jobs themselves judge and replace their earlier results (identity/job.py).
 keep_outputs(workflow)

@@ -1,13 +1,13 @@
-"""The bootstrap of a study's cells in one pass, beside a loop of scipy's over a sample of them.
+"""The bootstrap of a study's cells in one pass, against a loop of scipy's over a sample of them.
 
     python benchmarks/bootstrap.py [--out benchmarks/results/bootstrap.json]
 
 2,000 cells of 2,000 items each, 3,000 resamples, percentile and BCa, in one process and on one
-thread; scipy's loop takes the first cells of the same scores and is told per cell. Intervals of
-the two are compared before anything is told. Then the job of the rule scores: five tables from
+thread; scipy's loop takes the first cells of the same scores and is reported per cell. Intervals of
+the two are compared before anything is reported. Then the job of the rule scores: five tables from
 as many files of records, a base and three seeds of a recipe at each checkpoint, scored by ROUGE-L
 against references of 25 words. Memory at its
-peak is told beyond what is resident before (imports and the scores themselves), and of the
+peak is reported beyond what is resident before (imports and the scores themselves), and of the
 process as a whole. CPU seconds are the process's own; wall seconds depend on who else uses the
 machine. Linux only.
 """
@@ -101,7 +101,7 @@ def resident_mib() -> float:
 
 def timed(function: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """A result, and the seconds and MiB at most that making it took."""
-    # Forgets the peak so far, which the kernel counts anew from here.
+    # Resets the peak, which the kernel then counts from here.
     Path("/proc/self/clear_refs").write_text("5")
     before = resident_mib()
     wall, cpu = time.perf_counter(), time.process_time()

@@ -41,7 +41,7 @@ from simulated import (  # noqa: E402
 
 METHODS = ("percentile", "bca")
 SIZES = (50, 200, 1000)
-#: Shifts of ability (accuracy) and of expected score (rouge_l) whose power is told.
+#: Shifts of ability (accuracy) and of expected score (rouge_l) whose power is reported.
 SHIFTS = {"accuracy": (0.1, 0.2, 0.3), "rouge_l": (0.01, 0.02, 0.03)}
 
 Row = dict[str, Any]

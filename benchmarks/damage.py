@@ -7,7 +7,7 @@ A study of tiny models (pre-trained here, from a hub on this machine, from local
 tuning, adapters at chosen rates) is run once in FOLDER. In a copy of it a file has one bit flipped,
 is cut to its half, changes places with another of its kind, or holds something else, with the time
 that it had. The next plan must name a small file as the reason of its job. Of weights and what lies
-beside them, a job that reads them is made due; it may end in words, and what these advise is done.
+next to them, a job that reads them is made due; it may end in words, and what these advise is done.
 The same command must then end with every file as it was, but for clocks, and leave nothing to do.
 
 FOLDER/outcomes.jsonl grows by a line a case; the same command goes on from it.
@@ -112,7 +112,7 @@ def weights(name: str, folder: str, other: str, variant: str, rule: str) -> Subj
     return Subject(f"{name}", folder, other, rule, (f"{variant}/{CELL}",))
 
 
-def beside(folder: str, other: str, variant: str, rule: str, *names: str) -> list[Subject]:
+def subjects_of(folder: str, other: str, variant: str, rule: str, *names: str) -> list[Subject]:
     """What lies in a folder of weights."""
     return [
         weights(f"{name} ({rule})", f"{folder}/{name}", f"{other}/{name}", variant, rule)
@@ -165,7 +165,7 @@ def subjects() -> list[Subject]:
             *(f"made/{s}/checkpoint/metrics.json" for s in (20, 40)),
             "pretrain",
         ),
-        *beside(
+        *subjects_of(
             "made/20/checkpoint/weights",
             "made/40/checkpoint/weights",
             "made/20/base",
@@ -174,7 +174,7 @@ def subjects() -> list[Subject]:
             "config.json",
             "tokenizer.json",
         ),
-        *beside(
+        *subjects_of(
             f"{PLAIN}/weights",
             f"{OTHER}/weights",
             PLAIN,
@@ -183,7 +183,7 @@ def subjects() -> list[Subject]:
             "config.json",
             "tokenizer.json",
         ),
-        *beside(
+        *subjects_of(
             f"{ADAPTED}/weights",
             f"{ADAPTED_OTHER}/weights",
             ADAPTED,
@@ -191,7 +191,7 @@ def subjects() -> list[Subject]:
             "adapter_model.safetensors",
             "adapter_config.json",
         ),
-        *beside(
+        *subjects_of(
             "converted/20/checkpoint/safetensors",
             f"{PLAIN}/weights",
             "converted/20/base",

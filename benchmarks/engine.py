@@ -1,9 +1,9 @@
-"""The engine beside what a user would pick instead, on this machine's CPU.
+"""The engine against what a user would pick instead, on this machine's CPU.
 
     python benchmarks/engine.py [--data FOLDER] [--threads 2] [--quick] [--out FILE.json]
 
-Tuning beside TRL's SFTTrainer and transformers' Trainer, scoring beside lm-evaluation-harness,
-generation beside transformers' generate: the same model (a small OLMo of 59M random weights),
+Tuning against TRL's SFTTrainer and transformers' Trainer, scoring against lm-evaluation-harness,
+generation against transformers' generate: the same model (a small OLMo of 59M random weights),
 items, dtype (fp32), minibatches and threads, the ways taking turns, medians of at least 5 rounds;
 and how the engine's time grows. FOLDER holds real sets (`para_paws_yang2024/`, `qg_tweetqa/`, …);
 without it, sets are made up with the lengths of those. `--quick` tries everything on a tiny model.
@@ -87,7 +87,7 @@ class Run:
 
 
 def comparisons(run: Run) -> Iterator[Any]:
-    """The engine beside the others: tuning, scoring, generation."""
+    """The engine against the others: tuning, scoring, generation."""
     ask, both = run.amounts, (run.ours, run.theirs)
     examples = run.sets["pairs"].examples(run.setting.encoder, 800)
     batches, shape = tuning.minibatches(examples, ask.steps), shape_of(run.setting.model)
@@ -108,8 +108,8 @@ def comparisons(run: Run) -> Iterator[Any]:
 
 
 def tuned(run: Run) -> tuple[list[list[int]], Path]:
-    """Prompts for summaries, cut short, and weights that learnt their answers by heart: so answers
-    end at lengths as in life, which random weights do not."""
+    """Prompts for summaries, truncated, and weights overfitted to their answers: so answers end at
+    realistic lengths, unlike with random weights."""
     examples = run.sets["summaries"].examples(run.setting.encoder, run.amounts.learnt, 112)
     batches = tuning.minibatches(examples, run.amounts.tuned_steps)
     kept = run.folder / "tuned.pt"
@@ -133,7 +133,7 @@ def grown(run: Run) -> Iterator[Any]:
     yield growth.generation_by_items(run.ours, prompts, 16, 2 * first, rounds)
 
 
-def told(found: Iterator[Any], began: float) -> list[Any]:
+def listed(found: Iterator[Any], began: float) -> list[Any]:
     """All results; says when each is there."""
     results = []
     for result in found:
@@ -161,8 +161,8 @@ def measured(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "sets": "real" if asked.data else "made up",
             "parameters": shape_of(setting.model).weights,
             "rates": asdict(rates),
-            "comparisons": told(comparisons(run), began),
-            "growth": told(grown(run), began),
+            "comparisons": listed(comparisons(run), began),
+            "growth": listed(grown(run), began),
         }
 
 

@@ -165,9 +165,9 @@ def captured(scene: Scene, kind: Kind, folder: Path) -> tuple[Path, str]:
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(HOOK, encoding="utf-8")
     old = scene.repository
-    told = {"PYTHONPATH": str(hook), "KEPT": str(folder)}
+    variables_ = {"PYTHONPATH": str(hook), "KEPT": str(folder)}
     watched = Scene(
-        Repository(old.folder, old.study, {**old.variables, **told}), scene.study, scene.shim
+        Repository(old.folder, old.study, {**old.variables, **variables_}), scene.study, scene.shim
     )
     said = watched.run(
         {kind: list(kind.keys)}, [Fault(kind, kind.keys[0], 1, "before")], folder / "log"
@@ -191,7 +191,7 @@ def strike(
     script, run = captured(copy, kind, work)
     snapshot = work / "snapshot"
     subprocess.run(["cp", "-a", str(copy.results), str(snapshot)], check=True)
-    told = {
+    settings = {
         "study": scene.study,
         "snapshot": str(snapshot),
         "outcomes": str(folder / "outcomes.jsonl"),
@@ -199,14 +199,14 @@ def strike(
         "sample": arguments.sample,
         "seed": arguments.seed,
     }
-    (work / "told.json").write_text(json.dumps(told), encoding="utf-8")
+    (work / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     where = {
         "LD_PRELOAD": str(scene.shim),
         "FAULTS_ROOT": f"results/{scene.study}/",
         RUN: run,
     }
     subprocess.run(
-        [sys.executable, str(FORKED), str(script), str(work / "told.json")],
+        [sys.executable, str(FORKED), str(script), str(work / "settings.json")],
         cwd=copy.repository.folder,
         env={**environment(), **variables(), **where},
         check=True,

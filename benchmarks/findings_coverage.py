@@ -3,10 +3,10 @@
     python benchmarks/findings_coverage.py [--studies 40] [--kinds published nothing]
 
 Each study is the demo's own grid with planted scores in place of models' (tests/unit/planted.py):
-other items, other differences between pairs and models every time. Told are, for each published
+other items, other differences between pairs and models every time. It reports, for each published
 finding, how often its 95 % interval holds the planted value, the mean of its estimates and of its
-interval's width, and its verdicts. And, of broken sticks of known shape, how often a turning point
-is told and its interval holds the planted one. JSON on standard output.
+interval's width, and its verdicts. And, for broken sticks of known shape, how often a turning point
+is found and its interval holds the planted one. JSON on standard output.
 """
 
 import argparse
@@ -37,17 +37,17 @@ KINDS = {"published": Planted(), "nothing": NOTHING}
 SHAPES = {"turns": (10.55, 0.12), "still_rising": (13.0, 0.12), "flat": (10.55, 0.0)}
 
 
-def findings_told(kind: str, studies: int) -> dict[str, Any]:
+def findings_coverage(kind: str, studies: int) -> dict[str, Any]:
     """Coverage and verdicts of each published finding."""
     jobs, planted = demo(), KINDS[kind]
     truth = planted.truth(jobs)
-    told: dict[str, list[tuple[float, float, float, str]]] = {slug: [] for slug in truth}
+    results: dict[str, list[tuple[float, float, float, str]]] = {slug: [] for slug in truth}
     for number in range(studies):
         found = planted_findings(jobs, replace(planted, seed=100 + number))
         for slug in truth:
             row = found.loc[slug]
-            told[slug].append((row["value"], row["low"], row["high"], row["verdict"]))
-    return {slug: _summary(rows, truth[slug]) for slug, rows in told.items()}
+            results[slug].append((row["value"], row["low"], row["high"], row["verdict"]))
+    return {slug: _summary(rows, truth[slug]) for slug, rows in results.items()}
 
 
 def _summary(rows: list[tuple[float, float, float, str]], planted: float) -> dict[str, Any]:
@@ -63,8 +63,8 @@ def _summary(rows: list[tuple[float, float, float, str]], planted: float) -> dic
     }
 
 
-def sticks_told(checkpoints: int, noise: float, known: bool, times: int) -> dict[str, Any]:
-    """Shapes told of planted ones, and how often the interval holds the turning point, before
+def sticks_coverage(checkpoints: int, noise: float, known: bool, times: int) -> dict[str, Any]:
+    """Shapes found for planted ones, and how often the interval holds the turning point, before
     and after its ends move out to checkpoints."""
     x = np.linspace(9, 12, checkpoints)
     errors = np.full(checkpoints, noise if known else np.nan)
@@ -97,13 +97,13 @@ def main() -> None:
     options = parser.parse_args()
     result: dict[str, Any] = {
         "turning_points": [
-            sticks_told(checkpoints, 0.02, known, options.sticks)
+            sticks_coverage(checkpoints, 0.02, known, options.sticks)
             for checkpoints in (6, 9, 20)
             for known in (True, False)
         ]
     }
     for kind in options.kinds:
-        result[kind] = findings_told(kind, options.studies)
+        result[kind] = findings_coverage(kind, options.studies)
     print(json.dumps(result, indent=1))
 
 

@@ -9,7 +9,7 @@ is given once, and tables, figures and cells are compared with those of a fresh 
 files in a new folder. FOLDER keeps what was done, so that the same command goes on where it was
 stopped; FOLDER/output has what each case's commands said, and FOLDER/fresh the tables of fresh
 runs. --only tries the cases whose names begin with a text, --root those of another checkout, and
---parent writes the result beside that of --out, as what the commit before had. Ends with exit 1
+--parent writes the result next to that of --out, as that of the previous commit. Ends with exit 1
 where anything is wrong.
 """
 
@@ -58,8 +58,8 @@ class Record:
 
     def add(self, case: Case, seconds: float, wrong: list[str]) -> None:
         """Note a case that was tried."""
-        told = {"case": case.name, "kind": case.kind, "seconds": round(seconds, 1)}
-        row: dict[str, Any] = {"commit": self.commit, **told, "wrong": wrong}
+        facts = {"case": case.name, "kind": case.kind, "seconds": round(seconds, 1)}
+        row: dict[str, Any] = {"commit": self.commit, **facts, "wrong": wrong}
         self.rows[case.name] = row
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(f"{json.dumps(row)}\n")

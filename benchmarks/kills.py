@@ -84,7 +84,7 @@ def strike(run: Run, kill: Kill, held: Path) -> Any:
     """Kill, and hold what was made; a job that has just ended is not hit."""
     if kill.what.startswith("job"):
         number = signal.SIGKILL if kill.what.endswith("SIGKILL") else signal.SIGTERM
-        kill.hit = run.tell_job(kill.stub, number)
+        kill.hit = run.signal_job(kill.stub, number)
     else:
         before = run.processes()
         (run.kill_driver if kill.what == "Snakemake" else run.kill_all)()
@@ -181,12 +181,14 @@ def summary(trials: list[dict[str, Any]], seed: int) -> dict[str, Any]:
         "found_done_by_them": sum(found["found_done"] for found in trials),
         "most_unrecorded_cells": max(kill["unrecorded_cells"] for kill in kills),
         "wrong": [
-            {"trial": found["trial"], "wrong": told(found)} for found in trials if told(found)
+            {"trial": found["trial"], "wrong": wrong_in(found)}
+            for found in trials
+            if wrong_in(found)
         ],
     }
 
 
-def told(found: dict[str, Any]) -> list[str]:
+def wrong_in(found: dict[str, Any]) -> list[str]:
     """What was wrong after the kills of a study, and at its end."""
     return [*(text for kill in found["kills"] for text in kill["wrong"]), *found["wrong"]]
 

@@ -4,7 +4,7 @@
 
 The studies are config/studies/pythia_410m.yaml shrunk or grown: families (seeds of pre-training),
 checkpoints, seeds of tuning. Each is planned by `snakemake -n` with the default profile, in a copy
-of the repository without results in FOLDER. Told are of `parse`, a dry run of one small job, which
+of the repository without results in FOLDER. Reports are of `parse`, a dry run of one small job, which
 is what a job on a cluster pays before it begins; of `plan`, a dry run of the whole study; and with
 --parts of a dry run of the first of so many parts. CPU seconds are the process's own; wall seconds
 depend on who else uses the machine. Linux only.

@@ -26,7 +26,7 @@ class Case(NamedTuple):
 
 
 #: Pairs of which one hides the other where a plan looks at one only.
-TELLING = (
+INFORMATIVE = (
     ("template of what is tuned on", "code of prompts"),
     ("learning rate", "a checkpoint of the hub joins"),
     ("ROUGE", "code that lists revisions"),
@@ -64,10 +64,10 @@ STUDIES = (Case("studies", ("one after the other",)), Case("studies", ("at the s
 
 
 def cases(seed: int, planned: int, real: int) -> list[Case]:
-    """The cases of a seed: as many as asked for, those first that tell most."""
+    """The cases of a seed: as many as requested, the most informative first."""
     singles = [(edit.name,) for edit in ALL]
-    plans = [*TELLING, *random.Random(f"{seed} singles").sample(singles, len(singles))]
-    runs = [*REAL, *TELLING[:6]]
+    plans = [*INFORMATIVE, *random.Random(f"{seed} singles").sample(singles, len(singles))]
+    runs = [*REAL, *INFORMATIVE[:6]]
     given = [*STUDIES, *DURING, *(Case("real", names) for names in runs)]
     drawn = (Case("real", pair) for pair in _pairs(f"{seed} real", runs, plan_only=False))
     found = [*_first(real, given, drawn)]

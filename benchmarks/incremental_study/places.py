@@ -28,14 +28,14 @@ class Place:
 
     def prepare(self) -> Outcome:
         """Finish the study, unless that was done; what came out of it."""
-        told = self.finished / "outcome.json"
-        if not told.is_file():
+        kept = self.finished / "outcome.json"
+        if not kept.is_file():
             shutil.rmtree(self.case, ignore_errors=True)
             world = self.fresh(self.case, STUDY)
             world.repository.succeed()
             restore(self.case, self.finished)
-            write_json(told, world.outcome())
-        found: Outcome = read_json(told)
+            write_json(kept, world.outcome())
+        found: Outcome = read_json(kept)
         return found
 
     def fresh(self, folder: Path, study: str) -> World:
@@ -69,10 +69,10 @@ class FreshRuns:
         with self._lock:
             own = self._locks.setdefault(digest, threading.Lock())
         with own:
-            told = self.folder / f"{digest}.json"
-            if not told.is_file():
-                write_json(told, self._run(tree, digest))
-            found: Outcome = read_json(told)
+            kept = self.folder / f"{digest}.json"
+            if not kept.is_file():
+                write_json(kept, self._run(tree, digest))
+            found: Outcome = read_json(kept)
         return found
 
     def know(self, world: World, outcome: Outcome) -> None:

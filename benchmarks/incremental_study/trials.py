@@ -44,7 +44,7 @@ def _planned(case: Case, place: Place, _: FreshRuns, said: list[str]) -> list[st
     said.append(text)
     found = wrongly_planned(planned, edits, JOBS)
     silent = [edit.name for edit in edits if edit.says and not re.search(edit.says, text)]
-    return [*found, *(f"not told: {name}" for name in silent)]
+    return [*found, *(f"not reported: {name}" for name in silent)]
 
 
 def _real(case: Case, place: Place, fresh: FreshRuns, said: list[str]) -> list[str]:
@@ -74,7 +74,7 @@ def _during(case: Case, place: Place, fresh: FreshRuns, said: list[str]) -> list
 
 
 def _studies(case: Case, place: Place, fresh: FreshRuns, said: list[str]) -> list[str]:
-    """A second study beside the first, run after it or with it, changes neither."""
+    """A second study next to the first, run after it or with it, changes neither."""
     together = case.edits == ("at the same time",)
     first = place.begin()
     if together:

@@ -74,7 +74,7 @@ def made(dataset: str, split: str, start: int, count: int) -> list[dict[str, Any
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> dict[str, compare.Rows]:
-    """This project's rows and, beside them, the harness's."""
+    """This project's rows and the harness's."""
     folder = tmp_path_factory.mktemp("rows")
     return {
         dataset: compare.Rows(

@@ -29,15 +29,15 @@ def wrongly_planned(planned: set[Job], edits: Sequence[Edit], study: set[Job]) -
     leaving = matching(there - joining, (p for edit in edits for p in edit.leaves))
     must = joining | matching(there - leaving, (p for edit in edits for p in edit.must))
     may = must | matching(planned, (p for edit in edits for p in (*edit.must, *edit.may)))
-    return [*_told("not planned", must - planned), *_told("needless", planned - may)]
+    return [*_listed("not planned", must - planned), *_listed("needless", planned - may)]
 
 
 def wrongly_trained(trained: set[Job], edits: Sequence[Edit]) -> list[str]:
     """What was trained without need."""
     joining = {job for edit in edits for job in edit.joins if job.stage in TRAINED}
     may = joining | matching(trained, (p for edit in edits for p in edit.training))
-    return _told("trained without need", trained - may)
+    return _listed("trained without need", trained - may)
 
 
-def _told(what: str, jobs: Iterable[Job]) -> list[str]:
+def _listed(what: str, jobs: Iterable[Job]) -> list[str]:
     return [f"{what}: {job}" for job in sorted(jobs)]

@@ -96,6 +96,6 @@ ROWS: tuple[tuple[str, Callable[[str, int], Row], int], ...] = (
 
 def _corpus() -> str:
     """Some hundreds of words: paragraphs apart by blank lines."""
-    told = (scene("corpus", number) for number in range(120))
+    sentences = (scene("corpus", number) for number in range(120))
     sentence = "{person} lives in {town} and works as a {job} near the {place} on {day}."
-    return "\n\n".join(at.fill(sentence) for at in told) + "\n"
+    return "\n\n".join(at.fill(sentence) for at in sentences) + "\n"

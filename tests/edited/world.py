@@ -98,7 +98,7 @@ class World:
         return self.repository.run(*arguments)
 
     def trained(self, since: float) -> set[Job]:
-        """The jobs whose logs tell of training after a time (seconds of the system's clock)."""
+        """The jobs whose logs show training after a time (seconds of the system's clock)."""
         return {job for job, log in self._logs(since) if STEP.search(log.read_text("utf-8"))}
 
     def _logs(self, since: float) -> Iterator[tuple[Job, Path]]:
@@ -166,11 +166,11 @@ class World:
 def differing(found: dict[str, str], fresh: dict[str, str]) -> list[str]:
     """What a fresh run made and a run after an edit did not, or made otherwise.
 
-    What is there besides may be of checkpoints that have left the study; tables may not.
+    Other files may be of checkpoints that have left the study; tables may not.
     """
     missing = {name for name, digest in fresh.items() if found.get(name) != digest}
-    besides = {name for name in found.keys() - fresh.keys() if name.startswith("tables/")}
-    return sorted(missing | besides)
+    extra = {name for name in found.keys() - fresh.keys() if name.startswith("tables/")}
+    return sorted(missing | extra)
 
 
 def wait(process: "subprocess.Popen[str]") -> int:
@@ -182,7 +182,7 @@ def wait(process: "subprocess.Popen[str]") -> int:
 
 
 def now() -> float:
-    """The time as a file system tells it, whose clock is coarser than the system's."""
+    """The time by a file system, whose clock is coarser than the system's."""
     return time.time() - 0.02
 
 

@@ -40,7 +40,7 @@ def demonstrations_from_anywhere(patch: pytest.MonkeyPatch) -> None:
 # --- 7: label tokens ---------------------------------------------------------------------------
 
 
-def labels_are_told_apart_by_their_first_token(folder: Path) -> None:
+def labels_are_distinguished_by_their_first_token(folder: Path) -> None:
     write_items(folder / "items.parquet", [pair(n, label="river") for n in range(4)])
     # Both begin with the token " river".
     labels = (("river",), ("river bed",))

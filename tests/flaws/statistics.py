@@ -58,7 +58,7 @@ def score_table(made: list[dict[str, Any]]) -> pd.DataFrame:
 # --- 2: ratios ---------------------------------------------------------------------------------
 
 
-def ratios_have_intervals_and_robust_sisters(_: Path) -> None:
+def ratios_have_intervals_and_robust_alternatives(_: Path) -> None:
     over_nothing = changes.ratios(np.array([0.09, 0.3]), np.array([0.019, 0.3]))
     assert np.isnan(over_nothing[0])
     assert over_nothing[1] == 1

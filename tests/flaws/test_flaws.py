@@ -39,7 +39,7 @@ FLAWS = {
     ),
     "2 ratios": Flaw(
         "a mean of ratios without an interval, over denominators near zero",
-        statistics.ratios_have_intervals_and_robust_sisters,
+        statistics.ratios_have_intervals_and_robust_alternatives,
         statistics.ratios_over_anything,
     ),
     "3 counted twice": Flaw(
@@ -74,7 +74,7 @@ FLAWS = {
     ),
     "7 label tokens": Flaw(
         "the best of all sub-tokens of all labels",
-        evaluation.labels_are_told_apart_by_their_first_token,
+        evaluation.labels_are_distinguished_by_their_first_token,
         evaluation.any_sub_token,
     ),
     "7 token boundary": Flaw(

@@ -2,7 +2,7 @@
 
     PYTHONPATH=workflow/scripts:tests python -m drawn
 
-writes the references anew, after a change of a figure that is meant. Look at the figures first.
+writes the references again, after an intended change of a figure. Look at the figures first.
 """
 
 import hashlib
@@ -133,7 +133,7 @@ def differences(stored: Any, found: Any, place: str = "") -> list[str]:
 
 
 def write_references() -> None:
-    """Write tests/figures anew."""
+    """Write tests/figures again."""
     for old in FOLDER.glob("*.json"):
         old.unlink()
     FOLDER.mkdir(exist_ok=True)

@@ -1,6 +1,6 @@
 """Runs that are killed in the middle, and what must hold after each kill and at the end.
 
-A moment of a run is told by the work that was done until then, not by a clock: a stub whose process
+A moment of a run is defined by the work done until then, not by a clock: a stub whose process
 has used so many CPU seconds. So it is the same moment on a busy machine and on an idle one.
 """
 
@@ -21,7 +21,7 @@ from repository import Repository, environment
 PATIENCE = 1800.0
 #: Seconds between looks at the processes.
 LOOK = 0.02
-#: What of a study's folder is told of by no output: what an evaluation took adds up.
+#: Files of a study's folder that may differ between runs: the cost of an evaluation adds up.
 ADDS_UP = "evaluation.json"
 #: How a stub appears in the command of a job's process: a copy under another name.
 STUB = re.compile(r"/tmp\w+\.(\w+)\.py$")
@@ -103,7 +103,7 @@ class Run:
         finally:
             self.process.send_signal(signal.SIGCONT)
 
-    def tell_job(self, stub: str, number: signal.Signals) -> bool:
+    def signal_job(self, stub: str, number: signal.Signals) -> bool:
         """Send a signal to a job's process; whether there was one."""
         for process in self.processes():
             if process.stub == stub:
@@ -123,7 +123,7 @@ def _children(pid: int) -> Iterator[int]:
 
 
 def _process(pid: int) -> Process | None:
-    """A process as /proc tells of it; None where it has ended, or is neither of the two."""
+    """A process as in /proc; None if it has ended, or is neither of the two."""
     with suppress(OSError, IndexError):
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -113,7 +113,7 @@ class StandIn:
         names = [source.view.name for source in sources]
         return Planned(self.stub, self.view.planned(), ENVIRONMENT, forced, names)
 
-    def told(self) -> str:
+    def log_text(self) -> str:
         """What it printed."""
         return Path(self.log[0]).read_text(encoding="utf-8")
 
@@ -121,9 +121,9 @@ class StandIn:
 def plan(
     jobs: dict[StandIn, Planned], run: str = RUN, versions: dict[str, str] | None = None
 ) -> None:
-    """Tell jobs in the working folder what a run planned."""
-    told = {job.view.name: planned for job, planned in jobs.items()}
-    write_plan(Paths("s").planned, run, told, {ENVIRONMENT: versions or {}})
+    """Write the plan of a run for jobs in the working folder."""
+    plans = {job.view.name: planned for job, planned in jobs.items()}
+    write_plan(Paths("s").planned, run, plans, {ENVIRONMENT: versions or {}})
 
 
 @contextmanager
@@ -165,4 +165,4 @@ def failed(job: StandIn) -> str:
     """What a job says that ends with an error."""
     with pytest.raises(SystemExit, match=r"^1$"):
         run_planned(job, str)
-    return job.told()
+    return job.log_text()

@@ -1,6 +1,6 @@
 """The datasets of the published study as hub repositories: their configs, splits and features.
 
-On the real hub the repositories hold parquet files beside a README.md that names the configs.
+On the real hub the repositories hold parquet files next to a README.md that names the configs.
 `EdinburghNLP/xsum` and `csebuetnlp/xlsum` have a loading script on main, and parquet files only
 on refs/convert/parquet. Not verified: whether Rowan/hellaswag still has a script on main (here
 it has parquet files on both), the ClassLabel names of PAWS, and in how many files the large

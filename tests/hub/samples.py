@@ -123,7 +123,7 @@ def sciq(number: int, _split: str) -> Row:
 
 def tweet_qa(number: int, split: str) -> Row:
     at = scene("tweet_qa", number)
-    told = at.fill("No {food} left at the {place} in {town}, they open again on {day}! #{town}")
+    text = at.fill("No {food} left at the {place} in {town}, they open again on {day}! #{town}")
     answers = {
         "train": [f"on {at.day.lower()}"],
         "validation": [f"on {at.day.lower()}", at.day.lower()],
@@ -132,7 +132,7 @@ def tweet_qa(number: int, split: str) -> Row:
     return {
         "Question": f"when does the {at.place} in {at.town.lower()} open again?",
         "Answer": answers[split],
-        "Tweet": f"{told}\u2014 {at.person} {at.town} (@{at.person}{number}) May 3, 2016",
+        "Tweet": f"{text}\u2014 {at.person} {at.town} (@{at.person}{number}) May 3, 2016",
         "qid": f"{number:032x}",
     }
 
@@ -216,12 +216,12 @@ def stsb(number: int, split: str) -> Row:
 
 def paws(number: int, _split: str) -> Row:
     at = scene("paws", number)
-    told = "In {town} , {person} gave {other} the {tool} and took the {other_tool} ."
+    text = "In {town} , {person} gave {other} the {tool} and took the {other_tool} ."
     same = "In {town} , {person} took the {other_tool} and gave {other} the {tool} ."
     swapped = "In {town} , {other} gave {person} the {tool} and took the {other_tool} ."
     return {
         "id": number + 1,
-        "sentence1": at.fill(told),
+        "sentence1": at.fill(text),
         "sentence2": at.fill(same if number % 2 else swapped),
         "label": number % 2,
     }
@@ -308,8 +308,8 @@ def _video(at: Scene) -> tuple[str, str, list[str]]:
 
 
 def _instruction(at: Scene) -> tuple[str, str, list[str]]:
-    told = "[header] How to mend a {tool} in {town} [title] Clean the {tool} first.  "
-    first = at.fill(told + "[step] Take a wet cloth and wipe off the dust.")
+    text = "[header] How to mend a {tool} in {town} [title] Clean the {tool} first.  "
+    first = at.fill(text + "[step] Take a wet cloth and wipe off the dust.")
     right = at.fill("[substeps] Let the {tool} dry before you go on.  Drying takes an hour.")
     wrong = [f"Carry the dust to the {sold} and sell it." for sold in at.draw.sample(PLACES, 3)]
     return first, "", [right, *wrong]

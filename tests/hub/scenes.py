@@ -106,11 +106,11 @@ def report(at: Scene, sentences: int) -> str:
 
     After the ten of REPORT it goes on with what further days brought.
     """
-    told = [at.fill(sentence) for sentence in REPORT]
-    told += [
+    written = [at.fill(sentence) for sentence in REPORT]
+    written += [
         f"On day {day} of the work in {at.town}, {at.draw.choice(PEOPLE)} carried "
         f"{at.draw.choice(FOODS)} to the {at.draw.choice(PLACES)} with a {at.draw.choice(TOOLS)}."
-        for day in range(1, max(1, sentences - len(told) + 1))
+        for day in range(1, max(1, sentences - len(written) + 1))
     ]
-    paragraphs = [" ".join(told[start : start + 3]) for start in range(0, sentences, 3)]
+    paragraphs = [" ".join(written[start : start + 3]) for start in range(0, sentences, 3)]
     return "\n".join(paragraphs)

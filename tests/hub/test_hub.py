@@ -24,7 +24,7 @@ from hub.models import MISSING_KEY, NEVER, publish_models
 from hub.rows import CONFIGS, CONVERTED, Config, publish_datasets, split_rows
 from hub.server import Hub
 
-#: In a client's process: `show(name, call)` tells what a call gave or raised. Waits are skipped.
+#: In a client's process: `show(name, call)` prints what a call gave or raised. Waits are skipped.
 PRELUDE = """
 import json, os, sys, tempfile, time
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
@@ -34,10 +34,10 @@ def fetch(repo, revision, *files):
     return snapshot_download(repo, revision=revision, allow_patterns=list(files), cache_dir=cache)
 def show(name, call):
     try:
-        told = call()
+        shown = call()
     except Exception as error:
-        told = {"raised": type(error).__name__, "is": [k.__name__ for k in type(error).__mro__]}
-    print(json.dumps([name, told]))
+        shown = {"raised": type(error).__name__, "is": [k.__name__ for k in type(error).__mro__]}
+    print(json.dumps([name, shown]))
 given = json.loads(sys.argv[1])
 """
 WEIGHTS = "model.safetensors"
@@ -101,13 +101,13 @@ def refs(repo, kind):
 show("olmo", lambda: refs("tiny/olmo", "model"))
 show("xsum", lambda: refs("EdinburghNLP/xsum", "dataset"))
 """
-    told = client(hub, tmp_path / "home", program)
+    shown = client(hub, tmp_path / "home", program)
     names = {"main", *(f"step{step}-tokens{step // 10}B" for step in OLMO)}
-    assert set(told["olmo"]["branches"]) == names
-    assert told["olmo"]["branches"]["main"] == hub.commit("model", "tiny/olmo", "main")
-    assert told["olmo"]["tags"] == told["olmo"]["converts"] == {}
+    assert set(shown["olmo"]["branches"]) == names
+    assert shown["olmo"]["branches"]["main"] == hub.commit("model", "tiny/olmo", "main")
+    assert shown["olmo"]["tags"] == shown["olmo"]["converts"] == {}
     commit = hub.commit("dataset", "EdinburghNLP/xsum", CONVERTED)
-    assert told["xsum"]["converts"] == {"parquet": commit}
+    assert shown["xsum"]["converts"] == {"parquet": commit}
 
 
 def test_a_repository_is_described_with_digests_and_sizes(small: Hub, tmp_path: Path) -> None:
@@ -121,14 +121,14 @@ show("info", lambda: {
     for s in HfApi().model_info("a/b", revision="v1", files_metadata=True).siblings
 })
 """
-    told = client(small, tmp_path / "home", program)
+    shown = client(small, tmp_path / "home", program)
     content = random.Random(0).randbytes(1000)
-    size, _, sha256 = told["tree"][WEIGHTS]
+    size, _, sha256 = shown["tree"][WEIGHTS]
     assert (size, sha256) == (1000, hashlib.sha256(content).hexdigest())
     empty = hashlib.sha1(b"blob 2\0{}").hexdigest()
-    assert told["tree"]["config.json"] == [2, empty, None]
-    assert told["info"] == told["tree"]
-    assert told["paths"] == {WEIGHTS: told["tree"][WEIGHTS]}
+    assert shown["tree"]["config.json"] == [2, empty, None]
+    assert shown["info"] == shown["tree"]
+    assert shown["paths"] == {WEIGHTS: shown["tree"][WEIGHTS]}
 
 
 def test_a_long_tree_comes_in_pages(
@@ -138,9 +138,9 @@ def test_a_long_tree_comes_in_pages(
     program = """
 show("paths", lambda: sorted(f.path for f in HfApi().list_repo_tree("tiny/olmo", recursive=True)))
 """
-    told = client(hub, tmp_path / "home", program)
+    shown = client(hub, tmp_path / "home", program)
     files = hub.shelf.find("model", "tiny/olmo", "main").files
-    assert told["paths"] == sorted([*files, "onnx"])
+    assert shown["paths"] == sorted([*files, "onnx"])
     assert len(hub.requests) == 5
 
 
@@ -154,10 +154,10 @@ def download():
 show("first", download)
 show("again", download)
 """
-    told = client(hub, tmp_path / "home", program, commit)
+    shown = client(hub, tmp_path / "home", program, commit)
     files = hub.shelf.find("model", "tiny/olmo", commit).files
     allowed = {path for path in files if path.endswith((".json", ".safetensors"))}
-    assert told["first"] == told["again"] == {path: files[path].size for path in allowed}
+    assert shown["first"] == shown["again"] == {path: files[path].size for path in allowed}
     asked = Counter(path.removeprefix(f"/tiny/olmo/resolve/{commit}/") for path in hub.downloads())
     assert asked == Counter(allowed)
     assert not allowed & set(NEVER)
@@ -189,8 +189,8 @@ show("digest", lambda: digest(fetch("a/big", "main", "*")))
     with Hub(tmp_path / "repositories") as hub:
         hub.add_revision("model", "a/big", "main", tmp_path / "files")
         hub.plant("truncate_once", "model", "a/big", "main", WEIGHTS)
-        told = client(hub, tmp_path / "home", program)
-    assert told["digest"] == hashlib.sha256(content).hexdigest()
+        shown = client(hub, tmp_path / "home", program)
+    assert shown["digest"] == hashlib.sha256(content).hexdigest()
     sent = [(r.status, r.bytes) for r in hub.requests if r.method == "GET" and "resolve" in r.path]
     assert sent == [(200, 12_000_000), (206, 24_000_000 - 10 * 2**20)]
 
@@ -217,15 +217,15 @@ def test_what_a_download_makes_of_a_fault(
     small.plant(fault, "model", "a/b", "main", WEIGHTS, method)
     commit = small.commit("model", "a/b", "main")
     program = 'show("folder", lambda: fetch("a/b", given, "*"))'
-    told = client(small, tmp_path / "home", program, commit)["folder"]
+    shown = client(small, tmp_path / "home", program, commit)["folder"]
     assert statuses(small, WEIGHTS, "GET" if method == "*" else method) == seen
     if raised is not None:
-        assert told["raised"] == raised
+        assert shown["raised"] == raised
         # Transport errors are neither the hub client's nor the system's.
-        assert ("OSError" in told["is"]) == (raised not in ("RemoteProtocolError", "ReadError"))
-        assert "HTTPError" in told["is"] or raised == "LocalEntryNotFoundError"
+        assert ("OSError" in shown["is"]) == (raised not in ("RemoteProtocolError", "ReadError"))
+        assert "HTTPError" in shown["is"] or raised == "LocalEntryNotFoundError"
         return
-    content = (Path(told) / WEIGHTS).read_bytes()
+    content = (Path(shown) / WEIGHTS).read_bytes()
     assert len(content) == 1000
     # A client compares lengths only: wrong bytes pass.
     assert (content == random.Random(0).randbytes(1000)) == (fault != "corrupt")
@@ -247,15 +247,15 @@ show("info", lambda: bool(api.model_info("a/b", revision="main")))
 show("paths", lambda: bool(api.get_paths_info("a/b", ["config.json"], revision="main")))
 show("tree", lambda: bool(list(api.list_repo_tree("a/b", revision="main"))))
 """
-    told = client(small, tmp_path / "home", program)
-    assert told.pop("tree") is True
-    assert {name: answer["raised"] for name, answer in told.items()} == dict.fromkeys(
+    shown = client(small, tmp_path / "home", program)
+    assert shown.pop("tree") is True
+    assert {name: answer["raised"] for name, answer in shown.items()} == dict.fromkeys(
         ("refs", "info", "paths"), "HfHubHTTPError"
     )
     small.plant_on_call("busy_once", "/api/models/a/b/revision/main")
     by_name = 'show("folder", lambda: fetch("a/b", "main", "*"))'
-    told = client(small, tmp_path / "home", by_name)
-    assert told["folder"]["raised"] == "LocalEntryNotFoundError"
+    shown = client(small, tmp_path / "home", by_name)
+    assert shown["folder"]["raised"] == "LocalEntryNotFoundError"
 
 
 def test_what_is_absent_has_an_error_of_its_own(small: Hub, tmp_path: Path) -> None:
@@ -267,8 +267,8 @@ show("revision", lambda: fetch("a/b", "v2", "*"))
 show("commit", lambda: fetch("a/b", "0" * 40, "*"))
 show("file", lambda: hf_hub_download("a/b", "absent.json"))
 """
-    told = client(small, tmp_path / "home", program)
-    assert {name: answer["raised"] for name, answer in told.items()} == {
+    shown = client(small, tmp_path / "home", program)
+    assert {name: answer["raised"] for name, answer in shown.items()} == {
         "repository": "RepositoryNotFoundError",
         "repository of files": "RepositoryNotFoundError",
         "revision": "RevisionNotFoundError",
@@ -323,24 +323,24 @@ def rows_of(config: Config) -> dict[str, list[dict[str, Any]]]:
 
 def test_every_dataset_loads_with_its_schema_and_but_once(hub: Hub, tmp_path: Path) -> None:
     given = [asked(config) for config in CONFIGS]
-    told = client(hub, tmp_path / "home", LOAD, given)
+    shown = client(hub, tmp_path / "home", LOAD, given)
     for config, at in zip(CONFIGS, given, strict=True):
-        loaded = told[f"{at['repo']} {at['config']}"]
+        loaded = shown[f"{at['repo']} {at['config']}"]
         assert list(loaded["features"]) == list(config.columns)
         for name, kind in config.columns.items():
             assert not isinstance(kind, tuple) or loaded["features"][name] == list(kind)
         assert loaded["rows"] == rows_of(config)
     count = len(hub.downloads())
-    assert client(hub, tmp_path / "home", LOAD, given) == told
+    assert client(hub, tmp_path / "home", LOAD, given) == shown
     assert len(hub.downloads()) == count
 
 
 def test_dialogues_are_streamed(hub: Hub, tmp_path: Path) -> None:
     tulu = [config for config in CONFIGS if "tulu" in config.repo]
     given = [asked(config, streaming=True) for config in tulu]
-    told = client(hub, tmp_path / "home", LOAD, given)
+    shown = client(hub, tmp_path / "home", LOAD, given)
     for config in tulu:
-        assert told[f"{config.repo} default"]["rows"] == rows_of(config)
+        assert shown[f"{config.repo} default"]["rows"] == rows_of(config)
     sent = [r.status for r in hub.requests if r.method == "GET" and r.path.endswith(".parquet")]
     assert set(sent) == {206}
     assert not list((tmp_path / "home").rglob("*.arrow"))
@@ -348,8 +348,8 @@ def test_dialogues_are_streamed(hub: Hub, tmp_path: Path) -> None:
 
 def test_a_repository_with_a_script_does_not_load(hub: Hub, tmp_path: Path) -> None:
     given = [{"repo": "EdinburghNLP/xsum", "config": None}]
-    told = client(hub, tmp_path / "home", LOAD, given)
-    assert told["EdinburghNLP/xsum None"]["raised"] == "RuntimeError"
+    shown = client(hub, tmp_path / "home", LOAD, given)
+    assert shown["EdinburghNLP/xsum None"]["raised"] == "RuntimeError"
 
 
 def test_faults_of_dataset_files_raise_or_not(hub: Hub, tmp_path: Path) -> None:
@@ -358,9 +358,9 @@ def test_faults_of_dataset_files_raise_or_not(hub: Hub, tmp_path: Path) -> None:
     seen = {}
     for fault in ("truncate_once", "busy_once", "server_error_once", "reset_once", "corrupt"):
         hub.plant(fault, "dataset", "google/boolq", "main", file)
-        told = client(hub, tmp_path / fault, LOAD, given)["google/boolq default"]
+        shown = client(hub, tmp_path / fault, LOAD, given)["google/boolq default"]
         hub.shelf.faults.clear()
-        seen[fault] = told.get("raised")
+        seen[fault] = shown.get("raised")
     assert seen == {
         "truncate_once": None,
         "busy_once": None,

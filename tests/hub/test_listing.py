@@ -22,7 +22,7 @@ REPO, NAME = "tiny/olmo2", "hub_olmo2"
 
 @dataclass(frozen=True)
 class Prepared:
-    """A study with two checkpoints downloaded: its repository, the hub client's cache beside it,
+    """A study with two checkpoints downloaded: its repository, the hub client's cache next to it,
     where the hub keeps its revisions, and how often that run asked for what."""
 
     repository: Repository
@@ -176,8 +176,8 @@ def test_two_studies_at_once_do_not_disturb_one_another(
                 text=True,
             )
         )
-    told = [run.communicate(timeout=600)[0] for run in started]
-    assert [run.returncode for run in started] == [0, 0], told
+    printed = [run.communicate(timeout=600)[0] for run in started]
+    assert [run.returncode for run in started] == [0, 0], printed
     assert commits(study, 10, 20, study="one") == commits(study, 10, 20, study="two")
     asked = listed(hub)
     assert asked["refs"] == asked[hub.commit("model", REPO, "main")] == 2

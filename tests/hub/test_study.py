@@ -31,7 +31,7 @@ REFUSED = {
 @dataclass(frozen=True)
 class Ran:
     """The study's repository and hub, what the faulty run said, and which files that run and the
-    mended one fetched."""
+    corrected one fetched."""
 
     repository: Repository
     hub: Hub
@@ -42,7 +42,7 @@ class Ran:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
-    """The study with its faults run as far as it goes, then mended and run to the report."""
+    """The study with its faults run as far as it goes, then corrected and run to the report."""
     folder = tmp_path_factory.mktemp("hub")
     with Hub(folder / "repositories", token=TOKEN) as hub:
         publish_models(hub)
@@ -54,13 +54,13 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
         done = repository.run("--keep-going")
         assert done.returncode != 0, done.stdout
         downloads = hub.downloads()
-        mend(repository)
+        correct(repository)
         repository.succeed()
         again = hub.downloads()[len(downloads) :]
         yield Ran(repository, hub, done.stdout, downloads, again)
 
 
-def mend(repository: Repository) -> None:
+def correct(repository: Repository) -> None:
     """Take the refused steps out of the study, as a user would."""
     families = "tests/hub/catalogue/families"
     repository.edit(f"{families}/hub_olmo.yaml", "{all: true}", "{steps: [0, 20, 30]}")
@@ -91,7 +91,7 @@ def test_a_planted_fault_is_caught_and_named(ran: Ran, place: tuple[str, int], s
 def test_faults_harm_nothing_else(ran: Ran) -> None:
     failed = set(re.findall(r"Error in rule (\w+):", ran.faulty))
     assert failed == {"download", "verify"}
-    # What was fetched in the faulty run was not fetched again, and the mended run made the rest.
+    # What was fetched in the faulty run was not fetched again, and the corrected run made the rest.
     assert not [path for path in ran.downloads_again if path.endswith(".safetensors")]
     cells = {(row["family"], row["step"]) for row in scores(ran)}
     assert {("hub_olmo", "0"), ("hub_olmo", "20"), ("hub_neox", "20")} <= cells

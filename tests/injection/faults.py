@@ -204,7 +204,7 @@ def remove(path: Path) -> None:
 
 
 def content(path: Path) -> bytes | str:
-    """A file's bytes; of a training's state the checksums of its tensors, as it tells seconds."""
+    """A file's bytes; for a training state the checksums of its tensors, as it also has seconds."""
     if path.suffix == ".pt" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             parts = {part.filename: part.CRC for part in archive.infolist()}

@@ -1,10 +1,10 @@
 """A job's script run again and again with faults, each time in a process forked from this one.
 
-    LD_PRELOAD=shim.so FAULTS_ROOT=results/STUDY/ python forked.py SCRIPT TOLD
+    LD_PRELOAD=shim.so FAULTS_ROOT=results/STUDY/ python forked.py SCRIPT SETTINGS
 
-SCRIPT is one that Snakemake wrote for a job; the working folder is its repository. TOLD is a JSON
-file: `study`, `snapshot` (a copy of the study's results as the job meets them), `outcomes` (a file
-that grows by a line a fault), `row` (what each line says besides), `sample` and `seed`.
+SCRIPT is one that Snakemake wrote for a job; the working folder is its repository. SETTINGS is a
+JSON file: `study`, `snapshot` (a copy of the study's results as the job finds them), `outcomes` (a
+file with a line per fault), `row` (further columns of each line), `sample` and `seed`.
 
 Libraries take seconds to import and a job of a tiny study takes a fraction of one, so this process
 imports what the job does and forks for each fault. Then the same job follows without faults, as
@@ -54,14 +54,14 @@ NOTHING = (0, "none")
 class Forked:
     """A job of a study in the working folder."""
 
-    def __init__(self, script: str, told: dict[str, Any]) -> None:
-        self.script, self.snapshot = script, Path(told["snapshot"])
+    def __init__(self, script: str, asked_for: dict[str, Any]) -> None:
+        self.script, self.snapshot = script, Path(asked_for["snapshot"])
         self.work = self.snapshot.parent
-        self.scene = Scene(Repository(Path.cwd()), told["study"], Path())
+        self.scene = Scene(Repository(Path.cwd()), asked_for["study"], Path())
         self.arm = ctypes.CDLL(os.environ["LD_PRELOAD"]).faults_arm
 
     def run(self, number: int, what: str) -> int:
-        """The job in a process of its own, with a fault; how that ended, as os.wait tells it."""
+        """The job in a process of its own, with a fault; how that ended, as from os.wait."""
         process = os.fork()
         if process:
             return os.waitpid(process, 0)[1]
@@ -154,22 +154,22 @@ def faults_at(asked: list[Request], sample: int, seed: str) -> Iterator[tuple[Re
 
 def main(script: str, file: str) -> None:
     """Strike at all that has no outcome yet."""
-    told = json.loads(Path(file).read_text(encoding="utf-8"))
+    asked_for = json.loads(Path(file).read_text(encoding="utf-8"))
     os.environ[DRIVER] = this_process()
-    job, outcomes = Forked(script, told), Path(told["outcomes"])
+    job, outcomes = Forked(script, asked_for), Path(asked_for["outcomes"])
     job.import_all()
     clean, asked = job.clean()
     rows = map(json.loads, outcomes.read_text().splitlines() if outcomes.exists() else [])
-    done = {(row["number"], row["what"]) for row in rows if told["row"].items() <= row.items()}
-    faults = list(faults_at(asked, told["sample"], f"{told['seed']} {told['row']}"))
-    print(f"{told['row']}: {len(asked)} requests, {len(faults)} faults", flush=True)
+    done = {(row["number"], row["what"]) for row in rows if asked_for["row"].items() <= row.items()}
+    faults = list(faults_at(asked, asked_for["sample"], f"{asked_for['seed']} {asked_for['row']}"))
+    print(f"{asked_for['row']}: {len(asked)} requests, {len(faults)} faults", flush=True)
     print(f"  other bytes in each run: {', '.join(sorted(clean.volatile)[:12])}", flush=True)
     for request, what in faults:
         if (request.number, what) in done:
             continue
         wrong = job.wrong(request.number, what, clean)
         place = f"{request.what} {nameless(request.path)}"
-        row = {**told["row"], "number": request.number, "what": what, "at": place}
+        row = {**asked_for["row"], "number": request.number, "what": what, "at": place}
         with outcomes.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({**row, "wrong": wrong} if wrong else row) + "\n")
         for line in wrong:

@@ -1,4 +1,4 @@
-"""What a job runs is what its code is said to be: no function of the project beside."""
+"""A job runs only what counts as its code: no other function of the project."""
 
 import json
 import runpy
@@ -188,7 +188,7 @@ def test_tuning_runs_its_code_alone(
     words, seen = tuned(monkeypatch, stub, kinds)
     assert unsaid(stub, words, seen) == set()
     assert ("tuning_dynamics/engine/loop.py", "Training._step") in seen
-    # The words are needed, and the trace would tell: without them a kind is not reached.
+    # The words are needed, and the trace would show it: without them a kind is not reached.
     without = unsaid(stub, words - {"lora", "l2_to_base"}, seen)
     adapter, pull = (
         ("recipes/trainable/lora.py", "begin"),

@@ -69,14 +69,14 @@ def test_a_prompt_that_lost_demonstrations_does_not_have_the_others_read_whole(
     place = len(prompts) // 2
     cut = replace(bare[place], truncated=True)
     found, together = read_for([*prompts[:place], cut, *prompts[place:]])
-    (alone,), beside = read_for([cut])
-    assert together == without + beside
+    (alone,), shared = read_for([cut])
+    assert together == without + shared
     assert [answer.prediction for answer in found[:place] + found[place + 1 :]] == [
         answer.prediction for answer in expected
     ]
     assert found[place].prediction == alone.prediction
     assert found[place].option_scores == pytest.approx(alone.option_scores, abs=1e-5)
-    # With it among the others, each prompt's demonstrations are read anew.
+    # With it among the others, each prompt's demonstrations are read again.
     _, spoilt = read_for([*prompts[:place], bare[place], *prompts[place:]])
     assert spoilt > 1.5 * together
 
@@ -94,7 +94,7 @@ def whole_text_score(model, one):
 
 @torch.inference_mode()
 def plain_decoding(model, prompt, new):
-    """The plain way: one text, read anew for each token."""
+    """The plain way: one text, read from scratch for each token."""
     ids = list(prompt)
     for _ in range(new):
         token = int(model.model(torch.tensor([ids])).logits[0, -1].argmax())

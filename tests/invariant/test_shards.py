@@ -170,7 +170,7 @@ def test_a_state_goes_on_in_any_number_of_processes(folder: Path) -> None:
 
 def fails(ranks: Ranks, _device: torch.device) -> None:
     if not ranks.leads:
-        raise StudyError("one fails", key="k", value=[1], fix="mend it")
+        raise StudyError("one fails", key="k", value=[1], fix="correct it")
     ranks.wait()
 
 
@@ -194,21 +194,21 @@ def test_an_error_in_one_process_ends_all(work: Any, words: str) -> None:
     assert not active_children()
 
 
-def trains_until_told(ranks: Ranks, _device: torch.device, starter: int, folder: Path) -> None:
+def trains_until_signalled(ranks: Ranks, _device: torch.device, starter: int, folder: Path) -> None:
     training = prepared(ranks)
     batch = EpochBatches(ROWS, 8, 0).batch(0)
 
-    def tell(step: int) -> Batch:
+    def signalling(step: int) -> Batch:
         if step == 2 and ranks.leads:
             os.kill(starter, signal.SIGURG)
         return batch
 
-    training.run(tell, 5000, Scratch(folder, "identity"))
+    training.run(signalling, 5000, Scratch(folder, "identity"))
 
 
 def test_a_signal_to_the_job_ends_all_its_processes(tmp_path: Path) -> None:
     with pytest.raises(Interrupted) as ended:
-        on_ranks(TWO, trains_until_told, os.getpid(), tmp_path)
+        on_ranks(TWO, trains_until_signalled, os.getpid(), tmp_path)
     assert ended.value.code == 128 + signal.SIGURG
     assert Scratch(tmp_path, "identity").load(CPU) is not None
     assert not active_children()

@@ -134,8 +134,10 @@ def test_a_text_sees_no_other_text(model: torch.nn.Module) -> None:
     with packed(model) as flat:
         alone = summed_loss(model, [one.ids], [one.targets], cpu, flat=flat)
         unseen = [[IGNORED] * len(other.ids)]
-        beside = summed_loss(model, [other.ids, one.ids], [*unseen, one.targets], cpu, flat=flat)
-    assert float(beside.detach()) == pytest.approx(float(alone.detach()), rel=1e-6)
+        packed_loss = summed_loss(
+            model, [other.ids, one.ids], [*unseen, one.targets], cpu, flat=flat
+        )
+    assert float(packed_loss.detach()) == pytest.approx(float(alone.detach()), rel=1e-6)
 
 
 @pytest.mark.parametrize("error", [TypeError, None])

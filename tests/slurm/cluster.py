@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from slurm.processes import alive, processes, tell
+from slurm.processes import alive, processes, signal_all
 
 #: Where SLURM's commands and Snakemake's jobs inside an allocation look for the configuration.
 ETC = Path("/etc/slurm")
@@ -134,7 +134,7 @@ class Cluster:
         for name in (*NODES, "slurmctld", *(["munged"] if self.started_munge else [])):
             self._end(name)
         # What a job started in the last moment, say.
-        tell([process for process in processes() if process.node in NODES], signal.SIGKILL)
+        signal_all([process for process in processes() if process.node in NODES], signal.SIGKILL)
         for name in ("slurm.conf", "gres.conf"):
             (ETC / name).unlink(missing_ok=True)
 
@@ -158,7 +158,7 @@ class Cluster:
         parents = {process.parent for process in there}
         steps = [p for p in everything if p.pid in parents and p.command.startswith("slurmstepd")]
         daemons = [process for process in everything if process.pid == daemon]
-        tell([*daemons, *steps, *there], signal.SIGKILL)
+        signal_all([*daemons, *steps, *there], signal.SIGKILL)
 
     def ended(self) -> dict[str, list[str]]:
         """How each job ended, by id: several states where it was requeued."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurm.cluster import Cluster, run
-from slurm.processes import Process, alive, processes, tell
+from slurm.processes import Process, alive, processes, signal_all
 
 #: Stubs as they appear in the command of a job's process.
 TRAINERS = ("tune_variant.py", "checkpoints_pretrain.py")
@@ -111,7 +111,7 @@ def _signalled(scene: Scene, stubs: tuple[str, ...], number: signal.Signals) -> 
     process = scene.working(stubs)
     if process is None:
         return None
-    tell([process], number)
+    signal_all([process], number)
     return _hit(scene, process)
 
 
@@ -125,7 +125,7 @@ def trainer_killed(scene: Scene) -> Hit | None:
     return _signalled(scene, TRAINERS, signal.SIGKILL)
 
 
-def trainer_told_to_end(scene: Scene) -> Hit | None:
+def trainer_signalled_to_end(scene: Scene) -> Hit | None:
     """SIGTERM to a training process."""
     return _signalled(scene, TRAINERS, signal.SIGTERM)
 
@@ -217,7 +217,7 @@ def time_up(scene: Scene) -> Hit | None:
     process = scene.working(TRAINERS)
     if process is None:
         return None
-    tell([process], signal.SIGSTOP)
+    signal_all([process], signal.SIGSTOP)
     run("scontrol", "update", f"JobId={process.job}", "TimeLimit=1", check=False)
     return _hit(scene, process)
 
@@ -318,7 +318,7 @@ def edited(scene: Scene) -> Hit | None:
 KINDS: dict[str, Callable[[Scene], Hit | None]] = {
     kind.__name__: kind
     for kind in (
-        *(trainer_killed, evaluation_killed, out_of_memory, trainer_told_to_end, edited),
+        *(trainer_killed, evaluation_killed, out_of_memory, trainer_signalled_to_end, edited),
         *(warned, cancelled_running, cancelled_waiting, requeued, preempted, time_up),
         *(node_lost, controller_lost, driver_killed, driver_interrupted, second_run, disk_full),
     )

@@ -50,7 +50,7 @@ def _read(entry: Path) -> Process:
     )
 
 
-def tell(targets: Iterable[Process], number: signal.Signals) -> None:
+def signal_all(targets: Iterable[Process], number: signal.Signals) -> None:
     """Send a signal to processes, those that have ended meanwhile left out."""
     for process in targets:
         with suppress(ProcessLookupError):

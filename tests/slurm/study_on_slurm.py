@@ -95,7 +95,7 @@ def ran(
         campaign = Campaign(loopback, repository, iter([[kind] for kind in FAULTS]), seed=0, gap=10)
         result = campaign.run(len(FAULTS))
         outcomes(result, loopback, repository)
-        print(told(loopback, repository), flush=True)
+        print(summary_of(loopback, repository), flush=True)
         yield repository, result
 
 
@@ -123,10 +123,10 @@ def evaluated(repository: Repository, variant: str) -> tuple[int, int]:
     return text.count(": loaded in "), text.count(CELL)
 
 
-def told(where: Cluster, repository: Repository) -> str:
+def summary_of(where: Cluster, repository: Repository) -> str:
     """A line for each SLURM job: id, how it ended, its node and GPUs, and what it ran.
 
-    What a job ran is not told where its logs are those of a later attempt.
+    What a job ran is left out if its logs are those of a later attempt.
     """
     logs = results_of(repository) / "logs"
     places: dict[str, str] = {}

@@ -57,7 +57,7 @@ class Killed:
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     """The short study: Snakemake is killed in pre-training, the job in tuning, and all of it in
-    evaluation; a second run is tried beside the last one."""
+    evaluation; a second run is tried during the last one."""
     folder = tmp_path_factory.mktemp("killed")
     repository = clone(folder / "clone", STUDY)
     held = []
@@ -73,7 +73,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     run_until(state(PRETRAINED)).kill_driver()
     hold_now()
     run = run_until(state(TUNED))
-    assert run.tell_job("tune_variant", signal.SIGKILL)
+    assert run.signal_job("tune_variant", signal.SIGKILL)
     hold_now()
     run.wait(lambda _: False)
     assert run.process.returncode == 1, run.said

@@ -16,7 +16,7 @@ TABLES = (
     *("checkpoints", "datasets", "cost"),
 )
 
-#: Files beside a model's weights that say how it computes.
+#: Files next to a model's weights that define how it computes.
 DESCRIBED = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 
 

@@ -446,7 +446,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def assert_told(says: list[str], error: str) -> None:
+def assert_says(says: list[str], error: str) -> None:
     """The error names the place, the value and the fix, and fits on one screen."""
     assert len(error.splitlines()) <= SCREEN, error
     for text in ("  file:", "  key:", "  value:", "  fix:", *says):
@@ -462,9 +462,9 @@ def last_error(text: str) -> str:
 
 
 def assert_screen(says: list[str], text: str) -> None:
-    """A run, or a job's log, told the error on its last screen."""
+    """A run, or a job's log, has the error on its last screen."""
     error = last_error(text)
-    assert_told(says, error)
+    assert_says(says, error)
     assert "Traceback" not in error
 
 
@@ -478,7 +478,7 @@ def test_config(bad: Bad, within: Path, checkpoint: Path) -> None:
     with pytest.raises(SystemExit) as ended:
         begun(load_configfile("study.yaml"))
     assert isinstance(ended.value.code, str)  # Python prints it and exits with 1
-    assert_told(bad.says, ended.value.code.strip())
+    assert_says(bad.says, ended.value.code.strip())
     assert not Path("results").exists()
 
 
@@ -487,7 +487,7 @@ def test_data(bad: Bad, within: Path, checkpoint: Path) -> None:
     prepare(within, bad, checkpoint, "tiny")
     with pytest.raises(StudyError) as raised:
         freeze(load_configfile("study.yaml"))
-    assert_told(bad.says, str(raised.value))
+    assert_says(bad.says, str(raised.value))
     assert not Path("items.parquet").exists()
     assert not Path("manifest.json").exists()
 
@@ -497,7 +497,7 @@ def test_weights(bad: Bad, within: Path, checkpoint: Path) -> None:
     prepare(within, bad, checkpoint, "mine")
     with pytest.raises(StudyError) as raised:
         verified(load_configfile("study.yaml"))
-    assert_told(bad.says, str(raised.value))
+    assert_says(bad.says, str(raised.value))
     assert not Path("manifest.json").exists()
 
 
@@ -525,7 +525,7 @@ def test_data_on_the_command_line(tmp_path: Path, checkpoint: Path) -> None:
     done = run(tmp_path, FROZEN)
     assert done.returncode == 0, done.stdout
     manifest = json.loads((tmp_path / FROZEN).with_name("manifest.json").read_text("utf-8"))
-    assert_told(bad.says, manifest["refused"])
+    assert_says(bad.says, manifest["refused"])
     with pytest.raises(StudyError, match="line"):
         read_items(tmp_path / FROZEN, "evaluation")
 
@@ -547,7 +547,7 @@ def test_a_refused_cell_says_why(
     folder, _ = with_model
     reason = refused_reason(pq.read_schema(folder / target).metadata)
     assert reason is not None
-    assert_told(says, reason)
+    assert_says(says, reason)
     assert pq.read_metadata(folder / target).num_rows == 0
 
 

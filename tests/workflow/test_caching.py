@@ -10,7 +10,7 @@ from repository import Repository
 
 #: What follows from any cell's records.
 FROM_CELLS = Counter(scores=1, summaries=1, cost=1, figures=1, findings=1, report=1)
-#: What follows from another text of the merged config, besides.
+#: Further jobs that follow from another text of the merged config.
 CONFIG = Counter(merged_config=1, datasets=1)
 #: All of the smoke study: 3 base and 5 tuned models, each evaluated by a job of its own.
 EVERYTHING = (

@@ -1,4 +1,4 @@
-"""A study that is edited and run again has the tables of a fresh run, and makes no more anew.
+"""A study that is edited and run again has the tables of a fresh run, and makes no more than that.
 
 A sample of what `benchmarks/incremental.py` tries, on a smaller study. What edits may plan is
 written by hand (`tests/edited/edits`).

@@ -71,8 +71,8 @@ def test_tables_are_refused_over_cells_of_other_settings_or_code(copied: Reposit
     assert refused.returncode != 0
     assert "1 jobs that make inputs of cells are not done" in refused.stdout
     assert change in refused.stdout
-    told = copied.succeed("-n", "--config", "part=tables/2")
-    assert "A run of this would be refused:\n  1 jobs that cells are made from" in told
+    printed = copied.succeed("-n", "--config", "part=tables/2")
+    assert "A run of this would be refused:\n  1 jobs that make inputs of cells" in printed
     assert copied.planned("--config", "part=1/2") == {}
     assert copied.planned("--config", "part=2/2") == {"tune": 1, "evaluate": 1}
 

@@ -21,8 +21,8 @@ def test_a_run_over_its_limit_starts_no_job(fresh: Repository) -> None:
     assert "the run would cost more than max_gpu_hours" in done.stdout
     assert "--config max_gpu_hours=1)" in done.stdout
     assert not list(Path(fresh.folder, "results/smoke").rglob("*.json"))
-    told = fresh.succeed("-n", "--quiet", "--config", "max_gpu_hours=0.001")
-    assert "A run of this would be refused:" in told
+    printed = fresh.succeed("-n", "--quiet", "--config", "max_gpu_hours=0.001")
+    assert "A run of this would be refused:" in printed
     assert "refused" not in fresh.succeed("-n", "--quiet", "--config", "max_gpu_hours=10")
 
 
@@ -31,7 +31,7 @@ def test_a_limit_changes_no_result(copied: Repository) -> None:
     assert copied.planned("--config", "execution={plan_for: h100, price_per_hour: 2}") == {}
 
 
-def test_an_unknown_device_is_told_in_one_screen(fresh: Repository) -> None:
+def test_an_unknown_device_is_reported_on_one_screen(fresh: Repository) -> None:
     done = fresh.run("-n", "--config", "execution={plan_for: b200}")
     assert done.returncode != 0
     assert "known: a100, cpu, h100, h200, l40s, rtx4090" in done.stdout
@@ -53,7 +53,7 @@ def test_plan_writes_the_budget_of_what_a_run_would_do(fresh: Repository) -> Non
     assert found["stage", "evaluate"]["jobs"] == str(planned["evaluate"])
     # `all` does nothing, and counts as Snakemake counts it.
     assert found["total", "all"]["jobs"] == str(sum(planned.values()) + 1)
-    assert "Budget of what is left of smoke" in (folder / "budget.html").read_text()
+    assert "Budget of the rest of smoke" in (folder / "budget.html").read_text()
     assert fresh.planned() == planned
 
 
@@ -92,8 +92,8 @@ def test_a_run_calibrates_the_next_budget(copied: Repository) -> None:
     assert str(copied.folder) not in text
     assert copied.planned(*cpu) == {}
     shutil.rmtree(copied.folder / "results/smoke/tiny")
-    told = copied.succeed("-n", "--quiet", *cpu)
-    assert "calibrated with " in told
+    printed = copied.succeed("-n", "--quiet", *cpu)
+    assert "calibrated with " in printed
     again = copied.run("calibrate", "--config", "execution={plan_for: h100}")
     assert again.returncode != 0
     assert "the study did not run on H100" in again.stdout

@@ -106,9 +106,9 @@ def test_two_studies_are_compared_without_a_third(copied: Repository, tmp_path: 
     other = tmp_path / "again"
     shutil.copytree(copied.folder / "results/smoke", other)
     shutil.rmtree(copied.folder / "results/smoke/logs")
-    told = copied.succeed("compare", "--config", "side_a=results/smoke", f"side_b={other}")
+    printed = copied.succeed("compare", "--config", "side_a=results/smoke", f"side_b={other}")
     scores = table(copied, "scores", "smoke")
-    assert f"compared over items {len(scores):,}, by standard errors 0" in told
+    assert f"compared over items {len(scores):,}, by standard errors 0" in printed
     rows = table(copied, "comparison", "compare/smoke_vs_again")
     assert {(row["difference"], row["p_value"], row["paired"]) for row in rows} == {
         ("0", "1", "items")

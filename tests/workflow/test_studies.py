@@ -84,14 +84,14 @@ def test_a_dry_run_ends_with_the_budget_of_the_whole_study(
     resolved = load("olmo_1b")
     grid = expand(resolved, "olmo_1b.yaml")
     expected = budget_of(resolved, grid, all_jobs(resolved, grid), basis_of(resolved.study, ROOT))
-    told = budget(large[1])
-    assert f"{len(grid.cells):,} cells of {len(grid.tuned):,} tuned models" in told
+    shown = budget(large[1])
+    assert f"{len(grid.cells):,} cells of {len(grid.tuned):,} tuned models" in shown
     for stage in expected.stages:
-        assert re.search(rf"^  {stage.name} +{stage.jobs:,} jobs", told, re.M)
-    assert re.search(rf"jobs  {re.escape(hours(expected.whole.hours))} GPU-hours$", told, re.M)
-    assert "at most 56 GB to download" in told
-    assert "no checkpoint exists between step 117,850 and 330,000" in told
-    assert told.count("\n") < 20
+        assert re.search(rf"^  {stage.name} +{stage.jobs:,} jobs", shown, re.M)
+    assert re.search(rf"jobs  {re.escape(hours(expected.whole.hours))} GPU-hours$", shown, re.M)
+    assert "at most 56 GB to download" in shown
+    assert "no checkpoint exists between step 117,850 and 330,000" in shown
+    assert shown.count("\n") < 20
 
 
 def test_a_dry_run_of_one_target_has_the_budget_of_that_alone(
@@ -99,19 +99,19 @@ def test_a_dry_run_of_one_target_has_the_budget_of_that_alone(
 ) -> None:
     repository, _ = large
     base = "results/olmo_1b/olmo_1b/1000/base/cells"
-    told = budget(repository.succeed("-n", "--", f"{base}/rte/default/4shot/token_prob.parquet"))
-    assert re.search(r"^  evaluate +1 jobs", told, re.M)
-    assert "tune " not in told
-    assert "at most 4.7 GB to download" in told
+    shown = budget(repository.succeed("-n", "--", f"{base}/rte/default/4shot/token_prob.parquet"))
+    assert re.search(r"^  evaluate +1 jobs", shown, re.M)
+    assert "tune " not in shown
+    assert "at most 4.7 GB to download" in shown
 
 
-def test_quiet_dry_runs_tell_the_budget_too(fresh: Repository) -> None:
-    told = budget(fresh.succeed("-n", "--quiet"))
-    assert re.search(r"^  pretrain +4 jobs", told, re.M)
-    assert "tiny: 3 at 0 to 10.2k tokens" in told
+def test_quiet_dry_runs_print_the_budget_too(fresh: Repository) -> None:
+    shown = budget(fresh.succeed("-n", "--quiet"))
+    assert re.search(r"^  pretrain +4 jobs", shown, re.M)
+    assert "tiny: 3 at 0 to 10.2k tokens" in shown
 
 
-def test_what_is_not_known_is_told(fresh: Repository) -> None:
+def test_what_is_not_known_is_reported(fresh: Repository) -> None:
     path = fresh.folder / "config/datasets/facts_qa.yaml"
     text = re.sub(r"^size:.*\n", "", path.read_text(encoding="utf-8"), flags=re.M)
     path.write_text(text, encoding="utf-8")
@@ -122,10 +122,10 @@ def test_the_budget_shrinks_to_what_is_missing(smoke: Repository, copied: Reposi
     assert "Budget" not in smoke.succeed("-n")
     folder = "results/smoke/tiny/40/quick/nli_people/seed0/cells/nli_places/io/0shot"
     (copied.folder / folder / "token_prob.parquet").unlink()
-    told = budget(copied.succeed("-n"))
-    assert re.search(r"^  evaluate +1 jobs", told, re.M)
-    assert "tune " not in told
-    assert "pretrain" not in told
+    shown = budget(copied.succeed("-n"))
+    assert re.search(r"^  evaluate +1 jobs", shown, re.M)
+    assert "tune " not in shown
+    assert "pretrain" not in shown
 
 
 def test_half_a_plan_has_no_budget(fresh: Repository) -> None:

@@ -32,10 +32,10 @@ def record(repository: Repository, job: str) -> dict[str, Any]:
 
 def reasons(text: str) -> dict[str, str]:
     """What a start or a dry run says of results that are made again: jobs and hours by reason."""
-    told = re.findall(r"^ *made again because (.*): (\d+ jobs?.*)$", text, re.M)
+    reported = re.findall(r"^ *made again because (.*): (\d+ jobs?.*)$", text, re.M)
     for misleading in ("--rerun-triggers", "--cleanup-metadata", "Restored previous version"):
         assert misleading not in text
-    return dict(told)
+    return dict(reported)
 
 
 def other_rate(repository: Repository) -> None:
@@ -47,18 +47,18 @@ def other_rate(repository: Repository) -> None:
 
 
 def test_cells_are_targets_and_are_made_alone(copied: Repository) -> None:
-    """A cell that was deleted, and one of a set that another variant is evaluated on besides."""
+    """A cell that was deleted, and one of a set that another variant is also evaluated on."""
     before = {path: path.read_bytes() for path in (copied.folder / TUNED).rglob("*.parquet")}
     (copied.folder / CELL).unlink()
     add_set(copied)
     text = copied.succeed("-n", str(CELL), str(ADDED))
     assert stages(text) == Counter(freeze=1, evaluate=2)
     assert f"\n  {'evaluate':<10} {2:>8} jobs" in text
-    told = reasons(text)
-    assert told[f"{CELL} is gone"].startswith("1 job")
-    assert told[f"{ADDED} is new"].startswith("1 job")
+    reported = reasons(text)
+    assert reported[f"{CELL} is gone"].startswith("1 job")
+    assert reported[f"{ADDED} is new"].startswith("1 job")
 
-    assert reasons(copied.succeed(str(CELL), str(ADDED))) == told
+    assert reasons(copied.succeed(str(CELL), str(ADDED))) == reported
     for variant, cell in ((TUNED, CELL), (ADAPTED, ADDED)):
         log = copied.folder / SMOKE / f"logs/evaluate/{variant.relative_to(SMOKE)}.log"
         assert re.findall(r"^(\S+): .*items in", log.read_text(), re.M) == [str(cell)]
@@ -153,9 +153,9 @@ def test_a_dry_run_says_why_results_are_made_again(copied: Repository) -> None:
         "other.tokens - one.tokens <",
         "abs(other.tokens - one.tokens) <",
     )
-    told = reasons(copied.succeed("-n"))
-    (gone,) = (reason for reason in told if reason.startswith("2 files are gone, such as "))
-    assert set(told) == {
+    reported = reasons(copied.succeed("-n"))
+    (gone,) = (reason for reason in reported if reason.startswith("2 files are gone, such as "))
+    assert set(reported) == {
         RATE,
         gone,
         f"{FINDINGS} is not what was made (damaged, or changed by hand)",

@@ -1,4 +1,4 @@
-"""What an upgrade of the project makes anew, of a study that is finished: exactly the jobs whose
+"""What an upgrade of the project makes stale in a finished study: exactly the jobs whose
 numbers it may change. What is expected is written by hand."""
 
 import ast
@@ -51,10 +51,10 @@ def append(repository: Repository, file: str, text: str) -> None:
     path.write_text(before + text, encoding="utf-8")
 
 
-# --- what makes nothing anew ---------------------------------------------------------------------
+# --- what makes nothing stale --------------------------------------------------------------------
 
 
-def test_words_make_nothing_anew(finished: Repository) -> None:
+def test_words_make_nothing_stale(finished: Repository) -> None:
     for file, old, new in (
         # Docstrings of a module, a class and a function.
         ("tune/sampler.py", '"""Training examples of', '"""Examples of'),
@@ -85,7 +85,7 @@ def test_words_make_nothing_anew(finished: Repository) -> None:
     assert finished.planned() == {}
 
 
-def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Repository) -> None:
+def test_what_is_added_makes_nothing_stale_where_it_is_not_used(finished: Repository) -> None:
     for file, before, new in (
         # A class, a function and a constant, in modules that all kinds of jobs import.
         ("common/errors.py", "class StudyError(", "class Another(Exception):\n    pass\n\n\n"),
@@ -116,7 +116,7 @@ def test_what_is_added_makes_nothing_anew_where_it_is_not_used(finished: Reposit
     assert finished.planned() == {}
 
 
-def test_moved_modules_make_nothing_anew(finished: Repository) -> None:
+def test_moved_modules_make_nothing_stale(finished: Repository) -> None:
     # Used by pre-training and tuning; by freezing and the choice of rates; by scores.
     move(finished, "engine/flops.py", "common/flops.py")
     move(finished, "data/sampling.py", "tune/picking.py")
@@ -135,20 +135,20 @@ def move(repository: Repository, old: str, new: str) -> None:
         path.write_text(path.read_text().replace(*names))
 
 
-def test_other_versions_are_told_and_make_nothing_anew(finished: Repository) -> None:
+def test_other_versions_are_reported_and_make_nothing_stale(finished: Repository) -> None:
     finished.edit("envs/train.yaml", "  - transformers=5.23.0", "  - transformers=5.24.1")
     finished.edit("envs/stats.yaml", "  - docutils=0.22.4\n", "")
     text = finished.succeed("-n")
     assert "Nothing to be done" in text
-    (told,) = re.findall(r".* ran with .*", text)
-    assert told.startswith("10 jobs (encode, pretrain, tune) ran with transformers 5.23.0, and ")
-    assert "now has 5.24.1: they are kept" in told
+    (message,) = re.findall(r".* ran with .*", text)
+    assert message.startswith("10 jobs (encode, pretrain, tune) ran with transformers 5.23.0, and ")
+    assert "now has 5.24.1: they are kept" in message
 
 
-# --- what makes tables, figures and pages anew ---------------------------------------------------
+# --- what makes tables, figures and pages stale --------------------------------------------------
 
 
-def test_a_new_key_makes_the_merged_config_anew_and_what_reads_it(finished: Repository) -> None:
+def test_a_new_key_makes_the_merged_config_stale_and_what_reads_it(finished: Repository) -> None:
     models = config_models(finished.folder / PACKAGE)
     assert len(models) > 40
     assert models > ELSEWHERE
@@ -184,7 +184,7 @@ def add_key(repository: Repository, models: set[str]) -> None:
         )
 
 
-def test_a_new_prompt_format_makes_the_merged_config_anew(finished: Repository) -> None:
+def test_a_new_prompt_format_makes_the_merged_config_stale(finished: Repository) -> None:
     append(finished, "config/tasks/nli.yaml", '  short: "{a} / {b}"\n')
     assert finished.planned() == FROM_CONFIG
 
@@ -211,12 +211,12 @@ def make(tables, asked):
 '''
 
 
-def test_a_new_table_makes_the_summaries_anew(finished: Repository) -> None:
+def test_a_new_table_makes_the_summaries_stale(finished: Repository) -> None:
     append(finished, f"{PACKAGE}/stats/summaries/counts.py", COUNTS)
     assert finished.planned() == FROM_SCORES
 
 
-def test_a_new_figure_makes_figures_and_pages_anew(finished: Repository) -> None:
+def test_a_new_figure_makes_figures_and_pages_stale(finished: Repository) -> None:
     of_package(
         finished,
         "grid/figures.py",
@@ -234,13 +234,13 @@ def test_a_new_figure_makes_figures_and_pages_anew(finished: Repository) -> None
     assert finished.planned() == Counter(figures=1, cost=1, report=1)
 
 
-def test_a_caption_and_the_pages_look_make_the_report_anew(finished: Repository) -> None:
+def test_a_caption_and_the_style_of_pages_make_the_report_stale(finished: Repository) -> None:
     of_package(finished, "tables/declared/scores.py", '"""items"""', '"""evaluated items"""')
     append(finished, f"{PACKAGE}/report/page/style.css", "p { color: black }\n")
     assert finished.planned() == Counter(report=1)
 
 
-def test_a_new_statistic_makes_the_summaries_anew(finished: Repository) -> None:
+def test_a_new_statistic_makes_the_summaries_stale(finished: Repository) -> None:
     append(
         finished,
         f"{PACKAGE}/stats/noise.py",
@@ -253,7 +253,7 @@ def test_a_new_statistic_makes_the_summaries_anew(finished: Repository) -> None:
     assert finished.planned() == FROM_SCORES
 
 
-# --- what makes a stage anew ---------------------------------------------------------------------
+# --- what makes a stage stale --------------------------------------------------------------------
 
 #: The study has 3 checkpoints, 5 tuned models, 8 variants; 5 sets, 2 of which are encoded.
 TUNED = Counter(tune=5, evaluate=5) + FROM_CELLS
@@ -320,7 +320,7 @@ STAGES = {
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_code_that_computes_makes_its_stage_anew(finished: Repository, name: str) -> None:
+def test_code_that_computes_makes_its_stage_stale(finished: Repository, name: str) -> None:
     file, old, new, expected = STAGES[name]
     of_package(finished, file, old, new)
     assert finished.planned() == expected

@@ -1,4 +1,4 @@
-"""Checkpoints: one manifest for each point of a family's pre-training, from three sources.
+"""Checkpoints: one manifest per point of a family's pre-training, from three sources.
 
 Inputs: a corpus, local folders, or a hub repository (listed, downloaded, then loaded and checked
 like a local folder). Outputs: results/{study}/{family}/{step}/checkpoint/manifest.json (step,
@@ -33,15 +33,17 @@ rule corpus:
 
 
 rule pretrain:
-    """Pre-train from the checkpoint before (or from initialisation) to this one.
+    """Pre-train from the previous checkpoint (or from initialisation) to this one.
 
-    A segment of the run per job: early checkpoints are tuned while later ones still train.
+    One segment of the run per job: early checkpoints are tuned while later ones still train.
     """
     input:
         tokenizer=paths.corpus("{family}", "tokenizer.json"),
         tokens=paths.corpus("{family}", "tokens.npy"),
         heldout=paths.corpus("{family}", "heldout.json"),
-        previous=lambda wildcards: jobs.checkpoints.previous_states(wildcards.family, int(wildcards.step)),
+        previous=lambda wildcards: jobs.checkpoints.previous_states(
+            wildcards.family, int(wildcards.step)
+        ),
     output:
         manifest=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
         weights=directory(paths.checkpoint_file("{family}", "{step}", "weights")),
@@ -53,7 +55,7 @@ rule pretrain:
         paths.benchmark("pretrain", "{family}", "{step}")
     wildcard_constraints:
         family=jobs.families("pretrain"),
-    priority: 100  # everything waits for the last checkpoint
+    priority: 100  # all other jobs wait for the last checkpoint
     conda:
         "../../envs/train.yaml"
     resources:
@@ -67,7 +69,7 @@ rule pretrain:
 
 
 rule revisions:
-    """List a hub family's revisions, and the digests of their weight files, for who asks for it."""
+    """List a hub family's revisions, and the digests of their weight files, on request."""
     output:
         paths.revisions("{family}"),
     log:
@@ -76,7 +78,7 @@ rule revisions:
         paths.benchmark("revisions", "{family}")
     wildcard_constraints:
         family=jobs.families("hub"),
-    localrule: True  # needs the network, which compute nodes seldom have
+    localrule: True  # needs the network, which compute nodes rarely have
     conda:
         "../../envs/data.yaml"
     params:
@@ -86,7 +88,7 @@ rule revisions:
 
 
 rule download:
-    """Fetch what is needed of one revision, and compare it with the hub's digests."""
+    """Fetch the files needed of one revision, and compare them with the hub's digests."""
     output:
         paths.checkpoint_file("{family}", "{step}", "download.json"),
     log:
@@ -95,18 +97,20 @@ rule download:
         paths.benchmark("download", "{family}", "{step}")
     wildcard_constraints:
         family=jobs.families("hub"),
-    localrule: True  # needs the network, which compute nodes seldom have
+    localrule: True  # needs the network, which compute nodes rarely have
     conda:
         "../../envs/data.yaml"
     params:
-        spec=lambda wildcards: jobs.checkpoints.checkpoint_spec(wildcards.family, int(wildcards.step)),
+        spec=lambda wildcards: jobs.checkpoints.checkpoint_spec(
+            wildcards.family, int(wildcards.step)
+        ),
         others=lambda wildcards: jobs.checkpoints.wanted_steps(wildcards.family),
     script:
         "../scripts/checkpoints_download.py"
 
 
 rule tokenizer:
-    """Fetch the tokenizer of a hub family's final revision, which prepares data for them all."""
+    """Fetch the tokenizer of a hub family's final revision, which encodes data for all of them."""
     output:
         paths.tokenizer("{family}"),
     log:
@@ -115,7 +119,7 @@ rule tokenizer:
         paths.benchmark("tokenizer", "{family}")
     wildcard_constraints:
         family=jobs.families("hub"),
-    localrule: True  # needs the network, which compute nodes seldom have
+    localrule: True  # needs the network, which compute nodes rarely have
     conda:
         "../../envs/data.yaml"
     params:
@@ -125,7 +129,7 @@ rule tokenizer:
 
 
 rule verify:
-    """Load a checkpoint that exists already, refuse what would be another model."""
+    """Load an existing checkpoint, and refuse it if it would be another model."""
     input:
         downloaded=lambda wildcards: jobs.checkpoints.downloaded(wildcards.family, wildcards.step),
         files=lambda wildcards: jobs.checkpoints.local_files(wildcards.family, int(wildcards.step)),
@@ -143,6 +147,8 @@ rule verify:
         runtime=ask.runtime("verify"),
         mem_mb=ask.memory("verify"),
     params:
-        spec=lambda wildcards: jobs.checkpoints.checkpoint_spec(wildcards.family, int(wildcards.step)),
+        spec=lambda wildcards: jobs.checkpoints.checkpoint_spec(
+            wildcards.family, int(wildcards.step)
+        ),
     script:
         "../scripts/checkpoints_verify.py"

@@ -1,4 +1,4 @@
-"""Data: freeze every dataset, and encode what is tuned on with the tokenizer of each family.
+"""Data: freeze every dataset, and encode train sets with the tokenizer of each family.
 
 Inputs: local files, the hub, or the mini world. Outputs: results/{study}/data/{dataset}/
 items.parquet (checked items with stable ids: training, evaluation, demonstrations),
@@ -8,13 +8,13 @@ tokens/{family}/{format}.arrow (training rows as token ids, which the loss count
 
 if jobs.data.reads_hub:
 
-    # On the machine that runs Snakemake: compute nodes seldom have a network.
+    # On the machine that runs Snakemake: compute nodes rarely have a network.
     localrules:
         freeze,
 
 
 rule freeze:
-    """Read a dataset, refuse what would give a wrong number, choose subsets by seed."""
+    """Read a dataset, refuse input that would give a wrong number, choose subsets by seed."""
     input:
         files=lambda wildcards: jobs.data.data_files(wildcards.dataset),
     output:
@@ -36,7 +36,7 @@ rule freeze:
 
 
 rule encode:
-    """Turn a set's training rows into token ids, once for all that is tuned on them."""
+    """Turn a set's training rows into token ids, once for all variants tuned on them."""
     input:
         frozen=paths.items("{dataset}"),
         manifest=lambda wildcards: jobs.checkpoints.tokenizer_manifest(wildcards.family),

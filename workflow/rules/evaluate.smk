@@ -3,7 +3,7 @@
 Inputs: a variant's manifest and frozen items. Outputs: results/{study}/{variant}/cells/
 {eval_set}/{format}/{shots}shot/{prediction}.parquet (answers and log-likelihoods, or why an input
 is refused) and evaluation.json (seconds, loads, cells, tokens, memory). Variants with the same
-cells share a rule. Its job keeps the cells that are current, and loads the model only for others.
+cells share a rule. A job keeps the cells that are current, and loads the model only for others.
 A study too large for one plan is made in parts (docs/scale.md).
 """
 
@@ -26,7 +26,7 @@ for evaluation in jobs.evaluate.evaluations:
             paths.benchmark("evaluate", "{variant}")
         wildcard_constraints:
             variant=jobs.evaluate.variants_pattern(evaluation),
-        priority: 20  # a variant whose weights are there frees its place soonest
+        priority: 20  # evaluating a tuned variant soon frees the disk space of its weights
         group:
             "variant"
         conda:

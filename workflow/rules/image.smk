@@ -1,4 +1,4 @@
-"""Image: what every job runs in where Snakemake is told `--sdm apptainer`, and only then.
+"""Image: the container of every job if Snakemake runs with `--sdm apptainer`, and only then.
 
 docs/environments.md says how it is built.
 """

@@ -1,15 +1,15 @@
-"""Published scores: the tables of a study whose scores were made elsewhere, without any model.
+"""Published scores: the tables of a study from published scores, without any model.
 
 Input: the CSV file that the study's key `scores` names. Outputs: results/{study}/tables/ scores,
 changes, unpaired, seed_means, sensitivity, checkpoints and datasets, each as CSV and parquet; all
-other tables come from these as in any study. docs/published.md says what the file must hold.
+other tables are made from these as in any study. docs/published.md says what the file must hold.
 """
 
 PUBLISHED_TABLES = [*tables_of("scores"), "checkpoints", "datasets"]
 
 
 rule published_scores:
-    """Read published scores, refuse what would count twice, compare tuned with base."""
+    """Read published scores, refuse cells that would count twice, compare tuned with base."""
     input:
         table=jobs.stats.published.file,
     output:

@@ -1,8 +1,8 @@
 """Report: figures, findings, and the pages that show them.
 
 Inputs: tables. Outputs: results/{study}/figures/{family}/*.svg, .pdf and .png, report.html and
-findings.html, each one page that needs no other file. `snakemake --report FILE.html` writes
-Snakemake's own report of the same, with the rule behind each file.
+findings.html, each one self-contained page. `snakemake --report FILE.html` writes Snakemake's own
+report of the same, with the rule behind each file.
 """
 
 
@@ -16,7 +16,9 @@ rule figures:
     output:
         svg=[shown.figure(figure) for figure in jobs.report.figures],
         others=[
-            jobs.report.figure_path(figure, kind) for figure in jobs.report.figures for kind in ("pdf", "png")
+            jobs.report.figure_path(figure, kind)
+            for figure in jobs.report.figures
+            for kind in ("pdf", "png")
         ],
     log:
         paths.log("figures", "all"),
@@ -33,7 +35,7 @@ rule figures:
 
 
 rule report:
-    """Put findings, figures, tables, what is missing, cost and provenance on pages."""
+    """Write the pages: findings, figures, tables, missing cells, cost and provenance."""
     input:
         config=paths.config,
         tables=[paths.table(name) for name in all_tables()],

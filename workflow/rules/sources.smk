@@ -1,14 +1,14 @@
-"""Sources: what a study's cells were made from, and what they say.
+"""Sources: what a study's cells were made from, and the tables from their records.
 
 Inputs: manifests of checkpoints and of datasets, the cells' per-item records. Outputs, in
-results/{study}/tables/: checkpoints.csv (revisions, digests, and which loss does not fit its
-place), datasets.csv (sources, commits, counts, digests), and the tables made of records: scores,
-changes, unpaired, seed_means, sensitivity.
+results/{study}/tables/: checkpoints.csv (revisions, digests, and which losses do not fit
+their place), datasets.csv (sources, commits, counts, digests), and the tables made from records:
+scores, changes, unpaired, seed_means, sensitivity.
 """
 
 
 rule checkpoints:
-    """What the checkpoints are, and which do not fit the curve of their family's loss."""
+    """List the checkpoints, and mark those that do not fit their family's loss curve."""
     input:
         manifests=lambda wildcards: jobs.checkpoints.checkpoint_files(),
     output:
@@ -27,7 +27,7 @@ rule checkpoints:
 
 
 rule datasets:
-    """Where each split that is used comes from, and what was left out of it."""
+    """List the source of each used split, and the rows left out of it."""
     input:
         config=paths.config,
         files=lambda wildcards: jobs.stats.dataset_files(),
@@ -45,7 +45,7 @@ rule datasets:
 
 
 rule scores:
-    """Scores, changes, means over seeds and spreads over formats: one pass over all cells."""
+    """Compute scores, changes, means over seeds and spreads over formats in one pass."""
     input:
         config=paths.config,
         cells=lambda wildcards: jobs.evaluate.cell_files(),

@@ -1,13 +1,13 @@
 """Statistics: every table is a pure function of the cells' per-item records.
 
 Inputs: the merged config (which cells there are) and their records, or other tables. Outputs:
-results/{study}/tables/*.csv, each with the same table as parquet beside it; docs/tables.md
-describes every column. And results/{study}/config.yaml, the study with all that it names.
+results/{study}/tables/*.csv, each with the same table as parquet; docs/tables.md describes
+every column. And results/{study}/config.yaml, the study with all files that it names.
 """
 
 
 rule merged_config:
-    """Write the study with all that it names, defaults included, beside its results."""
+    """Write the study with all files that it names, defaults included, next to its results."""
     output:
         paths.config,
     log:
@@ -24,7 +24,7 @@ rule merged_config:
 
 
 rule summaries:
-    """What the scores add up to: transfer, groups, turning points, trends, noise."""
+    """Summarise the scores: transfer, groups, turning points, trends, noise."""
     input:
         scores=paths.table("scores"),
         changes=paths.table("changes"),
@@ -49,7 +49,7 @@ rule summaries:
 
 
 rule findings:
-    """State for each finding what this study's tables say, or that they can't tell."""
+    """State for each finding what this study's tables say, or that there is no verdict."""
     input:
         scores=paths.table("scores"),
         changes=paths.table("changes"),
@@ -74,10 +74,10 @@ rule findings:
 
 
 rule cost:
-    """What every job took: seconds, memory, tokens, utilisation, and what was planned."""
+    """Tabulate the cost of every job: seconds, memory, tokens, utilisation, and the plan."""
     input:
         metrics=lambda wildcards: jobs.stats.metrics_files(),
-        # What else jobs leave of their cost is no output of theirs; it is complete by then.
+        # Benchmarks of jobs are not outputs; they are complete by then.
         tables=[paths.table(name) for name in all_tables() if name != "cost"],
         figures=lambda wildcards: jobs.report.figure_files(),
     output:

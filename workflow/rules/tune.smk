@@ -4,8 +4,8 @@ Inputs: a checkpoint's manifest and the encoded train sets. Outputs:
 results/{study}/{family}/{step}/{recipe}/{train_set}/seed{seed}/ manifest.json (digests), weights
 (or a LoRA adapter), metrics.json (tokens, speed, memory, loss curve); for recipes that choose
 their learning rate also results/{study}/{family}/rates/{recipe}/{train_set}/ {rate}.json (loss
-on held-out training rows) and rate.json (the choice). A run that is killed continues from its
-state under scratch/.
+on held-out training rows) and rate.json (the choice). A killed run continues from its state
+under scratch/.
 """
 
 
@@ -32,7 +32,7 @@ rule try_rate:
     threads: ask.tuning_processes
     resources:
         gpu=ask.tuning_gpus,
-        nodes=1,  # or SLURM may take a job's GPUs from several
+        nodes=1,  # else SLURM may take a job's GPUs from several nodes
         runtime=ask.runtime("try_rate"),
         mem_mb=ask.memory("try_rate"),
     params:
@@ -45,7 +45,7 @@ rule try_rate:
 
 
 rule choose_rate:
-    """Take the candidate rate of the lowest loss, for all checkpoints and seeds."""
+    """Take the candidate rate with the lowest loss, for all checkpoints and seeds."""
     input:
         trials=lambda wildcards: jobs.tune.trials(*wildcards),
     output:
@@ -88,7 +88,7 @@ rule tune:
     threads: ask.tuning_processes
     resources:
         gpu=ask.tuning_gpus,
-        nodes=1,  # or SLURM may take a job's GPUs from several
+        nodes=1,  # else SLURM may take a job's GPUs from several nodes
         runtime=ask.runtime("tune"),
         mem_mb=ask.memory("tune"),
     params:

@@ -143,5 +143,5 @@ GIVEN = (
         may=KEPT_4,
         trains=("tune kept/4",),
     ),
-    Edit("a note beside a checkpoint", _note, may=KEPT_4, trains=()),
+    Edit("a note next to a checkpoint", _note, may=KEPT_4, trains=()),
 )

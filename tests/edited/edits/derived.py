@@ -81,24 +81,24 @@ def _touched(world: World) -> None:
 
 def _copied(world: World) -> None:
     """Go on in a copy of the whole checkout, whose files are all new."""
-    world.repository = world.repository.copy(_beside(world, "copied"))
+    world.repository = world.repository.copy(_sibling(world, "copied"))
 
 
 def _moved(world: World) -> None:
     """Go on under another name of the checkout."""
-    place = _beside(world, "moved")
+    place = _sibling(world, "moved")
     world.folder.rename(place)
     world.repository = replace(world.repository, folder=place)
 
 
 def _alone(world: World) -> None:
     """Go on in a fresh clone that is given the study's results and nothing else."""
-    clone = world.repository.copy(_beside(world, "alone"), results=False)
+    clone = world.repository.copy(_sibling(world, "alone"), results=False)
     shutil.copytree(world.results, clone.folder / "results" / world.results.name)
     world.repository = clone
 
 
-def _beside(world: World, name: str) -> Path:
+def _sibling(world: World, name: str) -> Path:
     return world.folder.with_name(f"{world.folder.name}_{name}")
 
 

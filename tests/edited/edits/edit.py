@@ -8,9 +8,9 @@ from edited.world import World
 
 #: What is made of cells' records, in the end.
 SCORED = ("scores", "summaries", "cost", "figures", "findings", "report")
-#: What reads the merged config, which any change of the settings makes anew.
+#: Rules that read the merged config, which any change of the settings makes stale.
 CONFIGURED = ("datasets", *SCORED)
-#: What is drawn and told of the table of checkpoints.
+#: Rules that read the table of checkpoints.
 CHECKPOINTS = ("checkpoints", "cost", "figures", "report")
 #: What follows a set's items that are to be tuned on, and what is tuned on them.
 ITEMS_TUNED = ("encode", "tune", "evaluate .*/(whole|adapter)/")
@@ -23,9 +23,9 @@ Do = Callable[[World], None]
 class Edit:
     """An edit of a finished study, with patterns of jobs (see `jobs.matching`).
 
-    A plan must have the jobs `must` and may have those of `may` besides: what reads a file that
-    is made anew is planned, though it may then be found current. `trains` are the jobs that may
-    train when the command is given, those of `must` unless told otherwise. `joins` are jobs that
+    A plan must have the jobs `must` and may also have those of `may`: a job that reads a file that
+    is made again is planned, though it may then be found current. `trains` are the jobs that may
+    train when the command is given, by default those of `must`. `joins` are jobs that
     the study has with the edit only: they must be planned and may train. `leaves` are those that
     it has without the edit only. Edits of one `topic` are not done together. `says` is a regular
     expression of what the plan must say.
@@ -49,8 +49,8 @@ class Edit:
     @property
     def training(self) -> tuple[str, ...]:
         """Patterns of the jobs that may train."""
-        told = self.must if self.trains is None else self.trains
-        return tuple(pattern for pattern in told if pattern.split(" ")[0] in TRAINED)
+        expected = self.must if self.trains is None else self.trains
+        return tuple(pattern for pattern in expected if pattern.split(" ")[0] in TRAINED)
 
 
 def replace(file: str, old: str, new: str) -> Do:

@@ -7,7 +7,7 @@ from edited.jobs import Job
 
 
 def _config(name: str, do: Do, *must: str, may: tuple[str, ...] = (), **more: Any) -> Edit:
-    """An edit of settings: the merged config is made anew, and what reads it may be."""
+    """An edit of settings: the merged config is made again, and so may be what reads it."""
     return Edit(name, do, ("merged_config", *must), (*CONFIGURED, *may), **more)
 
 

@@ -269,7 +269,7 @@ def test_damaged_files_are_refused_and_removed(
     assert not weights.exists()
 
 
-def test_a_pattern_that_matches_nothing_is_told_as_that(tmp_path: Path) -> None:
+def test_a_pattern_that_matches_nothing_is_reported(tmp_path: Path) -> None:
     family = HubFamily.model_validate({**SPEC, "checkpoints": {"steps": [1]}})
     hub = Listing(tmp_path)
     problem = step_listing(family, 1, {}, hub)["problem"]

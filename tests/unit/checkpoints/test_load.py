@@ -65,7 +65,7 @@ def test_a_model_that_needs_its_own_code_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path / "x", None, CPU)
 
 
-def test_pickles_become_safetensors_beside_the_manifest(tmp_path: Path) -> None:
+def test_pickles_become_safetensors_next_to_the_manifest(tmp_path: Path) -> None:
     folder = pickled(tmp_path / "cache")
     record = {"folder": str(folder), "repo": "a/b", "revision": "main", "commit": "c" * 40}
     (tmp_path / "download.json").write_text(json.dumps(record), encoding="utf-8")
@@ -103,7 +103,7 @@ def test_large_values_are_no_fault(tmp_path: Path) -> None:
     load_model(tmp_path, None, CPU)
 
 
-def test_weights_that_are_gone_are_told_as_such(tmp_path: Path) -> None:
+def test_missing_weights_are_reported(tmp_path: Path) -> None:
     manifest = save_checkpoint(tmp_path / "x")
     (tmp_path / "x" / "model.safetensors").unlink()
     with (
@@ -116,9 +116,9 @@ def test_weights_that_are_gone_are_told_as_such(tmp_path: Path) -> None:
 def adapter_over(checkpoint: Path, folder: Path) -> Path:
     """The manifest of an adapter (an empty folder) that was trained over a checkpoint."""
     folder.mkdir()
-    told = read_json(checkpoint)
-    manifest = {"folder": told["folder"], "adapter": str(folder), "digests": {}}
-    under = {"base": told["digests"], "checkpoint": str(checkpoint)}
+    stored = read_json(checkpoint)
+    manifest = {"folder": stored["folder"], "adapter": str(folder), "digests": {}}
+    under = {"base": stored["digests"], "checkpoint": str(checkpoint)}
     write_json(folder / "manifest.json", {**manifest, **under})
     return folder / "manifest.json"
 

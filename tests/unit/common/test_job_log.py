@@ -19,7 +19,7 @@ with logged(sys.argv[1]):
 
 
 def job(log: Path, driver: int, place: str | None = None) -> subprocess.Popen[bytes]:
-    """A job that sleeps, told that `driver` started it, here or in another `place`."""
+    """A job that sleeps, as if started by `driver`, here or in another `place`."""
     here = this_process().partition(" ")[2]
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("SLURM")},

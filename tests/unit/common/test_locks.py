@@ -1,4 +1,4 @@
-"""One run works on a study at a time, and none beside jobs that an earlier one left."""
+"""One run works on a study at a time, and none while jobs that an earlier one left still run."""
 
 import subprocess
 import sys

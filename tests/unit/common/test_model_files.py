@@ -21,7 +21,7 @@ READ = (
     *TOKENIZER_FILES,
 )
 #: What else lies in checkpoints' folders, and changes nothing.
-BESIDE = ("README.md", "training_args.json", "optimizer.pt", "modeling_x.py", "config.json.bak")
+OTHERS = ("README.md", "training_args.json", "optimizer.pt", "modeling_x.py", "config.json.bak")
 
 
 def folder(place: Path, *names: str) -> Path:
@@ -31,13 +31,13 @@ def folder(place: Path, *names: str) -> Path:
 
 
 def test_a_model_is_read_from_weights_configs_and_tokenizer(tmp_path: Path) -> None:
-    assert model_files(folder(tmp_path, *READ, *BESIDE)) == sorted(READ)
+    assert model_files(folder(tmp_path, *READ, *OTHERS)) == sorted(READ)
     assert tokenizer_files(tmp_path) == sorted(TOKENIZER_FILES)
 
 
 def test_an_adapter_is_read_from_two_files(tmp_path: Path) -> None:
     own = ("adapter_config.json", "adapter_model.safetensors")
-    assert model_files(folder(tmp_path, *own, *BESIDE)) == list(own)
+    assert model_files(folder(tmp_path, *own, *OTHERS)) == list(own)
     assert tokenizer_files(tmp_path) == []
 
 

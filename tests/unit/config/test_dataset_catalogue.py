@@ -194,7 +194,7 @@ def test_the_hubs_rows_become_items(name: str) -> None:
             assert len({render(template, item.fields) for item in items}) > len(items) / 2
         assert all(item.options.count(item.target) == 1 for item in items if item.options)
         ids.append({item.item for item in items})
-    # A demonstration is told from an evaluated item by its id, so splits must not share any.
+    # A demonstration and an evaluated item are distinguished by id, so splits must not share any.
     assert not any(one & other for one, other in combinations(ids, 2))
 
 

@@ -60,7 +60,7 @@ def test_every_shipped_study_expands() -> None:
         assert unpaired_cells(grid) == []
 
 
-def test_families_of_tests_are_told_by_key_columns() -> None:
+def test_families_of_tests_are_given_by_key_columns() -> None:
     # step and tokens say no more than checkpoint.
     assert set(get_args(TestColumn)) == set(KEY_COLUMNS) - {"step", "tokens"}
     with pytest.raises(StudyError, match="test_families"):
@@ -120,7 +120,7 @@ def test_what_is_no_variant_is_refused() -> None:
         parse_variant("a/b/base")
 
 
-def test_scratch_lies_beside_the_outputs() -> None:
+def test_scratch_lies_outside_the_outputs() -> None:
     path = Paths("s").variant_file("f/1/full/t/seed0", "manifest.json")
     assert scratch(path) == Path("results/s/scratch/f/1/full/t/seed0")
 

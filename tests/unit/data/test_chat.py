@@ -83,10 +83,10 @@ def test_there_is_one_beginning(tmp_path: Path, written: bool) -> None:
     assert counted(tokens, by)[0] == "yes<|im_end|>\n"
 
 
-def test_a_tokenizer_without_a_template_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="no chat template") as told:
+def test_a_tokenizer_without_a_template_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="no chat template") as error:
         chat_layout(folder_with(tmp_path, None))
-    assert "tulu" in told.value.fix
+    assert "tulu" in error.value.fix
 
 
 def test_a_template_that_shows_earlier_turns_in_another_way_is_refused(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_template_that_shows_earlier_turns_in_another_way_is_refused(tmp_path:
         encoded(folder, TALK, encoder(folder))
 
 
-def test_a_dialogue_that_the_template_refuses_is_told(tmp_path: Path) -> None:
+def test_a_dialogue_that_the_template_refuses_is_reported(tmp_path: Path) -> None:
     refusing = (
         "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
     )

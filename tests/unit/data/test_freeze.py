@@ -201,7 +201,7 @@ def test_a_row_with_its_right_option_twice_is_left_out_where_repeats_are(tmp_pat
     assert manifest["left_out"]["evaluation: right option twice"] == 1
 
 
-def test_a_path_through_a_field_that_is_not_there_is_told() -> None:
+def test_a_path_through_a_missing_field_is_reported() -> None:
     with pytest.raises(StudyError, match="a row lacks a field"):
         look_up({"a": 1}, "answer{letter}", "x.yaml")
 
@@ -212,8 +212,8 @@ def test_data_that_are_refused_leave_files_that_say_so(tmp_path: Path) -> None:
         freeze(tmp_path, rows(30, 100), wrong)
     assert not (tmp_path / "items.parquet").exists()
     path = freeze(tmp_path, rows(30, 100), wrong, by=freeze_or_refuse)
-    told = json.loads((tmp_path / "manifest.json").read_text())
-    assert told == {"dataset": "x", "refused": str(error.value)}
+    written = json.loads((tmp_path / "manifest.json").read_text())
+    assert written == {"dataset": "x", "refused": str(error.value)}
     with pytest.raises(RefusedError) as refused:
         read_items(path, "evaluation")
     assert str(refused.value) == str(error.value)

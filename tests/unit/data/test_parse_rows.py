@@ -189,8 +189,8 @@ def test_replacements_reach_every_text_that_is_shown_and_nothing_else() -> None:
     )
     assert (chosen.item, sorted(chosen.options), chosen.gold) == ("saw", ["axe", "b"], ["axe"])
     row = {"messages": [turn("user", "A saw?"), turn("assistant", "Saw.")]}
-    told = item(DIALOGUE, row, "instruction", clean=clean)
-    assert [message["content"] for message in told.messages] == ["A axe?", "axe."]
+    parsed = item(DIALOGUE, row, "instruction", clean=clean)
+    assert [message["content"] for message in parsed.messages] == ["A axe?", "axe."]
     labels = {"field": "label", "labels": {"saw": "saw", "no": "no"}}
     named = item(PAIR, {**PAIR_ROW, "label": "saw"}, "classification", clean=clean, gold=labels)
     assert named.gold == ["saw"]

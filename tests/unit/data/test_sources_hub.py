@@ -140,7 +140,7 @@ def test_a_busy_hub_is_asked_again(hub: Hub, tmp_path: Path) -> None:
         ({"data_dir": "nowhere"}, "cannot be read"),
     ],
 )
-def test_what_the_hub_lacks_is_told(
+def test_what_the_hub_lacks_is_reported(
     hub: Hub, tmp_path: Path, changes: dict[str, Any], says: str
 ) -> None:
     done = freeze(hub, tmp_path, **changes)
@@ -150,7 +150,7 @@ def test_what_the_hub_lacks_is_told(
     assert not (tmp_path / "items.parquet").exists()
 
 
-def test_a_damaged_file_is_told(hub: Hub, tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported(hub: Hub, tmp_path: Path) -> None:
     hub.plant("corrupt", "dataset", REPO, "main", "data/train-00000-of-00001.parquet")
     done = freeze(hub, tmp_path)
     assert done.returncode == 1

@@ -118,7 +118,7 @@ def test_a_row_that_does_not_fit_leaves_no_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
-def test_half_a_character_is_told(tmp_path: Path) -> None:
+def test_half_a_character_is_reported(tmp_path: Path) -> None:
     broken = {"messages": [{**turn, "content": "half \ud83d"} for turn in talks(1)[0]["messages"]]}
     with pytest.raises(StudyError, match=r"row 3 of train holds half of a character"):
         freeze(tmp_path, [*talks(2), broken])
@@ -167,7 +167,9 @@ def test_long_fields_of_csv_are_read(tmp_path: Path) -> None:
         ("r.txt", b"", "type is unknown"),
     ],
 )
-def test_what_does_not_parse_is_told(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+def test_what_does_not_parse_is_reported(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(StudyError, match=says):
         list(read_rows(tmp_path / name))
@@ -282,7 +284,7 @@ def encode_talks(tmp_path: Path, manifest: list[str], files: list[str]) -> None:
     )
 
 
-def test_a_config_without_a_context_is_told(tmp_path: Path) -> None:
+def test_a_config_without_a_context_is_reported(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "checkpoint")
     (tmp_path / "checkpoint" / "config.json").write_text('{"model_type": "mamba"}')
     with pytest.raises(StudyError, match="no context length"):

@@ -27,8 +27,8 @@ import json, runpy, sys
 import tuning_dynamics.identity.job
 from standin import StandIn
 tuning_dynamics.identity.job.leave = lambda: None
-stub, told = sys.argv[1:]
-described = json.loads(open(told).read())
+stub, file = sys.argv[1:]
+described = json.loads(open(file).read())
 sys.argv = [stub]
 job = StandIn(*described.pop("name"), **described)
 runpy.run_path(stub, {"snakemake": job}, "__main__")
@@ -37,9 +37,9 @@ runpy.run_path(stub, {"snakemake": job}, "__main__")
 
 def imported(code: str, folder: Path, *arguments: str) -> set[str]:
     """The libraries that a process has imported at the end of some code, run in a folder."""
-    told = "\nopen('modules', 'w').write('\\n'.join(sys.modules))"
+    listing = "\nopen('modules', 'w').write('\\n'.join(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", code + told, *arguments],
+        [sys.executable, "-c", code + listing, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,

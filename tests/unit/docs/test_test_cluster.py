@@ -23,7 +23,7 @@ def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_it_does_not_start_beside_another(other: Path) -> None:
+def test_it_does_not_start_while_another_runs(other: Path) -> None:
     with (
         pytest.raises(cluster.NoClusterError, match="left alone"),
         cluster.cluster(other / "ours"),

@@ -73,17 +73,17 @@ def test_models_that_work_otherwise_have_no_figure() -> None:
     assert training_flops(windowed, Read(1, 1, 1)) is None
 
 
-def test_a_run_tells_its_utilisation(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_reports_its_utilisation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(hardware.PEAK_FLOPS, "cpu", 1e9)
     settings = Settings(Schedule(1e-3, 2, 0.0, "constant"), 0.0, 1.0, (0.9, 0.999), 0, 8, 1e9)
     training = Training(tiny_model(), settings, torch.device("cpu"), what="x", file="x")
     batch = Batch([[1, 2, 3], [4, 5, 6, 7, 8]], [[IGNORED, 3, 4], [IGNORED] * 4 + [9]])
     training.run(lambda _: batch, 2, None)
-    told = training.metrics("tune", "x")
+    measured = training.metrics("tune", "x")
     read = Read(tokens=2 * 8, counted=2 * 3, pairs=2 * (6 + 15))
     flops = training_flops(training.model, read)
     assert flops is not None
-    assert told["mfu"] == pytest.approx(flops / (told["seconds"] * 1e9))
+    assert measured["mfu"] == pytest.approx(flops / (measured["seconds"] * 1e9))
 
 
 def test_utilisation_is_of_the_devices_peak(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,7 @@ def test_a_cell_that_does_not_fit_is_tried_once_with_half_the_batch(
     assert "out of memory, again with half of 8192 tokens" in capsys.readouterr().out
 
 
-def test_generation_has_all_references_beside_it(model, tmp_path):
+def test_generation_has_all_references_with_it(model, tmp_path):
     items = [
         Item("g0", "evaluation", "g0", {"a": "Ada Moss was born."}, ["Redhill", "river"]),
     ]

@@ -1,4 +1,4 @@
-"""Evaluating a variant: one load for the cells that are due, refusals as results, the cost told."""
+"""Evaluating a variant: one load for the cells that are due, refusals as results, and its cost."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Each verdict can be reached, and follows the tables; thin tables can't tell."""
+"""Each verdict can be reached, and follows the tables; thin tables give none."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def published() -> Tables:
     return published_tables()
 
 
-def told(tables: Tables) -> list[Any]:
+def published_findings(tables: Tables) -> list[Any]:
     """The four published findings of each family."""
     rows = finding_rows(tables, asked())
     return list(rows[rows["number"].notna()].itertuples(index=False))
@@ -46,7 +46,7 @@ def further(tables: Tables) -> pd.DataFrame:
 
 
 def test_what_was_published_is_supported_where_it_is_planted(published: Tables) -> None:
-    found = told(published)
+    found = published_findings(published)
     assert [item.number for item in found] == [1, 2, 3, 4]
     assert [item.verdict for item in found] == ["supported"] * 4
     forgetting, formats, latent, groups = found
@@ -60,11 +60,11 @@ def test_what_was_published_is_supported_where_it_is_planted(published: Tables) 
     assert "72 cells" in forgetting.sentence
 
 
-def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
+def test_a_thin_study_has_no_verdict_and_says_why(tmp_path: Path) -> None:
     truth = Truth(
         steps=(100, 1000, 3000, 10000), domains=("people",), formats=("default",), items=40
     )
-    found = told(made(tmp_path, truth))
+    found = published_findings(made(tmp_path, truth))
     assert [item.verdict for item in found] == ["cannot tell"] * 4
     reasons = [item.sentence for item in found]
     assert "4 pairs of train set and evaluation set where 5 are needed" in reasons[0]
@@ -74,19 +74,19 @@ def test_a_thin_study_cannot_tell_and_says_why(tmp_path: Path) -> None:
     assert all(np.isnan(item.low) for item in found)
 
 
-def test_base_alone_cannot_tell(published: Tables) -> None:
+def test_base_alone_gives_no_verdict(published: Tables) -> None:
     tables = {name: table.iloc[:0] for name, table in published.items()}
     for name in ("scores", "seed_means"):
         tables[name] = published[name][published[name]["recipe"] == "base"]
     tables["datasets"] = published["datasets"]
-    found = told({**tables, **summary_tables(tables, asked())})
+    found = published_findings({**tables, **summary_tables(tables, asked())})
     assert [item.verdict for item in found] == ["cannot tell"] * 4
     assert all(item.cells == 0 for item in found)
 
 
-def test_no_group_learned_cannot_tell_the_dichotomy(published: Tables) -> None:
+def test_no_group_learned_gives_no_verdict_on_the_dichotomy(published: Tables) -> None:
     groups = published["groups"].assign(group="not_learned")
-    last = told({**published, "groups": groups})[3]
+    last = published_findings({**published, "groups": groups})[3]
     assert last.verdict == "cannot tell"
     assert "'learned'" in last.sentence
 
@@ -97,41 +97,43 @@ def test_two_checkpoints_have_no_slope(published: Tables) -> None:
         for name, table in published.items()
     }
     few["groups"] = published["groups"]
-    found = told({**few, **summary_tables(few, asked()), "groups": few["groups"]})
+    found = published_findings({**few, **summary_tables(few, asked()), "groups": few["groups"]})
     assert [item.verdict for item in found[1:3]] == ["cannot tell"] * 2
     assert found[0].verdict == "supported"
     assert "no model was tuned at the 3 checkpoints that a slope needs" in found[1].sentence
 
 
 def test_pairs_with_fewer_checkpoints_are_counted_as_they_are(published: Tables) -> None:
-    before = told(published)
+    before = published_findings(published)
     for place, name in ((1, "format_trend"), (2, "latent_gain")):
         table = published[name].copy()
         own = (table["eval_set"] != "all") & (table.get("group", "not_learned") == "not_learned")
         first = table.index[own][0]
         table.loc[first, "checkpoints"] = 4
-        item = told({**published, name: table})[place]
+        item = published_findings({**published, name: table})[place]
         assert item.cells == before[place].cells - 2
         pairs = int(own.sum())
         some = f"on the {pairs - 1} of {pairs} pairs that are evaluated at every checkpoint, it was"
         assert some in item.sentence
         assert "that are evaluated" not in before[place].sentence
         table.loc[first, ["slope", "low", "high"]] = np.nan
-        assert told({**published, name: table})[place].cells == before[place].cells - 6
+        assert (
+            published_findings({**published, name: table})[place].cells == before[place].cells - 6
+        )
         table.loc[own, "checkpoints"] = 4
         assert "no pair is evaluated at every checkpoint" in (
-            told({**published, name: table})[place].sentence
+            published_findings({**published, name: table})[place].sentence
         )
 
 
-def test_each_family_is_told_for_itself(published: Tables) -> None:
+def test_each_family_has_findings_of_its_own(published: Tables) -> None:
     both = {
         name: pd.concat([table, table.assign(family="zoo")], ignore_index=True)
         if "family" in table
         else table
         for name, table in published.items()
     }
-    found = told(both)
+    found = published_findings(both)
     assert [item.family for item in found] == ["toy"] * 4 + ["zoo"] * 4
     assert [item.value for item in found[:4]] == [item.value for item in found[4:]]
 
@@ -145,13 +147,13 @@ def noise_of(tables: Tables, difference: float, sets: Any = None) -> pd.DataFram
 
 
 def test_without_seeds_and_near_checkpoints_the_noise_is_unknown(published: Tables) -> None:
-    for item in told(published):
+    for item in published_findings(published):
         assert "noise floor is unknown" in item.sentence
         assert item.verdict == "supported"
 
 
 def test_a_value_under_the_noise_floor_is_no_finding(published: Tables) -> None:
-    loud = told({**published, "noise": noise_of(published, 0.9)})
+    loud = published_findings({**published, "noise": noise_of(published, 0.9)})
     assert [item.verdict for item in loud] == ["cannot tell"] * 4
     for item in loud:
         assert "under the noise floor)" in item.sentence
@@ -162,7 +164,7 @@ def test_a_value_under_the_noise_floor_is_no_finding(published: Tables) -> None:
 
 
 def test_a_value_over_the_noise_floor_stays_a_finding(published: Tables) -> None:
-    quiet = told({**published, "noise": noise_of(published, 0.02)})
+    quiet = published_findings({**published, "noise": noise_of(published, 0.02)})
     assert [item.verdict for item in quiet] == ["supported"] * 4
     # Sets learned in pre-training gain .01, which is less.
     assert "(under the noise floor)" in quiet[3].sentence
@@ -180,7 +182,7 @@ def test_a_contradiction_under_the_noise_floor_is_none() -> None:
 
 def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:
     classified = [f"{task}_{place}" for task in ("nli", "paraphrase") for place in ("people",)]
-    found = told({**published, "noise": noise_of(published, 0.9, classified)})
+    found = published_findings({**published, "noise": noise_of(published, 0.9, classified)})
     # No generation set was tuned at two seeds.
     assert found[0].verdict == "supported"
     assert "unknown" in found[0].sentence
@@ -188,8 +190,8 @@ def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:
     assert "on 2 of the 12 sets only" in found[3].sentence
 
 
-def test_weak_denominators_are_counted_beside_the_ratios(published: Tables) -> None:
-    sentence = told(published)[0].sentence
+def test_weak_denominators_are_counted_with_the_ratios(published: Tables) -> None:
+    sentence = published_findings(published)[0].sentence
     assert "as a ratio of means" in sentence
     assert sentence.count("% interval") >= 4  # the changes' and the ratios', both ways
     # Base is at chance on paraphrases and, at first, on NLI: 2 train sets of generation.
@@ -198,7 +200,7 @@ def test_weak_denominators_are_counted_beside_the_ratios(published: Tables) -> N
     weak = published["denominators"].copy()
     for name, flag in (("summary_people", "zero"), ("summary_places", "near_zero")):
         weak.loc[(weak["eval_set"] == name) & (weak["step"] == 100), "flag"] = flag
-    sentence = told({**published, "denominators": weak})[0].sentence
+    sentence = published_findings({**published, "denominators": weak})[0].sentence
     assert (
         "Weak base scores among the 72: 2 at 0 (in no mean of ratios), 2 below 0.02; ratios with "
         "these as denominators are unreliable." in sentence
@@ -208,13 +210,13 @@ def test_weak_denominators_are_counted_beside_the_ratios(published: Tables) -> N
 def test_sound_denominators_need_no_words(published: Tables) -> None:
     sound = published["denominators"].assign(flag="")
     tables = {**published, "denominators": sound}
-    assert "base scores" not in told(tables)[0].sentence
+    assert "base scores" not in published_findings(tables)[0].sentence
     row = further(tables).loc["denominators"]
     assert (row["verdict"], row["value"]) == ("supported", 0)
     assert further(published).loc["denominators", "verdict"] == "contradicted"
 
 
-def test_the_turning_point_of_the_mean_curve_is_told(published: Tables) -> None:
+def test_the_turning_point_of_the_mean_curve_is_stated(published: Tables) -> None:
     row = further(published).loc["turning_point"]
     # The planted trend goes on to the end.
     assert row["verdict"] == "contradicted"
@@ -241,7 +243,7 @@ def test_the_turning_point_of_the_mean_curve_is_told(published: Tables) -> None:
     assert "No turning point of the mean score of base: no set is whole." in row["sentence"]
 
 
-def test_rules_that_disagree_are_told(published: Tables) -> None:
+def test_rules_that_disagree_are_reported(published: Tables) -> None:
     row = further(published).loc["group_rules"]
     assert row["verdict"] == "supported"
     assert "above 0 under 10 of them" in row["sentence"]
@@ -255,7 +257,7 @@ def test_rules_that_disagree_are_told(published: Tables) -> None:
     assert row.loc["group_rules", "verdict"] == "cannot tell"
 
 
-def test_the_noise_floor_and_unpaired_cells_are_told(published: Tables) -> None:
+def test_the_noise_floor_and_unpaired_cells_are_reported(published: Tables) -> None:
     quiet = further(published)
     assert quiet.loc["noise_floor", "verdict"] == "cannot tell"
     assert "unpaired" not in quiet.index
@@ -280,7 +282,7 @@ def test_checkpoints_out_of_line_are_named_at_the_head(published: Tables) -> Non
 
 def test_a_missing_table_is_refused(published: Tables) -> None:
     with pytest.raises(StudyError, match="'groups'"):
-        told({name: table for name, table in published.items() if name != "groups"})
+        published_findings({name: table for name, table in published.items() if name != "groups"})
 
 
 def test_rows_are_in_order_and_titled(published: Tables) -> None:

@@ -1,4 +1,4 @@
-"""On the demo's own grid the findings recover planted effects, and a shrunk study can't tell."""
+"""On the demo's own grid the findings recover planted effects, and a small study has no verdict."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def test_nothing_is_found_where_nothing_is_planted() -> None:
     assert list(found["verdict"].loc[list(PUBLISHED)]) == ["cannot tell"] * 4
 
 
-def test_a_study_with_fewer_pairs_cannot_tell() -> None:
+def test_a_study_with_fewer_pairs_gives_no_verdict() -> None:
     found = planted_findings(demo(train_sets=["nli_people"]), Planted())
     assert list(found["verdict"].loc[list(PUBLISHED)]) == ["cannot tell"] * 4
     for slug, reason in (
@@ -53,7 +53,7 @@ def test_a_study_with_fewer_pairs_cannot_tell() -> None:
         assert reason in found.loc[slug, "sentence"]
 
 
-def test_a_study_with_fewer_checkpoints_cannot_tell() -> None:
+def test_a_study_with_fewer_checkpoints_gives_no_verdict() -> None:
     found = planted_findings(demo(checkpoints=[0, 2400]), Planted())
     verdicts = found["verdict"].loc[list(PUBLISHED)]
     # What needs no slope and no trend stays.
@@ -62,7 +62,7 @@ def test_a_study_with_fewer_checkpoints_cannot_tell() -> None:
     assert "2 checkpoints where 5 are needed" in found.loc["turning_point", "sentence"]
 
 
-def test_a_study_with_few_items_cannot_tell_small_effects() -> None:
+def test_a_study_with_few_items_gives_no_verdict_on_small_effects() -> None:
     small = Planted(
         forgetting=-0.03,
         gain_new=0.03,

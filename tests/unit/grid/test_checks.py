@@ -17,7 +17,7 @@ def asking(**statistics: Any) -> DemoJobs:
 
 
 @pytest.mark.parametrize(
-    ("statistics", "told"),
+    ("statistics", "says"),
     [
         ({"transfer": {"train_sets": ["nli_peeple"]}}, ["nli_peeple", "did you mean 'nli_people'"]),
         # Tuned on, but not with the main recipe.
@@ -40,11 +40,11 @@ def asking(**statistics: Any) -> DemoJobs:
     ],
 )
 def test_a_name_that_the_study_does_not_have_is_refused(
-    statistics: dict[str, Any], told: list[str]
+    statistics: dict[str, Any], says: list[str]
 ) -> None:
     with pytest.raises(StudyError) as error:
         asking(**statistics)
-    for words in ["config/config.yaml", *told]:
+    for words in ["config/config.yaml", *says]:
         assert words in str(error.value)
 
 

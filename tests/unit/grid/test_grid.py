@@ -59,7 +59,7 @@ def test_what_the_axes_say_is_what_the_cells_say() -> None:
     assert found.trainings == sorted(trained)
 
 
-def test_a_tuned_cell_has_a_base_in_any_number_of_shots_or_is_told() -> None:
+def test_a_tuned_cell_has_a_base_in_any_number_of_shots_or_is_reported() -> None:
     assert unpaired_cells(grid()) == []
     document = read_yaml(SMOKE)
     document["blocks"][0]["eval_sets"].remove("nli_places")

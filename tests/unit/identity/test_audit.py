@@ -31,11 +31,11 @@ def recorded(job: str, *outputs: str) -> None:
     write_record(PATHS.record(job), job, Record({outputs[0]: Unit(digests, {}, "c", {})}))
 
 
-def model(manifest: str, place: Path, **told: Any) -> None:
+def model(manifest: str, place: Path, **more: Any) -> None:
     """A model's files, and their manifest."""
     names = ("model.safetensors", "config.json")
     digests = {name: written(place / name, f"{place} {name}") for name in names}
-    write_json(manifest, {"folder": str(place), "adapter": None, "digests": digests, **told})
+    write_json(manifest, {"folder": str(place), "adapter": None, "digests": digests, **more})
 
 
 @pytest.fixture(autouse=True)

@@ -283,7 +283,7 @@ def changes(root: Path, file: str, old: str, new: str) -> list[str]:
     return code_changes(before, parts(root))
 
 
-#: Edits that change what is computed: file, text, what takes its place, what is told of it.
+#: Edits that change what is computed: file, text, its replacement, the reported change.
 COMPUTED = [
     ("make.py", "snakemake.params.spec), 3", "snakemake.params.spec), 4", "make.py: top level"),
     ("pack/work.py", "LIMIT = 10", "LIMIT = 11", "work.py: LIMIT"),
@@ -327,11 +327,11 @@ COMPUTED = [
 ]
 
 
-@pytest.mark.parametrize(("file", "old", "new", "told"), COMPUTED)
-def test_what_computes_counts(root: Path, file: str, old: str, new: str, told: str) -> None:
+@pytest.mark.parametrize(("file", "old", "new", "reported"), COMPUTED)
+def test_what_computes_counts(root: Path, file: str, old: str, new: str, reported: str) -> None:
     found = changes(root, file, old, new)
-    assert bool(found) == bool(told)
-    assert any(told in text for text in found) == bool(told), found
+    assert bool(found) == bool(reported)
+    assert any(reported in text for text in found) == bool(reported), found
 
 
 #: Edits that change nothing of it.
@@ -484,7 +484,7 @@ def test_a_decorator_that_registers_makes_a_function_part_of_its_module(tmp_path
     assert changes(tmp_path, "pack/all.py", "return 2", "return 4") == []
 
 
-def test_what_is_told_may_do_something(tmp_path: Path) -> None:
+def test_a_message_may_have_effects(tmp_path: Path) -> None:
     files = {
         "make.py": 'from pack.all import run\n\nprint(f"made {run(3)} of them: {len([])}")\n',
         "pack/__init__.py": "",
@@ -537,7 +537,7 @@ def test_names_are_followed(tmp_path: Path, line: str, reached: bool) -> None:
     assert ("run" in {part.name for part in parts(tmp_path)}) == reached
 
 
-def test_a_function_of_the_project_by_the_name_of_one_that_tells_counts(tmp_path: Path) -> None:
+def test_a_function_of_the_project_named_like_one_that_prints_counts(tmp_path: Path) -> None:
     files = {
         "make.py": 'from pack.all import warn\n\nwarn("one")\n',
         "pack/__init__.py": "",
@@ -675,9 +675,9 @@ def changed(project: Path, whole: Code, words: frozenset[str] | None = None) -> 
     now = later(project, whole)
     found = set()
     for stub in STUBS:
-        told = code_changes(whole.parts(stub, words), now.parts(stub, words))
-        assert not told or whole.digest(stub, words) != now.digest(stub, words)
-        found |= {stub} if told else set()
+        reported = code_changes(whole.parts(stub, words), now.parts(stub, words))
+        assert not reported or whole.digest(stub, words) != now.digest(stub, words)
+        found |= {stub} if reported else set()
     return found
 
 
@@ -757,7 +757,7 @@ EDITS = {
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_makes_anew_what_it_changes(project: Path, whole: Code, name: str) -> None:
+def test_an_edit_makes_stale_what_it_changes(project: Path, whole: Code, name: str) -> None:
     module, old, new, stubs = EDITS[name]
     with edited(project, **{module: replaced(old, new)}):
         assert changed(project, whole) == stubs
@@ -768,8 +768,10 @@ def test_an_edited_metric_is_computed_without_a_model(project: Path, whole: Code
     words = spec_words('["rouge_l"]')
     with edited(project, stats__metrics__rouge_l=replaced("text.lower()", "text")):
         assert changed(project, whole) == set()
-        told = code_changes(whole.parts(scores, words), later(project, whole).parts(scores, words))
-        assert told == ["stats/metrics/rouge_l.py: Words.tokenize"]
+        reported = code_changes(
+            whole.parts(scores, words), later(project, whole).parts(scores, words)
+        )
+        assert reported == ["stats/metrics/rouge_l.py: Words.tokenize"]
 
 
 def config_models(whole: Code) -> dict[str, list[str]]:
@@ -858,7 +860,7 @@ def test_a_moved_module_changes_no_code(project: Path, whole: Code) -> None:
         path.write_text(text)
 
 
-def test_data_beside_the_code_counts(project: Path, whole: Code) -> None:
+def test_data_next_to_the_code_counts(project: Path, whole: Code) -> None:
     path = project / "tuning_dynamics/checkpoints/fixed_text.txt"
     text = path.read_text()
     path.write_text(text.replace("the", "a", 1))

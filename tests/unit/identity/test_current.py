@@ -357,8 +357,8 @@ def test_what_is_accepted_is_current_and_said_to_be_accepted() -> None:
     assert reason(changed) is None
     assert reason(first()) == "lr 0.2 -> 0.1"
     after = read_record(changed.record, changed.view.name).units["results/s/first.txt"]
-    (told,) = Current(PATHS).accepted()
-    assert told == {
+    (accepted,) = Current(PATHS).accepted()
+    assert accepted == {
         "stage": "make",
         "date": read_record(changed.record, changed.view.name).accepted[0]["date"][:10],
         "other": "",
@@ -373,7 +373,7 @@ def test_what_is_accepted_is_current_and_said_to_be_accepted() -> None:
 
 def test_what_was_changed_by_hand_can_be_accepted() -> None:
     made(first())
-    Path("results/s/first.txt").write_text("mended")
+    Path("results/s/first.txt").write_text("corrected")
     Current(PATHS).accept(first().view, {})
     assert reason(first()) is None
     assert len(read_record(first().record, first().view.name).accepted) == 1
@@ -404,8 +404,8 @@ def test_what_is_accepted_by_stage_and_day_is_counted() -> None:
     current = Current(PATHS)
     current.accept(first().view, {})
     current.accept(evaluation(0, 2).view, {})
-    told = {(entry["stage"], entry["outputs"]) for entry in Current(PATHS).accepted()}
-    assert told == {("make", "1"), ("evaluate", "2")}
+    accepted = {(entry["stage"], entry["outputs"]) for entry in Current(PATHS).accepted()}
+    assert accepted == {("make", "1"), ("evaluate", "2")}
 
 
 def test_what_is_made_again_is_accepted_no_more() -> None:
@@ -442,21 +442,21 @@ def with_versions(job: StandIn, **versions: str) -> None:
     write_record(job.record, job.view.name, record)
 
 
-def told_versions(job: StandIn, **asked: str) -> list[str]:
+def version_lines(job: StandIn, **asked: str) -> list[str]:
     current = seen(job)
     current.compare_versions(job.view.name, asked)
     assert current.reason(job.view) is None
     return current.version_lines()
 
 
-def test_other_versions_are_told_and_no_reason() -> None:
+def test_other_versions_are_reported_and_no_reason() -> None:
     made(first())
     with_versions(first(), torch="2.12.0", peft="0.21.2")
-    (line,) = told_versions(first(), torch="2.13.0", peft="0.21.2")
+    (line,) = version_lines(first(), torch="2.13.0", peft="0.21.2")
     assert line.startswith(
         "1 jobs (make) ran with torch 2.12.0, and their environment now has 2.13.0: they are kept"
     )
-    assert told_versions(first(), torch="2.12.0") == []
+    assert version_lines(first(), torch="2.12.0") == []
 
 
 def test_other_versions_can_be_accepted() -> None:
@@ -464,16 +464,16 @@ def test_other_versions_can_be_accepted() -> None:
     with_versions(first(), torch="2.12.0", peft="0.21.2")
     asked = {"torch": "2.13.0", "peft": "0.21.2", "scipy": "1.17.1"}
     Current(PATHS).accept(first().view, asked)
-    assert told_versions(first(), **asked) == []
-    (told,) = Current(PATHS).accepted()
-    assert (told["other"], told["before"], told["now"]) == ("torch", "2.12.0", "2.13.0")
+    assert version_lines(first(), **asked) == []
+    (accepted,) = Current(PATHS).accepted()
+    assert (accepted["other"], accepted["before"], accepted["now"]) == ("torch", "2.12.0", "2.13.0")
     Current(PATHS).accept(first().view, asked)
-    assert Current(PATHS).accepted() == [told]
+    assert Current(PATHS).accepted() == [accepted]
     # Not yet others.
-    assert len(told_versions(first(), torch="2.14.0")) == 1
+    assert len(version_lines(first(), torch="2.14.0")) == 1
 
 
-def test_versions_of_what_runs_anyway_are_not_told() -> None:
+def test_versions_of_what_runs_anyway_are_not_reported() -> None:
     made(first())
     with_versions(first(), torch="2.12.0")
     current = seen(first({**SPEC, "lr": 0.2}))

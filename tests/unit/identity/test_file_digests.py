@@ -163,7 +163,7 @@ def test_where_a_models_files_lie_is_not_what_its_manifest_says(tmp_path: Path) 
         assert said(path, {**MANIFEST, **change}) != plain
 
 
-def test_where_a_model_is_from_is_told_to_the_table_of_checkpoints_alone(tmp_path: Path) -> None:
+def test_the_origin_of_a_model_counts_for_the_table_of_checkpoints_alone(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     for key in ("commit", "tokens", "text_loss"):
         found = {rule: said(path, MANIFEST, rule) for rule in ("tune", "checkpoints")}

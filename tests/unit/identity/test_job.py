@@ -113,7 +113,7 @@ def test_a_job_records_what_it_made_and_from_what() -> None:
     assert found.run == RUN
     assert found.date > "2020"
     assert found.versions.keys() == {"pyarrow"}
-    assert f"{ENVIRONMENT} has 0.1" in job.told()
+    assert f"{ENVIRONMENT} has 0.1" in job.log_text()
 
 
 def test_what_is_current_is_left_as_it_is() -> None:
@@ -121,7 +121,7 @@ def test_what_is_current_is_left_as_it_is() -> None:
     before = Path(OUT).stat()
     assert make(one(), run="run2") == []
     assert Path(OUT).stat() == before
-    assert one().told() == "current: nothing to make\n"
+    assert one().log_text() == "current: nothing to make\n"
     assert unit(one()).run == RUN
 
 
@@ -157,11 +157,11 @@ def test_other_code_makes_it_again(code: JobCode) -> None:
     assert make(one()) == [OUT]
 
 
-def test_a_record_that_is_damaged_is_told_and_made_anew() -> None:
+def test_a_damaged_record_is_reported_and_made_again() -> None:
     make(one())
     Path(one().record).write_text("{half")
     assert make(one()) == [OUT]
-    assert "It is done again." in one().told()
+    assert "It is done again." in one().log_text()
     assert make(one()) == []
 
 
@@ -185,9 +185,9 @@ def test_code_that_was_edited_since_the_run_began_is_refused(code: JobCode) -> N
     plan({job: job.planned()})
     code.edit("RATE = 1", "RATE = 2")
     forget_code()
-    told = failed(job)
-    assert "were changed since the run began" in told
-    assert "run the same command again" in told
+    message = failed(job)
+    assert "were changed since the run began" in message
+    assert "run the same command again" in message
     # What it made before is still what its record says.
     assert unit(job).outputs == {OUT: file_digest(OUT)}
 
@@ -235,9 +235,9 @@ def test_an_input_that_is_not_what_its_job_made_is_refused(change: Any) -> None:
     make(one())
     assert make(after(), one()) == ["results/s/after.txt"]
     change(Path(OUT))
-    told = failed_after(one())
-    assert "not what the job before made" in told
-    assert OUT in told
+    message = failed_after(one())
+    assert "not what the job before made" in message
+    assert OUT in message
     make(one())
     assert make(after(), one()) == []
 
@@ -269,12 +269,12 @@ def test_a_job_that_fails_has_made_nothing() -> None:
     assert make(job) == [OUT]
 
 
-def test_an_output_that_was_not_written_is_told() -> None:
+def test_an_output_that_was_not_written_is_reported() -> None:
     job = one(out=OUT, other="results/s/other.txt")
     plan({job: job.planned()})
     with pytest.raises(SystemExit), started(job):
         Path(OUT).write_text("made")
-    assert "results/s/other.txt" in job.told()
+    assert "results/s/other.txt" in job.log_text()
     assert record(job).units == {}
 
 
@@ -343,8 +343,8 @@ def tune(job: StandIn) -> list[str]:
             assert not folder.exists()
             folder.mkdir(parents=True)
             (folder / "model.safetensors").write_text("w")
-            told = {"model.safetensors": file_digest(folder / "model.safetensors")}
-            write_json(job.output.manifest, {"folder": str(folder), "digests": told})
+            digests = {"model.safetensors": file_digest(folder / "model.safetensors")}
+            write_json(job.output.manifest, {"folder": str(folder), "digests": digests})
     return due
 
 
@@ -411,12 +411,12 @@ def test_an_input_that_is_written_while_a_job_reads_it_records_nothing() -> None
 
     with pytest.raises(SystemExit):
         run_planned(job, written_there_and_back)
-    assert "an input was written while the job read it" in job.told()
+    assert "an input was written while the job read it" in job.log_text()
     assert record(job).units == {}
     assert make(job) == [OUT]
 
 
-def test_what_an_output_only_tells_is_no_plan() -> None:
+def test_what_an_output_only_shows_is_not_planned() -> None:
     """What was accepted may change while a run goes on, as it is made again in it."""
     before, now = (
         StandIn(
@@ -425,9 +425,9 @@ def test_what_an_output_only_tells_is_no_plan() -> None:
             "make.py",
             inputs={"file": "in.txt"},
             outputs={"out": OUT},
-            params=told,
+            params=params,
         )
-        for told in ({"accepted": "1"}, {"accepted": "0"})
+        for params in ({"accepted": "1"}, {"accepted": "0"})
     )
     plan({now: before.planned()})
     with started(now):

@@ -1,4 +1,4 @@
-"""Records: what a job made and from what, as a file; and what tells two units apart."""
+"""Records: what a job made and from what, as a file; and what distinguishes two units."""
 
 import json
 from dataclasses import replace
@@ -133,7 +133,9 @@ def test_a_digest_is_of_the_value_not_of_its_order() -> None:
         ({"versions": {}, "run": "run2", "date": "2031"}, False, False),
     ],
 )
-def test_what_tells_two_units_apart(changes: dict[str, Any], planned: bool, identity: bool) -> None:
+def test_what_distinguishes_two_units(
+    changes: dict[str, Any], planned: bool, identity: bool
+) -> None:
     other = replace(CELL, **changes)
     assert (other.planned() != CELL.planned()) == planned
     assert (other.identity() != CELL.identity()) == identity

@@ -23,13 +23,13 @@ def test_a_file_asks_for_packages_by_the_names_of_pypi(tmp_path: Path) -> None:
     assert asked_for(str(tmp_path / "x.yaml")) == {"torch": "2.13.0", "pyarrow": "26.0.1"}
 
 
-def test_what_is_installed_as_asked_is_told_by_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_installed_as_asked_is_not_reported(capsys: pytest.CaptureFixture[str]) -> None:
     own = metadata.version("pyarrow")
     assert installed({"pyarrow": own}, "x.yaml") == {"pyarrow": own}
     assert capsys.readouterr().out == ""
 
 
-def test_what_differs_or_is_missing_is_told(
+def test_what_differs_or_is_missing_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     versions = {"torch": "2.13.0+cpu", "peft": "0.21.2"}

@@ -118,11 +118,11 @@ def test_the_budget_says_what_it_rests_on(tmp_path: Path) -> None:
     calibration = made(resolved)
     grid = Jobs(resolved, "f").grid
     budget = budget_of(resolved, grid, all_jobs(resolved, grid), basis_of(resolved.study, ROOT))
-    told = budget_text(budget, resolved, grid, {})
-    assert f"calibrated with {calibration.jobs} jobs of study priced on " in told
-    assert "core-hours" in told
+    shown = budget_text(budget, resolved, grid, {})
+    assert f"calibrated with {calibration.jobs} jobs of study priced on " in shown
+    assert "core-hours" in shown
     without = budget_text(budget_of(resolved, grid, [], basis(resolved)), resolved, grid, {})
-    assert "`snakemake calibrate` after a run" in without
+    assert "after a run, `snakemake calibrate`" in without
 
 
 def test_tables_grow_with_cells(tmp_path: Path) -> None:

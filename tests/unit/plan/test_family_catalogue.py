@@ -108,11 +108,11 @@ def test_the_papers_checkpoints_are_taken() -> None:
     assert paper < set(hub("olmo_1b").steps())
 
 
-def test_a_gap_is_told_and_families_alike_share_a_line() -> None:
+def test_a_gap_is_shown_and_equal_families_share_a_line() -> None:
     names = ["olmo_1b", "pythia_410m", "pythia_410m_seed1", "pythia_410m_seed2"]
     resolved = load(*names)
-    told = checkpoint_lines(resolved, expand(resolved, "study.yaml"))
-    assert told == [
+    lines = checkpoint_lines(resolved, expand(resolved, "study.yaml"))
+    assert lines == [
         "olmo_1b: 12 at 4.19B to 3.1T tokens; no checkpoint exists between step 117,850 and "
         "330,000",
         "pythia_410m and 1 more: 154 at 0 to 300B tokens",

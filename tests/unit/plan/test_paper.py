@@ -1,4 +1,4 @@
-"""docs/cost.md sets the paper's hours beside what the cost model says, line by line."""
+"""docs/cost.md compares the paper's hours with the cost model's, line by line."""
 
 import re
 from collections import defaultdict
@@ -117,10 +117,10 @@ def test_the_hours_by_share_of_the_peak_are_those_of_the_cost_model(
     """The row of the likely share is the table's above; of the others the first and the last."""
     rows = table(5)
     for share in ("30 %", "60 %"):
-        told = replace(LIKELY, bf16_use=float(share.removesuffix(" %")) / 100)
-        monkeypatch.setattr("tuning_dynamics.plan.price.CASES", (told, told, told))
+        stated = replace(LIKELY, bf16_use=float(share.removesuffix(" %")) / 100)
+        monkeypatch.setattr("tuning_dynamics.plan.price.CASES", (stated, stated, stated))
         spans = planned("olmo_1b_release", "h200", "bfloat16")
-        step = step_seconds(OLMO, DIALOGUES, H200, told)
+        step = step_seconds(OLMO, DIALOGUES, H200, stated)
         used = training_flops(OLMO, DIALOGUES) / step / H200.bf16
         tuning, whole = spans["instruction tuning: training"].mid, spans["all"].mid
         assert rows[share] == (
@@ -138,10 +138,10 @@ def test_the_readme_has_the_hours_that_the_studies_state() -> None:
         re.M,
     )
     assert len(rows) == 5
-    for name, told in rows:
+    for name, stated in rows:
         text = (ROOT / f"config/studies/{name}.yaml").read_text(encoding="utf-8")
-        plain = told.replace("\N{EN DASH}", "-")
+        plain = stated.replace("\N{EN DASH}", "-")
         assert f" {plain} hours, " in text
     both = [hours(planned(name, "h200", "bfloat16")["all"]).split()[0] for name in STUDIES]
-    told = "has those of an H200 in bf16: {} hours for `olmo_1b`, {} for `olmo_1b_release`"
-    assert told.format(*both) in (ROOT / "README.md").read_text(encoding="utf-8")
+    stated = "has those of an H200 in bf16: {} hours for `olmo_1b`, {} for `olmo_1b_release`"
+    assert stated.format(*both) in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -117,9 +117,9 @@ def test_a_reason_has_its_jobs_and_their_likely_hours(tmp_path: Path) -> None:
     likely = (prices[0] + prices[1]) / 3600
     assert longer == f"  made again because {RATE}: 3 jobs, {likely:.1f} A100 GPU-hours"
     assert shorter == f"  made again because {FORMAT}: 2 jobs, <0.1 A100 GPU-hours"
-    told = budget_text(budget, resolved, jobs.grid, {}, again).split("\n")
-    assert told.index(longer) + 1 == told.index(shorter)
-    assert told.index(shorter) < next(n for n, line in enumerate(told) if " download " in line)
+    lines = budget_text(budget, resolved, jobs.grid, {}, again).split("\n")
+    assert lines.index(longer) + 1 == lines.index(shorter)
+    assert lines.index(shorter) < next(n for n, line in enumerate(lines) if " download " in line)
     assert "made again" not in budget_text(budget, resolved, jobs.grid, {})
 
 

@@ -79,7 +79,7 @@ def test_methods_of_multiple_choice_share_a_pass(tmp_path: Path) -> None:
     methods = {"multiple_choice": ["likelihood", "likelihood_per_char", "likelihood_pmi"]}
     resolved = study(tmp_path, {**BASE, "eval_sets": ["choices"], "predictions": methods})
     first, second, third = (cell.seconds.mid for cell in cells(resolved))
-    assert second == pytest.approx(0.35)  # what 500 items take beside the model
+    assert second == pytest.approx(0.35)  # what 500 items take outside the model
     assert second < third < first
 
 
@@ -186,8 +186,8 @@ def test_counts_of_frozen_data_win(tmp_path: Path) -> None:
     known = Known(resolved)
     assert known.train_rows("pairs") == 77
     assert known.evaluated_items("pairs") == 33
-    anew = Known(resolved, frozenset({"pairs"}))
-    assert anew.evaluated_items("pairs") == 500
+    remade = Known(resolved, frozenset({"pairs"}))
+    assert remade.evaluated_items("pairs") == 500
 
 
 def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
@@ -260,24 +260,24 @@ def test_a_faster_device_takes_less_and_an_unknown_one_is_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("name", "lacking", "told"),
+    ("name", "lacking", "reason"),
     [
         ("datasets/pairs", "size", "datasets/pairs.yaml gives no size"),
         ("families/big", "size", "families/big.yaml gives no size"),
     ],
 )
 def test_what_is_not_known_is_said_and_has_no_price(
-    tmp_path: Path, name: str, lacking: str, told: str
+    tmp_path: Path, name: str, lacking: str, reason: str
 ) -> None:
     without = {key: value for key, value in FILES[name].items() if key != lacking}
     resolved = study(tmp_path, TUNED, files={name: without})
     grid = expand(resolved, "study.yaml")
     budget = budget_for(resolved)
-    assert told in budget.unknown
-    assert price(resolved).unknown == told
+    assert reason in budget.unknown
+    assert price(resolved).unknown == reason
     assert price(resolved).seconds.high == 0
-    assert f"cost not known: {told}" in header(budget, grid)
-    assert told in budget_text(budget, resolved, grid, {})
+    assert f"cost not known: {reason}" in header(budget, grid)
+    assert reason in budget_text(budget, resolved, grid, {})
     assert "unknown" in budget_text(budget, resolved, grid, {})
 
 
@@ -325,7 +325,7 @@ def test_states_of_all_stages_lie_on_disk_while_the_last_trains(tmp_path: Path) 
 
 
 def test_a_dropped_models_cell_takes_the_disk_of_its_training(tmp_path: Path) -> None:
-    # The weights of one deleted cell are tuned anew, and go again.
+    # The weights of one deleted cell are tuned again, and deleted again.
     resolved = study(tmp_path, {**TUNED, "seeds": [0, 1, 2]}, keep_weights="none")
     jobs = [job for job in all_jobs(resolved, expand(resolved, "f")) if "variant" in job.wildcards]
     one = [job for job in jobs if job.wildcards["variant"].endswith("seed1")]
@@ -344,7 +344,7 @@ def test_segments_of_pre_training_share_a_state() -> None:
     assert disk.states == (6 * weights,)
 
 
-def test_a_model_too_large_for_the_device_is_told(tmp_path: Path) -> None:
+def test_a_model_too_large_for_the_device_is_reported(tmp_path: Path) -> None:
     large = {**FAMILY, "size": {**FAMILY["size"], "parameters": 8e9}}
     resolved = study(tmp_path, TUNED, files={"families/big": large})
     grid = expand(resolved, "f")
@@ -380,7 +380,7 @@ def test_the_size_of_a_local_checkpoint_is_read_from_its_files(tmp_path: Path) -
         local_size(tmp_path / "step6", "own")
 
 
-def test_numbers_as_told() -> None:
+def test_numbers_as_printed() -> None:
     assert hours(Range(0.01, 9.96, 1234.4)) == "10 (<0.1-1,234)"
     assert [tokens(n) for n in (0, 4.194304e9, 3.0955e12, 2.4576e6)] == [
         "0",

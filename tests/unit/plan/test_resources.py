@@ -50,9 +50,9 @@ def megabytes(ask: Allocation, rule: str, attempt: int = 1, **wildcards: str) ->
 def test_a_time_limit_is_the_dear_end_with_room_and_grows(tmp_path: Path) -> None:
     resolved = study(tmp_path, *BLOCKS, files=MANY, data=ALL)
     jobs = [job for job in all_jobs(resolved, asked(resolved).jobs.grid) if job.rule == "tune"]
-    dear = Prices(resolved, jobs, basis(resolved)).each[0].seconds.high
+    high = Prices(resolved, jobs, basis(resolved)).each[0].seconds.high
     once = minutes(asked(resolved), "tune", variant=VARIANT)
-    assert once == pytest.approx(SAFETY * dear / 60, abs=1)
+    assert once == pytest.approx(SAFETY * high / 60, abs=1)
     assert once > LEAST_MINUTES
     assert minutes(asked(resolved), "tune", 3, variant=VARIANT) == 3 * once
 

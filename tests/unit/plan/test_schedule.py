@@ -107,7 +107,7 @@ def test_the_parts_of_a_budget_add_up(tmp_path: Path) -> None:
     assert sets == {"pairs", "(untuned)"}
 
 
-def test_wall_time_and_disk_are_told_by_number_of_gpus(tmp_path: Path) -> None:
+def test_wall_time_and_disk_are_shown_by_number_of_gpus(tmp_path: Path) -> None:
     rows, _ = written(tmp_path, keep_weights="none")
     by_gpus = [row for row in rows if row["by"] == "gpus"]
     assert [int(row["name"]) for row in by_gpus] == list(GPUS)
@@ -120,7 +120,7 @@ def test_wall_time_and_disk_are_told_by_number_of_gpus(tmp_path: Path) -> None:
     assert disks[4] == disks[5]
 
 
-def test_price_and_energy_are_told_where_they_are_known(tmp_path: Path) -> None:
+def test_price_and_energy_are_shown_if_known(tmp_path: Path) -> None:
     rows, page = written(tmp_path, execution={"price_per_hour": 2.5})
     (whole,) = (row for row in rows if row["by"] == "total")
     assert float(whole["price"]) == pytest.approx(2.5 * float(whole["hours"]), rel=1e-4)
@@ -157,18 +157,18 @@ def test_nothing_left_is_a_budget_too(tmp_path: Path) -> None:
     assert "By stage" not in (tmp_path / "budget.html").read_text()
 
 
-def test_wall_time_is_told_up_to_where_gpus_gain_nothing(tmp_path: Path) -> None:
+def test_wall_time_is_shown_up_to_where_gpus_gain_nothing(tmp_path: Path) -> None:
     resolved = study(tmp_path, *BLOCKS)
     grid = Jobs(resolved, "study.yaml").grid
     walls = {1: 36_000.0, 2: 18_000.0, 4: 9000.0, 8: 9000.0}
-    told = budget_text(budget_for(resolved), resolved, grid, walls)
-    assert re.search(r"^  wall time  10 h on 1, 5\.0 h on 2, 2\.5 h on 4 GPUs$", told, re.M)
+    shown = budget_text(budget_for(resolved), resolved, grid, walls)
+    assert re.search(r"^  wall time  10 h on 1, 5\.0 h on 2, 2\.5 h on 4 GPUs$", shown, re.M)
     assert "wall time" not in budget_text(budget_for(resolved, []), resolved, grid, {})
 
 
-def test_cells_without_a_base_are_told(tmp_path: Path) -> None:
-    for blocks, told in ((BLOCKS, False), (BLOCKS[:1], True)):
+def test_cells_without_a_base_are_reported(tmp_path: Path) -> None:
+    for blocks, unpaired in ((BLOCKS, False), (BLOCKS[:1], True)):
         resolved = study(tmp_path, *blocks)
         grid = Jobs(resolved, "study.yaml").grid
         text = budget_text(budget_for(resolved), resolved, grid, {})
-        assert ("tuned cells have no base cell" in text) == told
+        assert ("tuned cells have no base cell" in text) == unpaired

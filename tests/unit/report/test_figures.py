@@ -73,28 +73,30 @@ FULL = "#0072B2"
 
 
 def test_figures_draw_what_their_references_say() -> None:
-    """tests/unit/drawn.py tells how references are made anew."""
+    """tests/helpers/drawn.py says how to make the references again."""
     found = {name: content(figure) for name, figure in cases()}
     stored = {path.stem: read_json(path) for path in FOLDER.glob("*.json")}
     assert set(found) == set(stored)
     differing = {name: differences(stored[name], found[name]) for name in sorted(found)}
-    assert {name: told for name, told in differing.items() if told} == {}
+    assert {name: difference for name, difference in differing.items() if difference} == {}
 
 
-def test_a_reference_tells_another_value_word_and_colour(tables: Tables) -> None:
+def test_a_reference_distinguishes_values_words_and_colours(tables: Tables) -> None:
     stored = read_json(FOLDER / "in_domain.json")
     means = tables["seed_means"]
     moved = {**tables, "seed_means": means.assign(score=means["score"] + 0.001)}
     assert any(
-        "/lines/" in told for told in differences(stored, content(drawn("in_domain", moved)))
+        "/lines/" in difference
+        for difference in differences(stored, content(drawn("in_domain", moved)))
     )
     named = {**tables, "seed_means": means.replace({"nli_people": "nli_animals"})}
     assert any(
-        "nli_animals" in told for told in differences(stored, content(drawn("in_domain", named)))
+        "nli_animals" in difference
+        for difference in differences(stored, content(drawn("in_domain", named)))
     )
     figure = drawn("in_domain", tables)
     line(figure, FULL).set_color("#D55E00")
-    assert any("#D55E00" in told for told in differences(stored, content(figure)))
+    assert any("#D55E00" in difference for difference in differences(stored, content(figure)))
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -194,8 +196,8 @@ def test_without_items_there_is_no_band_and_the_figure_says_why(tables: Tables) 
 
 def test_bands_of_given_scores_are_over_no_items(tables: Tables) -> None:
     published = {**tables, "checkpoints": tables["checkpoints"].assign(source="published")}
-    told = words(drawn("in_domain", published))
-    assert "over seeds, of a single score as published or from its standard error" in told
+    text = words(drawn("in_domain", published))
+    assert "over seeds, of a single score as published or from its standard error" in text
     assert "over seeds and items" in words(drawn("in_domain", tables))
     base = words(drawn("base_by_checkpoint", published))
     assert "95 % interval as published or from its standard error" in base
@@ -227,7 +229,7 @@ def test_a_trend_under_the_floor_is_hollow(tables: Tables) -> None:
         assert hollow == (tables[kind]["under_floor"] == "yes").sum()
 
 
-def test_the_papers_number_stands_beside_the_mean_ratio(tables: Tables) -> None:
+def test_the_papers_number_is_drawn_with_the_mean_ratio(tables: Tables) -> None:
     figure = drawn("transfer_statistics", tables)
     crosses = [
         (ax.texts[0].get_text(), float(one.get_xdata()[0]))
@@ -374,8 +376,8 @@ def test_every_figure_has_a_caption_that_is_sound_restructuredtext() -> None:
 
 
 def test_references_hold_no_more_than_is_read(tables: Tables) -> None:
-    told = json.dumps(content(drawn("in_domain", tables)))
-    assert len(told) < 10_000
+    stored = json.dumps(content(drawn("in_domain", tables)))
+    assert len(stored) < 10_000
 
 
 def test_many_names_have_different_looks() -> None:

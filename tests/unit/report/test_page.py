@@ -101,7 +101,7 @@ def test_links_lead_somewhere(made: Made) -> None:
     ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
     assert len(ids) == len(set(ids))
     targets = {link["href"] or "" for link in page.named("a")}
-    # The merged config is the workflow's, and lies beside the page of a real study.
+    # The merged config is the workflow's, and is next to the page of a real study.
     for target in targets - {"config.yaml"}:
         if target.startswith("#"):
             assert target[1:] in ids, target

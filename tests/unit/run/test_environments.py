@@ -29,8 +29,8 @@ CONDA = {
     "torch": "pytorch",
     "yaml": "pyyaml",
 }
-#: What an environment has besides what its jobs import themselves, and why.
-BESIDES = {
+#: Packages of an environment that its jobs do not import themselves, and why.
+FURTHER = {
     "data": {},
     "train": {"peft": "recipes/trainable/lora.py tunes with it"},
     "evaluate": {"numpy": "transformers and peft import it"},
@@ -172,9 +172,9 @@ def test_every_job_has_an_environment() -> None:
 def test_the_page_lists_the_rules_of_each_environment() -> None:
     page = (ROOT / "docs/environments.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `envs/(\w+)\.yaml` \| ([\w, ]+) \|", page, re.M)
-    told = {env: sorted(names.split(", ")) for env, names in listed}
+    stated = {env: sorted(names.split(", ")) for env, names in listed}
     found = {env: sorted(rule for rule, (own, _) in jobs().items() if own == env) for env in ENVS}
-    assert told == {env: names for env, names in found.items() if names}
+    assert stated == {env: names for env, names in found.items() if names}
 
 
 @pytest.mark.parametrize("env", sorted(set(ENVS) - {"plan"}))
@@ -182,7 +182,7 @@ def test_an_environment_has_what_its_jobs_import_and_no_more(env: str) -> None:
     needed = {rule: imported(stub) for rule, (own, stub) in jobs().items() if own == env}
     held = set(pins(env)) - {"python"}
     assert {rule: names - held for rule, names in needed.items() if names - held} == {}
-    assert held == set().union(*needed.values()) | set(BESIDES[env])
+    assert held == set().union(*needed.values()) | set(FURTHER[env])
 
 
 def test_the_driver_has_what_the_snakefile_imports() -> None:
@@ -191,7 +191,7 @@ def test_the_driver_has_what_the_snakefile_imports() -> None:
     )
     files = [f"tuning_dynamics/{module.replace('.', '/')}.py" for module in modules]
     assert files
-    assert imported(*files, all_kinds=False) | set(BESIDES["plan"]) == set(pins("plan")) - {
+    assert imported(*files, all_kinds=False) | set(FURTHER["plan"]) == set(pins("plan")) - {
         "python"
     }
 

@@ -48,7 +48,7 @@ def test_no_sbatch_on_the_path_says_so(slurm, tmp_path):
 
 
 @pytest.mark.usefixtures("slurm")
-def test_a_partition_that_the_cluster_lacks_is_named_beside_those_it_has(tmp_path):
+def test_a_partition_that_the_cluster_lacks_is_named_with_those_it_has(tmp_path):
     workflow = partitions(tmp_path, "partitions: {gpu: {max_gpu: 4}, short: {}}")
     with pytest.raises(StudyError, match=r"short(.|\n)*cpu, gpu"):
         require_cluster(workflow, 1)
@@ -62,7 +62,7 @@ def test_no_partition_with_gpus_is_refused_where_jobs_ask_for_one(tmp_path):
     require_cluster(workflow, 0)
 
 
-def test_a_controller_that_does_not_answer_is_told_in_its_words(slurm, tmp_path, monkeypatch):
+def test_a_controller_that_does_not_answer_is_reported_in_its_words(slurm, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "ANSWER_WITHIN", 0.05)
     monkeypatch.setattr(cluster, "AGAIN", 0.01)
     command(slurm, "sinfo", "echo 'Unable to contact slurm controller' >&2; exit 1")
@@ -91,7 +91,7 @@ def test_jobs_of_an_earlier_run_are_ended_and_waited_for(slurm, tmp_path, monkey
     monkeypatch.setattr(cluster, "PAUSE", 0.01)
     note = tmp_path / "note.json"
     end_orphans(note, "first")
-    # The jobs are there until the third look after they were told to end.
+    # The jobs are there until the third look after they were cancelled.
     command(
         slurm,
         "squeue",
@@ -136,7 +136,7 @@ def test_jobs_that_may_be_left_where_slurm_is_not_stop_the_run(slurm, tmp_path):
         end_orphans(note, None)
 
 
-def test_jobs_that_no_node_could_start_are_told_from_others_that_wait(slurm):
+def test_jobs_that_no_node_could_start_are_distinguished_from_others_that_wait(slurm):
     rows = ("7 launch failed requeued held", "8 Priority", "9 JobHeldUser", "10 (null)")
     command(slurm, "squeue", "; ".join(f"echo '{row}'" for row in rows))
     assert jobs_not_started("run") == ["7"]

@@ -89,8 +89,8 @@ plan = {"jobs": {name: {"stub": "write.py"}}}
 for path in snakemake.output:
     with open(path, "a") as file:
         file.write("made\\n")
-told = Path(f"{snakemake.output[0]}.own.json")
-told.write_text(json.dumps(vars(view_of(snakemake, plan))))
+printed = Path(f"{snakemake.output[0]}.own.json")
+printed.write_text(json.dumps(vars(view_of(snakemake, plan))))
 """
 
 FAIL = """
@@ -107,7 +107,7 @@ FIRSTS = ["first/x/1", "first/x/2", "first/y/1"]
 
 
 class Judge:
-    """A stand-in for `Current`: `reasons` by job; what it was told of."""
+    """A stand-in for `Current`: `reasons` by job; the calls that it got."""
 
     def __init__(self) -> None:
         self.reasons: dict[str, Reason] = {}
@@ -172,9 +172,9 @@ def run(judge: Judge, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         snakemake.jobs.get_script_mtime.cache_clear()  # as in a process of its own
         with pytest.raises(SystemExit) as ended:
             main(["--cores", "1", *options])
-        told = "".join(capsys.readouterr())
-        assert bool(ended.value.code) is fails, told
-        return told
+        printed = "".join(capsys.readouterr())
+        assert bool(ended.value.code) is fails, printed
+        return printed
 
     return ran
 
@@ -182,17 +182,17 @@ def run(judge: Judge, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 Run = Callable[..., str]
 
 
-def planned(told: str) -> set[str]:
+def planned(printed: str) -> set[str]:
     """The rules that a dry run would run, of what it says."""
-    return set(re.findall(r"^(?:local)?rule (\w+):", told, re.M))
+    return set(re.findall(r"^(?:local)?rule (\w+):", printed, re.M))
 
 
 @pytest.fixture
 def made(run: Run, judge: Judge) -> None:
     """The workflow has run once."""
     run("last.txt")
-    for told in (judge.asked, judge.compared):
-        told.clear()
+    for printed in (judge.asked, judge.compared):
+        printed.clear()
 
 
 # --- the persistence is asked, and its answer decides -------------------------------------------
@@ -212,12 +212,12 @@ def test_a_reason_has_a_job_run_and_is_printed_and_none_below_it_is_asked_about(
     run: Run, judge: Judge
 ) -> None:
     judge.reasons["first/x/1"] = Reason("the lr of recipe once changed", "x.yaml")
-    told = run("--dry-run", "last.txt")
-    assert planned(told) == {"first", "last"}
-    assert judge.reasons["first/x/1"].text in told
-    assert "Input files updated by another job: first/x/1.txt" in told
+    printed = run("--dry-run", "last.txt")
+    assert planned(printed) == {"first", "last"}
+    assert judge.reasons["first/x/1"].text in printed
+    assert "Input files updated by another job: first/x/1.txt" in printed
     assert sorted(judge.asked) == FIRSTS
-    assert "first/x/2.txt" not in told.partition("rule last")[0]
+    assert "first/x/2.txt" not in printed.partition("rule last")[0]
 
 
 @pytest.mark.usefixtures("made")
@@ -228,9 +228,9 @@ def test_the_persistence_is_ours_whichever_is_asked_for(
     run: Run, judge: Judge, backend: list[str]
 ) -> None:
     judge.reasons["last/all"] = Reason("the code changed")
-    told = run("--dry-run", "last.txt", "--persistence-backend", *backend)
-    assert planned(told) == {"last"}
-    assert "the code changed" in told
+    printed = run("--dry-run", "last.txt", "--persistence-backend", *backend)
+    assert planned(printed) == {"last"}
+    assert "the code changed" in printed
 
 
 def later(path: str) -> None:
@@ -362,12 +362,12 @@ class Made:
         self.input: dict[str, Any] = {}
 
 
-def test_when_an_output_was_made_is_told_for_the_report() -> None:
+def test_the_time_of_an_output_is_given_for_the_report() -> None:
     jobs = [Made("first", "first.txt", name="x"), Made("last", "last.txt")]
     persistence: Any = SimpleNamespace(dag=SimpleNamespace(jobs=jobs), current=Judge())
-    told = Records.metadata(persistence, "first.txt")
-    assert told is not None
-    assert (told.rule, told.starttime, told.endtime) == ("first", MADE, MADE)
+    printed = Records.metadata(persistence, "first.txt")
+    assert printed is not None
+    assert (printed.rule, printed.starttime, printed.endtime) == ("first", MADE, MADE)
     for target in ("last.txt", "nothing.txt"):  # without a record, and none of the plan's
         assert Records.metadata(persistence, target) is None
 

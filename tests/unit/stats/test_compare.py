@@ -143,7 +143,7 @@ def test_sides_that_can_not_be_compared(
         check_sides(Sides(a, b))
 
 
-def test_sides_without_a_shared_cell_are_told_apart(
+def test_sides_without_a_shared_cell_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -124,9 +124,9 @@ def test_unknown_values_and_columns_stay_unknown(tmp_path: Path) -> None:
     assert all(found[name] is None for found in table.rows for name in OPTIONAL)
     assert [found["seed"] for found in table.rows] == [None, 42]
     assert {found["eval_set"] for found in table.rows} == {"a"}
-    # A seed that is not told is one seed.
-    untold = read_layout(str(write_rows(path, [base(), row(seed="")])), "scores")
-    assert untold.rows[1]["seed"] == 0
+    # A seed that is not given counts as one seed.
+    without = read_layout(str(write_rows(path, [base(), row(seed="")])), "scores")
+    assert without.rows[1]["seed"] == 0
 
 
 def test_changes_are_tuned_less_base_and_need_items_for_more(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_checkpoints_and_datasets_are_those_of_the_table(tmp_path: Path) -> None
     assert trained["task"]["mnli"] == "nli"
 
 
-def test_a_train_set_without_sets_of_its_own_is_unknown_until_told(tmp_path: Path) -> None:
+def test_a_train_set_without_sets_of_its_own_is_unknown_until_declared(tmp_path: Path) -> None:
     table = read_layout(str(write_rows(tmp_path / "scores.csv", paper_rows())), "scores")
     assert table.train_sets({})["tulu"] == ("unknown", "unknown")
     assert table.train_sets({"tulu": "instruction"})["tulu"] == ("instruction", "instruction")
@@ -346,7 +346,7 @@ def test_the_tables_are_written_and_say_what_is_left_out(
 
 
 def test_summaries_are_the_papers_definitions(tmp_path: Path) -> None:
-    # Any scores, base with 0 shots besides 4: against sums by hand.
+    # Any scores, base with 0 and 4 shots: against sums by hand.
     numbers = np.random.default_rng(0)
     rows = [{**found, "score": round(numbers.uniform(0.02, 0.95), 4)} for found in paper_rows()]
     rows += [{**found, "shots": 0, "score": 0.5} for found in rows if found["recipe"] == "base"]

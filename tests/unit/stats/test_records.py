@@ -76,7 +76,7 @@ def test_wrong_types_are_refused(
 
 
 def test_no_items_are_refused(tmp_path: Path, good: pd.DataFrame) -> None:
-    # Types are those of a file with items: an empty cell must be told from a foreign file.
+    # Types are those of a file with items: an empty cell must be distinguished from a foreign file.
     empty = write(good, tmp_path / "full.parquet")
     pq.write_table(pq.read_table(empty).slice(0, 0), tmp_path / "cell.parquet")
     with pytest.raises(StudyError, match="no items"):

@@ -1,4 +1,4 @@
-"""Cells that were refused: an error, or left out of a partial study and told wherever they lack."""
+"""Cells that were refused: an error, or left out of a partial study and reported."""
 
 import json
 from collections.abc import Callable
@@ -144,17 +144,17 @@ def test_means_say_of_how_many_seeds_they_are(tmp_path: Path) -> None:
 def test_without_partial_every_set_is_named_with_two_ways_on(cells: list[Cell]) -> None:
     with pytest.raises(StudyError) as error:
         made(cells, lambda one: one["eval_set"].endswith("_people"), partial=False)
-    told = str(error.value)
+    text = str(error.value)
     lost = [one for one in cells if one["eval_set"].endswith("_people")]
-    assert f"{len(lost)} of {len(cells)} cells were refused" in told
+    assert f"{len(lost)} of {len(cells)} cells were refused" in text
     for one in lost:
-        assert one["eval_set"] in told
-    assert "nli_places" not in told
-    assert "item 3 has no right answer to choose" in told
+        assert one["eval_set"] in text
+    assert "nli_places" not in text
+    assert "item 3 has no right answer to choose" in text
     # Of a single reason all of what was said.
-    assert "file: items.parquet" in told
-    assert "fix the data" in told
-    assert "--config partial=true" in told
+    assert "file: items.parquet" in text
+    assert "fix the data" in text
+    assert "--config partial=true" in text
 
 
 def test_many_reasons_stay_on_a_screen(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_where_all_were_refused_there_are_no_tables(cells: list[Cell], partial: 
     assert "partial=true" not in str(error.value)
 
 
-def test_summaries_findings_and_figures_tell_what_is_missing(cells: list[Cell]) -> None:
+def test_summaries_findings_and_figures_show_what_is_missing(cells: list[Cell]) -> None:
     everything = pd.DataFrame(cells).astype({"seed": "Int64"})
     named: dict[str, Any] = {
         "eval_sets": ("nli_people", "nli_places"),
@@ -206,7 +206,7 @@ def test_summaries_findings_and_figures_tell_what_is_missing(cells: list[Cell]) 
         drawn(kind, own)
 
 
-def test_a_study_that_lacks_nothing_tells_nothing(whole: Tables) -> None:
+def test_a_study_that_lacks_nothing_reports_nothing(whole: Tables) -> None:
     assert whole["unpaired"].empty
     assert refused(whole["unpaired"]) == {}
 

@@ -76,7 +76,7 @@ def transfer(
     )
 
 
-def test_the_papers_mean_ratio_and_its_sisters() -> None:
+def test_the_papers_mean_ratio_and_its_robust_alternatives() -> None:
     changes = changes_of(
         [
             ("t", "t", "generation", 0.5, 0.5),
@@ -150,11 +150,11 @@ NAMES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("names", "told"), NAMES)
+@pytest.mark.parametrize(("names", "says"), NAMES)
 def test_a_name_of_which_the_tables_have_nothing_is_refused(
-    tables: dict[str, pd.DataFrame], names: dict[str, Any], told: str
+    tables: dict[str, pd.DataFrame], names: dict[str, Any], says: str
 ) -> None:
-    with pytest.raises(StudyError, match=told):
+    with pytest.raises(StudyError, match=says):
         require_asked(asked(**names), tables)
 
 
@@ -355,8 +355,8 @@ def test_items_that_pairs_share_widen_the_interval_to_cover_the_truth() -> None:
     hits = {"ours": 0, "as if independent": 0}
     for _ in range(300):
         values = np.tile(generator.normal(0, 0.05, size=6), 3) + generator.normal(0, 0.01, size=18)
-        told = {"errors": np.full(18, 0.05), "items_of": sets}
-        for name, more in (("ours", told), ("as if independent", {})):
+        says = {"errors": np.full(18, 0.05), "items_of": sets}
+        for name, more in (("ours", says), ("as if independent", {})):
             found = estimate(mean, sample(values, units, **more), DRAWN)
             hits[name] += found.low <= 0 <= found.high
     assert hits["as if independent"] / 300 < 0.85

@@ -37,11 +37,11 @@ def test_a_planted_turning_point_comes_back_with_its_interval(
 ) -> None:
     x = np.linspace(9, 12, checkpoints)
     found = turns(x, 10.55, 0.15, 0.02, known)
-    told = [turn for turn in found if turn.shape == "turns"]
-    assert len(told) > 0.9 * TIMES
-    assert np.mean([turn.place for turn in told]) == pytest.approx(10.55, abs=0.1)
+    turning = [turn for turn in found if turn.shape == "turns"]
+    assert len(turning) > 0.9 * TIMES
+    assert np.mean([turn.place for turn in turning]) == pytest.approx(10.55, abs=0.1)
     # Before the ends move out to the checkpoints around them.
-    assert np.mean([turn.low <= 10.55 <= turn.high for turn in told]) >= least
+    assert np.mean([turn.low <= 10.55 <= turn.high for turn in turning]) >= least
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -130,7 +130,7 @@ def test_each_series_has_a_row_and_the_mean_over_whole_sets_another() -> None:
     assert rises["low"] >= 100_000_000
 
 
-def test_without_errors_the_residuals_tell() -> None:
+def test_without_errors_the_residuals_decide() -> None:
     unknown = {"n": None, "ci_low": None, "ci_high": None}
     found = table((SCORES, unknown)).set_index("eval_set").loc["a"]
     assert found["shape"] == "turns"

@@ -144,9 +144,9 @@ def test_the_lowest_loss_wins_and_the_smaller_of_equal_ones(tmp_path: Path) -> N
 
 
 def test_when_all_diverged_nothing_is_chosen(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="diverged at every candidate") as told:
+    with pytest.raises(StudyError, match="diverged at every candidate") as raised:
         choose_rate("r", trials(tmp_path, **{"1": None, "2": None}), str(tmp_path / "rate.json"))
-    assert told.value.file == "recipes/r.yaml"
+    assert raised.value.file == "recipes/r.yaml"
     assert not (tmp_path / "rate.json").exists()
 
 

@@ -144,7 +144,7 @@ def test_sequences_survive_their_file(tmp_path: Path) -> None:
     assert read.items == ["a", "b"]
 
 
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     path = stored(tmp_path / "t.arrow")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(StudyError, match="cannot be read"):

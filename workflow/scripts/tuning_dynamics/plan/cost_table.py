@@ -62,8 +62,7 @@ def cost_rows(measured: Sequence[Measured]) -> pd.DataFrame:
     A metrics file is JSON with at least the columns of cost.csv (null if unknown); other keys are
     ignored. A job's seconds are the longer of its metrics' and its benchmark's: the first lack the
     start of the process, the second the work before a job was killed and continued.
-    Raises StudyError for a broken file, a missing key, another job's metrics, or a job
-    named twice.
+    Raises StudyError for a broken file, a missing key, another job's metrics, or a repeated job.
     """
     rows = [row for job in measured if (row := _row(job)) is not None]
     frame = from_rows(rows, "cost")

@@ -1,5 +1,5 @@
 "use strict";
-// The tables of the report: each is made when it is first opened, from the rows beside it.
+// The tables of the report: each is made when it is first opened, from the rows next to it.
 
 function rowsOf(table) {
   return Array.from({ length: table.rows }, (_, row) => table.columns.map((column) => column.values[row]));
