@@ -29,7 +29,7 @@ sys.path[:0] = [
 from planted import NOTHING, Planted, demo, planted_findings  # noqa: E402
 
 from tuning_dynamics.stats.cell_bootstrap import Drawing  # noqa: E402
-from tuning_dynamics.stats.turning_points import turning_point  # noqa: E402
+from tuning_dynamics.stats.summaries.turning_points import turning_point  # noqa: E402
 
 KINDS = {"published": Planted(), "nothing": NOTHING}
 

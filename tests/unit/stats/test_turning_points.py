@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tuning_dynamics.stats.cell_bootstrap import Drawing
-from tuning_dynamics.stats.turning_points import Turn, turning_point, turning_rows
+from tuning_dynamics.stats.summaries.turning_points import Turn, turning_point, turning_rows
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows
 

@@ -177,5 +177,5 @@ def test_a_summary_counts_where_the_job_makes_it() -> None:
     """The job's params name the summaries that it makes."""
     counted = {part.file for part in code_parts("stats_summaries.py", frozenset({"forgetting"}))}
     assert {f"stats/summaries/{name}.py" for name in ("forgetting", "noise")} <= counted
-    assert "stats/forgetting.py" in counted
+    assert "stats/transfer.py" in counted
     assert "stats/summaries/denominators.py" not in counted

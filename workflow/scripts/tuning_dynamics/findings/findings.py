@@ -15,8 +15,9 @@ from tuning_dynamics.stats.denominators import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, NOT_LEARNED, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
 from tuning_dynamics.stats.summarise import SummarySettings
-from tuning_dynamics.stats.transfer import ALL, train_kinds_of, transferred
+from tuning_dynamics.stats.transfer import train_kinds_of, transferred
 from tuning_dynamics.stats.trends import MIN_CHECKPOINTS
+from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
 
 Verdict = Literal["supported", "contradicted", "cannot tell"]
@@ -156,7 +157,7 @@ def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction 
     cells = cells[(cells["train_kind"] == train_kind) & (cells["kind"] == eval_kind)]
     rows = tables["transfer"]
     rows = rows[
-        (rows["checkpoint"] == ALL)
+        (rows["checkpoint"] == POOLED)
         & (rows["train_kind"] == train_kind)
         & (rows["eval_kind"] == eval_kind)
     ].set_index("statistic")
@@ -192,7 +193,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     table = context.tables["format_trend"]
     if table.empty:
         return no_verdict("format_sensitivity", name, "no tuned model was evaluated in two formats")
-    pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    pairs, pooled = table[table["eval_set"] != POOLED], table[table["eval_set"] == POOLED].iloc[0]
     if pd.isna(pooled["slope"]):
         return no_verdict("format_sensitivity", name, _NO_SLOPE)
     found = _mean_slope(pooled, pairs)
@@ -215,7 +216,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
         return no_verdict(
             "latent_gain", name, "no tuned evaluation set is in the group 'not learned'"
         )
-    pairs, pooled = table[table["eval_set"] != ALL], table[table["eval_set"] == ALL].iloc[0]
+    pairs, pooled = table[table["eval_set"] != POOLED], table[table["eval_set"] == POOLED].iloc[0]
     if pd.isna(pooled["slope"]):
         return no_verdict("latent_gain", name, _NO_SLOPE)
     found = _mean_slope(pooled, pairs)

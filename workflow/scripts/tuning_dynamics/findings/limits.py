@@ -12,8 +12,8 @@ from tuning_dynamics.stats.denominators import weak_denominators
 from tuning_dynamics.stats.noise import NEAR, SEEDS, root_mean_square
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.stats.refusals import REFUSED, are_refused
-from tuning_dynamics.stats.transfer import ALL
-from tuning_dynamics.stats.turning_points import FLAT, STILL_RISING, TOO_FEW, TURNS
+from tuning_dynamics.stats.summaries.turning_points import FLAT, STILL_RISING, TOO_FEW, TURNS
+from tuning_dynamics.tables.columns import POOLED
 
 Row = dict[str, object]
 Tables = Mapping[str, pd.DataFrame]
@@ -42,12 +42,12 @@ def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
     """
     name = "tokens at which the mean score of base over its sets stops rising"
     title = "The base model's improvement with pre-training stops before the last checkpoint"
-    pooled = points[points["eval_set"] == ALL].set_index("recipe")
+    pooled = points[points["eval_set"] == POOLED].set_index("recipe")
     if "base" not in pooled.index:
         text = "This study can't say: base was not evaluated."
         return _row("turning_point", title, "cannot tell", name, text, value=math.nan, cells=0)
     base = pooled.loc["base"]
-    sets = points[(points["recipe"] == "base") & (points["eval_set"] != ALL)]
+    sets = points[(points["recipe"] == "base") & (points["eval_set"] != POOLED)]
     # The sets of the mean curve.
     whole = int((sets["checkpoints"] == base["checkpoints"]).sum())
     some = f" over {whole} of {len(sets)} sets" if 0 < whole < len(sets) else ""
@@ -187,7 +187,7 @@ def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
 
 def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
     """How far scores differ that should be equal."""
-    pooled = noise[(noise["checkpoint"] == ALL) & (noise["recipe"] == recipe)]
+    pooled = noise[(noise["checkpoint"] == POOLED) & (noise["recipe"] == recipe)]
     found = [
         (root_mean_square(rows), int(rows["pairs"].sum()), rows["eval_set"].nunique(), what)
         for kind, what in ((SEEDS, "two seeds"), (NEAR, "two nearly identical checkpoints"))

@@ -15,7 +15,8 @@ from tuning_dynamics.stats.cell_bootstrap import Drawing, Estimate, Sample, cont
 from tuning_dynamics.stats.cells import require_unique
 from tuning_dynamics.stats.primary_cells import curve_cells, primary_cells
 from tuning_dynamics.stats.tokens import log_tokens, slope
-from tuning_dynamics.stats.transfer import ALL, estimate_columns
+from tuning_dynamics.stats.transfer import estimate_columns
+from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
 
 LEARNED, NOT_LEARNED, UNDECIDED = "learned", "not_learned", "undecided"
@@ -132,7 +133,7 @@ def group_change_rows(
     rows: list[dict[str, object]] = []
     for (family, group), block in chosen.groupby(["family", "group"], sort=True):
         parts = list(block.groupby(["step", "checkpoint"], sort=True))
-        for (step, checkpoint), sets in [*parts, ((pd.NA, ALL), block)]:
+        for (step, checkpoint), sets in [*parts, ((pd.NA, POOLED), block)]:
             found = estimate(mean, _sample(sets), drawing)
             rows.append(
                 {

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tuning_dynamics.common.variants import NEAR_SHARE
-from tuning_dynamics.stats.transfer import ALL
+from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
 
 SEEDS, NEAR = "seeds", "near_checkpoints"
@@ -86,7 +86,7 @@ def _pool(own: pd.DataFrame) -> dict[str, object]:
     difference = root_mean_square(own)
     return {
         **{name: own[name].iloc[0] for name in _POOLED},
-        "checkpoint": ALL,
+        "checkpoint": POOLED,
         "step": pd.NA,
         **{name: "" for name in ("other", "train_set", "format", "prediction")},
         **{name: pd.NA for name in ("seed", "shots")},
@@ -127,7 +127,7 @@ def noise_floor(noise: pd.DataFrame, *, recipe: str, eval_sets: Collection[str])
     larger; UNKNOWN if there is neither.
     """
     pooled = noise[
-        (noise["checkpoint"] == ALL)
+        (noise["checkpoint"] == POOLED)
         & (noise["recipe"] == recipe)
         & noise["eval_set"].isin(list(eval_sets))
     ]

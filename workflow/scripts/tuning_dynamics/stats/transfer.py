@@ -19,9 +19,8 @@ from tuning_dynamics.stats.cell_bootstrap import (
 )
 from tuning_dynamics.stats.cells import require_unique
 from tuning_dynamics.stats.primary_cells import primary_cells
+from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
-
-ALL = "all"
 
 
 def transfer_rows(
@@ -49,14 +48,14 @@ def transfer_rows(
     chosen = chosen.assign(chance=_chances(chosen, chance))
     blocks = [chosen]
     if train_sets is not None or eval_sets is not None:
-        blocks.append(chosen.assign(train_kind=ALL, kind=ALL))
+        blocks.append(chosen.assign(train_kind=POOLED, kind=POOLED))
     rows: list[dict[str, object]] = []
     for (family, train_kind, eval_kind), block in pd.concat(blocks).groupby(
         ["family", "train_kind", "kind"], sort=True
     ):
         key = {"family": family, "train_kind": train_kind, "eval_kind": eval_kind}
         parts = list(block.groupby(["step", "checkpoint"], sort=True))
-        for (step, checkpoint), cells in [*parts, ((pd.NA, ALL), block)]:
+        for (step, checkpoint), cells in [*parts, ((pd.NA, POOLED), block)]:
             place = {**key, "checkpoint": checkpoint, "step": step}
             for name, found in transfer_statistics(cells, drawing).items():
                 rows.append({**place, "statistic": name, **estimate_columns(found, "value")})

@@ -12,7 +12,7 @@ from tuning_dynamics.stats.groups import OWN_TASK
 from tuning_dynamics.stats.noise import marks, noise_floor
 from tuning_dynamics.stats.primary_cells import curve_cells
 from tuning_dynamics.stats.tokens import Floats, placed, slope
-from tuning_dynamics.stats.transfer import ALL
+from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
 
 # A slope over fewer checkpoints has too few residuals.
@@ -111,7 +111,7 @@ def _rows(
         {
             "recipe": recipe,
             "train_set": "",
-            "eval_set": ALL,
+            "eval_set": POOLED,
             **_columns(_mean_curve(points), found, noise, recipe, sets),
         },
     ]

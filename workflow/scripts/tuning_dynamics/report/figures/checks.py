@@ -25,7 +25,7 @@ from tuning_dynamics.report.figures.series import BASE_LOOK, Panel, Series, look
 from tuning_dynamics.report.figures.style import COLOURS, TEXT_COLOUR, style
 from tuning_dynamics.report.figures.view import View, bands_words, metric_words
 from tuning_dynamics.stats.checkpoint_curve import TOLERANCE
-from tuning_dynamics.stats.transfer import ALL
+from tuning_dynamics.tables.columns import POOLED
 
 KINDS = {"seeds": "between seeds", "near_checkpoints": "between near-identical checkpoints"}
 
@@ -147,7 +147,7 @@ def noise(view: View) -> Figure:
             rows = own[(own["kind"] == pair[0]) & (own["recipe"] == pair[1])]
             shift = (number - (len(pairs) - 1) / 2) * 0.7 / len(pairs)
             heights = np.array([sets.index(name) for name in rows["eval_set"]]) + shift
-            pooled = (rows["checkpoint"] == ALL).to_numpy()
+            pooled = (rows["checkpoint"] == POOLED).to_numpy()
             values = rows["difference"].to_numpy(dtype=float)
             look = styles[names[pair]]
             ax.plot(

@@ -28,7 +28,7 @@ from tuning_dynamics.report.figures.style import (
 )
 from tuning_dynamics.report.figures.trends import trend_figure
 from tuning_dynamics.report.figures.view import View, changed
-from tuning_dynamics.stats.transfer import ALL
+from tuning_dynamics.tables.columns import POOLED
 
 
 def change_by_group(view: View) -> Figure:
@@ -37,9 +37,9 @@ def change_by_group(view: View) -> Figure:
     title = f"{view.family}: change of sets learned in pre-training and of others"
     if own["mean_change"].isna().all():
         return empty(title, "no evaluation set of a group was tuned on")
-    places = own[own["checkpoint"] != ALL][["step", "checkpoint"]].drop_duplicates()
+    places = own[own["checkpoint"] != POOLED][["step", "checkpoint"]].drop_duplicates()
     places = places.sort_values("step")
-    labels = [*places["checkpoint"], ALL]
+    labels = [*places["checkpoint"], POOLED]
     names = [name for name in GROUP_COLOURS if name in set(own["group"])]
     legend = [Look(name.replace("_", " "), GROUP_COLOURS[name], "s", "") for name in names]
     with style():
@@ -58,7 +58,7 @@ def change_by_group(view: View) -> Figure:
         for number, name in enumerate(names):
             rows = own[own["group"] == name].set_index("checkpoint").reindex(labels)
             _bars(ax, number, len(names), rows, GROUP_COLOURS[name])
-        words = [*map(checkpoint_words, places["checkpoint"]), ALL]
+        words = [*map(checkpoint_words, places["checkpoint"]), POOLED]
         ax.set_xticks(range(len(labels)), words)
         ax.axhline(0, color="#333333", linewidth=0.8)
         ax.margins(x=0.02, y=0.14)

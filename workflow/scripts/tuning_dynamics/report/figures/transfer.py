@@ -14,7 +14,7 @@ from tuning_dynamics.report.figures.series import Panel, Series, looks, series_f
 from tuning_dynamics.report.figures.style import COLOURS, style
 from tuning_dynamics.report.figures.view import View, changed
 from tuning_dynamics.stats.denominators import AT_CHANCE, NEAR_ZERO, ZERO
-from tuning_dynamics.stats.transfer import ALL
+from tuning_dynamics.tables.columns import POOLED
 
 #: Mean ratio of change by kind tuned on and kind evaluated (Sun and Dredze, arXiv 2408.06663).
 PUBLISHED_MEAN_RATIO = {
@@ -67,7 +67,7 @@ def forgetting(view: View) -> Figure:
         return empty(title, "no set was evaluated with a tuned model")
     rows, columns = (sorted(own[name].unique()) for name in ("train_task", "eval_task"))
     reach = float(own["change"].abs().max()) or 1.0
-    single = own[own["checkpoint"] != ALL]
+    single = own[own["checkpoint"] != POOLED]
     points = list(single.sort_values("step")["checkpoint"].unique())
     with style():
         frame = panels(
@@ -79,14 +79,16 @@ def forgetting(view: View) -> Figure:
             "floor. Hatched: not evaluated. Intervals are in forgetting.csv.",
             size=(max(1.3, 0.42 * len(columns)), max(0.7, 0.3 * len(rows))),
         )
-        ways = zip(frame.axes, [*points, ALL], frame.lowest, strict=True)
+        ways = zip(frame.axes, [*points, POOLED], frame.lowest, strict=True)
         for number, (ax, point, lowest) in enumerate(ways):
             mine = own[own["checkpoint"] == point]
             table = _fields(mine, "change", rows, columns)
             quiet = _fields(mine.assign(q=mine["under_floor"] == "yes"), "q", rows, columns)
             draw_heat(ax, table, reach, points=6.5, quiet=quiet == True)  # noqa: E712
             name_fields(ax, table, rows=number % 6 == 0, columns=lowest)
-            words = "all checkpoints" if point == ALL else f"checkpoint {checkpoint_words(point)}"
+            words = (
+                "all checkpoints" if point == POOLED else f"checkpoint {checkpoint_words(point)}"
+            )
             panel_title(ax, words)
     return frame.figure
 
@@ -102,7 +104,7 @@ def transfer_by_checkpoint(view: View) -> Figure:
     """Mean change of other sets by checkpoint: a panel per kind evaluated, a line per kind tuned
     on."""
     own = view.tables["transfer"]
-    own = own[(own["statistic"] == "mean_change") & (own["checkpoint"] != ALL)]
+    own = own[(own["statistic"] == "mean_change") & (own["checkpoint"] != POOLED)]
     title = f"{view.family}, {view.recipe}: mean change of other sets, by kind tuned on"
     if own["value"].isna().all():
         return empty(title, "no set other than the train set was evaluated")
@@ -135,7 +137,7 @@ def transfer_by_checkpoint(view: View) -> Figure:
 def transfer_statistics(view: View) -> Figure:
     """The mean ratio of change and robust alternatives over all checkpoints; the published one."""
     own = view.tables["transfer"]
-    own = own[own["checkpoint"] == ALL]
+    own = own[own["checkpoint"] == POOLED]
     title = f"{view.family}, {view.recipe}: mean ratio of change and robust alternatives"
     if own.empty:
         return empty(title, "no set other than the train set was evaluated")

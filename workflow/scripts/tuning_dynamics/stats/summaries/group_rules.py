@@ -9,11 +9,29 @@ tokens, undecided below 3 checkpoints. `last_above_first`: the last checkpoint's
 first one's `ci_high`, undecided if intervals are unknown.
 """
 
-import pandas as pd
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from tuning_dynamics.stats.group_rules import group_rule_rows
+import numpy as np
+import pandas as pd
+from scipy.stats import linregress
+
+from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.groups import (
+    LEARNED,
+    NOT_LEARNED,
+    OWN_TASK,
+    UNDECIDED,
+    Curve,
+    base_curves,
+    group_contrast,
+    kendall_group,
+    set_changes,
+    with_groups,
+)
 from tuning_dynamics.stats.summarise import SummarySettings, Tables
 from tuning_dynamics.tables.columns import Columns
+from tuning_dynamics.tables.tables import from_rows
 
 
 class Row(Columns):
@@ -51,3 +69,85 @@ def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
         recipes=asked.group_recipes,
         roles=asked.roles,
     )
+
+
+#: Thresholds around the usual ones.
+ALPHAS = (0.01, 0.05, 0.1, 0.2)
+
+STUDY, KENDALL, SLOPE, INTERVALS = "study", "kendall", "slope_t_test", "last_above_first"
+
+
+def group_rule_rows(
+    scores: pd.DataFrame,
+    changes: pd.DataFrame,
+    groups: pd.DataFrame,
+    *,
+    drawing: Drawing,
+    recipes: Sequence[str],
+    roles: Sequence[str] = OWN_TASK,
+) -> pd.DataFrame:
+    """group_rules.csv: a row per family and rule, `study` (groups.csv as it is) first.
+
+    The numbers of sets count all sets that base is evaluated on; `difference` is the mean change of
+    sets not learned less that of learned ones, with its interval over evaluation sets.
+    """
+    curves = base_curves(scores)
+    sets = set_changes(changes, recipes=recipes, roles=roles)
+    rules = [(STUDY, np.nan, groups)]
+    rules += [(name, alpha, _classified(curves, rule)) for name, alpha, rule in _rules()]
+    rows: list[dict[str, object]] = []
+    for name, alpha, placed in rules:
+        grouped = with_groups(sets, placed)
+        for family, own in placed.groupby("family", sort=True):
+            compared = grouped[(grouped["family"] == family) & (grouped["group"] != UNDECIDED)]
+            found = group_contrast(compared, drawing)
+            rows.append(
+                {
+                    "family": family,
+                    "rule": name,
+                    "alpha": alpha,
+                    **{group: int((own["group"] == group).sum()) for group in _GROUPS},
+                    "difference": found.value,
+                    "low": found.low,
+                    "high": found.high,
+                    "cells": int(compared["cells"].sum()),
+                }
+            )
+    return from_rows(rows, "group_rules").sort_values("family", kind="stable", ignore_index=True)
+
+
+_GROUPS = (LEARNED, NOT_LEARNED, UNDECIDED)
+
+
+def _rules() -> list[tuple[str, float, Callable[[Curve], str]]]:
+    rules: list[tuple[str, float, Callable[[Curve], str]]] = []
+    for alpha in ALPHAS:
+        rules.append((KENDALL, alpha, partial(kendall_group, alpha=alpha, rise=False)))
+    for alpha in ALPHAS:
+        rules.append((SLOPE, alpha, partial(slope_group, alpha=alpha)))
+    return [*rules, (INTERVALS, np.nan, interval_group)]
+
+
+def _classified(
+    curves: Mapping[tuple[str, str], Curve], rule: Callable[[Curve], str]
+) -> pd.DataFrame:
+    rows = [
+        {"family": family, "eval_set": eval_set, "group": rule(curve)}
+        for (family, eval_set), curve in curves.items()
+    ]
+    return pd.DataFrame(rows, columns=["family", "eval_set", "group"])
+
+
+def slope_group(curve: Curve, alpha: float) -> str:
+    """By the two-sided t-test of the slope over log10 tokens; undecided below 3 checkpoints."""
+    if len(np.unique(curve.x)) < 3:
+        return UNDECIDED
+    fit = linregress(curve.x, curve.y)
+    return LEARNED if fit.slope > 0 and fit.pvalue < alpha else NOT_LEARNED
+
+
+def interval_group(curve: Curve) -> str:
+    """Whether the last checkpoint's interval lies above the first one's; undecided if unknown."""
+    if len(curve.y) < 2 or np.isnan(curve.low[-1]) or np.isnan(curve.high[0]):
+        return UNDECIDED
+    return LEARNED if curve.low[-1] > curve.high[0] else NOT_LEARNED
