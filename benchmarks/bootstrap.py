@@ -8,7 +8,7 @@ the two are compared before anything is reported. Then the job of the rule score
 as many files of records, a base and three seeds of a recipe at each checkpoint, scored by ROUGE-L
 against references of 25 words. Memory at its
 peak is reported beyond what is resident before (imports and the scores themselves), and of the
-process as a whole. CPU seconds are the process's own; wall seconds depend on who else uses the
+process as a whole. CPU seconds are the process's own; wall seconds depend on the load of the
 machine. Linux only.
 """
 
@@ -48,7 +48,7 @@ from tuning_dynamics.stats.bootstrap import (  # noqa: E402
 from tuning_dynamics.stats.cell_tables import cell_tables  # noqa: E402
 
 SEED, LEVEL = 0, 0.95
-#: Words of a reference, and how many there are to choose from.
+#: Words of a reference, and size of the vocabulary.
 WORDS, VOCABULARY = 25, 3000
 BASE = {
     **{"family": "f", "tokens": 0, "recipe": "base", "train_set": "", "seed": None},
@@ -100,7 +100,7 @@ def resident_mib() -> float:
 
 
 def timed(function: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
-    """A result, and the seconds and MiB at most that making it took."""
+    """A result, with its seconds and peak MiB."""
     # Resets the peak, which the kernel then counts from here.
     Path("/proc/self/clear_refs").write_text("5")
     before = resident_mib()
@@ -118,11 +118,11 @@ def timed(function: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
 
 
 def measure(method: str, values: Floats, resamples: int, sample: int) -> dict[str, Any]:
-    """Both sides by one method; AssertionError where their intervals differ."""
+    """Both sides by one method; AssertionError if their intervals differ."""
     ours, one = timed(lambda: one_pass(values, resamples, method))
     sides: dict[str, Any] = {"method": method, "one_pass": one, "sample": sample}
     share = sample / values.shape[1]
-    # scipy by default draws all resamples of a cell at once; batches spare its memory.
+    # scipy by default draws all resamples of a cell at once; batches save memory.
     for name, batch in (("scipy", None), ("scipy_batch_100", 100)):
         theirs, other = timed(
             lambda batch=batch: loop(values[:, :sample], resamples, method, batch)
@@ -140,7 +140,7 @@ def measure(method: str, values: Floats, resamples: int, sample: int) -> dict[st
 def write_records(folder: Path, values: Floats) -> list[dict[str, Any]]:
     """A file of records for each column, and the cells: base and three seeds a checkpoint.
 
-    An answer has so many of its reference's words that its ROUGE-L is about its value.
+    An answer has as many of its reference's words as give a ROUGE-L of about its value.
     """
     items = len(values)
     generator = np.random.default_rng(2)

@@ -2,9 +2,9 @@
 
     python benchmarks/coverage.py [--studies 4000] [--out benchmarks/results/coverage.json]
 
-The simulations are those of tests/simulated.py, at more studies and sizes than the tests have
-time for; docs/statistics.md has the figures. The standard error of a share of 4,000 studies is
-0.003 at 0.95.
+The simulations are those of tests/helpers/simulated.py, with more studies and sizes than the
+tests have time for; docs/statistics.md has the figures. The standard error of a share of 4,000
+studies is 0.003 at 0.95.
 """
 
 import argparse

@@ -1,16 +1,16 @@
-"""Each kind of file in a finished study damaged in four ways: is it noticed, and what comes of it?
+"""Each kind of file in a finished study, damaged in four ways: is it noticed, and what follows?
 
     python benchmarks/damage.py FOLDER [--files cell,rate] [--sample 10] [--seed 1]
         [--out benchmarks/results/damage.json]
 
 A study of tiny models (pre-trained here, from a hub on this machine, from local folders; full
 tuning, adapters at chosen rates) is run once in FOLDER. In a copy of it a file has one bit flipped,
-is cut to its half, changes places with another of its kind, or holds something else, with the time
-that it had. The next plan must name a small file as the reason of its job. Of weights and what lies
-next to them, a job that reads them is made due; it may end in words, and what these advise is done.
-The same command must then end with every file as it was, but for clocks, and leave nothing to do.
+is truncated to half, is swapped with another of its kind, or holds something else, with its old
+times. The next plan must name a small file as the reason of its job. For weights and files next to
+them, a job that reads them is made due; it may end with an error, whose fix is then applied. The
+same command must then restore every file, except clocks, and leave nothing to do.
 
-FOLDER/outcomes.jsonl grows by a line a case; the same command goes on from it.
+FOLDER/outcomes.jsonl gets a line per case; the same command continues from it.
 """
 
 import argparse
@@ -113,7 +113,7 @@ def weights(name: str, folder: str, other: str, variant: str, rule: str) -> Subj
 
 
 def subjects_of(folder: str, other: str, variant: str, rule: str, *names: str) -> list[Subject]:
-    """What lies in a folder of weights."""
+    """Files in a folder of weights."""
     return [
         weights(f"{name} ({rule})", f"{folder}/{name}", f"{other}/{name}", variant, rule)
         for name in names
@@ -287,7 +287,7 @@ def subjects() -> list[Subject]:
 
 
 def finished(folder: Path, variables: dict[str, str]) -> Scene:
-    """The study, run from start to end; one that is there already is taken."""
+    """The study, run from start to end; a finished one is reused."""
     scene = Scene(Repository(folder / "base", STUDY, variables), "damage", Path("none"))
     if (folder / "finished").exists():
         return scene
@@ -306,7 +306,7 @@ def finished(folder: Path, variables: dict[str, str]) -> Scene:
 
 
 def clocked(scene: Scene, work: Path) -> Reference:
-    """The finished study, and which of its files another run of the same would not make equal."""
+    """The finished study, and those of its files that differ between equal runs."""
     copy = scene.copy(work / "forced")
     copy.repository.succeed("--forceall")
     again, files = copy.contents(), scene.contents()

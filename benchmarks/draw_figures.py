@@ -1,11 +1,11 @@
-"""Draw the figures of a study of base models alone, and measure the time.
+"""Draw the figures of a study with base models only, and measure the time.
 
     python benchmarks/draw_figures.py --folder FOLDER [--families 16] [--processes 2]
 
-The tables are made up: 27 checkpoints and 12 evaluation sets for each family, as many as the
-published results of the Pythia suite have and more. Drawn are the scores by checkpoint and the
-turning points, each as SVG, PDF and PNG, in a process of its own, as in the workflow, imports
-included. Seconds depend on who else uses the machine; CPU seconds less so.
+The tables are synthetic: 27 checkpoints and 12 evaluation sets per family, at least as many as in
+the published results of the Pythia suite. It draws the scores by checkpoint and the turning
+points, each as SVG, PDF and PNG, in a separate process, as in the workflow, imports included.
+Seconds depend on the load of the machine; CPU seconds less so.
 """
 
 import argparse

@@ -4,9 +4,9 @@
 
 Tuning against TRL's SFTTrainer and transformers' Trainer, scoring against lm-evaluation-harness,
 generation against transformers' generate: the same model (a small OLMo of 59M random weights),
-items, dtype (fp32), minibatches and threads, the ways taking turns, medians of at least 5 rounds;
-and how the engine's time grows. FOLDER holds real sets (`para_paws_yang2024/`, `qg_tweetqa/`, …);
-without it, sets are made up with the lengths of those. `--quick` tries everything on a tiny model.
+items, dtype (fp32), minibatches and threads, alternatives interleaved, medians of 5 or more
+rounds; and how the engine's time grows. FOLDER holds real sets (`para_paws_yang2024/`,
+`qg_tweetqa/`, …); without it, synthetic sets have their lengths. `--quick` uses a tiny model.
 """
 
 import argparse
@@ -47,8 +47,8 @@ class Amounts:
     """How much is measured.
 
     Rounds of comparisons and of growth; steps of tuning; items with shots, items of each set of
-    multiple choice, and the harness's batch; answers and their longest; summaries learnt by
-    heart, in how many steps; the smallest number of items where time grows.
+    multiple choice, and the harness's batch; answers and their longest; overfitted
+    summaries, in how many steps; the smallest number of items where time grows.
     """
 
     rounds: int
@@ -59,7 +59,7 @@ class Amounts:
     harness_batch: int
     answers: int
     longest: int
-    learnt: int
+    overfitted: int
     tuned_steps: int
     first: int
 
@@ -110,7 +110,7 @@ def comparisons(run: Run) -> Iterator[Any]:
 def tuned(run: Run) -> tuple[list[list[int]], Path]:
     """Prompts for summaries, truncated, and weights overfitted to their answers: so answers end at
     realistic lengths, unlike with random weights."""
-    examples = run.sets["summaries"].examples(run.setting.encoder, run.amounts.learnt, 112)
+    examples = run.sets["summaries"].examples(run.setting.encoder, run.amounts.overfitted, 112)
     batches = tuning.minibatches(examples, run.amounts.tuned_steps)
     kept = run.folder / "tuned.pt"
     run.ours.call(tuning.by_engine, batches, 1e-3, kept)
@@ -134,7 +134,7 @@ def grown(run: Run) -> Iterator[Any]:
 
 
 def listed(found: Iterator[Any], began: float) -> list[Any]:
-    """All results; says when each is there."""
+    """All results; prints each when it is done."""
     results = []
     for result in found:
         results.append(result)

@@ -1,22 +1,22 @@
-"""Every failure point of the jobs that write: what is left after the same job is done again.
+"""Every failure point of the jobs that write files: is all well after the same job runs again?
 
     python benchmarks/faults.py FOLDER [--jobs tune,evaluate] [--sample 100] [--seed 1]
         [--processes 2] [--out benchmarks/results/faults.json]
 
-A study of tiny models is run once in FOLDER. Then a job of each kind is made again, once with
-nothing of it there and once over what it made with other settings. Each thing that it asks of the
-system (opening for writing, write, sync, rename, link, removal, new folder; see tests/injection)
-is met once by ENOSPC, once by EIO, once by EPERM and once by SIGKILL before it; the last one also
-by SIGKILL after it, as a kill after any other leaves what one before the next does. After each,
-the same job must end well, with the files of a run without faults, byte for byte but for clocks,
-no other file, and no raw traceback anywhere.
+A study of tiny models is run once in FOLDER. Then a job of each kind runs again, once without
+its outputs and once over outputs made with other settings. Each of its system requests (opening
+for writing, write, sync, rename, link, removal, new folder; see tests/injection) fails once with
+ENOSPC, once with EIO, once with EPERM and once with SIGKILL before it; the last one also with
+SIGKILL after it, as a kill after any other request equals a kill before the next. After each fault,
+the same job must succeed, with the files of a run without faults, byte for byte except clocks, no
+other file, and no raw traceback.
 
 A job is the script that Snakemake writes for it, in a process that is forked from one with the
 job's libraries (tests/injection/forked.py): Snakemake would take ten times as long at thousands
 of points. `make test` strikes some of them through Snakemake's own command.
 
-FOLDER/outcomes.jsonl grows by a line a fault; the same command goes on from it. --sample takes so
-many faults of each job, drawn by --seed. Linux with a C compiler only.
+FOLDER/outcomes.jsonl gets a line per fault; the same command continues from it. --sample takes
+this many faults of each job, drawn with --seed. Linux with a C compiler only.
 """
 
 import argparse
@@ -143,7 +143,7 @@ for word in sys.orig_argv[1:]:
 
 
 def finished(folder: Path, shim: Path) -> Scene:
-    """The study, run from start to end; one that is there already is taken."""
+    """The study, run from start to end; a finished one is reused."""
     done = folder / "finished"
     scene = Scene(Repository(folder / "base", STUDY, variables()), NAME, shim)
     if done.exists():
@@ -181,8 +181,8 @@ def captured(scene: Scene, kind: Kind, folder: Path) -> tuple[Path, str]:
 def strike(
     scene: Scene, kind: Kind, folder: Path, arguments: Any, *, edited: bool
 ) -> dict[str, str]:
-    """Every fault of a kind of job that has no outcome yet; what its outcomes have in common."""
-    row = {"job": kind.name, "mode": "over other results" if edited else "anew"}
+    """Inject every fault of a kind of job without outcome yet; the outcomes' common columns."""
+    row = {"job": kind.name, "mode": "over other results" if edited else "in an empty study"}
     work = folder / f"{kind.name} {row['mode']}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -216,7 +216,7 @@ def strike(
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts of faults, by kind of job, and all that is wrong."""
+    """Counts of faults by kind of job, and all that is wrong."""
     return {
         "machine": platform.machine(),
         "faults": len(rows),
@@ -228,7 +228,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Strike the chosen kinds of job at all points, or at some."""
+    """Inject faults into the chosen kinds of job, at all points or at some."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--jobs", default=",".join(kind.name for kind in KINDS))

@@ -1,8 +1,8 @@
-"""How often the findings' intervals hold what was planted, over many made-up studies.
+"""How often the findings' intervals hold what was planted, over many synthetic studies.
 
     python benchmarks/findings_coverage.py [--studies 40] [--kinds published nothing]
 
-Each study is the demo's own grid with planted scores in place of models' (tests/unit/planted.py):
+Each study is the demo's grid with planted scores in place of models' (tests/helpers/planted.py):
 other items, other differences between pairs and models every time. It reports, for each published
 finding, how often its 95 % interval holds the planted value, the mean of its estimates and of its
 interval's width, and its verdicts. And, for broken sticks of known shape, how often a turning point

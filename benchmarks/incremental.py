@@ -3,14 +3,14 @@
     python benchmarks/incremental.py --folder FOLDER [--seed 1] [--planned 300] [--real 25]
         [--jobs 2] [--only TEXT …] [--root CHECKOUT] [--parent] [--out FILE]
 
-A study of tiny models (tests/edited) is finished and edited, singly and in pairs, and what a dry
-run plans is compared with what was written by hand (tests/edited/edits); of some edits the command
-is given once, and tables, figures and cells are compared with those of a fresh run of the same
-files in a new folder. FOLDER keeps what was done, so that the same command goes on where it was
-stopped; FOLDER/output has what each case's commands said, and FOLDER/fresh the tables of fresh
-runs. --only tries the cases whose names begin with a text, --root those of another checkout, and
---parent writes the result next to that of --out, as that of the previous commit. Ends with exit 1
-where anything is wrong.
+A study of tiny models (tests/edited) is finished and edited, singly and in pairs, and the plan of
+a dry run is compared with the one written by hand (tests/edited/edits); for some edits the command
+runs once, and tables, figures and cells are compared with those of a fresh run of the same files
+in a new folder. FOLDER keeps finished cases, so that the same command continues where it was
+stopped; FOLDER/output has the output of each case's commands, and FOLDER/fresh the tables of fresh
+runs. --only runs the cases whose names begin with a text, --root those of another checkout, and
+--parent writes the result next to that of --out, as that of the previous commit. Exits with 1
+if anything is wrong.
 """
 
 import argparse
@@ -43,9 +43,9 @@ OUT = ROOT / "benchmarks" / "results" / "incremental.json"
 
 
 class Record:
-    """What was found, a JSON line per case, in a file that a later run goes on with.
+    """The outcomes, a JSON line per case, in a file that a later run continues.
 
-    SystemExit where the folder is of another commit: its finished studies would be too.
+    SystemExit if the folder is of another commit: its finished studies would be too.
     """
 
     def __init__(self, folder: Path, commit: str) -> None:
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace, wanted: list[Case], record: Record) -> None
 
 
 def summary(options: argparse.Namespace, wanted: list[Case], record: Record) -> dict[str, Any]:
-    """The figures of all cases: by kind how many, and how many of which kinds of wrong."""
+    """Summary of all cases: counts by kind, and counts of each kind of error."""
     rows = [record.rows[case.name] for case in wanted]
     counts = {
         kind: {"cases": len(own), **_wrong(own)}
@@ -115,7 +115,7 @@ def summary(options: argparse.Namespace, wanted: list[Case], record: Record) -> 
 
 
 def _wrong(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """How many cases have each kind of wrong, which is how a line of it begins."""
+    """How many cases have each kind of error, which is the beginning of its line."""
     kinds = Counter(kind for row in rows for kind in {line.split(":")[0] for line in row["wrong"]})
     return {"right": sum(not row["wrong"] for row in rows), **dict(sorted(kinds.items()))}
 

@@ -1,4 +1,4 @@
-"""Kills at random moments of a study: what each costs, and that the same command ends the same.
+"""Kills at random moments of a study: their cost, and whether the same command ends the same.
 
     python benchmarks/kills.py FOLDER [--kills 30] [--seed 1] [--out benchmarks/results/kills.json]
 
@@ -138,13 +138,13 @@ def trial(folder: Path, number: int, seed: int, clean: Repository, work: Any) ->
 
 
 def found_done(repository: Repository) -> int:
-    """Jobs that were planned, and found their work done by one that was left behind."""
+    """Planned jobs whose work a left-behind job had already done."""
     logs = (repository.folder / "results" / NAME / "logs").rglob("*.log")
     return sum("current: nothing to make" in path.read_text() for path in logs)
 
 
 def wrong_at_end(last: Run, repository: Repository, clean: Repository) -> list[str]:
-    """What is not as after the undisturbed run."""
+    """Differences from the undisturbed run."""
     wrong = [] if last.process.returncode == 0 else [f"the last command: {last.said[-2000:]}"]
     expected, found = contents(clean, NAME), contents(repository, NAME)
     names = sorted(expected.keys() | found.keys())
@@ -155,7 +155,7 @@ def wrong_at_end(last: Run, repository: Repository, clean: Repository) -> list[s
 
 
 def undisturbed(folder: Path) -> tuple[Repository, dict[str, float]]:
-    """The study without kills, and the work of each of its stubs; taken where it is there."""
+    """The study without kills, and the work of each of its stubs; reused if it exists."""
     path = folder / "work.json"
     if path.exists():
         return Repository(folder / "clean", STUDY), json.loads(path.read_text())
@@ -194,7 +194,7 @@ def wrong_in(found: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    """Kill studies until there were so many kills; fails where one was not survived."""
+    """Kill studies until there were enough kills; fail if one was not survived."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--kills", type=int, default=30)

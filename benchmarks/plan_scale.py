@@ -4,10 +4,10 @@
 
 The studies are config/studies/pythia_410m.yaml shrunk or grown: families (seeds of pre-training),
 checkpoints, seeds of tuning. Each is planned by `snakemake -n` with the default profile, in a copy
-of the repository without results in FOLDER. Reports are of `parse`, a dry run of one small job, which
+of the repository without results in FOLDER. Reports are of `parse`, a dry run of a small job, which
 is what a job on a cluster pays before it begins; of `plan`, a dry run of the whole study; and with
---parts of a dry run of the first of so many parts. CPU seconds are the process's own; wall seconds
-depend on who else uses the machine. Linux only.
+--parts of a dry run of the first of this many parts. CPU seconds are the process's own; wall
+seconds depend on the load of the machine. Linux only.
 """
 
 import argparse
@@ -49,7 +49,7 @@ GROWN = {
 
 
 def study(cells: int) -> dict[str, Any]:
-    """A study of about so many cells."""
+    """A study of about this many cells."""
     families, points, tuned, seeds = GROWN[cells]
     shared = {"family": FAMILIES[:families], "eval_sets": SETS}
     steps = STEPS[-points:]
@@ -80,7 +80,7 @@ def copy(folder: Path) -> None:
 
 def run(folder: Path, name: str, *arguments: str) -> dict[str, float]:
     """Jobs, seconds and peak resident GiB of a dry run in the folder; RuntimeError with its
-    output where it fails."""
+    output if it fails."""
     command = [sys.executable, "-m", "snakemake", "-n", "--configfile", f"{name}.yaml", *arguments]
     with (folder / f"{name}.txt").open("w+") as output:
         begun = time.perf_counter()
@@ -106,7 +106,7 @@ def measure(folder: Path, cells: int, parts: int) -> Iterator[dict[str, Any]]:
     name = document["study"]
     (folder / f"{name}.yaml").write_text(json.dumps(document), encoding="utf-8")
     grid = Jobs(load_study(document, ROOT, name), name).grid
-    # One small job, for which nothing is written out.
+    # One small job, for which cells are not enumerated.
     runs = {"parse": ["--", f"results/{name}/data/mnli/items.parquet"], "plan": []}
     if parts:
         runs[f"part 1/{parts}"] = ["--config", f"part=1/{parts}"]

@@ -1,1 +1,1 @@
-"""What `benchmarks/incremental.py` is made of: places, fresh runs, cases, and their record."""
+"""Parts of `benchmarks/incremental.py`: places, fresh runs, cases, and their record."""

@@ -20,7 +20,7 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the record calls it."""
+        """Its name in the record."""
         edits = " + ".join(self.edits)
         return f"{self.kind}: {edits}, at {self.stage}" if self.stage else f"{self.kind}: {edits}"
 
@@ -83,9 +83,9 @@ def _first(count: int, given: list[Case], more: Iterator[Case]) -> list[Case]:
 def _pairs(
     seed: str, known: list[tuple[str, ...]], *, plan_only: bool
 ) -> Iterator[tuple[str, ...]]:
-    """Pairs without end of edits that can be done together, none of them known or repeated.
+    """An endless stream of pairs of edits that can be done together, none known or repeated.
 
-    Without `plan_only`, none that is about what a plan says.
+    Without `plan_only`, none that is about a plan's text.
     """
     draw, seen = random.Random(seed), set(map(frozenset, known))
     names = [edit.name for edit in ALL if plan_only or not edit.says]

@@ -16,10 +16,10 @@ Outcome = dict[str, str]
 
 
 class Place:
-    """A folder in which one case is tried at a time, from the finished study.
+    """A folder where one case runs at a time, from the finished study.
 
-    The study is finished at the very path where cases go on, as its user's would be. `root` is
-    the repository that is tried; `sources` holds what `write_sources` writes.
+    The study is finished at the same path where cases continue, as a user's would be. `root` is
+    the tested repository; `sources` holds what `write_sources` writes.
     """
 
     def __init__(self, folder: Path, root: Path, sources: Path, hub: Hub) -> None:
@@ -27,7 +27,7 @@ class Place:
         self.case, self.finished = folder / "case", folder / "finished"
 
     def prepare(self) -> Outcome:
-        """Finish the study, unless that was done; what came out of it."""
+        """Finish the study, unless it is finished; return its outcome."""
         kept = self.finished / "outcome.json"
         if not kept.is_file():
             shutil.rmtree(self.case, ignore_errors=True)
@@ -55,7 +55,7 @@ class Place:
 
 
 class FreshRuns:
-    """What runs of edited files in new folders make, each done once."""
+    """Outcomes of runs of edited files in new folders, each run once."""
 
     def __init__(self, folder: Path, hub: Hub) -> None:
         self.folder, self.hub = folder, hub
@@ -63,7 +63,7 @@ class FreshRuns:
         self._lock = threading.Lock()
 
     def outcome(self, world: World, study: str = STUDY) -> Outcome:
-        """What a fresh run of a world's files makes. AssertionError where that fails."""
+        """The outcome of a fresh run of a world's files. AssertionError if that fails."""
         tree = World(Repository(world.folder, study))
         digest = tree.digest()
         with self._lock:
@@ -87,7 +87,7 @@ class FreshRuns:
         world = World(Repository(copy.folder, copy.study, variables))
         world.repository.succeed()
         found = world.outcome()
-        # The tables stay, for whoever wants to see what differs.
+        # The tables are kept, to look at differences.
         tables = self.folder / f"{digest}_tables"
         shutil.copytree(world.results / "tables", tables, dirs_exist_ok=True)
         shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""How a case is tried: what was done wrong, as lines of text, none where all is right."""
+"""Runs a case: errors as lines of text, none if all is correct."""
 
 import re
 import subprocess
@@ -58,8 +58,8 @@ def _real(case: Case, place: Place, fresh: FreshRuns, said: list[str]) -> list[s
 
 
 def _during(case: Case, place: Place, fresh: FreshRuns, said: list[str]) -> list[str]:
-    """An edit in the middle of a run ends it with words, or in the tables of the edited files;
-    one more command ends there in any case."""
+    """An edit in the middle of a run ends it with an error, or with the tables of the edited files;
+    one more command ends with these in any case."""
     world, edits = _edited(case, place)
     done = world.run_and(case.stage, edits[-1].do)
     said.append(done.stdout)
@@ -110,7 +110,7 @@ def _given(world: World, said: list[str]) -> "subprocess.CompletedProcess[str]":
 
 
 def _stale(found: Outcome, fresh: Outcome) -> list[str]:
-    """One line on what is not as a fresh run makes it: tables first."""
+    """One line on differences from a fresh run: tables first."""
     names = sorted(differing(found, fresh), key=lambda name: (not name.startswith("tables"), name))
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return [f"stale: {', '.join(names[:SHOWN])}{more}"] if names else []

@@ -1,6 +1,6 @@
 """Scores of one model on one set by lm-evaluation-harness and by this project, item by item.
 
-The harness runs its own task definitions (prompts, options, clean-up); only where the rows lie
+The harness runs its own task definitions (prompts, options, clean-up); only the place of the rows
 is changed. This project freezes the same rows with its own dataset file.
 """
 
@@ -56,7 +56,7 @@ Scores = dict[tuple[str, str], float]
 
 @dataclass(frozen=True)
 class Result:
-    """A set's log-likelihoods, these less the option's own without a prompt, and accuracies by
+    """A set's log-likelihoods, the same less the option's own without a prompt, and accuracies by
     prediction method."""
 
     scores: Scores
@@ -116,7 +116,7 @@ def by_harness(harness: Any, rows: dict[str, Rows], shots: int = 0) -> dict[str,
 
 
 def _task(dataset: str, files: Rows, shots: int) -> Path:
-    """A file that includes the harness's own task and changes where its rows lie."""
+    """A file that includes the harness's own task and changes the place of its rows."""
     import lm_eval
 
     own = Path(lm_eval.__file__).parent / "tasks" / FILES[dataset]
@@ -165,7 +165,7 @@ def by_project(model: LoadedModel, rows: dict[str, Rows], folder: Path, shots: i
 
 
 def freeze(dataset: str, files: Rows, folder: Path) -> Path:
-    """The frozen items of a set whose rows lie in files instead of the hub."""
+    """The frozen items of a set whose rows are in files instead of on the hub."""
     description = read_yaml(CONFIG / "datasets" / f"{dataset}.yaml")
     paths = {"train": str(files.train), "evaluation": str(files.evaluation)}
     description["source"] = {"files": paths}
@@ -234,7 +234,7 @@ def demonstration_rows(dataset: str, items: Path, rows: list[Row], shots: int) -
 
 
 def largest_difference(ours: Result, theirs: Result) -> float:
-    """Largest absolute difference in nats of a score; AssertionError where a text differs."""
+    """Largest absolute difference in nats of a score; AssertionError if a text differs."""
     assert set(ours.scores) == set(theirs.scores), sorted(set(ours.scores) ^ set(theirs.scores))[:2]
     pairs = [(ours.scores, theirs.scores), (ours.mutual, theirs.mutual)]
     return max(abs(one[key] - other[key]) for one, other in pairs for key in one)

@@ -35,7 +35,7 @@ AWKWARD = {
     "boolq": ("passage", "question"),
 }
 
-# What the harness's dependencies say of one another is no fault of this project.
+# Warnings among the harness's dependencies are not this project's fault.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -129,7 +129,7 @@ def agree(
     folder: Path,
     shots: int = 0,
 ) -> None:
-    """Hold scores and accuracies of this project on `rows` to the harness's on `theirs`."""
+    """Compare scores and accuracies of this project on `rows` with the harness's on `theirs`."""
     torch.set_num_threads(1)
     expected = compare.by_harness(harness_model(model, encoder), theirs, shots)
     loaded = LoadedModel(model, encoder, CONTEXT, torch.device("cpu"))
@@ -161,7 +161,7 @@ def test_few_shot_prompts_agree(rows: dict[str, compare.Rows], tmp_path: Path) -
     files = rows["arc_easy"]
     frozen = compare.freeze("arc_easy", files, tmp_path / "frozen")
     train = [json.loads(line) for line in files.train.read_text().splitlines()]
-    # The harness shows its first training rows: have them be those that are shown here.
+    # The harness shows its first training rows: use those that are shown here.
     shown = compare.demonstration_rows("arc_easy", frozen, train, 4)
     assert len(shown) == 4
     first = compare.write_rows(tmp_path / "shown.jsonl", shown)

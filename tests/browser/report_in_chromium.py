@@ -1,6 +1,6 @@
-"""`make browser-test`: the pages of a made-up study in headless Chromium.
+"""`make browser-test`: the pages of a synthetic study in headless Chromium.
 
-No file of `make test`: it needs Debian's Chromium, and axe-core from npm.
+Not part of `make test`: it needs Debian's Chromium, and axe-core from npm.
 """
 
 import os
@@ -74,12 +74,12 @@ def opened(driver: Chrome, made: Made, name: str = "changes") -> WebElement:
 
 
 def wait(driver: Chrome, true: Callable[[], object]) -> None:
-    """Until it is true; a test fails after some seconds of waiting."""
+    """Wait until it is true; a test fails after some seconds."""
     WebDriverWait(driver, 10).until(lambda _: true())
 
 
 def cells(table: WebElement, column: str) -> list[str]:
-    """What the rows that are shown say in a column."""
+    """The visible rows' values in a column."""
     names = [head.text.split()[0] for head in table.find_elements(By.CSS_SELECTOR, "thead th")]
     place = names.index(column) + 1
     found = table.find_elements(By.CSS_SELECTOR, f"tbody td:nth-child({place})")
@@ -91,7 +91,7 @@ def head_of(table: WebElement, column: str) -> WebElement:
 
 
 def shown_rows(table: WebElement) -> int:
-    """How many rows fit the filters."""
+    """How many rows match the filters."""
     found = re.search(r"of ([\d,]+)|No rows", table.find_element(By.CLASS_NAME, "dt-info").text)
     assert found is not None
     return int(found[1].replace(",", "")) if found[1] else 0

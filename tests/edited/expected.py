@@ -1,4 +1,4 @@
-"""Whether what was planned, or was trained, is what edits may have planned or trained."""
+"""Checks that edits planned and trained only what they may."""
 
 from collections.abc import Iterable, Sequence
 
@@ -23,7 +23,7 @@ BRIEF = jobs_of(
 
 
 def wrongly_planned(planned: set[Job], edits: Sequence[Edit], study: set[Job]) -> list[str]:
-    """What a plan lacks, which leaves results stale, and what it has without need."""
+    """Jobs that a plan lacks, which leaves results stale, and jobs that it has without need."""
     joining = {job for edit in edits for job in edit.joins}
     there = study | joining
     leaving = matching(there - joining, (p for edit in edits for p in edit.leaves))
@@ -33,7 +33,7 @@ def wrongly_planned(planned: set[Job], edits: Sequence[Edit], study: set[Job]) -
 
 
 def wrongly_trained(trained: set[Job], edits: Sequence[Edit]) -> list[str]:
-    """What was trained without need."""
+    """Jobs that trained without need."""
     joining = {job for edit in edits for job in edit.joins if job.stage in TRAINED}
     may = joining | matching(trained, (p for edit in edits for p in edit.training))
     return _listed("trained without need", trained - may)

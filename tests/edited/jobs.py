@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 #: Rules of evaluation: one per set of settings, or a server and its clients.
 EVALUATION = re.compile(r"evaluate\w*|serve|cell")
-#: Rules that make nothing that is kept: the target of all, and a check that stops what goes wrong.
+#: Rules that make no files to keep: the target `all`, and a check.
 NOTHING = frozenset({"all", "check"})
 
 
 class Job(NamedTuple):
-    """A job: its stage, and what it is of, as the names in a path (`kept/4/base`)."""
+    """A job: its stage, and its subject, as the names in a path (`kept/4/base`)."""
 
     stage: str
     of: str = ""
@@ -23,7 +23,7 @@ class Job(NamedTuple):
 def planned_jobs(text: str) -> set[Job]:
     """The jobs that a dry run lists.
 
-    AssertionError where it lists other jobs than it counts.
+    AssertionError if it lists other jobs than it counts.
     """
     jobs: list[tuple[str, dict[str, str]]] = []
     for line in map(str.strip, text.splitlines()):
@@ -52,7 +52,7 @@ def matching(jobs: Iterable[Job], patterns: Iterable[str]) -> set[Job]:
     }
 
 
-#: What a study has once.
+#: Rules with one job per study.
 ONCE = (
     *("merged_config", "datasets", "checkpoints", "scores", "summaries"),
     *("cost", "figures", "findings", "report"),

@@ -1,7 +1,7 @@
-"""What the edited study is made of: settings, rows, local checkpoints, and a hub's repository.
+"""Inputs of the edited study: settings, rows, local checkpoints, and a hub's repository.
 
-All of it lies in the folder `own` of a copy of the repository, and is the same whenever it is
-written; the hub's repository lies apart.
+All of them are in the folder `own` of a copy of the repository, and are the same whenever they are
+written; the hub's repository is elsewhere.
 """
 
 import json
@@ -17,7 +17,7 @@ from hub.scenes import scene
 from tiny import tiny_encoder, tiny_model
 
 SETTINGS = Path(__file__).with_name("own")
-#: Steps that there are; the study begins with those of its families' files.
+#: Existing steps; the study begins with those of its families' files.
 STEPS = (2, 4, 6)
 #: Longest text of the checkpoints in tokens.
 CONTEXT = 512
@@ -78,10 +78,10 @@ def plant(name: str, number: int) -> Row:
 
 
 def notice(name: str, number: int) -> Row:
-    """A short text and what it comes down to."""
+    """A short text and its gist."""
     at = scene(name, number)
     text = at.fill("The {place} of {town} is closed, and {person} went home with a {tool}.")
-    # Letters, of which a random model says some: a score of 0 for all would hide a change.
+    # Letters, some of which a random model generates: a score of 0 for all would hide a change.
     return {"text": text, "summary": " ".join("abcdeghimnoprstu123") + at.fill(" {town}")}
 
 
@@ -95,7 +95,7 @@ ROWS: tuple[tuple[str, Callable[[str, int], Row], int], ...] = (
 
 
 def _corpus() -> str:
-    """Some hundreds of words: paragraphs apart by blank lines."""
+    """A few hundred words: paragraphs separated by blank lines."""
     sentences = (scene("corpus", number) for number in range(120))
     sentence = "{person} lives in {town} and works as a {job} near the {place} on {day}."
     return "\n\n".join(at.fill(sentence) for at in sentences) + "\n"

@@ -78,8 +78,7 @@ class World:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def digest(self) -> str:
-        """A digest of all that the study is made of: what a run of it in a new folder depends
-        on."""
+        """A digest of all inputs of the study: everything that a run in a new folder depends on."""
         digest = hashlib.sha256(self.study.encode())
         for path in _sources(self.folder):
             digest.update(f"{path.relative_to(self.folder)}\n".encode())
@@ -118,7 +117,7 @@ class World:
     ) -> subprocess.CompletedProcess[str]:
         """Give the command once, and edit when a job of a stage begins.
 
-        AssertionError where none begins.
+        AssertionError if none begins.
         """
         since, output = now(), self.folder / "output.txt"
         with output.open("w", encoding="utf-8") as stream:
@@ -164,7 +163,7 @@ class World:
 
 
 def differing(found: dict[str, str], fresh: dict[str, str]) -> list[str]:
-    """What a fresh run made and a run after an edit did not, or made otherwise.
+    """What a fresh run made and a run after an edit did not make, or made differently.
 
     Other files may be of checkpoints that have left the study; tables may not.
     """
@@ -174,7 +173,7 @@ def differing(found: dict[str, str], fresh: dict[str, str]) -> list[str]:
 
 
 def wait(process: "subprocess.Popen[str]") -> int:
-    """The exit status of a command. TimeoutExpired, once it is killed, where it does not end."""
+    """The exit status of a command. TimeoutExpired, after killing it, if it does not end."""
     try:
         return process.wait(1800)
     finally:
@@ -199,7 +198,7 @@ def restore(snapshot: Path, folder: Path) -> None:
 
 
 def touch_all(folder: Path) -> None:
-    """Give all files below a folder the time of now."""
+    """Set the times of all files below a folder to now."""
     for path in folder.rglob("*"):
         if path.is_file():
             os.utime(path)

@@ -1,4 +1,4 @@
-"""Checks of the flaws that lay in the release's data and downloads, and how guards come out."""
+"""Checks of the flaws in the release's data and downloads, and how to remove their guards."""
 
 import json
 import random
@@ -62,7 +62,7 @@ def frozen(folder: Path, found: list[dict[str, Any]], dataset: dict[str, Any], k
 
 
 def questions(label: int) -> list[dict[str, Any]]:
-    """Rows as of a split whose labels are all the same."""
+    """Rows like those of a split whose labels are all the same."""
     return [
         {"question1": f"How far is {n} ?", "question2": "How far is it ?", "label": label}
         for n in range(8)

@@ -1,4 +1,4 @@
-"""Checks of the flaws that lay in the release's evaluation, and how their guards come out."""
+"""Checks of the flaws in the release's evaluation, and how to remove their guards."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ def demonstrations_are_never_evaluated(folder: Path) -> None:
     write_items(folder / "items.parquet", [*evaluated, *leaked])
     path = folder / "items.parquet"
     asked = request(path, folder / "out", shots=2, demonstrations=str(path))
-    with pytest.raises(StudyError, match="evaluated item too"):
+    with pytest.raises(StudyError, match="also an evaluated item"):
         prompts.read_demonstrations(asked, read_items(path, "evaluation"))
 
 
@@ -90,7 +90,7 @@ def a_set_keeps_its_own_labels(folder: Path) -> None:
 
 
 def predictions(asked: CellRequest) -> list[str]:
-    """What a tiny model answers to each item of a cell."""
+    """A tiny model's answer to each item of a cell."""
     evaluate_cell(loaded(), asked)
     return [row["prediction"] for row in pq.read_table(asked.out).to_pylist()]
 

@@ -1,4 +1,4 @@
-"""Checks of the flaws that lay in the release's statistics, and how their guards come out."""
+"""Checks of the flaws in the release's statistics, and how to remove their guards."""
 
 from pathlib import Path
 from typing import Any

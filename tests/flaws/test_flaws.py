@@ -1,8 +1,8 @@
 """Twelve flaws of a published release: each impossible here, or detected, and by which guard.
 
-A flaw has a check, which fails if the flaw is back, and a guard, which some line of the project
-is. Every check is run twice: as the project is, where it passes, and with its guard taken out,
-where it must fail.
+A flaw has a check, which fails if the flaw is back, and a guard, a line of the project. Every check
+runs twice: with the project as it is, where it passes, and with its guard removed, where it must
+fail.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Removal = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True)
 class Flaw:
-    """What was wrong, the check that it is not so here, and how its guard is taken out."""
+    """What was wrong, the check that it is not so here, and how its guard is removed."""
 
     what: str
     check: Check

@@ -1,4 +1,4 @@
-"""What a figure draws, as JSON: what the stored references of tests/figures are made of.
+"""The content of a figure as JSON: the stored references of tests/figures.
 
     PYTHONPATH=workflow/scripts:tests python -m drawn
 
@@ -28,7 +28,7 @@ ONE_SEED = Made(seeds=1)
 
 
 def without_items(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables of scores made elsewhere: how many items, and intervals over them, are unknown."""
+    """The tables of published scores: numbers of items, and intervals over them, are unknown."""
     ends = ["ci_low", "ci_high", "change_low", "change_high"]
     means = tables["seed_means"].assign(**dict.fromkeys(ends, np.nan)).assign(n=pd.NA)
     return {**tables, "seed_means": means.astype({"n": "Int64"})}
@@ -47,13 +47,13 @@ def cases() -> Iterator[tuple[str, Figure]]:
 
 
 def drawn(kind: str, tables: dict[str, pd.DataFrame]) -> Figure:
-    """A figure of made-up tables, of what was tuned on nli_people where it is by train set."""
+    """A figure of synthetic tables, for the train set nli_people if it is drawn by train set."""
     train_set = "nli_people" if kind.startswith("score_by") else ""
     return DRAWN[kind](View("toy", tables, 0.95, "full", train_set))
 
 
 def content(figure: Figure) -> dict[str, Any]:
-    """What is drawn: words as they are; numbers as their count, ends and digest."""
+    """The content of a figure: text as it is; numbers as their count, ends and digest."""
     return {
         "inches": [round(float(side), 2) for side in figure.get_size_inches()],
         "words": [text.get_text() for text in figure.texts],
@@ -108,7 +108,7 @@ def _colour(values: Any) -> str:
 
 
 def numbers(values: Any) -> str:
-    """`10: 0.2 to 0.5, 1f3a…`: of rounded numbers; what is missing is counted."""
+    """`10: 0.2 to 0.5, 1f3a…` for rounded numbers; missing ones are counted."""
     flat = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan).ravel()
     there = flat[np.isfinite(flat)]
     text = " ".join(f"{value + 0.0:.6g}" for value in np.round(flat, 6))

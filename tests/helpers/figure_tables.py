@@ -1,4 +1,4 @@
-"""Made-up tables of every name, from arithmetic alone: what figures are drawn from in tests.
+"""Synthetic tables of every name, from arithmetic alone, to draw figures from in tests.
 
 No statistic is computed, so that the figures' references depend on no other part's code.
 """
@@ -27,7 +27,7 @@ STATISTICS = ("mean_ratio", "ratio_of_means", "median_ratio", "mean_change", "no
 
 @dataclass(frozen=True)
 class Made:
-    """What the tables are of. `tuned` steps are a part of `steps`; with `seeds` of tuning."""
+    """Axes of the tables. `tuned` steps are a part of `steps`; with `seeds` of tuning."""
 
     families: Sequence[str] = ("toy",)
     steps: Sequence[int] = (0, 100, 300, 1000, 3000)
@@ -72,7 +72,7 @@ def made_tables(made: Made = Made()) -> dict[str, pd.DataFrame]:
 
 
 def _wave(*key: object) -> float:
-    """A number between -1 and 1 that looks like chance, the same for the same key."""
+    """A number between -1 and 1 that looks random, the same for the same key."""
     return sin(sum(ord(letter) * (place + 1) for place, letter in enumerate(str(key))))
 
 
@@ -81,7 +81,7 @@ def _depth(step: int) -> float:
 
 
 def _rise(task: str, step: int) -> float:
-    """What a base model scores; the sets of `facts` do not rise."""
+    """A base model's score; the sets of `facts` do not rise."""
     return 0.3 + (0.0 if task == "facts" else 0.12 * min(_depth(step), 1.5))
 
 

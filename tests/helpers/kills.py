@@ -17,9 +17,9 @@ from pathlib import Path
 
 from repository import Repository, environment
 
-#: Seconds until a moment that has not come is taken for one that never does.
+#: Seconds after which a moment that has not come counts as one that never will.
 PATIENCE = 1800.0
-#: Seconds between looks at the processes.
+#: Seconds between checks of the processes.
 LOOK = 0.02
 #: Files of a study's folder that may differ between runs: the cost of an evaluation adds up.
 ADDS_UP = "evaluation.json"
@@ -85,7 +85,7 @@ class Run:
         return False
 
     def kill_all(self) -> None:
-        """SIGKILL Snakemake and all of its jobs, as a power cut does."""
+        """SIGKILL Snakemake and all its jobs, like a power cut."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
@@ -96,7 +96,7 @@ class Run:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Hold Snakemake itself still, so that the run can't end in the block; its jobs work on."""
+        """Stop Snakemake itself, so that the run can't end in the block; its jobs continue."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -104,7 +104,7 @@ class Run:
             self.process.send_signal(signal.SIGCONT)
 
     def signal_job(self, stub: str, number: signal.Signals) -> bool:
-        """Send a signal to a job's process; whether there was one."""
+        """Send a signal to a job's process; return whether there was one."""
         for process in self.processes():
             if process.stub == stub:
                 with suppress(ProcessLookupError):
@@ -150,7 +150,7 @@ def work_of(run: Run) -> dict[str, float]:
 
 @dataclass
 class Moment:
-    """When a process of a stub has used so many CPU seconds, or has ended before."""
+    """When a process of a stub has used this many CPU seconds, or has ended before."""
 
     stub: str
     seconds: float
@@ -166,14 +166,14 @@ class Moment:
 
 @dataclass(frozen=True)
 class Held:
-    """What a study's records said was made at some moment: links to these files."""
+    """Files that a study's records listed at some moment: links to them."""
 
     made: dict[Path, Path]
     #: Cells that were there and not recorded yet, by variant.
     unrecorded: dict[str, int]
 
     def made_again(self) -> list[str]:
-        """The files that are no longer those that they were."""
+        """The files that have changed since."""
         return [
             str(path)
             for path, link in self.made.items()
@@ -211,7 +211,7 @@ def _outputs(record: Path) -> list[str]:
 
 
 def contents(repository: Repository, study: str) -> dict[str, bytes]:
-    """The bytes of every number of a study but those of clocks: weights, cells and tables."""
+    """The bytes of every file with numbers of a study, except clocks: weights, cells and tables."""
     folder = repository.folder / "results" / study
     files = [
         path
@@ -223,7 +223,7 @@ def contents(repository: Repository, study: str) -> dict[str, bytes]:
 
 
 def leftovers(repository: Repository, study: str) -> list[str]:
-    """What is half-written, or kept of a job that has ended."""
+    """Half-written files, or files left by a job that has ended."""
     folder = repository.folder / "results" / study
     kept = [path for path in (folder / "scratch").rglob("*") if path.is_file()]
     return [str(path.relative_to(folder)) for path in (*folder.rglob("*.part"), *kept)]

@@ -1,4 +1,4 @@
-"""Pages of a made-up study, without a run: tables in seconds, plain figures, findings by hand."""
+"""Pages of a synthetic study, without a run: tables in seconds, plain figures, fixed findings."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -56,7 +56,7 @@ FINDINGS: list[dict[str, Any]] = [
 
 @dataclass(frozen=True)
 class Made:
-    """What the pages of the made-up study were made of."""
+    """Inputs of the pages of the synthetic study."""
 
     about: About
     tables: dict[str, pd.DataFrame]
@@ -66,8 +66,8 @@ class Made:
 
 
 def make_pages(folder: Path) -> Made:
-    """Write the made-up study's tables, figures and pages below `folder`; one cell that it asks
-    for has no score."""
+    """Write the synthetic study's tables, figures and pages below `folder`; one of its cells has no
+    score."""
     made = dict(_tables())
     asked = made["scores"][list(KEY_COLUMNS)]
     made["scores"] = made["scores"].iloc[1:]
@@ -93,7 +93,7 @@ def make_pages(folder: Path) -> Made:
 
 @cache
 def _tables() -> dict[str, pd.DataFrame]:
-    """The tables of the made-up study, with findings by hand."""
+    """The tables of the synthetic study, with fixed findings."""
     rows: list[dict[str, object]] = [
         {**row, "family": family} for family in ("toy", "other") for row in FINDINGS
     ]

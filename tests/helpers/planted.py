@@ -1,7 +1,7 @@
 """The demo's own grid with planted scores in place of models': what the findings should recover.
 
-Every cell of config/config.yaml has its place; only its records are made up. Pairs of train set
-and evaluation set differ by chance in how much tuning changes, seeds and items add their noise.
+Every cell of config/config.yaml is there; only its records are synthetic. Pairs of train set and
+evaluation set differ randomly in their change by tuning; seeds and items add noise.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ LEARNED = ("nli", "summary")
 GENERATION = ("summary", "question_generation")
 FORMATS = ("default", "io", "instruct")
 
-#: Steps at which the axis of the slopes has its middle; nearly no pre-training is this much.
+#: Steps at the middle of the slopes' axis, and steps that count as almost no pre-training.
 MIDDLE, LEAST = 400, 40
 
 
@@ -69,7 +69,7 @@ NOTHING = Planted(
 
 
 class DemoJobs(Jobs):
-    """The demo's jobs, and what they ask of the summaries."""
+    """The demo's jobs, and their settings of the summaries."""
 
     @property
     def asked(self) -> SummarySettings:
@@ -77,7 +77,7 @@ class DemoJobs(Jobs):
 
 
 def demo(**blocks: Any) -> DemoJobs:
-    """The demo; `blocks` replace axes of every block that has more than what they leave."""
+    """The demo; `blocks` restrict the axes of every block."""
     config = read_yaml(ROOT / "config" / "config.yaml")
     for block in config["blocks"]:
         for axis, kept in blocks.items():
@@ -140,7 +140,7 @@ def _depth(step: int) -> float:
 
 
 def _expected(planted: Planted, row: dict[str, Any], train_task: str) -> float:
-    """The expected score of a cell, before what differs by chance."""
+    """The expected score of a cell, without random differences."""
     depth, task = _depth(row["step"]), row["task"]
     level = 0.45 + (planted.trend * depth if task in LEARNED else 0.0)
     if row["recipe"] == "base":

@@ -1,4 +1,4 @@
-"""A small made-up study for the tests of the plan."""
+"""A small synthetic study for the tests of the plan."""
 
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def study(
 
 
 def basis(resolved: ResolvedStudy) -> Basis:
-    """What the study is planned on: equations alone."""
+    """The basis of the study's plan: equations alone."""
     return Basis(device_of(resolved.study, ROOT))
 
 

@@ -1,4 +1,4 @@
-"""A made-up table of scores in the shape of the published study, with planted changes."""
+"""A synthetic table of scores in the shape of the published study, with planted changes."""
 
 import csv
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ SETS = {
 LEARNED = ("arc_easy", "arc_challenge", "hellaswag", "boolq", "sciq")
 NOT_LEARNED = tuple(name for name in SETS if name not in LEARNED)
 
-#: What tuning on a classification task leaves of a generation score, as in the paper.
+#: The share of a generation score that is left after tuning on classification, as in the paper.
 LEFT = 0.386
 
 TRAINED = ("mnli", "paws", "xsum")
@@ -44,8 +44,8 @@ TRAINED = ("mnli", "paws", "xsum")
 def paper_rows() -> list[dict[str, Any]]:
     """Rows of scores.csv: base with 4 shots, three tasks tuned by `sft`, and `instruct`.
 
-    Sets of the task tuned on, and benchmarks of the instruction-tuned model, change by what is
-    planted for their group; generation falls to LEFT by tuning on classification; nothing else
+    Sets of the task tuned on, and benchmarks of the instruction-tuned model, change by the planted
+    value of their group; generation falls to LEFT by tuning on classification; nothing else
     changes.
     """
     rows = []

@@ -1,7 +1,7 @@
-"""Made-up data of known truth, and how often intervals hold it and tests reject.
+"""Synthetic data with known truth, the coverage of intervals and rejection rates of tests.
 
-Of accuracy, each item is answered right where ability, the item's ease, and chance together are
-above 0: all normal, so that the expected score is a normal probability. Each function makes
+For accuracy, an item is answered correctly if ability, the item's ease, and noise add up to more
+than 0: all are normal, so that the expected score is a normal probability. Each function makes
 `studies` data sets, analyses each, and returns a share of them.
 """
 
@@ -29,14 +29,14 @@ from tuning_dynamics.stats.permutation import q_values, sign_flip_p_values
 
 LEVEL, RESAMPLES, PERMUTATIONS = 0.95, 1000, 999
 
-# Studies that share their draws, as cells do. One set of 1,000 draws for all would have its own
-# error in every study, and a rate would be that of this set.
+# Studies that share their draws, as cells do. One set of 1,000 draws for all would put the same
+# error into every study, and rates would be those of this set.
 SHARED = 50
 
-# Spread of items' ease, and of what one answer has of its own; abilities are in the same unit.
+# Spread of items' ease, and of the noise of one answer; abilities are in the same unit.
 EASE, OWN = 1.0, 0.6
 
-# Parameters of beta distributions like those of ROUGE-L: usual, and of a model that fails.
+# Parameters of beta distributions like ROUGE-L's: usual, and for a model that fails.
 BETAS = {"rouge_l": (0.6, 2.4), "rouge_l near 0": (0.2, 3.8)}
 
 
@@ -71,7 +71,7 @@ def ends(found: Estimates) -> Floats:
 
 
 def lots(studies: int) -> Iterator[int]:
-    """Numbers of the lots of SHARED studies that make about so many."""
+    """Numbers of the batches of SHARED studies that add up to about this many."""
     yield from range(-(-studies // SHARED))
 
 
@@ -212,7 +212,7 @@ def rejected_over_contexts(
 
 
 def false_discoveries(tests: int, real: int, studies: int, seed: int = 6) -> tuple[float, float]:
-    """Mean share of false ones among q-values of at most 0.05, and share of real ones found.
+    """Mean share of false discoveries at q-values of at most 0.05, and share of real ones found.
 
     Each study has `tests` changes of accuracy over 400 items, of which `real` are planted.
     """

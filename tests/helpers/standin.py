@@ -1,4 +1,4 @@
-"""A job without Snakemake: what its stub sees of it, planned as a run does."""
+"""A job without Snakemake: what its stub sees of it, planned as in a run."""
 
 import json
 import os
@@ -98,18 +98,18 @@ class StandIn:
 
     @property
     def view(self) -> JobView:
-        """What identity takes of the job."""
+        """The job's view for `identity`."""
         names = tuple(map(str, self.wildcards))
         inputs, outputs = named_files(self.input), list(map(str, self.output))
         return JobView(self.rule, names, self.stub, self.params.values, inputs, outputs)
 
     @property
     def record(self) -> str:
-        """Where its record lies."""
+        """The path of its record."""
         return Paths("s").record(self.view.name)
 
     def planned(self, *sources: "StandIn", forced: bool = False) -> Planned:
-        """What a run plans of it, after other jobs."""
+        """A run's plan of it, after other jobs."""
         names = [source.view.name for source in sources]
         return Planned(self.stub, self.view.planned(), ENVIRONMENT, forced, names)
 
@@ -128,7 +128,7 @@ def plan(
 
 @contextmanager
 def started(job: StandIn) -> Iterator[Job]:
-    """A job that runs in this process, whose output goes where it went once the job has ended."""
+    """A job that runs in this process, whose output is restored once the job has ended."""
     streams = {stream: os.dup(stream) for stream in (1, 2)}
     try:
         # What is printed goes where the stream 1 goes, whatever the tests have in its place.
@@ -146,13 +146,13 @@ def started(job: StandIn) -> Iterator[Job]:
 
 
 def make(job: StandIn, *sources: StandIn, text: str = "", run: str = RUN) -> list[str]:
-    """Plan a job and run it: what it writes is its output's path and `text`. What it made."""
+    """Plan a job and run it: it writes its output's path and `text`. Returns what it made."""
     plan({job: job.planned(*sources)}, run)
     return run_planned(job, lambda path: json.dumps([path, text]))
 
 
 def run_planned(job: StandIn, content: Callable[[str], str]) -> list[str]:
-    """Run a job that was planned; what it made. `content` is of the path of what is written."""
+    """Run a planned job; return what it made. `content` maps a path to what is written there."""
     with started(job) as own:
         names = [name for unit in own.due for name in unit.outputs]
         for name in names:
@@ -162,7 +162,7 @@ def run_planned(job: StandIn, content: Callable[[str], str]) -> list[str]:
 
 
 def failed(job: StandIn) -> str:
-    """What a job says that ends with an error."""
+    """The text of a job that ends with an error."""
     with pytest.raises(SystemExit, match=r"^1$"):
         run_planned(job, str)
     return job.log_text()

@@ -1,4 +1,4 @@
-"""A made-up study with planted effects: records of every cell, written in seconds."""
+"""A synthetic study with planted effects: records of every cell, written in seconds."""
 
 from collections import ChainMap
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from tuning_dynamics.stats.summarise import SummarySettings, summary_tables
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows
 
-#: A metric of tests alone, by which an answer is the score that it gets.
+#: A metric for tests only, where an answer is its own score.
 PLANTED = "planted"
 _planted: Any = SimpleNamespace(scores=lambda answers, _: [float(answer) for answer in answers])
 metrics.METRICS = ChainMap({PLANTED: _planted}, metrics.METRICS)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ DRAWING: dict[str, Any] = {"resamples": 400, "level": 0.95, "seed": 0}
 
 @dataclass(frozen=True)
 class Truth:
-    """What is planted; scores are expected values, slopes are per tenfold tokens."""
+    """Planted effects; scores are expected values, slopes are per tenfold tokens."""
 
     learned_trend: float = 0.12
     forgetting: float = -0.12
@@ -162,7 +162,7 @@ def records_of(score: Any) -> pd.DataFrame:
 
 
 def refuse(path: Path, reason: str) -> None:
-    """Make a cell one that was refused."""
+    """Turn a cell into a refused one."""
     schema = pq.read_schema(path).with_metadata({REFUSED_KEY: reason})
     pq.write_table(schema.empty_table(), path)
 
@@ -183,7 +183,7 @@ def write_cells(folder: Path, truth: Truth) -> list[dict[str, Any]]:
 
 
 def asked(**changes: Any) -> SummarySettings:
-    """What the study asks of its summaries."""
+    """The study's settings of summaries."""
     plain = SummarySettings(
         drawing=Drawing(**DRAWING),
         recipe="full",
@@ -203,7 +203,7 @@ def study_tables(cells: list[dict[str, Any]]) -> dict[str, pd.DataFrame]:
 
 
 def finished(made: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """The tables of cells with all that follows from them."""
+    """The tables of cells with all tables made from them."""
     scores = made["scores"]
     made = {**made, "datasets": dataset_table(scores), "checkpoints": checkpoint_table(scores)}
     return {**made, **summary_tables(made, asked()), "cost": cost_rows([])}

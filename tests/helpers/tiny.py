@@ -105,7 +105,7 @@ def save_checkpoint(folder: Path, architecture: str = "olmo", seed: int = 0) -> 
 def pair(
     number: int, split: str = "evaluation", label: str = "neutral", words: int | None = None
 ) -> Item:
-    """A classification item; `words` says how long its first field is."""
+    """A classification item; `words` is the length of its first field."""
     names = ["Ada", "Tom", "the baker", "a painter near the river", "it"]
     first = f"{names[number % 5]} was born in house {number}" + " and works" * (number % 4)
     if words is not None:

@@ -1,4 +1,4 @@
-"""A short training of tiny models: its settings, and its examples."""
+"""A short training run of tiny models: its settings, and its examples."""
 
 import torch
 
@@ -11,7 +11,7 @@ STEPS = 12
 
 
 def settings(micro_batch: int = 8, seed: int = 0, rate: float = 1e-2, l2: float = 0.0) -> Settings:
-    """Of a run of STEPS steps."""
+    """Settings of a run of STEPS steps."""
     return Settings(
         schedule=Schedule(rate, STEPS, 0.1, "linear"),
         weight_decay=0.1,
@@ -25,7 +25,7 @@ def settings(micro_batch: int = 8, seed: int = 0, rate: float = 1e-2, l2: float 
 
 
 def examples() -> list[Example]:
-    """Twenty of different lengths."""
+    """Twenty examples of different lengths."""
     generator = torch.Generator().manual_seed(0)
     made = []
     for n in range(20):

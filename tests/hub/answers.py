@@ -16,9 +16,9 @@ PAGE = 1000  # entries of a tree in one answer, as on the real hub
 
 @dataclass(frozen=True)
 class Answer:
-    """What to send; with `cut`, so many bytes of the body, then the connection is closed.
+    """What to send; with `cut`, only this many bytes of the body, then the connection is closed.
 
-    With `reset` it is closed as a broken connection is: the client gets an error, not an end.
+    With `reset` it is closed like a broken connection: the client gets an error, not an end.
     """
 
     status: int
@@ -58,20 +58,20 @@ class RefusedError(Exception):
 
 @dataclass
 class Shelf:
-    """What a hub has to give: repositories by kind and name, faults, the token it asks for."""
+    """The content of a hub: repositories by kind and name, faults, the required token."""
 
     repositories: dict[tuple[str, str], Repository]
     faults: Faults
     token: str | None
 
     def repository(self, kind: str, repo: str) -> Repository:
-        """A repository; RefusedError with the hub's code where there is none."""
+        """A repository; RefusedError with the hub's code if there is none."""
         if (kind, repo) not in self.repositories:
             raise RefusedError(404, "RepoNotFound", "Repository not found")
         return self.repositories[kind, repo]
 
     def find(self, kind: str, repo: str, revision: str) -> Revision:
-        """A revision; RefusedError with the hub's codes where there is none."""
+        """A revision; RefusedError with the hub's codes if there is none."""
         found = self.repository(kind, repo).find(revision)
         if found is None:
             raise RefusedError(404, "RevisionNotFound", f"Invalid rev id: {revision}")
@@ -260,7 +260,7 @@ def _file_headers(file: StoredFile, revision: Revision) -> dict[str, str]:
 
 
 def _ranged(whole: Answer, span: str, middle: int | None) -> Answer:
-    """The whole file, or the range of it that is asked for."""
+    """The whole file, or the requested range."""
     size = len(whole.body)
     match = re.fullmatch(r"bytes=(\d*)-(\d*)", span)
     if match is None or match[0] == "bytes=-":

@@ -38,7 +38,7 @@ class Planted:
 
 
 class Faults:
-    """The faults of a hub; one that acts once is used up by the first request that meets it."""
+    """The faults of a hub; one that acts once is used up by the first request that hits it."""
 
     def __init__(self) -> None:
         self._planted: list[Planted] = []
@@ -52,12 +52,12 @@ class Faults:
             self._planted.append(Planted(fault, place, method))
 
     def clear(self) -> None:
-        """Take all faults away."""
+        """Remove all faults."""
         with self._lock:
             self._planted.clear()
 
     def meet(self, place: tuple[str, ...], method: str) -> str:
-        """The effect of the first fault on a request, empty where there is none."""
+        """The effect of the first fault on a request, empty if there is none."""
         with self._lock:
             for planted in self._planted:
                 if planted.place == place and planted.method in ("*", method):

@@ -1,4 +1,4 @@
-"""Random models published as public families are: a revision per step, good ones and bad ones."""
+"""Random models, published like public families: a revision per step, good ones and bad ones."""
 
 import json
 import tempfile
@@ -16,7 +16,7 @@ from hub.server import Hub
 CONTEXT = 1024
 #: Tokens per optimiser step, as the revisions' names have it (rounded down to billions).
 TOKENS_PER_STEP = 1e8
-#: What no run may download, in every revision that has safetensors.
+#: Files that no run may download, in every revision that has safetensors.
 NEVER = {
     "optimizer.pt": "optimiser state",
     "pytorch_model.bin": "the same weights, pickled",
@@ -79,7 +79,7 @@ REVISIONS = (
     _pickled("step20", 720),
     _pickled("main", 720),
 )
-#: What goes wrong in transfer: fault, repository, revision, file.
+#: Faults in transfer: fault, repository, revision, file.
 TRANSFERS: tuple[tuple[Fault, str, str, str], ...] = (
     ("not_found", "tiny/olmo", "step22-tokens2B", "model.safetensors"),
     (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-#: What the hub stores outside git (.gitattributes of its repositories).
+#: Files that the hub stores outside git (.gitattributes of its repositories).
 LARGE = (".safetensors", ".bin", ".parquet", ".pt", ".h5", ".onnx", ".msgpack")
 KINDS = ("model", "dataset")
 

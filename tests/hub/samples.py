@@ -20,7 +20,7 @@ from hub.scenes import (
 )
 
 Row = dict[str, Any]
-#: One report in so many is long (over 600 words), longer than the tiny models' context.
+#: One report in this many is long (over 600 words), longer than the tiny models' context.
 LONG_EVERY = 12
 
 

@@ -1,4 +1,4 @@
-"""Small made-up scenes that the rows of the hub's datasets are written from.
+"""Small invented scenes that the rows of the hub's datasets are written from.
 
 A scene is drawn from its set's name and a number. Its town is coined from the number, so that
 no two rows of a set are the same text.
@@ -102,9 +102,9 @@ SUMMARIES = (
 
 
 def report(at: Scene, sentences: int) -> str:
-    """A news report of so many sentences, three to a paragraph.
+    """A news report of this many sentences, three to a paragraph.
 
-    After the ten of REPORT it goes on with what further days brought.
+    After the ten of REPORT it continues with further days.
     """
     written = [at.fill(sentence) for sentence in REPORT]
     written += [

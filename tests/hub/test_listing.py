@@ -1,4 +1,4 @@
-"""What downloads ask of a hub: each thing once, and nothing where nothing is to be done."""
+"""Requests of downloads to a hub: each once, and none if there is nothing to do."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ REPO, NAME = "tiny/olmo2", "hub_olmo2"
 @dataclass(frozen=True)
 class Prepared:
     """A study with two checkpoints downloaded: its repository, the hub client's cache next to it,
-    where the hub keeps its revisions, and how often that run asked for what."""
+    where the hub keeps its revisions, and the counts of that run's requests."""
 
     repository: Repository
     home: Path
@@ -45,7 +45,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 @pytest.fixture
 def hub(prepared: Prepared) -> Iterator[Hub]:
-    """The hub of the prepared study, which was asked nothing."""
+    """The hub of the prepared study, without requests yet."""
     with Hub(prepared.hub) as hub:
         yield hub
 
@@ -58,7 +58,7 @@ def study(prepared: Prepared, hub: Hub, tmp_path: Path) -> Repository:
 
 
 def opened(repository: Repository, hub: Hub, home: Path) -> Repository:
-    """A repository whose runs take the study, and ask a hub."""
+    """A repository whose runs take the study and use a hub."""
     return Repository(repository.folder, STUDY, {**hub.environment(home), "HF_HUB_OFFLINE": "0"})
 
 
@@ -69,7 +69,7 @@ def take(repository: Repository, old: str, new: str) -> None:
 
 
 def revision(step: int) -> str:
-    """How the hub names a step of the family."""
+    """The hub's name of a step of the family."""
     return f"stage1-step{step}-tokens{step // 10}B"
 
 
@@ -95,7 +95,7 @@ def listed(hub: Hub) -> Counter[str]:
 
 
 def move(hub: Hub, step: int, folder: Path) -> str:
-    """Have a branch name another commit, which is returned."""
+    """Make a branch name another commit, which is returned."""
     ref = full_ref(revision(step))
     name = quote(ref, safe="")
     shutil.copytree(hub.root / "models" / REPO / name, folder / name)

@@ -30,7 +30,7 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class Ran:
-    """The study's repository and hub, what the faulty run said, and which files that run and the
+    """The study's repository and hub, the output of the faulty run, and the files that it and the
     corrected one fetched."""
 
     repository: Repository
@@ -61,7 +61,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ran]:
 
 
 def correct(repository: Repository) -> None:
-    """Take the refused steps out of the study, as a user would."""
+    """Remove the refused steps from the study, as a user would."""
     families = "tests/hub/catalogue/families"
     repository.edit(f"{families}/hub_olmo.yaml", "{all: true}", "{steps: [0, 20, 30]}")
     repository.edit(f"{families}/hub_neox.yaml", "[15, 20]", "[20]")

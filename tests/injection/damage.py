@@ -1,4 +1,4 @@
-"""Files of a finished study damaged, and what the next run makes of it."""
+"""Damaged files of a finished study, and the next run's reaction."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from injection.faults import RAW, Reference, Scene, differing
 
-#: What a plan says of a file that is not what was made.
+#: A plan's text on a file that has changed.
 REASON = "is not what was made"
 RECORD = "is damaged"
 UNFINISHED = "is not finished"
@@ -16,10 +16,10 @@ UNFINISHED = "is not finished"
 
 @dataclass(frozen=True)
 class Subject:
-    """A kind of file, by two of it below a study's results, and the rule that makes the first.
+    """A kind of file: two such files below a study's results, and the rule that makes the first.
 
-    `read_by` are outputs whose job reads the file: those of a weight, which no plan looks at, are
-    deleted, so that it is read.
+    `read_by` are outputs whose job reads the file: for weights, which plans do not read, these are
+    deleted, so that the file is read.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Subject:
 
 
 def flipped(path: Path, other: Path) -> None:
-    """One bit in the middle of the file is another."""
+    """One bit in the middle of the file is flipped."""
     del other
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -50,14 +50,14 @@ def truncated(path: Path, other: Path) -> None:
 
 
 def swapped(path: Path, other: Path) -> None:
-    """Two files of a kind have changed places."""
+    """Two files of a kind are swapped."""
     first, second = path.read_bytes(), other.read_bytes()
     path.write_bytes(second)
     other.write_bytes(first)
 
 
 def replaced(path: Path, other: Path) -> None:
-    """The file holds something else that can be read where its kind is text."""
+    """The file holds something else, which can be parsed if its kind is text."""
     del other
     text = "{}\n" if path.suffix in (".json", ".html") else "something else\n"
     path.write_text(text, encoding="utf-8")
@@ -73,7 +73,7 @@ HOWS: dict[str, Callable[[Path, Path], None]] = {
 
 @dataclass
 class Finding:
-    """What a damage led to: what the plan was, how the runs ended, and what is wrong."""
+    """The outcome of a damage: the plan, how the runs ended, and what is wrong."""
 
     subject: Subject
     how: str
@@ -89,12 +89,12 @@ class Finding:
 
 
 def inflict(scene: Scene, subject: Subject, how: str) -> bool:
-    """Damage a file, its time as before; whether it is another file now."""
+    """Damage a file, with its old times; return whether it has changed."""
     path, other = scene.results / subject.path, scene.results / subject.other
     before, whole = path.read_bytes(), other.read_bytes()
     times = {file: file.stat() for file in (path, other)}
     HOWS[how](path, other)
-    if subject.read_by:  # the other one is looked at when it is read itself
+    if subject.read_by:  # the other one is verified when it is read itself
         other.write_bytes(whole)
     for file, stat in times.items():
         os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -102,7 +102,7 @@ def inflict(scene: Scene, subject: Subject, how: str) -> bool:
 
 
 def check(scene: Scene, subject: Subject, how: str, clean: Reference) -> Finding | None:
-    """Damage a file of a scene, plan, run and compare; None where it would be no other file."""
+    """Damage a file of a scene, plan, run and compare; None if the file would not change."""
     finding = Finding(subject, how)
     if not inflict(scene, subject, how):
         return None
@@ -132,7 +132,7 @@ def check(scene: Scene, subject: Subject, how: str, clean: Reference) -> Finding
 
 
 def _plan(scene: Scene, finding: Finding) -> None:
-    """Have the next start notice a small file, and say why."""
+    """Require that the next start notices a small file, and says why."""
     said = scene.repository.run("-n").stdout
     rules = re.findall(r"^ *(?:local)?rule (\w+):$", said, re.M)
     finding.planned = sorted({rule for rule in rules if rule != "all"})

@@ -1,9 +1,9 @@
-"""Jobs of a finished study made again, with one request to the system that fails in each.
+"""Jobs of a finished study that run again, with one failing system request in each.
 
-A C library that is preloaded into the run (`shim.c`) counts what each job asks the system to
-change below its study's results: each write, sync, rename, link, removal, new file and folder. One
-of them fails, or the job is killed before or after it. The same command follows, and must end in
-what a run without faults makes.
+A C library that is preloaded into the run (`shim.c`) counts each job's requests to change
+something below its study's results: each write, sync, rename, link, removal, new file and folder.
+One of them fails, or the job is killed before or after it. The same command follows, and must give
+the results of a run without faults.
 """
 
 import errno
@@ -21,8 +21,8 @@ from repository import Repository
 
 SHIM = Path(__file__).with_name("shim.c")
 
-#: What can happen at a request. A kill after one leaves what a kill before the next does, so the
-#: last alone needs it.
+#: What can happen at a request. A kill after one equals a kill before the next, so only the last
+#: one needs it.
 ERRORS = {name: str(getattr(errno, name)) for name in ("ENOSPC", "EIO", "EPERM")}
 KILLS = ("before", "after")
 
@@ -57,7 +57,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Request:
-    """One thing that a job asked for: the how-manieth of the job, what, and on which path."""
+    """One request of a job: its number in the job, the operation, and its path."""
 
     number: int
     what: str
@@ -66,7 +66,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Fault:
-    """`what` (of ERRORS or KILLS) happens at a job's request of a number."""
+    """`what` (of ERRORS or KILLS) happens at a job's request with a number."""
 
     kind: Kind
     key: str
@@ -81,7 +81,7 @@ class Fault:
 
 @dataclass
 class Outcome:
-    """What came of a fault: where it struck, and what is wrong after the same command."""
+    """The outcome of a fault: where it struck, and what is wrong after the same command."""
 
     fault: Fault
     request: Request | None
@@ -96,7 +96,7 @@ class Outcome:
 
 
 def compiled(folder: Path) -> Path | None:
-    """The shim as a library in a folder; None where there is no C compiler or no Linux."""
+    """The shim as a library in a folder; None without a C compiler or Linux."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None or not Path("/proc/self/fd").exists():
         return None
@@ -107,7 +107,7 @@ def compiled(folder: Path) -> Path | None:
 
 
 def nameless(path: str) -> str:
-    """A path without what differs from process to process."""
+    """A path without parts that differ from process to process."""
     return re.sub(r"\.\d+\.part", ".PID.part", path)
 
 
@@ -133,7 +133,7 @@ class Scene:
         return Scene(Repository(folder, old.study, old.variables), self.study, self.shim)
 
     def prepare(self, kind: Kind, keys: Sequence[str], *, edited: bool) -> None:
-        """Have jobs made again: their settings are edited, or their outputs deleted."""
+        """Make jobs due: edit their settings, or delete their outputs."""
         if edited:
             assert kind.edit is not None
             self.repository.edit(*kind.edit)
@@ -177,7 +177,7 @@ class Scene:
         return self.repository.run(*targets(kinds))
 
     def contents(self) -> dict[str, bytes | str]:
-        """All files of the study by path, with what of their content no clock is in."""
+        """All files of the study by path, with their content without clocks."""
         return {
             str(path.relative_to(self.results)): content(path)
             for path in sorted(self.results.rglob("*"))
@@ -191,7 +191,7 @@ class Scene:
 
 
 def targets(kinds: Mapping[Kind, Sequence[str]]) -> list[str]:
-    """What a run of some jobs is asked for."""
+    """The targets of a run of some jobs."""
     return sorted({target for kind, keys in kinds.items() for target in kind.asked(keys)})
 
 
@@ -213,7 +213,7 @@ def content(path: Path) -> bytes | str:
 
 
 def requests(log: Path) -> dict[tuple[str, str], list[Request]]:
-    """What each job asked for, by its process's word and its key."""
+    """Each job's requests, by its process's word and its key."""
     found: dict[tuple[str, str], list[Request]] = {}
     for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else []:
         word, key, number, what, path = line.split("\t")[:5]
@@ -223,7 +223,7 @@ def requests(log: Path) -> dict[tuple[str, str], list[Request]]:
 
 @dataclass(frozen=True)
 class Reference:
-    """What jobs make without faults, and what each asks for meanwhile.
+    """What jobs make without faults, and their requests.
 
     `volatile` are files that two runs don't make equal: clocks are in them.
     """
@@ -245,9 +245,9 @@ def strike(
     clean: Reference,
     work: Path,
 ) -> list[Outcome]:
-    """Make one job again for each fault, all in one run, and then give the same command.
+    """Run one job again for each fault, all in one run, and then give the same command.
 
-    No two faults are of one job. What is wrong and can't be a single fault's is said of all.
+    Each job has one fault. An error that can't be assigned to a fault is reported for all.
     """
     kinds: dict[Kind, list[str]] = {}
     for fault in faults:
@@ -287,7 +287,7 @@ def strike(
 def differing(
     names: Iterable[str], found: Mapping[str, bytes | str], clean: Reference
 ) -> list[str]:
-    """Which of some files are left over, missing, or other than without faults."""
+    """Which of some files are left over, missing, or different from those without faults."""
     wrong = []
     for name in names:
         if name not in clean.files:
@@ -300,5 +300,5 @@ def differing(
 
 
 def variables() -> dict[str, str]:
-    """What a run needs for its jobs to ask for the same each time: no bars of progress."""
+    """Variables that make a run's requests the same each time: no progress bars."""
     return {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "OMP_NUM_THREADS": "1", "PATH": os.environ["PATH"]}

@@ -91,7 +91,7 @@ class Forked:
         return 0
 
     def begin(self) -> None:
-        """Have the study be as the job meets it, and nothing said."""
+        """Restore the study as the job finds it, without logs."""
         shutil.rmtree(self.scene.results)
         subprocess.run(["cp", "-a", str(self.snapshot), str(self.scene.results)], check=True)
         (self.work / "said.txt").unlink(missing_ok=True)
@@ -105,7 +105,7 @@ class Forked:
                 importlib.import_module(name)
 
     def clean(self) -> tuple[Reference, list[Request]]:
-        """What the job makes without faults, and what it asks for meanwhile."""
+        """What the job makes without faults, and its requests."""
         log = self.work / "requests.log"
         found = []
         for _ in range(2):
@@ -133,7 +133,7 @@ class Forked:
         del os.environ["FAULTS_LOG"]
         missed = not any(line.endswith("\there") for line in log.read_text().splitlines())
         raw = self.scene.raw()
-        sweep(str(self.scene.results))  # as a run does when it begins, and when it ends
+        sweep(str(self.scene.results))  # as at the beginning and end of a run
         again = self.run(*NOTHING)
         sweep(str(self.scene.results))
         said = (self.work / "said.txt").read_text(errors="replace")
@@ -146,14 +146,14 @@ class Forked:
 
 
 def faults_at(asked: list[Request], sample: int, seed: str) -> Iterator[tuple[Request, str]]:
-    """Each request with all that may happen at it; so many of them where a sample is asked for."""
+    """Each request with every fault at it; or a sample of this many."""
     every = [(one, what) for one in asked for what in (*ERRORS, "before")]
     every.append((asked[-1], "after"))  # after any other is before the next
     yield from random.Random(seed).sample(every, sample) if 0 < sample < len(every) else every
 
 
 def main(script: str, file: str) -> None:
-    """Strike at all that has no outcome yet."""
+    """Inject all faults without an outcome yet."""
     asked_for = json.loads(Path(file).read_text(encoding="utf-8"))
     os.environ[DRIVER] = this_process()
     job, outcomes = Forked(script, asked_for), Path(asked_for["outcomes"])

@@ -1,4 +1,4 @@
-"""The bootstrap agrees with scipy's; clusters, combinations and blocks with what they stand for."""
+"""The bootstrap agrees with scipy's; clusters, combinations and blocks with their definitions."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def columns(n: int) -> Floats:
 
 
 @pytest.mark.parametrize("method", ["percentile", "bca"])
-# Of fewer items some draws are all of them, and equal the mean but for rounding: a tie for us.
+# With fewer items some draws are all items, and equal the mean up to rounding: a tie for us.
 @pytest.mark.parametrize("n", [25, 120, 1999])
 @pytest.mark.parametrize("level", [0.5, 0.95])
 def test_intervals_equal_scipys(n: int, level: float, method: str) -> None:

@@ -42,7 +42,7 @@ class Named(dict[str, Any]):
 
 @contextmanager
 def traced() -> Iterator[set[tuple[str, str]]]:
-    """The functions of the project that run meanwhile: (file, qualified name)."""
+    """The functions of the project that run in the block: (file, qualified name)."""
     seen: set[tuple[str, str]] = set()
 
     def trace(frame: FrameType, event: str, argument: object) -> None:
@@ -62,7 +62,7 @@ def traced() -> Iterator[set[tuple[str, str]]]:
 
 
 def left_out(module: str, name: str) -> bool:
-    """Whether a rule leaves a function out: a config model's checks, and what carries a job."""
+    """Whether a rule excludes a function: a config model's checks, and code around jobs."""
     if module in AROUND:
         return True
     owner, _, method = name.rpartition(".")

@@ -1,7 +1,7 @@
-"""Intervals hold the truth as often as they say, and tests reject as seldom.
+"""Intervals have their nominal coverage, and tests their nominal false-positive rate.
 
-Simulations of known truth, with bounds that their Monte-Carlo error needs; docs/statistics.md has
-larger ones, of benchmarks/coverage.py.
+Simulations with known truth, with bounds that allow for Monte-Carlo error; docs/statistics.md has
+larger ones, from benchmarks/coverage.py.
 """
 
 import numpy as np

@@ -202,7 +202,7 @@ def test_bfloat16_scores_are_near_those_of_float32(architecture, tmp_path):
     assert found != expected
     for one, near, score in zip(asked, found, expected, strict=True):
         assert abs(near - score) <= 0.05 * len(one.answer)
-    # In bfloat16 alone, many of these would be the same.
+    # In bfloat16 alone, many of these would be equal.
     assert len(set(found)) == len(found)
 
 
@@ -260,7 +260,7 @@ def test_rows_that_end_early_leave_the_others_as_they_are(architecture):
 
 @each_architecture
 def test_a_row_that_ended_may_become_no_number(architecture):
-    """One row of nine ends and stays; fed its end, its logits are no number from then on."""
+    """One row of nine ends and stays; fed its end, its logits are NaN from then on."""
     model = loaded(architecture, seed=5)
     assert model.supports_packing
     one, *others = (model.encoder.prompt(SENTENCES[k]) for k in (0, 1, 3, 4, 5))
@@ -391,7 +391,7 @@ def test_values_of_another_width_than_keys_are_read_end_to_end():
 @each_architecture
 @pytest.mark.parametrize("where", ["mask", "sources", "shared"])
 def test_rows_that_are_read_wrongly_are_refused(architecture, where, monkeypatch):
-    """Each text sees the texts that it must not, stands elsewhere, or lacks its beginning."""
+    """Each text sees texts that it must not, is at other positions, or lacks its beginning."""
     model = loaded(architecture)
     spoilt = {"mask": lambda seen: seen | True, "sources": lambda tokens: tokens.flip(0)}
 

@@ -41,8 +41,8 @@ SIGNALLED, LAST = 4, 6
 
 CASES: dict[str, dict[str, Any]] = {
     "olmo": {},
-    # In double precision: the bias of its keys changes no score, and AdamW makes the rounding of
-    # that gradient, which is nought, as large as a step.
+    # In double precision: the bias of its keys changes no score, and AdamW makes the rounding error
+    # of that gradient, which is zero, as large as a step.
     "gpt_neox": {"architecture": "gpt_neox", "dtype": torch.float64},
     "tied": {"tied": True},
     "adapter": {"adapter": True},
@@ -78,7 +78,7 @@ def ran(
     scratch: Scratch | None = None,
     ends: Literal["the first", "another", ""] = "",
 ) -> Training:
-    """Train to the end, or until the process that leads, or another one, alone has a signal."""
+    """Train to the end, or until only the leading process, or only another one, gets a signal."""
     batches = EpochBatches(ROWS, 8, 0)
 
     def batch(step: int) -> Batch:
@@ -91,7 +91,7 @@ def ran(
 
 
 def keep(training: Training, path: Path) -> None:
-    """Write what of a finished run must be equal."""
+    """Write the parts of a finished run that must be equal."""
     weights = training.ranks.weights(training.model)
     heldout = mean_loss(training.model, ROWS[:3], 1, CPU, training.ranks)
     if training.ranks.leads:
@@ -115,7 +115,7 @@ def run_of(name: str, ranks: Ranks) -> Training:
 
 
 def all_cases(ranks: Ranks, _device: torch.device, folder: Path) -> None:
-    """Every case, then a run that a signal ends, and a run that goes on from one process's."""
+    """Every case, then a run ended by a signal, and a run that continues one process's state."""
     for name in CASES:
         keep(run_of(name, ranks), folder / f"{name}.pt")
     with pytest.raises(Interrupted) as ended:
@@ -126,7 +126,7 @@ def all_cases(ranks: Ranks, _device: torch.device, folder: Path) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_start() -> Iterator[None]:
-    """Processes as forks of one, which imports the libraries once; on a CPU that does no harm."""
+    """Processes as forks of one, which imports the libraries once; on a CPU that is harmless."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shards, "START", "forkserver")
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))

@@ -1,4 +1,4 @@
-"""Ways of training that must agree, bit for bit where nothing is summed in another order."""
+"""Ways of training that must agree, bit for bit unless something is summed in another order."""
 
 import copy
 import os
@@ -91,8 +91,8 @@ def plainly_trained(model: torch.nn.Module, how: Settings, l2: float) -> list[fl
 
 
 def effective(model: torch.nn.Module) -> torch.Tensor:
-    """The weights without those whose gradient is rounding alone, which AdamW makes as large as
-    a step: a key's bias moves all of a query's scores alike, so that nothing depends on it."""
+    """The weights without those whose gradient is only rounding error, which AdamW makes as large
+    as a step: a key's bias shifts all of a query's scores equally, so nothing depends on it."""
     kept = [p for name, p in model.named_parameters() if not name.endswith("query_key_value.bias")]
     return torch.cat([p.detach().flatten() for p in kept])
 

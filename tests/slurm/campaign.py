@@ -1,10 +1,10 @@
 """A fault campaign: studies on a real cluster, faults of all kinds at random times, and tables
-that must come out byte for byte as those of an undisturbed run.
+that must be byte for byte those of an undisturbed run.
 
     PYTHONPATH=tests python -m slurm.campaign FOLDER --faults 30 --seed 1
 
 from the repository's root, as root on Debian with SLURM (see `slurm.cluster`). A command that
-ends in an error is given again, as a person would, and counted. FOLDER/campaign.md is the table
+ends in an error is repeated, as a user would, and counted. FOLDER/campaign.md is the table
 of faults and outcomes, FOLDER/study*/ what Snakemake said.
 """
 
@@ -41,7 +41,7 @@ DISK = "160m"
 
 @dataclass
 class Fault:
-    """A fault that was done: kind, seconds since its study began, what it hit, the outcome."""
+    """An injected fault: kind, seconds since its study began, what it hit, the outcome."""
 
     kind: str
     seconds: float
@@ -62,8 +62,8 @@ class Disturbed:
 
     @property
     def whole(self) -> bool:
-        """Whether the tables are the undisturbed run's, nothing is left to do and no fault got
-        what it must not."""
+        """Whether the tables are the undisturbed run's, nothing is left to do and no fault had an
+        effect that it must not have."""
         wrong = any("NOT REFUSED" in fault.hit.what for fault in self.faults)
         return not (self.differing or self.planned or wrong)
 
@@ -81,7 +81,7 @@ def tables(repository: Repository) -> dict[str, bytes]:
 
 
 def rounds(randomness: random.Random) -> Iterator[list[str]]:
-    """Rounds of faults without end: each has all kinds, in a random order."""
+    """Endless rounds of faults: each has all kinds, in a random order."""
     while True:
         yield randomness.sample(sorted(KINDS), len(KINDS))
 
@@ -149,7 +149,7 @@ class Campaign:
         self.log.flush()
 
     def _ended(self) -> bool:
-        """Whether the study is done; gives its command again where it ended in an error."""
+        """Whether the study is done; repeats its command if it ended in an error."""
         code = self.scene.driver.poll()
         if code is None:
             return False
@@ -160,7 +160,7 @@ class Campaign:
         self._note(f"Snakemake ended with {code}")
         if self.result.commands > 25:
             raise RuntimeError(f"25 commands were not enough; see {self.log.name}")
-        self._undo(float("inf"))  # a person clears the disk, say, before trying again
+        self._undo(float("inf"))  # as a user would clear the disk before trying again
         self.scene.driver = self._give(self.scene.command)
         return False
 
@@ -171,7 +171,7 @@ class Campaign:
             self.pending.remove(hit)
 
     def _disturb(self, seconds: float) -> bool:
-        """Do a fault of the first kind in line that finds something to hit; whether one did."""
+        """Inject a fault of the first queued kind that can hit something; whether one did."""
         if not self.waiting:
             self.waiting = next(self.rounds)
         for kind in self.waiting:
@@ -188,7 +188,7 @@ class Campaign:
 
 
 def outcomes(result: Disturbed, where: Cluster, repository: Repository) -> None:
-    """Say of each fault what became of the job that it hit."""
+    """Note for each fault what happened to the job that it hit."""
     ended = where.ended()
     said = (repository.folder / "driver.log").read_text(errors="replace")
     sent = re.findall(r"Job (\S+) has been submitted with SLURM jobid (\d+)", said)
@@ -240,13 +240,13 @@ def _kept(repository: Repository, log: str) -> int:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
-    """Have a folder be a small file system of its own for as long as the block lasts."""
+    """Make a folder a small file system of its own in the block."""
     folder.mkdir(parents=True)
     run("mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder))
     try:
         yield
     finally:
-        # To look at afterwards.
+        # Kept for inspection.
         run("cp", "-a", str(folder), str(folder.with_name("results_copy")), check=False)
         run("umount", "--lazy", str(folder))
 
@@ -293,7 +293,7 @@ def markdown(results: list[Disturbed]) -> str:
 
 
 def main() -> None:
-    """Run studies until enough faults were done; exit 1 where one was not survived."""
+    """Run studies until enough faults were injected; exit 1 if one was not survived."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--faults", type=int, default=30)

@@ -26,7 +26,7 @@ from slurm.processes import alive, processes, signal_all
 #: Where SLURM's commands and Snakemake's jobs inside an allocation look for the configuration.
 ETC = Path("/etc/slurm")
 NODES = {"gpu1": ("a100", 4), "gpu2": ("h100", 2), "cpu1": ("", 0)}
-#: Cores of a node: few, so that jobs wait in line.
+#: Cores of a node: few, so that jobs wait in the queue.
 CORES = 2
 FIRST_PORT = 17000
 UP_WITHIN = 60.0
@@ -87,17 +87,17 @@ PartitionName=urgent Nodes=ALL MaxTime=1-0 State=UP PriorityTier=100 PreemptMode
 
 
 class NoClusterError(Exception):
-    """This machine cannot have the cluster, and why."""
+    """This machine cannot have the cluster, with the reason."""
 
 
 def why_not() -> str:
-    """Why this machine cannot have the cluster; "" where it can."""
+    """Why this machine cannot have the cluster; "" if it can."""
     if os.geteuid() != 0:
         return "needs root"
     missing = [name for name in ("slurmctld", "slurmd", "munged") if not shutil.which(name)]
     if missing:
         return f"needs {', '.join(missing)} (Debian: slurm-wlm and munge)"
-    # Links that lead nowhere count: what they lead to may be away for a while.
+    # Broken links count: their targets may be absent temporarily.
     if any(os.path.lexists(ETC / name) for name in ("slurm.conf", "gres.conf", "cgroup.conf")):
         return f"{ETC} has a configuration already, which is left alone"
     return ""
@@ -111,7 +111,7 @@ class Cluster:
         self.started_munge = False
 
     def start(self) -> None:
-        """Bring everything up; NoClusterError where it isn't up within a minute."""
+        """Start everything; NoClusterError if it isn't up within a minute."""
         reason = why_not()
         if reason:
             raise NoClusterError(reason)
@@ -139,7 +139,7 @@ class Cluster:
             (ETC / name).unlink(missing_ok=True)
 
     def start_controller(self) -> None:
-        """Start the controller; it goes on from the jobs that it knew."""
+        """Start the controller; it continues with the jobs that it knew."""
         self._daemon("slurmctld", "-i")
 
     def kill_controller(self) -> None:
@@ -151,7 +151,7 @@ class Cluster:
         self._daemon("slurmd", "-N", node)
 
     def kill_node(self, node: str) -> None:
-        """SIGKILL a node's daemon and all its jobs' processes, as a power cut does."""
+        """SIGKILL a node's daemon and all its jobs' processes, like a power cut."""
         daemon = int((self.folder / f"{node}.pid").read_text())
         everything = processes()
         there = [process for process in everything if process.node == node]
@@ -161,7 +161,7 @@ class Cluster:
         signal_all([*daemons, *steps, *there], signal.SIGKILL)
 
     def ended(self) -> dict[str, list[str]]:
-        """How each job ended, by id: several states where it was requeued."""
+        """How each job ended, by id: several states if it was requeued."""
         log, states = self.folder / "jobs.log", dict[str, list[str]]()
         lines = log.read_text().splitlines() if log.is_file() else []
         for line in lines:

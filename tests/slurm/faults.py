@@ -1,7 +1,7 @@
 """What goes wrong on clusters, done on purpose: one function per kind of fault.
 
-Each takes the scene and does its harm at once, if there is anything to harm: it returns what it
-hit, or None. What ends by itself in life (a node comes back, a disk is cleared) is in `undo`.
+Each takes the scene and acts at once, if there is anything to hit: it returns what it hit, or None.
+Faults that end by themselves in practice (a node comes back, a disk is cleared) have an `undo`.
 """
 
 import os
@@ -21,10 +21,10 @@ from slurm.processes import Process, alive, processes, signal_all
 TRAINERS = ("tune_variant.py", "checkpoints_pretrain.py")
 EVALUATION = ("evaluate_variant.py",)
 
-#: What an evaluation's log says of each cell that it made.
+#: An evaluation's log line for each cell that it made.
 CELL = " items in "
 
-#: What is edited in the middle of a run: settings, and code that evaluates.
+#: Edits in the middle of a run: settings, and code that evaluates.
 EDITS = (
     ("config/tasks/nli.yaml", "### Inference:", "### Relation:"),
     (
@@ -48,12 +48,12 @@ class Scene:
 
     @property
     def repository(self) -> Path:
-        """Where the commands are given."""
+        """The folder in which commands run."""
         return self.results.parents[1]
 
     @property
     def logs(self) -> str:
-        """How the paths of the jobs' logs begin."""
+        """The beginning of the paths of the jobs' logs."""
         return f"{self.results}/logs/"
 
     def working(self, stubs: tuple[str, ...]) -> Process | None:
@@ -95,9 +95,9 @@ class Scene:
 
 @dataclass
 class Hit:
-    """What a fault hit: words, the SLURM job, the log of the job's process ("" where none).
+    """What a fault hit: words, the SLURM job, the log of the job's process ("" if none).
 
-    `undo` ends the fault, after so many seconds.
+    `undo` ends the fault, after this many seconds.
     """
 
     what: str
@@ -136,7 +136,7 @@ def evaluation_killed(scene: Scene) -> Hit | None:
 
 
 def out_of_memory(scene: Scene) -> Hit | None:
-    """The kernel's OOM killer takes a process: it is put where no more memory is to be had."""
+    """The kernel's OOM killer takes a process: it is moved where no more memory is available."""
     process = scene.working((*TRAINERS, *EVALUATION))
     if process is None:
         return None
@@ -158,7 +158,7 @@ LIMITS = ("memory.limit_in_bytes", "memory.max")
 
 
 def _remove(tight: Path, pid: int) -> None:
-    # It may have asked for no more memory so far: then it is killed, as the OOM killer would.
+    # It may not have requested more memory yet: then it is killed, as by the OOM killer.
     if alive(pid):
         os.kill(pid, signal.SIGKILL)
         time.sleep(0.5)
@@ -172,7 +172,7 @@ def _with_undo(hit: Hit, undo: Callable[[], None], after: float) -> Hit:
 
 
 def warned(scene: Scene) -> Hit | None:
-    """SIGURG to all that a job runs, as SLURM warns of a time limit (`--signal` of the profile)."""
+    """SIGURG to all processes of a job: SLURM's warning of a time limit (profile's `--signal`)."""
     process = scene.working(TRAINERS)
     if process is None:
         return None
@@ -186,7 +186,7 @@ def cancelled_running(scene: Scene) -> Hit | None:
 
 
 def cancelled_waiting(scene: Scene) -> Hit | None:
-    """scancel of a job in line."""
+    """scancel of a queued job."""
     return _on_job(scene, "PD", "scancel")
 
 
@@ -205,7 +205,7 @@ def _on_job(scene: Scene, states: str, *command: str) -> Hit | None:
 
 
 def _hit_of_job(scene: Scene, job: str) -> Hit:
-    """What a job does just now, by the log of one of its processes, or else its name."""
+    """What a job is doing, by the log of one of its processes, or else its name."""
     for process in processes():
         if process.job == job and process.output.startswith(scene.logs):
             return _hit(scene, process)
@@ -223,7 +223,7 @@ def time_up(scene: Scene) -> Hit | None:
 
 
 def preempted(scene: Scene) -> Hit | None:
-    """An urgent job takes a node, and what runs there is requeued."""
+    """An urgent job takes a node, and its jobs are requeued."""
     process = scene.working((*TRAINERS, *EVALUATION))
     if process is None:
         return None
@@ -235,7 +235,7 @@ def preempted(scene: Scene) -> Hit | None:
 
 
 def node_lost(scene: Scene) -> Hit | None:
-    """A node dies with all that runs on it, and comes back."""
+    """A node dies with all its jobs, and comes back."""
     process = scene.working((*TRAINERS, *EVALUATION))
     if process is None:
         return None

@@ -1,6 +1,6 @@
 """`make slurm-test`: a study on a real one-machine cluster, some of its jobs hit by faults.
 
-No file of `make test`: it needs root, and Debian's SLURM installed.
+Not part of `make test`: it needs root, and Debian's SLURM installed.
 """
 
 import json
@@ -22,7 +22,7 @@ from tuning_dynamics.common.errors import refused_reason
 from tuning_dynamics.run.start import SLURM_RUN
 
 STUDY = "tests/slurm/study.yaml"
-#: One of each sort, in this order: those that what follows waits for cost time.
+#: One of each kind, in this order: faults that later jobs wait for cost time.
 FAULTS = ("second_run", "driver_killed", "evaluation_killed", "trainer_killed", "cancelled_running")
 TUNED, BASE = "loopback/300/brief/facts_qa/seed0", "loopback/600/base"
 
@@ -49,7 +49,7 @@ BLOCK = f"""\
     eval_sets: [{", ".join(ADDED)}]
 """
 
-#: A command that ends so, in its own words, need only be given again: SLURM was too busy.
+#: A command that ends with this text need only be repeated: SLURM was too busy.
 BUSY = ("SLURM jobs of an earlier run did not end", "SLURM does not answer")
 
 #: How a job's own log begins on a cluster.
@@ -112,7 +112,7 @@ class Again:
 
 
 def again(repository: Repository, *arguments: str) -> Again:
-    """Run on the cluster what is left of `arguments`; it must succeed."""
+    """Run the rest of `arguments` on the cluster; it must succeed."""
     return Again(repository.succeed(*ON_CLUSTER, *arguments))
 
 
@@ -146,7 +146,7 @@ def summary_of(where: Cluster, repository: Repository) -> str:
 
 
 def last_words(driver_log: str) -> list[str]:
-    """What Snakemake said before each early end of it."""
+    """Snakemake's output before each of its early ends."""
     *ended, _ = re.split(r"(?m)^=== \S+ Snakemake ended with .*$", driver_log)
     return [text[-6000:] for text in ended]
 

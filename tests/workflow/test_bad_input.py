@@ -1,6 +1,6 @@
 """Bad input: one-screen errors that name file, key, value and fix, and no number in any table.
 
-Most mistakes are met by the functions that the Snakefile and the jobs call. One of each group,
+Most mistakes are tested with the functions that the Snakefile and the jobs call. One of each group,
 and all that need a model, go through the command line: exit code, log and screen are the same
 for all of a group.
 """
@@ -89,7 +89,7 @@ def jsonl(rows: list[Any]) -> bytes:
 
 @dataclass
 class Bad:
-    """One mistake: what must be said, and what differs from a study that runs."""
+    """One mistake: the required text, and the difference from a study that runs."""
 
     says: list[str]
     study: dict[str, Any] = field(default_factory=dict)
@@ -305,8 +305,8 @@ WEIGHTS = {
     ),
 }
 
-#: What goes wrong in a job that a model has part in: what must be said, the job's output, its log.
-#: What is refused once it meets the model: a cell that says so, and why.
+#: Errors in jobs that use a model: the required text, the job's output, its log.
+#: Input that is refused together with the model: a cell that says so, and why.
 REFUSED = {
     "colliding_labels": (
         ["begin with the same token", "'qa'"],
@@ -324,7 +324,7 @@ REFUSED = {
 WILD = "results/bad/mine/7/wild/nli_people/seed0/manifest.json"
 GOOD = f"{CELLS}/weather/default/0shot/token_prob.parquet"
 TRAINED = {"recipes": ["base", "wild"], "train_sets": ["nli_people"], "eval_sets": ["nli_people"]}
-#: A study that has all of these, and a cell that nothing is wrong with.
+#: A study that has all of these, and a valid cell.
 WITH_MODEL = Bad(
     [],
     study={
@@ -423,7 +423,7 @@ def verified(config: dict[str, Any]) -> None:
 
 @pytest.fixture
 def within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, for as long as a test runs; what `begin` sets is undone after it."""
+    """The current folder during a test; what `begin` sets is undone after it."""
     monkeypatch.chdir(tmp_path)
     for library in ("OMP", "OPENBLAS", "MKL"):
         monkeypatch.setenv(f"{library}_NUM_THREADS", "1")

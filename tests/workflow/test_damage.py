@@ -30,7 +30,7 @@ SMALL = [
     (Subject("config", "config.yaml", "tables/scores.csv", "merged_config"), "replaced"),
 ]
 
-#: Weights, which are looked at when they are read: by a cell that is not there.
+#: Weights, which are verified when they are read, here by a missing cell.
 WEIGHTS = Subject(
     "weights", f"{FIRST}/weights/model.safetensors", f"{SECOND}/weights/model.safetensors", "tune"
 )

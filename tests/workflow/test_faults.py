@@ -1,6 +1,6 @@
-"""Jobs that the system fails, or that are killed: the same command ends as without faults.
+"""Jobs with system errors, or that are killed: the same command ends as without faults.
 
-A sample; benchmarks/faults.py strikes every point of every job.
+A sample; benchmarks/faults.py tests every point of every job.
 """
 
 from pathlib import Path

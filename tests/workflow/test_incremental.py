@@ -18,12 +18,12 @@ from hub.server import Hub
 from repository import Repository, clone
 
 STUDY = "own/brief.yaml"
-#: What edits of the study's files, settings and code lie in.
+#: Folders and files that edits of the study's files, settings and code change.
 SOURCES = ("own", "config", "workflow/scripts")
 
 
 class Finished(NamedTuple):
-    """The finished study, and what came out of it; `begin` gives a copy to edit in its place."""
+    """The finished study, and its outcome; `begin` gives a copy to edit in its place."""
 
     begin: Callable[[], World]
     outcome: dict[str, str]

@@ -1,4 +1,4 @@
-"""A kind of recipe, a metric and a table are a module each: nothing else is touched to use them."""
+"""A kind of recipe, a metric and a table are a module each: nothing else changes to use them."""
 
 from pathlib import Path
 

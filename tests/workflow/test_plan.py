@@ -1,4 +1,4 @@
-"""The budget as a user meets it: what stops a run, and what a dry run says of it."""
+"""The budget as a user sees it: what stops a run, and what a dry run prints about it."""
 
 import csv
 import shutil

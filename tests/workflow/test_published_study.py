@@ -1,4 +1,4 @@
-"""Scores made elsewhere as a study, and two studies side by side, as a user runs them."""
+"""Published scores as a study, and a comparison of two studies, as a user runs them."""
 
 import csv
 import shutil

@@ -31,7 +31,7 @@ def record(repository: Repository, job: str) -> dict[str, Any]:
 
 
 def reasons(text: str) -> dict[str, str]:
-    """What a start or a dry run says of results that are made again: jobs and hours by reason."""
+    """Results that are made again, by the output of a run or dry run: jobs and hours by reason."""
     reported = re.findall(r"^ *made again because (.*): (\d+ jobs?.*)$", text, re.M)
     for misleading in ("--rerun-triggers", "--cleanup-metadata", "Restored previous version"):
         assert misleading not in text
@@ -69,7 +69,7 @@ def test_cells_are_targets_and_are_made_alone(copied: Repository) -> None:
 
 
 def add_set(repository: Repository) -> None:
-    """Evaluate the model with an adapter on a set more, which is nli_people by another name."""
+    """Evaluate the model with an adapter on another set, which is nli_people by another name."""
     folder = repository.folder / "tests/catalogue/datasets"
     folder.mkdir()
     shutil.copy(repository.folder / "config/datasets/nli_people.yaml", folder / "nli_again.yaml")
@@ -110,7 +110,7 @@ def test_until_and_omit_from_leave_stages_out(copied: Repository) -> None:
 
 
 def test_a_run_leaves_out_and_forces_what_its_plan_says(copied: Repository) -> None:
-    """The last look of a run, too, does not ask again for what was left out or forced."""
+    """The final check of a run, too, does not make again what was left out or forced."""
     runs = [record(copied, name)["units"][0]["run"] for name in ("findings/all", "figures/all")]
     text = copied.succeed("--forcerun", "findings", "--until", "findings")
     assert reasons(text) == {

@@ -19,7 +19,7 @@ FROM_SCORES = FROM_CELLS - Counter(scores=1)
 #: What follows from what the merged config says.
 FROM_CONFIG = Counter(merged_config=1, datasets=1) + FROM_CELLS
 
-#: Config models of which the smoke study has none, so that its merged config has no key of theirs.
+#: Config models that the smoke study does not use, so that its merged config has no key of theirs.
 ELSEWHERE = {
     *("plan/calibration.py: Calibration", "plan/calibration.py: Fit", "plan/calibration.py: Mean"),
     "config/device.py: Device",
@@ -45,7 +45,7 @@ def of_package(repository: Repository, file: str, old: str, new: str) -> None:
 
 
 def append(repository: Repository, file: str, text: str) -> None:
-    """Write text to the end of a file, which need not be there."""
+    """Append text to a file, which need not exist."""
     path = repository.folder / file
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     path.write_text(before + text, encoding="utf-8")
@@ -171,7 +171,7 @@ def config_models(package: Path) -> set[str]:
 
 
 def add_key(repository: Repository, models: set[str]) -> None:
-    """Give config models an optional key more."""
+    """Give config models another optional key."""
     for model in sorted(models):
         file, name = model.split(": ")
         of_package(

@@ -1,4 +1,4 @@
-"""The edits, as data: how each is done, and by hand what it may make again."""
+"""The edits, as data: how each is done, and, written by hand, what it may make again."""
 
 from edited.edits.checkpoints import GIVEN
 from edited.edits.code import COMPUTING, WORDS
@@ -6,7 +6,7 @@ from edited.edits.derived import BY_HAND, DELETED, PLACES
 from edited.edits.edit import Edit
 from edited.edits.settings import SETTINGS
 
-#: Edits of what a study is made of; the others are of what was made.
+#: Edits of a study's inputs; the others are of its results.
 OF_SOURCES = (*SETTINGS, *COMPUTING, *WORDS, *GIVEN)
 ALL = (*OF_SOURCES, *DELETED, *BY_HAND, *PLACES)
 EDITS: dict[str, Edit] = {edit.name: edit for edit in ALL}

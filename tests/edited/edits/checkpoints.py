@@ -1,4 +1,4 @@
-"""Edits of what a study is given: rows, a corpus, the files of local checkpoints."""
+"""Edits of a study's inputs: rows, a corpus, the files of local checkpoints."""
 
 import json
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def _corpus(world: World) -> None:
     path.write_text(f"A new beginning.\n\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
 
 
-#: What another model at a local checkpoint changes.
+#: Jobs that another model at a local checkpoint changes.
 KEPT_4 = ("verify kept/4", "tune kept/4", "evaluate kept/4", *CHECKPOINTS, *SCORED)
 KEPT_2_FOLLOWS = ("encode .*/kept/", "tune kept/", "evaluate kept/", *SCORED)
 

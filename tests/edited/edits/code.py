@@ -1,4 +1,4 @@
-"""Edits of the project: lines that compute, files that are read, and words."""
+"""Edits of the project: code that computes, files that are read, and messages."""
 
 from typing import Any
 
@@ -169,7 +169,7 @@ COMPUTING = (
     ),
 )
 
-#: What computes nothing.
+#: Edits of what computes nothing.
 WORDS = (
     Edit(
         "docstring",

@@ -11,22 +11,21 @@ from edited.edits.edit import CHECKPOINTS, CONFIGURED, SCORED, Do, Edit, remove
 from edited.world import World, touch_all
 
 CELL = "cells/relations/default/0shot/token_prob.parquet"
-#: What reads the items of the set that is tuned on.
+#: Rules that read the items of the train set.
 READS_ITEMS = ("encode", "tune", "evaluate", "datasets", *SCORED)
 
 
 def _deleted(
     name: str, pattern: str, *must: str, may: tuple[str, ...] = (), topic: str = ""
 ) -> Edit:
-    """What a study is run for is deleted: what made it makes it again, and no more."""
+    """A result of the study is deleted: the job that made it makes it again, and no other."""
     return Edit(f"{name} is deleted", remove(pattern), must, may, topic=topic)
 
 
 def _passed_on(
     name: str, pattern: str, *may: str, trains: tuple[str, ...] = (), topic: str = ""
 ) -> Edit:
-    """What one job passes on to another is deleted: it may be made again, now or when it is
-    needed."""
+    """An intermediate file is deleted: it may be made again, now or when it is needed."""
     return Edit(f"{name} is deleted", remove(pattern), may=may, trains=trains, topic=topic)
 
 
@@ -80,19 +79,19 @@ def _touched(world: World) -> None:
 
 
 def _copied(world: World) -> None:
-    """Go on in a copy of the whole checkout, whose files are all new."""
+    """Continue in a copy of the whole checkout, whose files are all new."""
     world.repository = world.repository.copy(_sibling(world, "copied"))
 
 
 def _moved(world: World) -> None:
-    """Go on under another name of the checkout."""
+    """Continue under another name of the checkout."""
     place = _sibling(world, "moved")
     world.folder.rename(place)
     world.repository = replace(world.repository, folder=place)
 
 
 def _alone(world: World) -> None:
-    """Go on in a fresh clone that is given the study's results and nothing else."""
+    """Continue in a fresh clone with the study's results and nothing else."""
     clone = world.repository.copy(_sibling(world, "alone"), results=False)
     shutil.copytree(world.results, clone.folder / "results" / world.results.name)
     world.repository = clone

@@ -1,4 +1,4 @@
-"""What an edit is: how it is done, and what a person expects of it."""
+"""An edit: how it is done, and its expected effects."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from edited.jobs import Job
 from edited.world import World
 
-#: What is made of cells' records, in the end.
+#: Rules that read cells' records, directly or not.
 SCORED = ("scores", "summaries", "cost", "figures", "findings", "report")
 #: Rules that read the merged config, which any change of the settings makes stale.
 CONFIGURED = ("datasets", *SCORED)
 #: Rules that read the table of checkpoints.
 CHECKPOINTS = ("checkpoints", "cost", "figures", "report")
-#: What follows a set's items that are to be tuned on, and what is tuned on them.
+#: Rules that follow from a train set's items, and those of variants tuned on them.
 ITEMS_TUNED = ("encode", "tune", "evaluate .*/(whole|adapter)/")
 TRAINED = frozenset({"pretrain", "try_rate", "tune"})
 
@@ -26,9 +26,9 @@ class Edit:
     A plan must have the jobs `must` and may also have those of `may`: a job that reads a file that
     is made again is planned, though it may then be found current. `trains` are the jobs that may
     train when the command is given, by default those of `must`. `joins` are jobs that
-    the study has with the edit only: they must be planned and may train. `leaves` are those that
-    it has without the edit only. Edits of one `topic` are not done together. `says` is a regular
-    expression of what the plan must say.
+    the study has only with the edit: they must be planned and may train. `leaves` are those that
+    it has only without the edit. Edits of one `topic` are not done together. `says` is a regular
+    expression that the plan's text must match.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Edit:
 
     @property
     def subject(self) -> str:
-        """The topic, which is the name where none is given."""
+        """The topic, by default the name."""
         return self.topic or self.name
 
     @property

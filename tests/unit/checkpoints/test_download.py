@@ -126,7 +126,7 @@ Published = dict[str, dict[str, Any]]
 
 
 def publish(monkeypatch: pytest.MonkeyPatch, hub: Published) -> list[str]:
-    """Have `hub`, by ref, be the hub; returns what is asked of it. A ref has its own commit."""
+    """Make `hub`, by ref, the hub; return its requests. Each ref has its own commit."""
     asked: list[str] = []
 
     def refs(repo: str) -> list[list[str]]:
@@ -238,7 +238,7 @@ def test_a_failure_of_another_step_stops_none(
     monkeypatch.setattr(downloads, "_fetch_compared", lambda *_: tmp_path)
     for _ in range(3):
         fetched(tmp_path)
-    # Its own job asks again, whatever others met.
+    # Its own job asks again, whatever happened to others.
     assert asked.count("commit of step2") == 1
     for _ in range(2):
         with pytest.raises(StudyError, match="too busy"):

@@ -1,4 +1,4 @@
-"""What the hub is asked, and what the jobs of a run share of its answers."""
+"""Requests to the hub, and how the jobs of a run share its answers."""
 
 import json
 import os
@@ -21,7 +21,7 @@ FILES = {"config.json": {"digest": "git:a", "bytes": 2}}
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the hub is asked, in order; a branch `step1` of each repository moves in each answer."""
+    """Requests to the hub, in order; a branch `step1` of each repository moves in each answer."""
     found: list[str] = []
 
     def refs(repo: str) -> list[list[str]]:
@@ -78,7 +78,7 @@ def test_a_process_without_a_run_is_one_of_its_own(
 
 
 def damages(text: str) -> dict[str, str]:
-    """What can become of a file; `flipped` is another digest in JSON that is as well formed."""
+    """Damages of a file; `flipped` is another digest in JSON that is still well formed."""
     return {
         "empty": "",
         "cut": text[: len(text) // 2],
@@ -129,7 +129,7 @@ def test_a_studys_listing_lies_in_its_scratch_folder() -> None:
     assert folder == Path("results/mine/scratch/olmo/listing")
 
 
-#: A job that asks two things of a hub that counts how often it is asked, and takes its time.
+#: A job that sends two requests to a slow hub that counts them.
 JOB = """
 import sys, time
 from pathlib import Path
@@ -156,7 +156,7 @@ except HubError as error:
 
 
 def in_jobs(folder: Path, outcome: str, jobs: int = 6) -> list[str]:
-    """Have jobs ask at the same time; returns what each says at its end."""
+    """Let jobs ask at the same time; return each one's output."""
     packages = os.pathsep.join(str(path) for path in sys.path)
     command = [sys.executable, "-c", JOB, str(folder), outcome]
     started = [

@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all, and what a killed writer leaves is swept."""
+"""Files and folders appear atomically, and what a killed writer leaves is removed."""
 
 import os
 import subprocess

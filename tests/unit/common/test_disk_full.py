@@ -1,4 +1,4 @@
-"""Errors of the system are reported in words, whichever library met them."""
+"""Errors of the system are reported in words, whichever library raised them."""
 
 import errno
 import os

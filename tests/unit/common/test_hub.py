@@ -1,4 +1,4 @@
-"""Calls to a hub: what is tried again, what is not, and what an error never shows."""
+"""Calls to a hub: what is retried, what is not, and what an error never shows."""
 
 import httpx2
 import pytest

@@ -20,7 +20,7 @@ READ = (
     "model.safetensors.index.json",
     *TOKENIZER_FILES,
 )
-#: What else lies in checkpoints' folders, and changes nothing.
+#: Other files in checkpoints' folders, which change nothing.
 OTHERS = ("README.md", "training_args.json", "optimizer.pt", "modeling_x.py", "config.json.bak")
 
 

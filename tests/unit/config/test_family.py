@@ -1,4 +1,4 @@
-"""Families: which steps there are, which are taken, and where checkpoints are missing."""
+"""Families: which steps exist, which are taken, and where checkpoints are missing."""
 
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def test_even_spacing_is_in_tokens_whatever_the_list_looks_like() -> None:
 def test_gaps_are_where_checkpoints_are_missing() -> None:
     assert HOLED.gaps() == [(117850, 330000)]
     assert Steps(1, tuple(range(0, 100, 5))).gaps() == []
-    # Pythia's early points double, which is no gap.
+    # Pythia's early points double, which is not a gap.
     assert Steps(1, (0, *(2**k for k in range(10)), *range(1000, 144000, 1000))).gaps() == []
 
 

@@ -136,7 +136,7 @@ def test_identity_leaves_defaults_and_execution_out() -> None:
         for number in (64, 99)
     )
     assert one == other
-    # Cells of studies that do not set a dtype are what they were before there was one.
+    # Cells of studies that do not set a dtype are the same as before the key existed.
     assert "dtype" not in json.loads(one)
     half = {**read_yaml(SMOKE).get("evaluate", {}), "dtype": "bfloat16"}
     assert json.loads(Jobs(smoke(evaluate=half), "x").evaluate.setting_spec(*setting)) == {

@@ -1,4 +1,4 @@
-"""The mini world: deterministic, balanced, without duplicates, and planting only what it says."""
+"""The mini world: deterministic, balanced, without duplicates, and with only the stated facts."""
 
 import hashlib
 import json

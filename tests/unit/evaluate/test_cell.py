@@ -333,8 +333,8 @@ def _taught(items, steps=80):
 
 
 def test_prediction_methods_agree_once_a_model_was_taught_the_labels(tmp_path):
-    # As in the study's ablation: the three differ little once tuned, and an untuned model says
-    # no label of its own accord.
+    # As in the study's ablation: the three differ little once tuned, and an untuned model generates
+    # no label by itself.
     items = tmp_path / "items.parquet"
     labels = ("entailment", "neutral", "contradiction")
     known = [pair(number, label=labels[number % 3]) for number in range(6)]

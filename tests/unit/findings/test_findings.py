@@ -139,7 +139,7 @@ def test_each_family_has_findings_of_its_own(published: Tables) -> None:
 
 
 def noise_of(tables: Tables, difference: float, sets: Any = None) -> pd.DataFrame:
-    """noise.csv in which two seeds differ so much on some sets, by default on all."""
+    """noise.csv where two seeds differ by this much on some sets, by default on all."""
     tuned = tables["scores"][tables["scores"]["recipe"] == "full"]
     tuned = tuned if sets is None else tuned[tuned["eval_set"].isin(sets)]
     again = tuned.assign(seed=tuned["seed"] + 1, score=tuned["score"] + difference)

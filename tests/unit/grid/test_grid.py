@@ -1,4 +1,4 @@
-"""What keeps large studies cheap: a grid of axes, parts, and code that is known from before."""
+"""What keeps large studies fast: a grid of axes, parts, and cached code."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Audit: every file that records and manifests speak of is read, and what is damaged is named."""
+"""Audit: every file in records and manifests is read, and damaged ones are named."""
 
 from pathlib import Path
 from typing import Any

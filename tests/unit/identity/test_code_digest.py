@@ -671,7 +671,7 @@ def whole(project: Path) -> Code:
 
 
 def changed(project: Path, whole: Code, words: frozenset[str] | None = None) -> set[str]:
-    """The stubs whose code is another than that of the project."""
+    """The stubs whose code differs from the project's."""
     now = later(project, whole)
     found = set()
     for stub in STUBS:
@@ -682,7 +682,7 @@ def changed(project: Path, whole: Code, words: frozenset[str] | None = None) -> 
 
 
 def later(project: Path, whole: Code) -> Code:
-    """The code as it is now, of which what did not change need not be read again."""
+    """The code as it is now; unchanged parts are not read again."""
     now = Code(project, AROUND)
     now.tree.kept.update(whole.tree.used())
     return now
@@ -690,7 +690,7 @@ def later(project: Path, whole: Code) -> Code:
 
 @contextmanager
 def edited(project: Path, **edits: Callable[[str], str]) -> Iterator[None]:
-    """Edit modules, by dotted names with __ for dots, for as long as this is open."""
+    """Edit modules in the block, by dotted names with __ for dots."""
     paths = {
         project / "tuning_dynamics" / f"{name.replace('__', '/')}.py": edits[name] for name in edits
     }

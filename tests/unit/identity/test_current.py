@@ -1,4 +1,4 @@
-"""What is current: every reason to make something again, in its words, and none without one."""
+"""What is current: every reason to make something again, with its text, and nothing without one."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ SPEC = {"lr": 0.1, "labels": ["yes", "no"]}
 
 
 def first(spec: dict[str, Any] | None = None, *files: str, **outputs: str) -> StandIn:
-    """A job that makes a file of source files."""
+    """A job that makes a file from source files."""
     return StandIn(
         "make",
         {"name": "first"},
@@ -42,7 +42,7 @@ def first(spec: dict[str, Any] | None = None, *files: str, **outputs: str) -> St
 
 
 def second() -> StandIn:
-    """A job that makes a file of that of `first`."""
+    """A job that makes a file from that of `first`."""
     return StandIn(
         "make",
         {"name": "second"},
@@ -83,7 +83,7 @@ def cell(shots: int) -> str:
 
 
 def seen(*jobs: StandIn) -> Current:
-    """What a start sees of jobs, in the order of the plan."""
+    """The view of jobs at a start, in the order of the plan."""
     current = Current(PATHS)
     for job in jobs:
         current.ask(job.view)
@@ -127,7 +127,7 @@ def test_what_was_never_made_has_no_reason_and_is_due() -> None:
     assert current.due["make/first"] == {FIRST: NEW.of(FIRST)}
     assert not current.finished("make/first")
     assert current.why("make/first", FIRST) == [NEW.of(FIRST)]
-    # Snakemake did not ask of one that waits for it.
+    # Snakemake did not ask about a job that waits for it.
     assert current.why("make/second", "results/s/second.txt") == [NEW.of("results/s/second.txt")]
 
 
@@ -434,7 +434,7 @@ def test_accepted_code_can_be_named_when_it_changes(project: JobCode) -> None:
 
 
 def with_versions(job: StandIn, **versions: str) -> None:
-    """Have a job's record say that it ran with these versions."""
+    """Make a job's record say that it ran with these versions."""
     record = read_record(job.record, job.view.name)
     assert record is not None
     for unit in record.units.values():

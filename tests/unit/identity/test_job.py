@@ -1,4 +1,4 @@
-"""A job's own look: whether it is due, from what, and a record of what it made."""
+"""A running job: whether it is due, from what, and the record of its results."""
 
 import importlib
 import json
@@ -32,7 +32,7 @@ OUT = "results/s/out.txt"
 
 
 def one(spec: dict[str, Any] | None = None, **outputs: str) -> StandIn:
-    """A job that makes files of a source file."""
+    """A job that makes files from a source file."""
     return StandIn(
         "make",
         {"name": "one"},
@@ -289,7 +289,7 @@ def test_an_evaluation_keeps_each_cell_that_it_has_recorded() -> None:
         Path(CELLS[1]).write_text("half")
         Path(CELLS[1]).write_text(f"{1 / 0}")
     assert list(record(job).units) == [CELLS[0]]
-    # What it took goes with any of its cells.
+    # Its cost is written with any of its cells.
     assert make(job) == [CELLS[1], TOOK]
     assert Path(CELLS[0]).read_text() == "made"
     assert make(job) == []
@@ -305,7 +305,7 @@ def test_an_evaluation_makes_only_the_cells_that_are_due() -> None:
 def test_cells_of_an_evaluation_come_and_go() -> None:
     make(evaluation(CELLS[:1]))
     assert make(evaluation()) == [CELLS[1], TOOK]
-    # A cell that is left out for a while is still there when it is wanted again.
+    # A cell that is left out for a while still exists when it is needed again.
     Path(CELLS[0]).write_text("damaged")
     assert make(evaluation(CELLS[:1])) == [CELLS[0], TOOK]
     assert set(record(evaluation()).units) == {*CELLS, TOOK}

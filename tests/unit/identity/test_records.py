@@ -127,7 +127,7 @@ def test_a_digest_is_of_the_value_not_of_its_order() -> None:
         ({"outputs": {"b.parquet": "d1"}}, True, True),
         ({"inputs": {**CELL.inputs, "items": [Input("i.parquet", "d9")]}}, False, True),
         ({"inputs": {"items": CELL.inputs["items"]}}, False, True),
-        # Where an input lies, what came out, and with which versions, say nothing of what it is.
+        # The place of an input, the outputs and the versions do not identify a unit.
         ({"inputs": {**CELL.inputs, "items": [Input("moved", "d2")]}}, False, False),
         ({"outputs": {"a.parquet": "d9"}}, False, False),
         ({"versions": {}, "run": "run2", "date": "2031"}, False, False),

@@ -1,4 +1,4 @@
-"""Which package may import which: each only those above it in LAYERS, and no module a circle."""
+"""Which package may import which: each only those above it in LAYERS, without cycles."""
 
 import ast
 from collections import defaultdict
@@ -24,7 +24,7 @@ LAYERS = (
     ("run",),
     ("plan",),
 )
-#: What computes models knows no study: neither its settings nor its grid.
+#: Packages that compute models don't depend on a study's settings or grid.
 KNOWS_NO_STUDY = ("data", "engine", "checkpoints", "tune", "evaluate")
 
 

@@ -1,4 +1,4 @@
-"""A calibration makes a second run's total right, and speaks of nothing that it has not seen."""
+"""A calibration makes a second run's total correct, and applies only to what it has seen."""
 
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def test_what_cannot_calibrate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no cost table"):
         made(resolved)
     run(resolved, start=30, factor=2.5, gpu="NVIDIA H100 PCIe")
-    with pytest.raises(StudyError, match="another device") as caught:
+    with pytest.raises(StudyError, match="did not run on A100") as caught:
         made(resolved)
     assert "NVIDIA H100 PCIe" in str(caught.value)
     Path("results/priced/tables/cost.csv").write_text(HEADER + "\n")

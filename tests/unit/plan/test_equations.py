@@ -1,4 +1,4 @@
-"""The cost model's equations, against figures worked out by hand and against real models."""
+"""The cost model's equations, against figures computed by hand and against real models."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a run is refused for before it begins, in one screen."""
+"""Reasons to refuse a run before it begins, on one screen."""
 
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def test_a_job_that_cannot_fit_is_refused_where_there_is_a_gpu(tmp_path: Path) -
     large = {**FAMILY, "size": {**FAMILY["size"], "parameters": 8e9}}
     error = refusal(tmp_path, files={"families/big": large})
     assert error is not None
-    assert "and the A100 80GB has 80 GB" in str(error)
+    assert "but the A100 80GB has 80 GB" in str(error)
     assert "execution.gpus_per_model" in str(error)
     files = {"families/big": large}
     assert refusal(tmp_path, files=files, execution={"device": "cpu"}) is None

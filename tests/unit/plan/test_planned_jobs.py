@@ -95,7 +95,7 @@ def test_an_evaluation_has_the_cells_that_are_due(
     assert [job.rule for job in found.jobs] == ["tune", "evaluate"]
     assert found.jobs[0].cells == ()
     assert found.jobs[1] == Job("evaluate", {"variant": VARIANT}, due(jobs, "pairs", "texts"))
-    # What does not run is waited for by none.
+    # No job waits for one that does not run.
     assert found.after == [[], [0]]
     monkeypatch.setattr(jobs.evaluate, "due_cells", lambda _: list(texts))
     assert planned(workflow(evaluation), jobs).jobs[0].cells == texts

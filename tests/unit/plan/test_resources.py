@@ -1,4 +1,4 @@
-"""What jobs ask of a cluster, from config and counts alone."""
+"""What jobs request from a cluster, from config and counts alone."""
 
 from pathlib import Path
 from typing import Any

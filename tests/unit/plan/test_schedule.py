@@ -115,7 +115,7 @@ def test_wall_time_and_disk_are_shown_by_number_of_gpus(tmp_path: Path) -> None:
     disks = [float(row["disk_gb"]) for row in by_gpus]
     assert walls == sorted(walls, reverse=True)
     # Weights of 4 GB and two states of 12 GB, the second written before the first is removed, for
-    # each variant at work, of which there are six.
+    # each of the six variants in progress.
     assert disks[1] - disks[0] == pytest.approx(28)
     assert disks[4] == disks[5]
 

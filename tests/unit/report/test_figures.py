@@ -1,4 +1,4 @@
-"""Every figure shows what its tables hold; what is missing shows as missing."""
+"""Every figure shows what its tables hold; missing values are marked."""
 
 import json
 import re

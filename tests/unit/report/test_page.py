@@ -259,4 +259,4 @@ def test_a_table_says_what_it_is_and_what_its_columns_mean() -> None:
     for name in all_tables():
         assert list(column_meanings(name)) == list(columns_of(name))
         assert "](" not in json.dumps([table_caption(name), column_meanings(name)])
-    assert table_caption("noise").startswith("<p>What differs although nothing should")
+    assert table_caption("noise").startswith("<p>Differences between scores that should be equal")

@@ -1,7 +1,7 @@
-"""What the project relies on in Snakemake's inside, one test each; a new version must pass them.
+"""Snakemake's internals that the project relies on, a test each; a new version must pass them.
 
-Snakemake runs in this process, on a workflow of three rules. What judges is a stand-in for
-`Current` that says of each job what a test has it say.
+Snakemake runs in this process, on a workflow of three rules. A stand-in for `Current` judges each
+job as the test wants.
 """
 
 import json
@@ -166,7 +166,7 @@ def snakefile(*, keep: bool) -> None:
 
 @pytest.fixture
 def run(judge: Judge, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:  # noqa: ARG001
-    """Runs Snakemake with options; what it says. It must end well unless `fails`."""
+    """Run Snakemake with options; return its output. It must succeed unless `fails`."""
 
     def ran(*options: str, fails: bool = False) -> str:
         snakemake.jobs.get_script_mtime.cache_clear()  # as in a process of its own
@@ -400,7 +400,7 @@ def test_a_job_sees_of_itself_what_was_planned_of_it(run: Run) -> None:
 def test_jobs_are_looked_for_when_one_ends_alone(
     run: Run, monkeypatch: pytest.MonkeyPatch, *, wakes: bool
 ) -> None:
-    """And Snakemake's own way, which looks again and again, is the one that this replaces."""
+    """And Snakemake's own way, which checks repeatedly, is the one that this replaces."""
     again: list[int] = []
     monkeypatch.setattr(JobScheduler, "_schedule_reevalutation", lambda _, wait: again.append(wait))
     if not wakes:

@@ -1,4 +1,4 @@
-"""Checkpoints under a wrong label stand out of the curve; holes of a series are counted."""
+"""Mislabelled checkpoints stand out from the curve; holes of a series are counted."""
 
 from pathlib import Path
 from typing import Any

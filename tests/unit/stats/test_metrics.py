@@ -1,4 +1,4 @@
-"""Scores of answers; a metric that is none, or that gives no fraction, is refused."""
+"""Scores of answers; an unknown metric, or one that gives no fraction, is refused."""
 
 import json
 from pathlib import Path

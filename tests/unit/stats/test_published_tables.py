@@ -1,4 +1,4 @@
-"""Scores made elsewhere: what is refused, and what the tables are."""
+"""Published scores: what is refused, and the resulting tables."""
 
 from pathlib import Path
 from typing import Any
@@ -315,10 +315,10 @@ def test_the_pythia_suites_results_become_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("pythia-70m,zero-shot,1,0,copa,acc,0.5,0.05", "the task has no place"),
-        ("pythia-70m,zero-shot,1,0,piqa,f1,0.5,0.05", "the metric has no place"),
-        ("olmo-1b,zero-shot,1,0,piqa,acc,0.5,0.05", "the model has no place"),
-        ("pythia-70m,zero-shot,main,0,piqa,acc,0.5,0.05", "the step has no place"),
+        ("pythia-70m,zero-shot,1,0,copa,acc,0.5,0.05", "the task can't be used"),
+        ("pythia-70m,zero-shot,1,0,piqa,f1,0.5,0.05", "the metric can't be used"),
+        ("olmo-1b,zero-shot,1,0,piqa,acc,0.5,0.05", "the model can't be used"),
+        ("pythia-70m,zero-shot,main,0,piqa,acc,0.5,0.05", "the step can't be used"),
         ("pythia-70m,zero-shot,1,0,piqa,acc,oops,0.05", "the value is not a number"),
         ("pythia-70m,zero-shot,0,0,piqa,acc,0.6,0.05", "lines 2 and 3 give one cell two values"),
     ],

@@ -1,4 +1,4 @@
-"""Broken records are refused; sound ones come back sorted."""
+"""Broken records are refused; valid ones come back sorted."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Means over seeds: the scores' own mean, with an interval that knows of seeds and items."""
+"""Means over seeds: the scores' own mean, with an interval over seeds and items."""
 
 from pathlib import Path
 from typing import Any

@@ -58,7 +58,7 @@ def groups(**names: str) -> pd.DataFrame:
 
 
 def noise(difference: float, *sets: str) -> pd.DataFrame:
-    """noise.csv in which two seeds differ so much on these sets."""
+    """noise.csv where two seeds differ by this much on these sets."""
     rows = [
         row("scores", 10, eval_set=name, seed=seed, score=0.2 + seed * difference)
         for name in sets

@@ -1,4 +1,4 @@
-"""Training examples: what the loss counts, what is cut, and how they lie on disk."""
+"""Training examples: what the loss counts, what is truncated, and their form on disk."""
 
 import json
 from pathlib import Path

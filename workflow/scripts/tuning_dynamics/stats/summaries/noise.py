@@ -1,8 +1,8 @@
 """Differences between scores that should be equal: the noise floor.
 
-Differences between scores that should be equal. A row per tuned cell with several seeds; a row per
-cell, tuned or not, that two checkpoints of a family share whose tokens differ by less than 1 %; and
-last, pooled over both kinds' cells, a row per recipe and evaluation set.
+A row per tuned cell with several seeds; a row per cell, tuned or not, that two checkpoints of a
+family share whose tokens differ by less than 1 %; and last, pooled over both kinds' cells, a row
+per recipe and evaluation set.
 
 `difference` of the pooled rows is the noise floor. A finding's floor is that of the main recipe on
 the finding's evaluation sets, pooled over their pairs; from seeds or from near-identical
