@@ -54,8 +54,8 @@ def by_transformers(setting: Setting, asked: Asked) -> Answered:
         found = [("", 0)] * len(prompts)
         for start in range(0, len(order), asked.batch):
             rows = order[start : start + asked.batch]
-            told = _generated(model, [prompts[row] for row in rows], asked.longest, ends)
-            for row, one in zip(rows, told, strict=True):
+            answers = _generated(model, [prompts[row] for row in rows], asked.longest, ends)
+            for row, one in zip(rows, answers, strict=True):
                 found[row] = one
         return found
 

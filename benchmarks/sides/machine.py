@@ -161,7 +161,7 @@ def _gpu(device: torch.device) -> dict[str, Any]:
 
 
 def _cpu() -> str:
-    """The processor's name, as Linux tells it, else the platform's."""
+    """The processor's name, as Linux reports it, else the platform's."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:
             names = [line.split(":")[1].strip() for line in stream if line.startswith("model name")]

@@ -236,7 +236,7 @@ class World:
         self.words = " ".join(documents).split()
 
     def made_set(self, name: str, folder: Path, train: int, evaluation: int) -> TaskSet:
-        """A made-up set (see MADE) with so many items; 24 demonstrations besides."""
+        """A made-up set (see MADE) with so many items; and 24 demonstrations."""
         made = MADE[name]
         rng = random.Random(name)
         counts = {"train": train, "evaluation": evaluation, "demonstration": 24}

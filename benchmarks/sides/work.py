@@ -1,7 +1,7 @@
 """The floating-point operations and bytes that a result needs mathematically, whoever computes it.
 
 A product of an (n, k) and a (k, m) matrix counts 2nkm. Norms, rotations and the softmax are left
-out: they are small beside the products, so that the limit stays a lower bound.
+out: they are small next to the products, so that the limit stays a lower bound.
 """
 
 from collections.abc import Iterable, Sequence
