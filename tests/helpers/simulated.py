@@ -168,7 +168,7 @@ def over_seeds_and_items(
 def paired_differences(
     generator: np.random.Generator, data: str, items: int, studies: int, shift: float
 ) -> Floats:
-    """Tuned less base scores (items, studies) on the same items; `shift` is that of ability for
+    """Tuned minus base scores (items, studies) on the same items; `shift` is that of ability for
     accuracy, and of the expected score for rouge_l."""
     ease = generator.normal(0, EASE, size=(items, studies))
     noise = generator.normal(0, OWN, size=(2, items, studies))

@@ -23,7 +23,7 @@ class Predictions(Strict):
         Field(min_length=1),
         Unique,
     ] = ["likelihood"]
-    """The option of the highest log-likelihood: raw; per character; or less that of the option
+    """The option of the highest log-likelihood: raw; per character; or minus that of the option
     without its question (pointwise mutual information)."""
     generation: Annotated[list[Literal["greedy"]], Field(min_length=1), Unique] = ["greedy"]
     """Greedy decoding."""

@@ -47,7 +47,7 @@ def option_scores(
 
     For multiple choice, as acc, acc_norm and acc_mutual_info of lm-evaluation-harness: likelihood:
     log-likelihood of the option; likelihood_per_char: the same per character of the option;
-    likelihood_pmi: the same less the option's log-likelihood at the beginning of a text, without
+    likelihood_pmi: the same minus the option's log-likelihood at the beginning of a text, without
     its question.
 
     StudyError if a candidate adds no token of its own, and under token_prob if first tokens do not

@@ -234,7 +234,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
 
 
 def _dichotomy(context: Context) -> dict[str, object]:
-    name = "mean change of sets not learned less that of learned ones, all checkpoints"
+    name = "mean change of sets not learned minus that of learned ones, all checkpoints"
     asked = context.asked
     rows = grouped_changes(
         context.tables["changes"],

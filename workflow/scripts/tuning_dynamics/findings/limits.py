@@ -109,7 +109,7 @@ def _turning(pooled: pd.Series, whose: str) -> str:
 def rules_row(rules: pd.DataFrame, level: float) -> Row:
     """Whether the difference of the groups depends on the rule that makes them."""
     title = "The groups' difference does not depend on the rule that makes the groups"
-    name = "mean change of sets not learned less that of learned ones, by the study's rule"
+    name = "mean change of sets not learned minus that of learned ones, by the study's rule"
     if rules.empty:
         text = "This study can't say: base was not evaluated."
         return _row("group_rules", title, "cannot tell", name, text, value=math.nan, cells=0)

@@ -25,7 +25,7 @@ def change_rows(
 ) -> pd.DataFrame:
     """Rows of changes.csv for the block's cells `tuned`, whose base cells are `bases`.
 
-    `changes` are estimates of tuned less base over the same items; `ratio` is change / base
+    `changes` are estimates of tuned minus base over the same items; `ratio` is change / base
     score, empty below RATIO_FLOOR; `p_value` a sign-flip test over items, or over contexts if
     items share one. `q_value` is left empty: it needs the tests of all blocks.
     """

@@ -217,7 +217,7 @@ def _require_one_recipe(cells: pd.DataFrame) -> None:
 
 
 def group_contrast(grouped: pd.DataFrame, drawing: Drawing) -> Estimate:
-    """Mean change of sets not learned less that of learned ones; rows of `grouped_changes`."""
+    """Mean change of sets not learned minus that of learned ones; rows of `grouped_changes`."""
     new, old = (grouped[grouped["group"] == group] for group in (NOT_LEARNED, LEARNED))
     return contrast(_sample(new), _sample(old), drawing)
 

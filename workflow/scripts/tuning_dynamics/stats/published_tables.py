@@ -72,7 +72,7 @@ def published_tables(
 def change_tables(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """changes.csv, and unpaired.csv of the tuned rows without a base row.
 
-    `change` is tuned less base, `ratio` change over base; whether a change differs from 0 needs
+    `change` is tuned minus base, `ratio` change over base; whether a change differs from 0 needs
     items, so intervals, p-values and q-values are empty.
     """
     base = scores[scores["recipe"] == "base"]
@@ -144,7 +144,7 @@ def _own_intervals(rows: pd.DataFrame, level: float) -> tuple[Floats, Floats]:
 
 
 def sensitivity(scores: pd.DataFrame) -> pd.DataFrame:
-    """sensitivity.csv: best less worst score over formats; its interval needs items."""
+    """sensitivity.csv: best minus worst score over formats; its interval needs items."""
     formats = scores.groupby(_ONE_EVALUATION, dropna=False)["format"].transform("size")
     varied = scores[formats >= 2]
     chosen = one_per(varied, VARIANT_AND_SET)[_ONE_EVALUATION]

@@ -13,7 +13,7 @@ _KEYS = ("family", "checkpoint", "step", "recipe", "train_set", "seed", "eval_se
 
 
 def sensitivity_rows(block: ItemBlock) -> pd.DataFrame:
-    """Rows of sensitivity.csv: best less worst score over formats for each variant of a block.
+    """Rows of sensitivity.csv: best minus worst score over formats for each variant of a block.
 
     Takes variants evaluated in at least 2 formats with the same shots and prediction method (of
     several such groups, the first by `primary_cells.one_per`). The interval is a percentile

@@ -42,7 +42,7 @@ def sensitivity(view: View) -> Figure:
         else f"Bands: {view.interval} over items"
         + (", where there is one seed; else the mean over seeds." if several else "; 1 seed.")
     )
-    note = f"Best less worst format; never negative, and chance makes it positive. {bands}"
+    note = f"Best minus worst format; never negative, and chance makes it positive. {bands}"
     with style():
         frame = series_figure(view.axis, shown, title, note)
         for ax in frame.axes:
@@ -80,7 +80,7 @@ def format_trend(view: View) -> Figure:
                 look = Look(str(key), colours[str(key[1])])
                 draw_series(ax, view.axis, Series(look, line), marks=False)
         ax.set_ylim(0, None)
-        panel_title(ax, "spread", "best less worst format; one line a pair")
+        panel_title(ax, "spread", "best minus worst format; one line a pair")
 
     return trend_figure(
         view,

@@ -47,14 +47,14 @@ def change_by_group(view: View) -> Figure:
             1,
             1,
             title,
-            f"Bars: mean of tuned less base score; number: cells in it. Whiskers: {view.interval} "
+            f"Bars: mean of tuned minus base score; number: cells in it. Whiskers: {view.interval} "
             "over evaluation sets; none where there are fewer than 5. "
             "x: none of the group. Below: checkpoint.",
             legend=legend,
             size=(max(5.4, 0.2 * len(labels) * len(names) + 0.5), 2.1),
         )
         ax = frame.axes[0]
-        panel_title(ax, "mean change of score", "tuned less base")
+        panel_title(ax, "mean change of score", "tuned minus base")
         for number, name in enumerate(names):
             rows = own[own["group"] == name].set_index("checkpoint").reindex(labels)
             _bars(ax, number, len(names), rows, GROUP_COLOURS[name])
@@ -115,14 +115,14 @@ def ood_change(view: View) -> Figure:
             1,
             1,
             title,
-            "Bars: mean of tuned less base score over a task's out-of-domain pairs and "
+            "Bars: mean of tuned minus base score over a task's out-of-domain pairs and "
             f"checkpoints ({len(cells)} cells in all). Lines: each pair of train set and "
             "evaluation set, from the first checkpoint (left) to the last; their spread is what "
             "the mean has no interval for. Intervals of single changes are in seed_means.csv.",
             size=(max(5.2, 1.2 * len(tasks)), 2.0),
         )
         ax = frame.axes[0]
-        panel_title(ax, "change of score", "tuned less base")
+        panel_title(ax, "change of score", "tuned minus base")
         for place, task in enumerate(tasks):
             rows = cells[cells["task"] == task]
             ax.bar(place, rows["value"].mean(), 0.84, color=COLOURS[0], alpha=0.35)
@@ -158,7 +158,7 @@ def group_rules(view: View) -> Figure:
             1,
             1,
             title,
-            "Mean change of sets not learned in pre-training less that of learned ones. Whiskers: "
+            "Mean change of sets not learned in pre-training minus that of learned ones. Whiskers: "
             f"{view.interval} over evaluation sets; none where a group has fewer than 5. "
             "n/a: a group is empty.",
             size=(5.6, height(len(rows))),
@@ -187,7 +187,7 @@ def latent_gain(view: View) -> Figure:
             colour = GROUP_COLOURS.get(str(groups.get(pair, "")), MISSING_COLOUR)
             line = rows.assign(low=np.nan, high=np.nan)
             draw_series(ax, view.axis, Series(Look(" on ".join(pair), colour), line), marks=False)
-        panel_title(ax, "change of score", "tuned less base; one line a pair")
+        panel_title(ax, "change of score", "tuned minus base; one line a pair")
 
     return trend_figure(
         view,

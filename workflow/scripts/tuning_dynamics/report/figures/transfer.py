@@ -55,7 +55,7 @@ def transfer_heat_map(view: View) -> Figure:
         ax = frame.axes[0]
         draw_heat(ax, table, float(np.nanmax(np.abs(values))) or 1.0)
         name_fields(ax, table)
-        panel_title(ax, "tuned less base", "orange: gain, purple: loss")
+        panel_title(ax, "tuned minus base", "orange: gain, purple: loss")
     return frame.figure
 
 
@@ -74,7 +74,7 @@ def forgetting(view: View) -> Figure:
             len(points) + 1,
             min(6, len(points) + 1),
             title,
-            "Mean of tuned less base score over the cells of a field; rows: task tuned on, "
+            "Mean of tuned minus base score over the cells of a field; rows: task tuned on, "
             "columns: task evaluated. Orange: gain, purple: loss. In brackets: under the noise "
             "floor. Hatched: not evaluated. Intervals are in forgetting.csv.",
             size=(max(1.3, 0.42 * len(columns)), max(0.7, 0.3 * len(rows))),
@@ -118,7 +118,7 @@ def transfer_by_checkpoint(view: View) -> Figure:
         shown.append(
             Panel(
                 f"on {kind.replace('_', ' ')} sets",
-                "tuned less base",
+                "tuned minus base",
                 [one for one in series if len(one.rows)],
                 "change",
             )

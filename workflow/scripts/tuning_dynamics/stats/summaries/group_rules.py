@@ -50,7 +50,8 @@ class Row(Columns):
     undecided: int
     """same"""
     difference: float
-    """mean change of sets not learned less that of learned ones, cells as in `group_changes.csv`"""
+    """mean change of sets not learned minus that of learned ones, of cells as in
+    `group_changes.csv`"""
     low: float
     """low end of its interval over evaluation sets; empty for fewer than 5 in a group"""
     high: float
@@ -89,7 +90,7 @@ def group_rule_rows(
     """group_rules.csv: a row per family and rule, `study` (groups.csv as it is) first.
 
     The numbers of sets count all sets that base is evaluated on; `difference` is the mean change of
-    sets not learned less that of learned ones, with its interval over evaluation sets.
+    sets not learned minus that of learned ones, with its interval over evaluation sets.
     """
     curves = base_curves(scores)
     sets = set_changes(changes, recipes=recipes, roles=roles)

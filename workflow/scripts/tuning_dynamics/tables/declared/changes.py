@@ -24,7 +24,7 @@ class Row(CellColumns):
     tuned_score: float
     """score of the tuned cell"""
     change: float
-    """tuned less base"""
+    """tuned minus base"""
     change_low: float
     """low end of the paired bootstrap interval over items, or contexts; empty where items are
     unknown"""

@@ -1,10 +1,7 @@
 """Means over seeds, with their intervals.
 
-One row per cell less its seed: the mean over the seeds of tuning. `base` cells, which have no seed,
-have rows too. The figures draw from this table.
-
-How the intervals are made, and their coverage with 2, 3 and 5 seeds:
-[statistics.md](statistics.md).
+One row per cell, without its seed: the mean over the seeds of tuning. `base` cells, which have no
+seed, have rows too. The figures draw from this table.
 """
 
 from tuning_dynamics.tables.columns import Columns
@@ -58,7 +55,7 @@ class Row(Columns):
     base_score: float
     """score of the base cell, as in `changes.csv`; empty for `base` and if there is none"""
     change: float
-    """mean over seeds of tuned less base; empty if `base_score` is"""
+    """mean over seeds of tuned minus base; empty if `base_score` is"""
     change_low: float
     """low end of its interval, made as that of `score` from paired differences"""
     change_high: float
