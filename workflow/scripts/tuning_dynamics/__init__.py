@@ -10,7 +10,8 @@ A package imports only packages above it (tests/unit/layout/test_layers.py):
     engine       training steps, on one GPU or several
     grid         a study's cells
     checkpoints  downloaded, local or pre-trained
-    tune         recipes
+    recipes      kinds of recipe, a module each
+    tune         a checkpoint through a recipe
     evaluate     answers and log-likelihoods
     stats        scores, changes, intervals, trends
     findings     what the tables say, in sentences

@@ -1,1 +1,1 @@
-"""findings."""
+"""What a study's tables say about each published claim, in sentences."""

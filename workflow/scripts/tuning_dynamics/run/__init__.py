@@ -1,1 +1,1 @@
-"""run."""
+"""The workflow's jobs for Snakemake: inputs and specs of each rule; start, end, SLURM."""

@@ -1,1 +1,1 @@
-"""tables."""
+"""What tables there are, their columns, and how they are written and read."""
