@@ -181,7 +181,8 @@ def test_a_stage_is_accepted_and_the_report_says_so(copied: Repository) -> None:
     page = (copied.folder / SMOKE / "report.html").read_text(encoding="utf-8")
     assert "Accepted by hand" in page
     assert re.search(
-        rf"tune: 1 results, the first of which was made\s+from {entry['before']}", page
+        rf"tune: 1 result; the first was made\s+with code and settings of digest {entry['before']}",
+        page,
     )
     assert copied.planned() == {}
 

@@ -129,9 +129,9 @@ def rules_row(rules: pd.DataFrame, level: float) -> Row:
         text = (
             f"Under {len(rules)} rules {_span(rules['learned'], str)} sets count as learned, and "
             f"the difference of the groups is {_span(known['difference'], signed)}. Its interval "
-            f"lies above 0 under {above} of them and below 0 under {below}; under "
-            f"{len(rules) - above - below} it includes 0 or is missing. By the study's rule it is "
-            f"{signed(float(own['difference']))} "
+            f"lies above 0 under {above or 'none'} of them and below 0 under {below or 'none'}; "
+            f"under {len(rules) - above - below} it includes 0 or is missing. By the study's rule "
+            f"it is {signed(float(own['difference']))} "
             f"({interval_text(float(own['low']), float(own['high']), level)})."
         )
     return _row(

@@ -206,8 +206,8 @@ def _checks(row: Row) -> Iterator[tuple[bool, str, str, str]]:
         yield row[column] == POOLED, column, "the name is that of pooled rows", "rename it"
     yield base and row["train_set"] != "", "train_set", "base is not tuned", "leave it empty"
     yield base and row["seed"] is not None, "seed", "base is not tuned", "leave it empty"
-    missing = f"train_set is missing, and recipe {row['recipe']!r} tunes"
-    fix = "name the train set; a model that is not tuned has the recipe base"
+    missing = f"train_set is missing, but recipe {row['recipe']!r} is a tuned model"
+    fix = "name the train set, or set recipe to base if the model is not tuned"
     yield not base and row["train_set"] == "", "train_set", missing, fix
     yield (
         not base and not _NAME.fullmatch(row["train_set"]),

@@ -102,12 +102,13 @@ def _too_expensive(budget: Budget, study: Study) -> StudyError | None:
         f"  planned: {hours(budget.whole.hours)} {unit}, of which",
         *(f"  {part_line(stage, budget.device)}" for stage in largest if stage.hours.mid),
     ]
-    example = Paths(study.study).table("scores")
+    example = Paths(study.study).variant_file("FAMILY/STEP/RECIPE/SET/seed0", "manifest.json")
     return StudyError(
         "\n".join(lines),
         key="max_gpu_hours",
         value=limit,
-        fix=f"raise it (--config max_gpu_hours={math.ceil(budget.whole.hours.mid)}; the run may "
-        "take up to the high end); or put fewer checkpoints, seeds or sets into the study's "
-        f"blocks; or give a target, such as {example} (`snakemake -n TARGET` prices it)",
+        fix=f"raise it (--config max_gpu_hours={math.ceil(budget.whole.hours.mid)}; a run is not "
+        "stopped at the limit, and may take up to the high end); or put fewer checkpoints, seeds "
+        "or sets into the study's blocks; or run a part of it: `snakemake -n TARGET` prices one "
+        f"file, such as {example}",
     )

@@ -115,7 +115,7 @@ def spent(own: Range, host: Range, device: Device) -> str:
         own, host = own + host, Range()
     words = [f"{hours(own)} {device.unit}"] if own.high else []
     words += [f"{hours(host)} core-hours"] if host.high else []
-    nothing = "(not priced)" if device.memory is None else f"(no {device.unit})"
+    nothing = "(no estimate; not in the total)" if device.memory is None else f"(no {device.unit})"
     return " and ".join(words) or nothing
 
 

@@ -21,7 +21,7 @@ class Row(CellColumns):
     n: int
     """items"""
     score: float
-    """mean over items; not the middle of the interval"""
+    """mean over items; the interval need not be symmetric around it"""
     se: float
     """standard error of the mean (standard deviation with n - 1, over the root of n); over contexts
     if items share them"""
