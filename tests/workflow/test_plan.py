@@ -18,7 +18,7 @@ from tuning_dynamics.plan.budget import budget_of
 def test_a_run_over_its_limit_starts_no_job(fresh: Repository) -> None:
     done = fresh.run("--config", "max_gpu_hours=0.001")
     assert done.returncode != 0
-    assert "the run would cost more than max_gpu_hours" in done.stdout
+    assert "the estimated cost of the run is over max_gpu_hours" in done.stdout
     assert "--config max_gpu_hours=1)" in done.stdout
     assert not list(Path(fresh.folder, "results/smoke").rglob("*.json"))
     printed = fresh.succeed("-n", "--quiet", "--config", "max_gpu_hours=0.001")
