@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import subprocess
 from collections import Counter
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def test_a_run_over_its_limit_starts_no_job(fresh: Repository) -> None:
     done = fresh.run("--config", "max_gpu_hours=0.001")
     assert done.returncode != 0
     assert "the estimated cost of the run is over max_gpu_hours" in done.stdout
-    assert "--config max_gpu_hours=1)" in done.stdout
+    assert "--config max_gpu_hours=1; a run is not" in done.stdout
     assert not list(Path(fresh.folder, "results/smoke").rglob("*.json"))
     printed = fresh.succeed("-n", "--quiet", "--config", "max_gpu_hours=0.001")
     assert "A run of this would be refused:" in printed
@@ -36,6 +37,21 @@ def test_an_unknown_device_is_reported_on_one_screen(fresh: Repository) -> None:
     assert done.returncode != 0
     assert "known: a100, cpu, h100, h200, l40s, rtx4090" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_a_plan_imports_nothing_that_computes(fresh: Repository) -> None:
+    python, *command = fresh.command("-n", "--quiet", "all")
+    done = subprocess.run(
+        [python, "-X", "importtime", *command],
+        cwd=fresh.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "tuning_dynamics.plan.dry_run" in found
+    # Snakemake itself imports pandas, where it is installed.
+    assert found.isdisjoint({"scipy", "sklearn", "matplotlib", "torch", "transformers"})
 
 
 def rows(path: Path) -> dict[tuple[str, str], dict[str, str]]:

@@ -28,7 +28,7 @@ ELSEWHERE = {
     *("config/dataset.py: Turn",),
     *("config/family.py: HubFamily", "config/family.py: LocalFamily"),
     "config/family.py: ModelSize",
-    "config/study.py: DeclaredGroups",
+    "config/statistics.py: DeclaredGroups",
     "config/recipe.py: RateSelection",
 }
 

@@ -1,5 +1,6 @@
 """Kinds that a config names, and registries of their implementations."""
 
+import ast
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
@@ -43,6 +44,14 @@ class Modules(Mapping[str, ModuleType]):
 
     def __contains__(self, name: object) -> bool:
         return name in self.places
+
+
+def docstring(kinds: Kinds[str, ModuleType], name: str) -> str:
+    """The docstring of a kind's module, read without importing it: it may need packages that a
+    process which only plans does not have."""
+    assert isinstance(kinds, Modules)
+    folder = Path(str(import_module(kinds.places[name]).__file__)).parent
+    return ast.get_docstring(ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))) or ""
 
 
 def kind_of(value: str | BaseModel) -> tuple[str, Any]:

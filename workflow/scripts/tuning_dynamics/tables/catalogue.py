@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from tuning_dynamics.common.registry import Kinds, Modules
+from tuning_dynamics.common.registry import Kinds, Modules, docstring
 
 #: The tables by name: a module each, which declares its columns and the rule that makes it.
 TABLES: Kinds[str, ModuleType] = Modules(
@@ -37,4 +37,4 @@ def all_tables() -> list[str]:
 
 def caption_of(table: str) -> str:
     """What a table is, in one line."""
-    return str(TABLES[table].__doc__).partition("\n")[0]
+    return docstring(TABLES, table).partition("\n")[0]
