@@ -259,7 +259,7 @@ def driver_killed(scene: Scene) -> Hit | None:
     if not jobs:
         return None
     scene.driver.kill()
-    return Hit(f"{jobs} jobs on the cluster")
+    return Hit(_on_cluster(jobs))
 
 
 def driver_interrupted(scene: Scene) -> Hit | None:
@@ -267,7 +267,11 @@ def driver_interrupted(scene: Scene) -> Hit | None:
     if not scene.cluster.running_jobs():
         return None
     scene.driver.send_signal(signal.SIGINT)
-    return Hit(f"{len(scene.cluster.running_jobs())} jobs on the cluster")
+    return Hit(_on_cluster(len(scene.cluster.running_jobs())))
+
+
+def _on_cluster(jobs: int) -> str:
+    return f"{jobs} job{'' if jobs == 1 else 's'} on the cluster"
 
 
 def second_run(scene: Scene) -> Hit | None:
