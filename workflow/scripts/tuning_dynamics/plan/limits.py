@@ -109,6 +109,6 @@ def _too_expensive(budget: Budget, study: Study) -> StudyError | None:
         value=limit,
         fix=f"raise it (--config max_gpu_hours={math.ceil(budget.whole.hours.mid)}; a run is not "
         "stopped at the limit, and may take up to the high end); or put fewer checkpoints, seeds "
-        "or sets into the study's blocks; or run a part of it: `snakemake -n TARGET` prices one "
-        f"file, such as {example}",
+        f"or sets into the study's blocks; or name a file to make, such as {example}: the same "
+        "command with -n prices it",
     )
