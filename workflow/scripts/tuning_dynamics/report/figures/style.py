@@ -40,6 +40,9 @@ def save(figure: Figure, svg_path: Path) -> None:
     """Write the figure as SVG, PDF and PNG in one folder, each atomically and without a date or
     version."""
     with style():
+        # One layout for all formats: it takes as long as drawing one.
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
         for name, metadata in _FORMATS.items():
             with whole_file(svg_path.with_suffix(f".{name}")) as temporary:
                 figure.savefig(temporary, format=name, metadata=metadata)
