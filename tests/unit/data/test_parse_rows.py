@@ -418,3 +418,52 @@ def test_an_item_without_an_id_is_named_by_its_content() -> None:
     assert same == item(PAIR, PAIR_ROW, "classification")
     assert same.item != item(PAIR, {**PAIR_ROW, "label": 0}, "classification").item
     assert item(PAIR, PAIR_ROW, "classification", id_field="idx").item == "0"
+
+
+# --- what is missing, unseen or not read ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["\u200b", " \ufeff\u200d ", "\u00ad\u2060", "\u202e", "\x00", None]
+)
+def test_a_text_that_is_not_seen_is_no_text(text: str | None) -> None:
+    refused("has no text", PAIR, {**PAIR_ROW, "sentence1": text}, "classification")
+    choices = {"text": ["leaf", text, "petal"], "label": ["A", "B", "C"]}
+    refused("has no text", CHOICE, {**CHOICE_ROW, "choices": choices}, "multiple_choice")
+    answers = {"fields": {"a": "sentence1"}, "gold": {"field": "label"}}
+    refused("no label", answers, {**PAIR_ROW, "label": [text]}, "generation")
+    refused("has no text", answers, {**PAIR_ROW, "label": ["wet", text]}, "generation")
+    dialogue = [turn("user", "Hello ."), turn("assistant", text)]
+    empty = "is not a dialogue" if text is None else "has an empty message"
+    refused(empty, DIALOGUE, {"messages": dialogue}, "instruction")
+
+
+@pytest.mark.parametrize("labels", [["A", "B"], ["A", "B", "C", "D"], ["A", "B", "B"]])
+def test_options_have_as_many_names_as_there_are(labels: list[str]) -> None:
+    choices = {"text": ["leaf", "root", "petal"], "label": labels}
+    refused("3 options", CHOICE, {**CHOICE_ROW, "choices": choices}, "multiple_choice")
+    named = {**CHOICE, "gold": {"field": "answerKey", "positions": ["A", "B"]}}
+    refused("gold.positions names 2", named, CHOICE_ROW, "multiple_choice")
+
+
+@pytest.mark.parametrize(
+    ("within", "next_to"),
+    [
+        ({"tool_calls": [{"type": "function"}]}, {}),
+        ({"weight": 0}, {}),
+        ({"name": "Ada"}, {}),
+        ({}, {"tools": [{"type": "function"}]}),
+        ({}, {"images": ["a.png"]}),
+    ],
+)
+def test_what_a_dialogue_says_beyond_its_text_is_not_dropped_in_silence(
+    within: dict[str, Any], next_to: dict[str, Any]
+) -> None:
+    messages = [turn("user", "Hello ."), {**turn("assistant", "Hi ."), **within}]
+    row = {"messages": messages, **next_to}
+    (key,) = {**within, **next_to}
+    refused(f"has {key}, which is not read", DIALOGUE, row, "instruction")
+    kept = item(DIALOGUE, row, "instruction", ignored=[key])
+    assert kept.messages == [turn("user", "Hello ."), turn("assistant", "Hi .")]
+    nothing = [turn("user", "Hello ."), {**turn("assistant", "Hi ."), "tool_calls": None}]
+    assert item(DIALOGUE, {"messages": nothing, "tools": []}, "instruction") == kept

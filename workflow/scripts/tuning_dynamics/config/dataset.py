@@ -208,6 +208,9 @@ class Dataset(Strict):
     """Multiple choice: the row field that lists the options, or one row field per option."""
     messages: str | list[Turn] | None = None
     """Instruction: the row field with role / content turns, or turns from flat fields."""
+    ignored: list[str] = []
+    """Instruction: keys of turns, or of rows next to them (`tools`), that are left out although
+    they hold something; others are refused."""
     metric: Name | None = None
     """The metric of answers: a module of `stats/metrics/`; default: rouge_l for generation,
     accuracy for the other kinds."""

@@ -5,6 +5,7 @@ import math
 import random
 import re
 import string
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ class AmbiguousRowError(StudyError):
 #: What hubs write in place of a withheld gold label.
 NO_LABEL = ("-1", "-1.0", "None", "")
 ROLES = ("system", "user", "assistant")
+#: Fields next to a dialogue's turns that change what a model is shown.
+NEXT_TO_TURNS = ("tools", "functions", "documents", "images", "videos", "audios")
 
 
 def to_item(
@@ -67,7 +70,7 @@ class _Raw:
         """A value as prompts show it; StudyError if it is not text."""
         found = "" if may_be_empty and value is None else _plain(value)
         shown = "" if found is None else self.shown(found)
-        if shown.strip():
+        if is_visible(shown):
             return shown
         if may_be_empty and found is not None:
             return ""
@@ -152,6 +155,12 @@ class _Raw:
         )
 
 
+def is_visible(text: str) -> bool:
+    """Whether a text has any character that is seen: not only white space, marks of direction,
+    zero-width characters and other controls."""
+    return any(unicodedata.category(letter)[0] not in "CZ" for letter in text)
+
+
 def _plain(value: Any) -> str | None:
     """A text, number or list of texts as one text; None for anything else."""
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
@@ -198,7 +207,7 @@ def _gold(raw: _Raw, kind: Kind, options: list[str]) -> list[str]:
 def _references(gold: Gold, value: Any, raw: _Raw) -> list[str]:
     references = value if isinstance(value, list) else [value]
     # A text may well be "None" or "-1"; hidden answers look like an empty list.
-    if all(one is None or one == -1 or not str(one).strip() for one in references):
+    if all(one is None or one == -1 or not is_visible(str(one)) for one in references):
         raise raw.unlabelled(gold.field, value)
     return [raw.text(one, gold.field) for one in references]
 
@@ -265,6 +274,20 @@ def _position(gold: Gold, value: Any, raw: _Raw, options: list[str]) -> int:
     names = gold.positions or [str(k) for k in range(len(options))]
     if gold.positions_field is not None:
         names = [str(name) for name in raw.value(gold.positions_field)]
+        if len(names) != len(options) or len(set(names)) < len(names):
+            raise raw.refusal(
+                f"has {len(options)} options, and not as many names of their own",
+                gold.positions_field,
+                names,
+                "fix the row, or correct options and gold.positions_field",
+            )
+    if len(names) < len(options):
+        raise raw.refusal(
+            f"has {len(options)} options, and gold.positions names {len(names)}",
+            "gold.positions",
+            names,
+            "give a name for each option",
+        )
     if str(value) in names[: len(options)]:
         position = names.index(str(value))
         _refuse_second_right(raw, options, position)
@@ -300,8 +323,9 @@ def _messages(raw: _Raw) -> list[dict[str, str]]:
     )
     if not isinstance(turns, list) or not all(_is_turn(turn) for turn in turns):
         raise _no_dialogue(raw, turns)
+    _refuse_unread(raw, turns)
     found = [{"role": turn["role"], "content": _content(raw, turn["content"])} for turn in turns]
-    empty = any(not turn["content"].strip() for turn in found)
+    empty = any(not is_visible(turn["content"]) for turn in found)
     if empty and "messages" not in raw.dataset.optional:
         raise raw.refusal(
             "has an empty message",
@@ -312,6 +336,28 @@ def _messages(raw: _Raw) -> list[dict[str, str]]:
     if not any(turn["role"] == "assistant" for turn in found):
         raise _no_dialogue(raw, turns)
     return found
+
+
+def _refuse_unread(raw: _Raw, turns: list[dict[str, Any]]) -> None:
+    """StudyError for a dialogue that says more than roles and contents: a model that is trained
+    without it would learn another text."""
+    beyond = {key for turn in turns for key, value in turn.items() if _says(value)}
+    unread = sorted(beyond - {"role", "content"} - {*raw.dataset.ignored})
+    unread += sorted(key for key in NEXT_TO_TURNS if _says(raw.row.get(key)))
+    unread = [key for key in unread if key not in raw.dataset.ignored]
+    if unread:
+        raise raw.refusal(
+            f"has {', '.join(unread)}, which is not read",
+            "messages",
+            turns,
+            f"drop the row, or list {', '.join(unread)} under `ignored` if the dialogue is the "
+            "same without it",
+        )
+
+
+def _says(value: Any) -> bool:
+    """Whether a value holds anything."""
+    return value is not None and value != [] and value != {} and value != ""
 
 
 def _is_turn(turn: Any) -> bool:

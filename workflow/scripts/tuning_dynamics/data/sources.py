@@ -2,10 +2,11 @@
 
 import csv
 import json
+import math
 import re
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -150,11 +151,25 @@ def _hub_rows(hub: HubDataset, split: str, file: str) -> Rows:
 def _unbatched(batches: Iterator[dict[str, list[Any]]]) -> Iterator[Row]:
     for batch in batches:
         for values in zip(*batch.values(), strict=True):
-            yield dict(zip(batch, values, strict=True))
+            yield _stated(dict(zip(batch, values, strict=True)))
+
+
+def _stated(value: Any) -> Any:
+    """A value as it is stated: numbers that are not finite, which some writers put for missing
+    values, become None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _stated(inner) for key, inner in value.items()}
+    return [_stated(inner) for inner in value] if isinstance(value, list) else value
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Rows of a JSONL, CSV or parquet file; StudyError names the line that does not parse."""
+    """Rows of a JSONL, CSV or parquet file; StudyError names the line that does not parse.
+
+    NaN and infinities are missing values. A byte-order mark is no text. A row that names a key
+    twice, and a file that names a column twice, are refused.
+    """
     readers = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
     reader = readers.get(path.suffix)
     if reader is None:
@@ -188,7 +203,7 @@ def _lines(path: Path) -> Iterator[str]:
         start = 0
         for line in stream:
             try:
-                yield line.decode("utf-8")
+                yield line.decode("utf-8" if start else "utf-8-sig")
             except UnicodeDecodeError as error:
                 raise StudyError(
                     f"the file is not UTF-8 text ({error.reason} at byte {start + error.start})",
@@ -205,9 +220,13 @@ def _jsonl(path: Path) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_object, parse_constant=lambda _: None)
         except json.JSONDecodeError as error:
             row = error.msg
+        except RecursionError:
+            row = "nested too deeply"
+        except RepeatedKeyError as error:
+            row = f"the key {error.args[0]!r} is given twice"
         if not isinstance(row, dict):
             raise StudyError(
                 f"line {number} is not a JSON object ({row if isinstance(row, str) else 'other'})",
@@ -219,11 +238,42 @@ def _jsonl(path: Path) -> Iterator[Row]:
         yield row
 
 
+class RepeatedKeyError(Exception):
+    """A JSON object that gives a key twice; json itself would keep the last."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RepeatedKeyError(_repeated(key for key, _ in pairs))
+    # Literals such as 1e999 are read as infinities.
+    return {key: _stated(value) for key, value in pairs}
+
+
+def _repeated(names: Iterable[str]) -> str | None:
+    """The first name that is given twice."""
+    return next((name for name, times in Counter(names).items() if times > 1), None)
+
+
+def _refuse_repeated(columns: Sequence[str], path: Path) -> None:
+    """StudyError for a table with a column twice: one of the two would be lost."""
+    repeated = _repeated(columns)
+    if repeated is not None:
+        raise StudyError(
+            "a column is given twice",
+            file=path,
+            key="header",
+            value=repeated,
+            fix="rename or remove one of the two",
+        )
+
+
 def _csv(path: Path) -> Iterator[Row]:
     csv.field_size_limit(sys.maxsize)  # texts can be longer than the module's 128 KB
-    reader = csv.DictReader(_lines(path), restkey="(more)")
+    reader = csv.DictReader(_lines(path), restkey="(more)", strict=True)
     number = 1
     try:
+        _refuse_repeated(reader.fieldnames or [], path)
         for number, row in enumerate(reader, start=2):
             if "(more)" in row or None in row.values():
                 raise StudyError(
@@ -250,8 +300,9 @@ def _parquet(path: Path) -> Iterator[Row]:
     try:
         # No pre-buffering: it would hold a whole row group of compressed columns.
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            _refuse_repeated(file.schema_arrow.names, path)
             for batch in file.iter_batches(batch_size=BATCH):
-                yield from batch.to_pylist()
+                yield from map(_stated, batch.to_pylist())
     except (OSError, pa.ArrowInvalid) as error:
         raise study_error_type(error)(
             "the parquet file is damaged",
@@ -266,14 +317,13 @@ def _joined(rows: Rows, join: Join, data_root: str | None, file: str) -> Rows:
     path = Path(fill_root(join.file, data_root, file))
     texts: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for row in read_rows(path):
-        texts[tuple(str(look_up(row, key, path)) for key in join.on.values())].append(
-            str(look_up(row, join.take, path))
-        )
+        key = tuple(_joining(row, name, path) for name in join.on.values())
+        texts[key].append(_joining(row, join.take, path))
     return Rows(lambda: ({**row, join.into: _taken(row, join, texts, file)} for row in rows))
 
 
 def _taken(row: Row, join: Join, texts: dict[tuple[str, ...], list[str]], file: str) -> str:
-    values = {name: [str(look_up(row, name, file))] for name in join.on}
+    values = {name: [_joining(row, name, file)] for name in join.on}
     if join.each is not None:
         values[join.each] = [part.strip() for part in values[join.each][0].split(",")]
     found: list[str] = []
@@ -288,6 +338,20 @@ def _taken(row: Row, join: Join, texts: dict[tuple[str, ...], list[str]], file: 
             )
         found += texts[key]
     return " ".join(found)
+
+
+def _joining(row: Row, name: str, file: str | Path) -> str:
+    """What two files are joined by, or the text that is joined; StudyError if it is missing."""
+    value = look_up(row, name, file)
+    if value is None:
+        raise StudyError(
+            "a row has no value in a field of the join",
+            file=file,
+            key=name,
+            value=row,
+            fix="fix the row, or correct the key join",
+        )
+    return str(value)
 
 
 def look_up(row: Row, path: str, file: str | Path) -> Any:

@@ -12,11 +12,15 @@ from tuning_dynamics.common.errors import StudyError, UnavailableError
 
 @dataclass(frozen=True)
 class Encoder:
-    """A checkpoint's tokenizer: `tokenizer.json` with its beginning and end-of-text ids."""
+    """A checkpoint's tokenizer: `tokenizer.json` with its beginning and end-of-text ids.
+
+    `eos` is what training writes at the end of a text, `ends` are all ids that end an answer.
+    """
 
     tokenizer: Tokenizer
     beginning: tuple[int, ...]
     eos: int
+    ends: frozenset[int] = frozenset()
 
     def ids(self, text: str) -> list[int]:
         """Ids of a text, without special tokens."""
@@ -65,11 +69,16 @@ def load_encoder(folder: str | Path) -> Encoder:
         ) from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    # The tokens added to an empty text are those at a beginning; the end-of-text token that
-    # some tokenizers append must not follow a prompt.
-    eos = _eos(folder)
-    around: list[int] = tokenizer.encode("").ids
-    return Encoder(tokenizer, tuple(token for token in around if token != eos), eos)
+    return Encoder(tokenizer, _beginning(tokenizer), _eos(folder), frozenset(_ends(folder)))
+
+
+def _beginning(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The tokens that a tokenizer puts before a text. It may be the end-of-text token, as OPT's
+    is; what some append must not follow a prompt."""
+    encoded = tokenizer.encode("a")
+    added = encoded.special_tokens_mask
+    first = added.index(0) if 0 in added else len(added)
+    return tuple(encoded.ids[:first])
 
 
 def tokenizer_digest(folder: Path) -> str:
@@ -82,15 +91,33 @@ def tokenizer_digest(folder: Path) -> str:
 
 
 def _eos(folder: Path) -> int:
-    path = folder / "config.json"
-    value = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
-    first = value[0] if isinstance(value, list) and value else value
-    if not isinstance(first, int):
+    named = _named_ends(folder / "config.json")
+    if not named:
         raise StudyError(
             "the checkpoint's config names no end-of-text token",
+            file=folder / "config.json",
+            key="eos_token_id",
+            fix="add eos_token_id to config.json",
+        )
+    return named[0]
+
+
+def _ends(folder: Path) -> set[int]:
+    """All ids that end a text, by config.json and by generation_config.json if there is one."""
+    generation = folder / "generation_config.json"
+    more = _named_ends(generation) if generation.is_file() else []
+    return {*_named_ends(folder / "config.json"), *more}
+
+
+def _named_ends(path: Path) -> list[int]:
+    value = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    found = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(token, int) for token in found):
+        raise StudyError(
+            "an end-of-text token is not an id",
             file=path,
             key="eos_token_id",
             value=value,
-            fix="add eos_token_id to config.json",
+            fix="write a token's number, or a list of them",
         )
-    return first
+    return found

@@ -120,6 +120,11 @@ class _Ends:
     model: LoadedModel
     known: dict[int, bool] = field(default_factory=dict)
 
+    @property
+    def ids(self) -> frozenset[int]:
+        """The end-of-text ids."""
+        return self.model.encoder.ends | {self.model.encoder.eos}
+
     def at(self, token: int) -> bool:
         """Whether an answer ends with this token; StudyError for -1 (NaN)."""
         if token < 0:
@@ -127,10 +132,10 @@ class _Ends:
         if token not in self.known:
             # A line break is one byte in UTF-8, so it is never split over two tokens.
             text = self.model.encoder.decode([token])
-            self.known[token] = token == self.model.encoder.eos or "\n" in text
+            self.known[token] = token in self.ids or "\n" in text
         return self.known[token]
 
     def cut(self, tokens: list[int]) -> list[int]:
         """An answer's tokens up to the one that ends it, without end-of-text."""
         end = next((place for place, token in enumerate(tokens) if self.at(token)), len(tokens))
-        return [token for token in tokens[: end + 1] if token != self.model.encoder.eos]
+        return [token for token in tokens[: end + 1] if token not in self.ids]

@@ -1,13 +1,12 @@
 """Labels found in free text."""
 
-import re
-
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.words import runs
 
 
 def normalise(text: str) -> str:
     """Text without case and punctuation, one space between words."""
-    return re.sub(r"[\W_]+", " ", text.casefold()).strip()
+    return " ".join(runs(text.casefold()))
 
 
 def match_label(answer: str, labels: tuple[str, ...]) -> str:

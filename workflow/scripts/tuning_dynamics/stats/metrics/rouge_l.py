@@ -1,18 +1,19 @@
-"""ROUGE-L (Lin 2004), with Google's `rouge_score`, without stemming."""
+"""ROUGE-L (Lin 2004), with Google's `rouge_score`, without stemming, on words of any script."""
 
-import re
 from collections.abc import Sequence
 
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import Tokenizer
 
+from tuning_dynamics.common.words import words
+
 
 class Words(Tokenizer):  # type: ignore[misc]  # it is not typed
-    """Lower-cased runs of ASCII letters and digits, as in `rouge_score` on ASCII text."""
+    """Words of any script; those of `rouge_score` on ASCII text."""
 
     def tokenize(self, text: str) -> list[str]:
         """The words of a text."""
-        return re.findall(r"[a-z0-9]+", text.lower())
+        return words(text)
 
 
 def scores(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> list[float]:
