@@ -31,8 +31,9 @@ LEAST_RANGE = 0.02
 
 # Labels of the token axis closer than this would touch.
 _LABEL_GAP = 0.36
-# Average width of a letter relative to the font size, for DejaVu Sans, plain and bold.
-_LETTER, _BOLD_LETTER = 0.58, 0.67
+# Average width of a letter relative to the font size, for DejaVu Sans, plain and bold: of a name,
+# which may be short and wide; a title of many letters is closer to the average of texts.
+_LETTER, _BOLD_LETTER, _TITLE_LETTER = 0.58, 0.67, 0.61
 _MARGIN = 0.12
 _POINT = 1 / 72
 
@@ -221,7 +222,7 @@ def panels(
     for ax in axes[:count]:
         ax.locator_params(axis="y", nbins=5)
     edge = _MARGIN / width
-    title, note = (_wrapped(title, width, 11, _BOLD_LETTER), _wrapped(note, width, 7.5, _LETTER))
+    title, note = (_wrapped(title, width, 11, _TITLE_LETTER), _wrapped(note, width, 7.5, _LETTER))
     figure.suptitle(title, x=edge, ha="left", fontsize=11, weight="bold")
     figure.supxlabel(note, x=edge, ha="left", fontsize=7.5, color=TEXT_COLOUR)
     if legend:
