@@ -233,3 +233,36 @@ def test_a_source_that_cannot_be_read_is_no_refusal(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError):
         freeze(tmp_path, [], [], by=freeze_or_refuse, dataset={"source": source})
     assert not (tmp_path / "manifest.json").exists()
+
+
+def test_one_pass_names_all_rows_that_cannot_be_used(tmp_path: Path) -> None:
+    good = rows(1)[0]
+    bad = [{**good, "b": ""}, {**good, "g": "-1"}, {**good, "a": None}]
+    with pytest.raises(StudyError) as caught:
+        freeze(tmp_path, rows(30, 100), [*rows(5), *bad])
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "3 rows can't be used:"
+    named = [line.partition("has" if "has" in line else "holds")[0].strip() for line in lines[1:4]]
+    assert named == [f"row {number} of evaluation" for number in (6, 7, 8)]
+    assert lines[4].startswith("  file:")
+
+
+def test_of_many_rows_some_are_named_and_all_counted(tmp_path: Path) -> None:
+    bad = [{**row, "g": "maybe"} for row in rows(50)]
+    with pytest.raises(StudyError) as caught:
+        freeze(tmp_path, rows(30, 100), bad)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "50 rows can't be used:"
+    assert lines[21] == "  and 30 more"
+
+
+def test_a_file_that_breaks_off_is_named_with_its_rows(tmp_path: Path) -> None:
+    def with_a_broken_line(*arguments: Any) -> None:
+        path = tmp_path / "evaluation.jsonl"
+        path.write_text(path.read_text() + '{"a": 1, "a": 2}\n')
+        freeze_from_spec(*arguments)
+
+    with pytest.raises(StudyError) as caught:
+        freeze(tmp_path, rows(30, 100), [{**rows(1)[0], "b": None}], with_a_broken_line)
+    assert "2 rows can't be used" in str(caught.value)
+    assert "the key 'a' is given twice" in str(caught.value)

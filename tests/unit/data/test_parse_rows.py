@@ -442,8 +442,6 @@ def test_a_text_that_is_not_seen_is_no_text(text: str | None) -> None:
 def test_options_have_as_many_names_as_there_are(labels: list[str]) -> None:
     choices = {"text": ["leaf", "root", "petal"], "label": labels}
     refused("3 options", CHOICE, {**CHOICE_ROW, "choices": choices}, "multiple_choice")
-    named = {**CHOICE, "gold": {"field": "answerKey", "positions": ["A", "B"]}}
-    refused("gold.positions names 2", named, CHOICE_ROW, "multiple_choice")
 
 
 @pytest.mark.parametrize(

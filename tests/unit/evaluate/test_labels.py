@@ -26,3 +26,22 @@ def test_labels_alike_up_to_case_are_refused():
     with pytest.raises(StudyError, match="same text"):
         refuse_alike(("yes", "?"), "tiny")
     refuse_alike(("yes", "no"), "tiny")
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"),
+    [
+        ("हाँ , वे हैं", "हाँ"),
+        ("हो सकता है", ""),
+        ("हे भगवान", ""),
+        ("नहीं।", "नहीं"),
+        ("نَعَم", ""),
+        ("Да, конечно", "да"),
+        ("дата", ""),
+        ("re\u0301el", "réel"),
+        ("是", "是"),
+        ("是的", ""),
+    ],
+)
+def test_labels_of_any_script_end_where_words_do(answer, label):
+    assert match_label(answer, ("हाँ", "नहीं", "ن", "да", "réel", "是")) == label

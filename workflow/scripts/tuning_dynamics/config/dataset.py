@@ -123,6 +123,9 @@ class Gold(Strict):
         words = [word for group in self.label_groups() for word in group]
         if len(words) != len(set(words)) or not all(self.label_groups()):
             raise ValueError("each label needs words of its own")
+        padded = [word for word in words if word != word.strip()]
+        if padded:
+            raise ValueError(f"label words have white space at their ends: {padded}")
         return self
 
     def label_groups(self) -> list[list[str]]:

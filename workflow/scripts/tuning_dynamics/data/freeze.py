@@ -6,18 +6,22 @@ import random
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain, compress
 from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.common.atomic_files import write_json
-from tuning_dynamics.common.errors import StudyError, UnavailableError
+from tuning_dynamics.common.errors import StudyError, UnavailableError, shorten
 from tuning_dynamics.config.dataset import Dataset
 from tuning_dynamics.data.dedup import Screen
 from tuning_dynamics.data.demonstrations import choose_demonstrations
 from tuning_dynamics.data.items import SCHEMA, SPLITS, Item, write_items, write_refused
 from tuning_dynamics.data.sampling import selection_key, smallest, wanted
-from tuning_dynamics.data.sources import Rows, pin_revision, read_split
+from tuning_dynamics.data.sources import Row, Rows, pin_revision, read_split
+
+#: Number of refused rows that an error names; more are counted.
+NAMED = 20
 
 #: The key of a row that becomes no item: larger than any selection key.
 OUT = 2**64 - 1
@@ -95,12 +99,63 @@ def _all_items(screen: Screen, rows: Rows | None, role: str) -> list[Item]:
     """A split's checked items, without repeats; none if the dataset has no such split."""
     if rows is None:
         return []
-    kept = [(n, row) for n, row in enumerate(rows, start=1) if not screen.dropped(row, role)]
-    found = [screen.fitting(row, number, role) for number, row in kept]
-    items = [item for item in found if item is not None and not screen.repeated(item, role)]
+    items: list[Item] = []
+    refusals = Refusals()
+    for number, row in refusals.reading(rows):
+        with refusals.noted():
+            item = None if screen.dropped(row, role) else screen.fitting(row, number, role)
+            if item is not None and not screen.repeated(item, role):
+                items.append(item)
+    refusals.end()
     screen.require_some(len(items), role)
     screen.require_labels(items, role)
     return items
+
+
+class Refusals:
+    """What is wrong with the rows of a split: one pass finds all of it."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, StudyError] = {}
+        self.rows = 0
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Keep a StudyError for later; UnavailableError, of a source that can't be read, is
+        raised."""
+        try:
+            yield
+        except UnavailableError:
+            raise
+        except StudyError as error:
+            self.rows += 1
+            if len(self.errors) < NAMED:
+                self.errors.setdefault(str(error), error)
+
+    def reading(self, rows: Rows) -> Iterator[tuple[int, Row]]:
+        """The rows with their numbers, up to one where the file itself can't be read."""
+        with self.noted():
+            yield from enumerate(rows, start=1)
+
+    def end(self) -> None:
+        """Raise what was kept: an error as it is, or several as one that lists them."""
+        first = next(iter(self.errors.values()), None)
+        if first is None:
+            return
+        if len(self.errors) == 1:
+            raise first
+        listed = [
+            f"  {error.what} ({error.key}: {shorten(repr(error.value), 80)})"
+            for error in self.errors.values()
+        ]
+        more = self.rows - len(listed)
+        rest = [f"  and {more:,} more"] if more > 0 else []
+        raise StudyError(
+            "\n".join([f"{self.rows:,} rows can't be used:", *listed, *rest]),
+            file=first.file,
+            key=first.key,
+            fix=first.fix,
+        )
 
 
 def _subset(items: list[Item], request: float | str | None, rng: random.Random) -> list[Item]:
@@ -128,14 +183,17 @@ def _selection_keys(screen: Screen, rows: Rows, role: str, seed: int) -> "array[
     """A pseudo-random number for each row from the seed and the item's id: the rows with the
     smallest ones are a seeded subset that does not depend on the rows' order."""
     keys, kept = array("Q"), 0
-    for number, row in enumerate(rows, start=1):
-        if screen.dropped(row, role):
-            keys.append(OUT)
-            continue
-        item = screen.item(row, number, role)
-        kept += not (repeated := screen.repeated(item, role))
-        out = repeated or (role == "train" and screen.overlaps(item))
-        keys.append(OUT if out else selection_key(seed, item.item))
+    refusals = Refusals()
+    for number, row in refusals.reading(rows):
+        key = OUT
+        with refusals.noted():
+            if not screen.dropped(row, role):
+                item = screen.item(row, number, role)
+                kept += not (repeated := screen.repeated(item, role))
+                out = repeated or (role == "train" and screen.overlaps(item))
+                key = OUT if out else selection_key(seed, item.item)
+        keys.append(key)
+    refusals.end()
     screen.require_some(kept, role)
     return keys
 

@@ -281,13 +281,6 @@ def _position(gold: Gold, value: Any, raw: _Raw, options: list[str]) -> int:
                 names,
                 "fix the row, or correct options and gold.positions_field",
             )
-    if len(names) < len(options):
-        raise raw.refusal(
-            f"has {len(options)} options, and gold.positions names {len(names)}",
-            "gold.positions",
-            names,
-            "give a name for each option",
-        )
     if str(value) in names[: len(options)]:
         position = names.index(str(value))
         _refuse_second_right(raw, options, position)

@@ -1,6 +1,7 @@
 """Greedy decoding in batches."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
@@ -120,7 +121,7 @@ class _Ends:
     model: LoadedModel
     known: dict[int, bool] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def ids(self) -> frozenset[int]:
         """The end-of-text ids."""
         return self.model.encoder.ends | {self.model.encoder.eos}
