@@ -25,7 +25,8 @@ from tuning_dynamics.data.items import (
 from tuning_dynamics.data.sampling import wanted
 from tuning_dynamics.data.sources import read_rows
 from tuning_dynamics.data.token_store import StoredTokens
-from tuning_dynamics.data.tokenize_set import context_of, encode_or_refuse, encode_set
+from tuning_dynamics.data.tokenize_set import encode_or_refuse, encode_set
+from tuning_dynamics.data.tokenizer import context_of
 
 TEMPLATE = "### Input_1: {a}\n### Input_2: {b}\n### Inference:"
 

@@ -4,13 +4,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.checkpoints.check import check_folder, check_tokens
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import model_digests, text_loss
 from tuning_dynamics.common.atomic_files import read_json, whole_folder, write_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.paths import fill_root
 from tuning_dynamics.config.family import HubFamily, LocalFamily, PretrainFamily, family_of
-from tuning_dynamics.data.tokenizer import load_encoder
+from tuning_dynamics.data.tokenizer import context_of, load_encoder
 from tuning_dynamics.engine.hardware import prepare_device
 
 #: Every checkpoint that was not pre-trained here records its loss on this text, so that a series of
@@ -80,11 +81,13 @@ def _load_and_write(
     # A few hundred tokens: a GPU would mostly be held for the start of the job.
     device = prepare_device("cpu")
     pickled = isinstance(family, HubFamily) and family.pickles
+    check_folder(folder)
     model: Any = load_model(folder, None, device, pickled=pickled)
     if not list(folder.glob("*.safetensors")):
         folder = _converted(model, folder, manifest.with_name("safetensors"))
     texts = FIXED_TEXT.read_text(encoding="utf-8").strip().split("\n\n")
-    context = int(model.config.max_position_embeddings)
+    encoder = load_encoder(folder)
+    check_tokens(model, encoder, folder)
     write_json(
         manifest,
         {
@@ -93,7 +96,7 @@ def _load_and_write(
             "folder": str(folder),
             "adapter": None,
             "digests": model_digests(folder),
-            "text_loss": text_loss(model, load_encoder(folder), texts, context, device),
+            "text_loss": text_loss(model, encoder, texts, context_of(folder), device),
         },
     )
 

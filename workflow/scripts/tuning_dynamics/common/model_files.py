@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ _MODEL = re.compile(
     + "|".join(map(re.escape, TOKENIZER_FILES))
 )
 
+#: Keys under which architectures state their context length, in tokens.
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
+
 #: Keys of a model's config that training data depends on.
-_FOR_TEXT = ("eos_token_id", "max_position_embeddings", "n_positions", "model_type")
+_FOR_TEXT = ("eos_token_id", *CONTEXT_KEYS, "model_type")
 
 
 def model_files(folder: Path) -> list[str]:
@@ -37,6 +41,19 @@ def model_files(folder: Path) -> list[str]:
 def tokenizer_files(folder: Path) -> list[str]:
     """Names of the files of a folder that its tokenizer is read from."""
     return [name for name in model_files(folder) if name in TOKENIZER_FILES]
+
+
+def stated_context(config: Mapping[str, Any]) -> int | None:
+    """The context length that a config.json states, under whatever name; None if it states none.
+
+    Of a model of several parts it is that of its text model.
+    """
+    for part in (config.get("text_config") or {}, config):
+        for key in CONTEXT_KEYS:
+            length = part.get(key)
+            if isinstance(length, int) and length > 0:
+                return length
+    return None
 
 
 def config_for_text(folder: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Encode a train set once for all variants tuned on it: checkpoints, seeds and recipes."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from tuning_dynamics.data.items import Item, read_in_batches
 from tuning_dynamics.data.prompts import dialogue as tulu_layout
 from tuning_dynamics.data.sequences import completions, dialogues
 from tuning_dynamics.data.token_store import Tokens, write_refused_tokens, write_tokens
-from tuning_dynamics.data.tokenizer import load_encoder, tokenizer_digest
+from tuning_dynamics.data.tokenizer import context_of, load_encoder, tokenizer_digest
 
 #: Items encoded together: a few hundred megabytes at most, even for the longest.
 CHUNK = 256
@@ -152,32 +151,3 @@ def _sequences(items_path: str, encode: Encode, counts: Counts) -> Iterator[Toke
         f"{counts.max_length} tokens, {counts.left_out} left out: nothing to learn within that",
         flush=True,
     )
-
-
-def context_of(folder: Path) -> int:
-    """The longest text in tokens that a folder's model takes; StudyError if it names none."""
-    path = folder / "config.json"
-    try:
-        named = json.loads(path.read_text(encoding="utf-8")).get("max_position_embeddings")
-        return named if isinstance(named, int) else _context_by_transformers(folder)
-    except (OSError, ValueError) as error:  # another version of transformers may read it
-        raise UnavailableError(
-            f"the checkpoint's config cannot be read ({' '.join(str(error).split())})",
-            file=path,
-            fix="fix it, or use a version of transformers that knows the model (envs/train.yaml)",
-        ) from None
-    except (AttributeError, TypeError) as error:
-        raise StudyError(
-            f"the checkpoint's config has no context length ({' '.join(str(error).split())})",
-            file=path,
-            key="max_position_embeddings",
-            fix="add max_position_embeddings to config.json",
-        ) from None
-
-
-def _context_by_transformers(folder: Path) -> int:
-    """The same for a config with its own name for the key; the import takes two seconds."""
-    from transformers import AutoConfig
-
-    config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True)
-    return int(config.max_position_embeddings)

@@ -4,10 +4,12 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 from tuning_dynamics.common.errors import StudyError, UnavailableError
+from tuning_dynamics.common.model_files import stated_context
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,35 @@ def _beginning(tokenizer: Tokenizer) -> tuple[int, ...]:
     added = encoded.special_tokens_mask
     first = added.index(0) if 0 in added else len(added)
     return tuple(encoded.ids[:first])
+
+
+def context_of(folder: Path) -> int:
+    """The longest text in tokens that a folder's model takes; StudyError if it names none."""
+    path = folder / "config.json"
+    try:
+        stated = stated_context(json.loads(path.read_text(encoding="utf-8")))
+        return _context_by_transformers(folder) if stated is None else stated
+    except (OSError, ValueError) as error:  # another version of transformers may read it
+        raise UnavailableError(
+            f"the checkpoint's config cannot be read ({' '.join(str(error).split())})",
+            file=path,
+            fix="fix it, or use a version of transformers that knows the model (envs/train.yaml)",
+        ) from None
+    except (AttributeError, TypeError) as error:
+        raise StudyError(
+            f"the checkpoint's config has no context length ({' '.join(str(error).split())})",
+            file=path,
+            key="max_position_embeddings",
+            fix="add max_position_embeddings to config.json",
+        ) from None
+
+
+def _context_by_transformers(folder: Path) -> int:
+    """The same for a config with its own name for the key; the import takes two seconds."""
+    from transformers import AutoConfig
+
+    config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    return int(config.max_position_embeddings)
 
 
 def tokenizer_digest(folder: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.data.tokenizer import Encoder, load_encoder
+from tuning_dynamics.data.tokenizer import Encoder, context_of, load_encoder
 from tuning_dynamics.engine.batch_size import (
     CPU_TOKENS,
     bytes_per_token,
@@ -100,16 +100,7 @@ def load_for_evaluation(
         model: Any = load_model(weights.folder, weights.adapter, device, dtype=precision)
     if dtype == "bfloat16":
         model.set_output_embeddings(FullPrecisionHead(model.get_output_embeddings()))
-    context = model.config.to_dict().get("max_position_embeddings")
-    if not isinstance(context, int):
-        raise StudyError(
-            "the checkpoint's config has no context length",
-            file=weights.folder / "config.json",
-            key="max_position_embeddings",
-            value=context,
-            fix="add max_position_embeddings to config.json",
-        )
-    return LoadedModel(model, load_encoder(weights.folder), context, device)
+    return LoadedModel(model, load_encoder(weights.folder), context_of(weights.folder), device)
 
 
 class FullPrecisionHead(torch.nn.Module):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.common.constants import DEMONSTRATION_SHARE, MOST_DEMONSTRATIONS
+from tuning_dynamics.common.model_files import stated_context
 from tuning_dynamics.common.paths import Paths
 from tuning_dynamics.config.dataset import DatasetSize
 from tuning_dynamics.config.family import Architecture, HubFamily, LocalFamily, ModelSize
@@ -195,7 +196,7 @@ def local_size(folder: Path, family: str) -> ModelSize:
             layers=config["num_hidden_layers"],
             hidden_size=config["hidden_size"],
             vocab_size=config["vocab_size"],
-            context=config["max_position_embeddings"],
+            context=stated_context(config) or config["max_position_embeddings"],
         )
     except (KeyError, ValueError, OSError, struct.error):
         raise NotKnown(f"families/{family}.yaml", "size") from None
