@@ -144,4 +144,6 @@ def test_the_readme_has_the_hours_that_the_studies_state() -> None:
         assert f" {plain} hours, " in text
     both = [hours(planned(name, "h200", "bfloat16")["all"]).split()[0] for name in STUDIES]
     stated = "has those of an H200 in bf16: {} hours for `olmo_1b`, {} for `olmo_1b_release`"
-    assert stated.format(*both) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert stated.format(*both) in " ".join(
+        (ROOT / "README.md").read_text(encoding="utf-8").split()
+    )
