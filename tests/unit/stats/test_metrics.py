@@ -82,3 +82,21 @@ def test_the_metrics_of_a_study_are_among_the_code_that_makes_its_scores() -> No
     counted = {Path(part.file).stem for part in parts if part.name == "scores"}
     assert counted == set(used)
     assert not any("METRICS" in part.name for part in code_parts("evaluate_variant.py"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "score"),
+    [
+        ("القط جلس", "القط جلس على السجادة", 2 / 3),  # 2 of 2 words, 2 of 4
+        ("Кошка сидит", "кошка сидит на ковре", 2 / 3),
+        ("बिल्ली बैठी है", "बिल्ली बैठी है", 1.0),
+        ("猫坐", "猫坐在垫子上", 1 / 2),  # 2 of 2 characters, 2 of 6
+        ("ねこ", "ねこがいる", 4 / 7),
+        ("le résumé été", "le resume ete", 1 / 3),  # another word without its accent
+        ("η γάτα", "η γάτα κάθισε", 4 / 5),
+        ("החתול ישב", "החתול ישב", 1.0),
+        ("แมว", "แมวนั่ง", 3 / 4),  # 3 of 3 letters with their marks, 3 of 5
+    ],
+)
+def test_rouge_l_sees_text_of_any_script(answer: str, reference: str, score: float) -> None:
+    assert item_scores("rouge_l", [answer], [[reference]])[0] == pytest.approx(score)

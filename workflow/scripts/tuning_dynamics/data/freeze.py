@@ -154,6 +154,7 @@ class Refusals:
             "\n".join([f"{self.rows:,} rows can't be used:", *listed, *rest]),
             file=first.file,
             key=first.key,
+            value=first.value,
             fix=first.fix,
         )
 
