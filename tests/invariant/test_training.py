@@ -161,6 +161,20 @@ def test_a_model_that_mixes_texts_reads_them_one_at_a_time(
     assert trained(model, settings()).progress.losses == pytest.approx(losses, rel=1e-5)
 
 
+def test_a_trial_without_memory_is_an_error_and_not_slow_reading(
+    model: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> object:
+        raise torch.OutOfMemoryError("no memory is left")
+
+    name = "tuning_dynamics_text_by_text"
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS._global_mapping, name, full)
+    model.train()
+    with pytest.raises(torch.OutOfMemoryError), packed(model):
+        pass
+    assert model.training
+
+
 def test_attention_is_the_models_own_again_after_a_run(model: torch.nn.Module) -> None:
     before = model.config._attn_implementation
     trained(model, settings(), stop=1)

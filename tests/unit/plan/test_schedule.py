@@ -163,6 +163,8 @@ def test_wall_time_is_shown_up_to_where_gpus_gain_nothing(tmp_path: Path) -> Non
     walls = {1: 36_000.0, 2: 18_000.0, 4: 9000.0, 8: 9000.0}
     shown = budget_text(budget_for(resolved), resolved, grid, walls)
     assert re.search(r"^  wall time  10 h on 1, 5\.0 h on 2, 2\.5 h on 4 GPUs$", shown, re.M)
+    short = budget_text(budget_for(resolved), resolved, grid, {1: 1170.0, 2: 590.0, 4: 20.0})
+    assert re.search(r"^  wall time  20 min on 1, 10 min on 2, 1 min on 4 GPUs$", short, re.M)
     assert "wall time" not in budget_text(budget_for(resolved, []), resolved, grid, {})
 
 
