@@ -135,15 +135,14 @@ def _groups(made: Made, family: str) -> Iterator[dict[str, Any]]:
         learned = task != "facts"
         yield {
             **{"family": family, "eval_set": eval_set, "trend": 0.1 if learned else 0.0},
-            **{"group": "learned" if learned else "not_learned"},
-            "trend_p": 0.004 if learned else 0.6,
+            **{"group": "learned" if learned else "other"},
+            **{"shape": "still_rising" if learned else "not_shown", "trend_low": None},
+            **{"trend_high": None, "trend_p": 0.004 if learned else 0.6},
         }
 
 
 def _group_changes(made: Made, family: str) -> Iterator[dict[str, Any]]:
-    for step, (group, gain) in product(
-        [*made.tuned, None], [("learned", 0.02), ("not_learned", 0.15)]
-    ):
+    for step, (group, gain) in product([*made.tuned, None], [("learned", 0.02), ("other", 0.15)]):
         point = {"family": family, "checkpoint": "all", "step": None}
         yield {
             **(point if step is None else _point(family, step)),
@@ -184,28 +183,31 @@ def _group_rules(_made: Made, family: str) -> Iterator[dict[str, Any]]:
         [("kendall", 0.05), ("kendall", 0.1), ("declared", None)]
     ):
         yield {
-            **{"family": family, "rule": rule, "alpha": alpha, "learned": 4, "not_learned": 2},
+            **{"family": family, "rule": rule, "alpha": alpha, "learned": 4, "other": 2},
             **{"undecided": number, "cells": 24},
             **_around(0.12 - 0.03 * number, 0.05, ("difference", "low", "high")),
         }
     yield {
         **{"family": family, "rule": "last_above_first", "alpha": None, "learned": 6},
-        **{"not_learned": 0, "undecided": 0, "difference": None, "low": None, "high": None},
+        **{"other": 0, "undecided": 0, "difference": None, "low": None, "high": None},
         "cells": 0,
     }
 
 
 def _turning_points(made: Made, family: str) -> Iterator[dict[str, Any]]:
-    shapes = ("turns", "still_rising", "flat", "too_few")
+    shapes = ("stops", "still_rising", "flat", "too_few")
     for number, (eval_set, task) in enumerate(made.sets):
         shape = shapes[number % 4]
-        there = shape == "turns"
+        there = shape == "stops"
         row = {
             **{"family": family, "recipe": "base", "train_set": "", "eval_set": eval_set},
             **{"metric": TASKS[task][2], "checkpoints": len(made.steps), "shape": shape},
             **{"tokens": 7e8 if there else None, "low": 4e8 if there else None},
             **{"high": 1.2e9 if there else None, "gap_low": 6e8 if there else None},
             **{"gap_high": 2e9 if there else None, "reason": "" if there else shape},
+            **dict.fromkeys(("rise_p", "slope", "slope_low", "slope_high", "fit_p")),
+            **dict.fromkeys(("late_slope", "late_low", "late_high")),
+            "slower": "",
         }
         yield row
         if eval_set == f"{task}_people":
@@ -226,11 +228,11 @@ def _latent_gain(made: Made, family: str) -> Iterator[dict[str, Any]]:
                 yield {
                     **shared,
                     **{"train_set": train_set, "eval_set": eval_set},
-                    "group": "not_learned" if task == "facts" else "learned",
+                    "group": "other" if task == "facts" else "learned",
                     **_around(slope, 0.02, ("slope", "low", "high")),
                     "under_floor": "yes" if slope < 0.02 else "",
                 }
-    for group in ("learned", "not_learned"):
+    for group in ("learned", "other"):
         yield {
             **shared,
             **{"train_set": "", "eval_set": "all", "group": group, "under_floor": ""},

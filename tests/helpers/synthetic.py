@@ -187,7 +187,8 @@ def asked(**changes: Any) -> SummarySettings:
     plain = SummarySettings(
         drawing=Drawing(**DRAWING),
         recipe="full",
-        alpha=0.1,
+        alpha=0.05,
+        margin=0.01,
         train_sets=None,
         eval_sets=None,
         groups=None,

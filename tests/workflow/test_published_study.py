@@ -55,7 +55,7 @@ def test_the_groups_change_as_planted(published: Repository) -> None:
     found = defaultdict(dict)
     for row in table(published, "group_changes"):
         found[row["group"]][row["checkpoint"]] = float(row["mean_change"])
-    for group, place in (("learned", 2), ("not_learned", 3)):
+    for group, place in (("learned", 2), ("other", 3)):
         planted = {label: values[place] for label, values in CHECKPOINTS.items()}
         assert {name: found[group][name] for name in planted} == pytest.approx(planted)
         assert found[group]["all"] == pytest.approx(sum(planted.values()) / len(planted))

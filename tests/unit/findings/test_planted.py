@@ -48,7 +48,10 @@ def test_a_study_with_fewer_pairs_gives_no_verdict() -> None:
     for slug, reason in (
         ("forgetting", "No interval: 4 pairs of train set and evaluation set where 5 are needed."),
         ("format_sensitivity", "No interval: 3 pairs"),
-        ("latent_gain", "no tuned evaluation set is in the group 'not learned'"),
+        (
+            "latent_gain",
+            "no tuned evaluation set is among those not shown to be learned in pre-training",
+        ),
     ):
         assert reason in found.loc[slug, "sentence"]
 

@@ -86,9 +86,9 @@ def test_group_changes_are_those_worked_out_by_hand(tmp_path: Path) -> None:
     table = tables["group_changes"].set_index(["checkpoint", "group"])
     expected = {
         ("step1000", "learned"): (0.02 + 0.05) / 2,
-        ("step1000", "not_learned"): (0.40 + 0.10 + 0.10) / 3,
+        ("step1000", "other"): (0.40 + 0.10 + 0.10) / 3,
         ("main", "learned"): (-0.05 + 0.25) / 2,
-        ("main", "not_learned"): (0.30 + 0.20 + 0.05) / 3,
+        ("main", "other"): (0.30 + 0.20 + 0.05) / 3,
         ("all", "learned"): (0.02 + 0.05 - 0.05 + 0.25) / 4,
     }
     for key, value in expected.items():

@@ -1,5 +1,6 @@
 """Transfer, groups and sensitivity: planted effects come back, each cell counts once."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from tuning_dynamics.stats.cell_bootstrap import (
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.groups import group_change_rows, group_rows, kendall_p_value
 from tuning_dynamics.stats.primary_cells import curve_cells, primary_cells
+from tuning_dynamics.stats.summaries.turning_points import turning_rows
 from tuning_dynamics.stats.summarise import require_asked
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import transfer_rows
@@ -193,7 +195,7 @@ def test_groups_are_those_planted(tables: dict[str, pd.DataFrame]) -> None:
     groups = tables["groups"].set_index("eval_set")
     for name, row in groups.iterrows():
         learned = str(name).startswith(("nli", "summary"))
-        assert row["group"] == ("learned" if learned else "not_learned")
+        assert row["group"] == ("learned" if learned else "other")
     assert groups.loc["summary_people", "trend"] == pytest.approx(0.12, abs=0.02)
 
 
@@ -208,7 +210,7 @@ def test_group_changes_are_those_planted_and_count_each_cell_once(
         "all": [36],
         **{str(step): [6] for step in PUBLISHED.steps},
     }
-    last = table.loc[("10000", "not_learned")]
+    last = table.loc[("10000", "other")]
     assert last["low"] <= 0.12 + 0.05 * 2 <= last["high"] + 0.01
 
 
@@ -220,20 +222,29 @@ def test_a_set_in_two_groups_or_in_none_is_refused(tables: dict[str, pd.DataFram
         group_change_rows(changes, groups.iloc[1:], **FULL)
 
 
-def test_few_checkpoints_leave_a_set_undecided(tables: dict[str, pd.DataFrame]) -> None:
-    for steps, expected in (
-        ((0, 100, 300), {"undecided"}),
-        ((0, 100, 300, 1000), {"learned", "not_learned"}),
+def test_a_set_is_learned_by_the_shape_of_its_curve(tables: dict[str, pd.DataFrame]) -> None:
+    base = tables["turning_points"].query("recipe == 'base' and eval_set != 'all'")
+    for shape, group in (
+        *((rising, "learned") for rising in ("still_rising", "stops", "falls", "end_open")),
+        *(("flat", "other"), ("not_shown", "other"), ("too_few", "undecided")),
     ):
-        few = tables["scores"][tables["scores"]["step"].isin(steps)]
-        assert set(group_rows(few, alpha=0.1)["group"]) == expected
-    assert set(group_rows(few, alpha=0.05)["group"]) == {"undecided"}
+        found = group_rows(base.assign(shape=shape))
+        assert set(found["group"]) == {group}
+        assert set(found["shape"]) == {shape}
+    declared = group_rows(base, declared={"learned": ["nli_people"], "not_learned": ["nli_places"]})
+    assert Counter(declared["group"])["learned"] == 1
+    assert Counter(declared["group"])["other"] == 1
+
+
+def test_few_checkpoints_leave_a_set_undecided(tables: dict[str, pd.DataFrame]) -> None:
+    few = tables["seed_means"][tables["seed_means"]["step"].isin([0, 100, 300, 1000])]
+    assert set(group_rows(turning_rows(few, asked()))["group"]) == {"undecided"}
 
 
 def test_a_falling_set_is_not_learned(tables: dict[str, pd.DataFrame]) -> None:
-    falling = tables["scores"].copy()
+    falling = tables["seed_means"].copy()
     falling[["score", "ci_low", "ci_high"]] = 1 - falling[["score", "ci_high", "ci_low"]]
-    assert set(group_rows(falling, alpha=0.1)["group"]) == {"not_learned"}
+    assert set(group_rows(turning_rows(falling, asked()))["group"]) == {"other"}
 
 
 def test_kendall_p_values() -> None:

@@ -61,8 +61,12 @@ class StatisticsSettings(Strict):
     test_families: Annotated[list[TestColumn], Unique] = ["recipe"]
     """Columns of changes.csv; tests that agree in them form a family, within which the false
     discovery rate is controlled. None: all tests are one family."""
-    learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """A set counts as learned in pre-training when base's trend has a p-value under this."""
+    learned_alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """A curve over pre-training is shown to rise when the p-value of a rise is under this; a set
+    on which base rises counts as learned."""
+    flat_margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """A slope, in score per tenfold tokens, that counts as none: a curve whose slope lies within
+    it, with its interval, is flat; one that rises by less at its end has stopped rising."""
     main_recipe: str = "full"
     """Recipe that transfer and groups are computed on, so that like is compared with like."""
     transfer: TransferSettings = TransferSettings()

@@ -12,7 +12,7 @@ from tuning_dynamics.findings.caveats import base_words, floor_words, marked, re
 from tuning_dynamics.findings.limits import limit_rows
 from tuning_dynamics.stats.cell_bootstrap import MIN_UNITS, Estimate, pair_units
 from tuning_dynamics.stats.denominators import weak_bases
-from tuning_dynamics.stats.groups import LEARNED, NOT_LEARNED, group_contrast, grouped_changes
+from tuning_dynamics.stats.groups import LEARNED, OTHER, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
 from tuning_dynamics.stats.summarise import SummarySettings
 from tuning_dynamics.stats.transfer import train_kinds_of, transferred
@@ -25,19 +25,20 @@ Tables = Mapping[str, pd.DataFrame]
 
 #: Each finding's number in the paper, and its title.
 FINDINGS = {
-    "forgetting": (
-        1,
-        "Tuning on one task can forget others, most from classification to generation",
-    ),
+    "forgetting": (1, "Tuning on classification makes generation worse"),
     "format_sensitivity": (
         2,
-        "Tuned models are sensitive to the prompt format, and less so with more pre-training",
+        "Tuned models depend less on the prompt format with more pre-training",
     ),
     "latent_gain": (
         3,
-        "Sets on which the base model never improves gain more from tuning with more pre-training",
+        "Sets that the base model is not shown to learn gain more from tuning with more "
+        "pre-training",
     ),
-    "dichotomy": (4, "Sets learned in pre-training gain little from tuning, the others much"),
+    "dichotomy": (
+        4,
+        "Sets learned in pre-training gain less from tuning than the others",
+    ),
 }
 
 NEEDED = (
@@ -209,12 +210,12 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
 
 
 def _latent_gain(context: Context) -> dict[str, object]:
-    name = "slope of the change on sets not learned in pre-training, per tenfold tokens"
+    name = f"slope of the change on sets {_others(context)}, per tenfold tokens"
     table = context.tables["latent_gain"]
-    table = table[table["group"] == NOT_LEARNED]
+    table = table[table["group"] == OTHER]
     if table.empty:
         return no_verdict(
-            "latent_gain", name, "no tuned evaluation set is in the group 'not learned'"
+            "latent_gain", name, f"no tuned evaluation set is among those {_others(context)}"
         )
     pairs, pooled = table[table["eval_set"] != POOLED], table[table["eval_set"] == POOLED].iloc[0]
     if pd.isna(pooled["slope"]):
@@ -226,15 +227,21 @@ def _latent_gain(context: Context) -> dict[str, object]:
     )
     ends = _ends(pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last")
     text = (
-        f"On the {pairs['eval_set'].nunique()} sets that the base model does not learn, the change "
-        f"by tuning moved by {number(found, context.asked.drawing.level, noise.floor)} per tenfold "
-        f"tokens of pre-training; {ends}."
+        f"On the {pairs['eval_set'].nunique()} sets {_others(context)}, the change by tuning moved "
+        f"by {number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
+        f"pre-training; {ends}."
     )
     return finding("latent_gain", name, found, text, noise, supports="above")
 
 
+def _others(context: Context) -> str:
+    """What is said of the sets outside of the group of learned ones."""
+    declared = context.asked.groups is not None
+    return "declared as not learned" if declared else "not shown to be learned in pre-training"
+
+
 def _dichotomy(context: Context) -> dict[str, object]:
-    name = "mean change of sets not learned minus that of learned ones, all checkpoints"
+    name = f"mean change of sets {_others(context)} minus that of learned ones, all checkpoints"
     asked = context.asked
     rows = grouped_changes(
         context.tables["changes"],
@@ -242,23 +249,23 @@ def _dichotomy(context: Context) -> dict[str, object]:
         recipes=asked.group_recipes,
         roles=asked.roles,
     )
-    sizes = {group: int((rows["group"] == group).sum()) for group in (LEARNED, NOT_LEARNED)}
+    sizes = {group: int((rows["group"] == group).sum()) for group in (LEARNED, OTHER)}
     empty = [group.replace("_", " ") for group, size in sizes.items() if size == 0]
     if empty:
         return no_verdict(
             "dichotomy", name, f"no tuned evaluation set is in the group '{empty[0]}'"
         )
-    rows = rows[rows["group"].isin([LEARNED, NOT_LEARNED])]
+    rows = rows[rows["group"].isin([LEARNED, OTHER])]
     found = group_contrast(rows, asked.drawing)
     noise = context.noise(asked.group_recipes, rows["eval_set"])
     means = rows.groupby("group")["change"].mean()
     sets = rows.groupby("group")["eval_set"].nunique()
     new, old = (
         f"{marked(float(means[group]), noise.floor)} ({sets[group]} sets)"
-        for group in (NOT_LEARNED, LEARNED)
+        for group in (OTHER, LEARNED)
     )
     text = (
-        f"Tuning changed sets not learned in pre-training by {new} and learned ones by {old}; "
+        f"Tuning changed sets {_others(context)} by {new} and learned ones by {old}; "
         f"the difference is {number(found, asked.drawing.level, noise.floor)}."
     )
     units = "evaluation set(s) in the smaller group"

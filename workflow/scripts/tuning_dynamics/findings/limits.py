@@ -8,11 +8,19 @@ import pandas as pd
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
 from tuning_dynamics.common.formatting import interval_text, short_count, signed
 from tuning_dynamics.stats.changes import RATIO_FLOOR
+from tuning_dynamics.stats.curve_shape import (
+    END_OPEN,
+    FALLS,
+    FLAT,
+    NOT_SHOWN,
+    STILL_RISING,
+    STOPS,
+    TOO_FEW,
+)
 from tuning_dynamics.stats.denominators import weak_denominators
 from tuning_dynamics.stats.noise import NEAR, SEEDS, root_mean_square
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.stats.refusals import REFUSED, are_refused
-from tuning_dynamics.stats.summaries.turning_points import FLAT, STILL_RISING, TOO_FEW, TURNS
 from tuning_dynamics.tables.columns import POOLED
 
 Row = dict[str, object]
@@ -21,7 +29,7 @@ Tables = Mapping[str, pd.DataFrame]
 
 def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
     """The further findings of one family, from its tables."""
-    yield turning_row(tables["turning_points"], tables["scores"], recipe)
+    yield turning_row(tables["turning_points"], recipe)
     yield rules_row(tables["group_rules"], level)
     yield denominators_row(tables["denominators"], tables["changes"])
     yield noise_row(tables["noise"], recipe)
@@ -33,12 +41,11 @@ def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
         yield unpaired_row(lost[~refused])
 
 
-def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
+def turning_row(points: pd.DataFrame, recipe: str) -> Row:
     """Where the base model's mean score stops improving, and the curves of its sets and tuned
     models.
 
-    Supported if the mean curve turns; contradicted if it still rises and the interval says that it
-    does so up to the last checkpoint but one.
+    Supported if the mean curve stops or falls at its end, contradicted if it still rises there.
     """
     name = "tokens at which the mean score of base over its sets stops rising"
     title = "The base model's improvement with pre-training stops before the last checkpoint"
@@ -60,7 +67,7 @@ def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
     return _row(
         "turning_point",
         title,
-        _stops(base, scores[scores["recipe"] == "base"]["tokens"]),
+        _VERDICTS.get(base["shape"], "cannot tell"),
         name,
         " ".join(texts),
         value=float(base["tokens"]),
@@ -70,46 +77,42 @@ def turning_row(points: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
     )
 
 
+_VERDICTS = {STOPS: "supported", FALLS: "supported", STILL_RISING: "contradicted"}
+
 _SHAPES = {
-    TURNS: "rise and stop",
-    STILL_RISING: "still rise",
-    FLAT: "never rise",
+    STILL_RISING: "still rise at the end",
+    STOPS: "rise and stop",
+    FALLS: "rise and fall",
+    END_OPEN: "rise, and the checkpoints can't tell whether they still do at the end",
+    FLAT: "are flat within the study's margin",
+    NOT_SHOWN: "are not shown to rise",
     TOO_FEW: f"have fewer than {LEAST_FOR_A_TURN} checkpoints",
 }
 
 
-def _stops(pooled: pd.Series, tokens: pd.Series) -> str:
-    """The verdict on a mean curve, over checkpoints at `tokens`."""
-    if pooled["shape"] == TURNS:
-        return "supported"
-    last_but_one = tokens.drop_duplicates().nlargest(2).min()
-    to_the_end = pooled["shape"] == STILL_RISING and pooled["low"] >= last_but_one
-    return "contradicted" if to_the_end else "cannot tell"
-
-
 def _turning(pooled: pd.Series, whose: str) -> str:
     """The shape of a mean curve, as a sentence."""
-    if pooled["shape"] == TURNS:
-        tokens, low, high, *gap = (
-            short_count(float(pooled[name]))
-            for name in ("tokens", "low", "high", "gap_low", "gap_high")
-        )
-        return (
-            f"The mean score of {whose} stops rising at about {tokens} tokens (interval {low} to "
-            f"{high}, the checkpoints around it being {gap[0]} and {gap[1]})."
-        )
+    what = f"The mean score of {whose}"
+    if pooled["shape"] not in _VERDICTS:
+        return f"No turning point of the mean score of {whose}: {pooled['reason']}."
     if pooled["shape"] == STILL_RISING:
-        return (
-            f"No plateau is detected in the mean score of {whose}: {pooled['reason']}; it rises at "
-            f"least up to {short_count(float(pooled['low']))} tokens."
-        )
-    return f"No turning point of the mean score of {whose}: {pooled['reason']}."
+        slower = ", slower than before" if pooled["slower"] else ""
+        return f"{what} still rises at the end{slower}: {pooled['reason']}."
+    ends = "stops rising" if pooled["shape"] == STOPS else "stops rising, and then falls,"
+    if pd.isna(pooled["tokens"]):
+        return f"{what} {ends} before the last checkpoint; the place is open: {pooled['reason']}."
+    places = ("tokens", "low", "high", "gap_low", "gap_high")
+    tokens, low, high, *gap = (short_count(float(pooled[name])) for name in places)
+    return (
+        f"{what} {ends} at about {tokens} tokens (interval {low} to {high}, the checkpoints around "
+        f"it being {gap[0]} and {gap[1]})."
+    )
 
 
 def rules_row(rules: pd.DataFrame, level: float) -> Row:
     """Whether the difference of the groups depends on the rule that makes them."""
     title = "The groups' difference does not depend on the rule that makes the groups"
-    name = "mean change of sets not learned minus that of learned ones, by the study's rule"
+    name = "mean change of other sets minus that of learned ones, by the study's rule"
     if rules.empty:
         text = "This study can't say: base was not evaluated."
         return _row("group_rules", title, "cannot tell", name, text, value=math.nan, cells=0)

@@ -72,7 +72,11 @@ _KEYS = {
         **{name: f"data.{name}" for name in ("train_items", "evaluation_items")},
     },
     **{
-        rule: {"recipe": "statistics.main_recipe", "alpha": "statistics.learned_alpha"}
+        rule: {
+            "recipe": "statistics.main_recipe",
+            "alpha": "statistics.learned_alpha",
+            "margin": "statistics.flat_margin",
+        }
         for rule in ("summaries", "findings")
     },
 }

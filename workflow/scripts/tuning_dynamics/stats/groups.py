@@ -13,13 +13,15 @@ from scipy.stats import kendalltau
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats.cell_bootstrap import Drawing, Estimate, Sample, contrast, estimate, mean
 from tuning_dynamics.stats.cells import require_unique
+from tuning_dynamics.stats.curve_shape import RISES, TOO_FEW
 from tuning_dynamics.stats.primary_cells import curve_cells, primary_cells
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import estimate_columns
 from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
 
-LEARNED, NOT_LEARNED, UNDECIDED = "learned", "not_learned", "undecided"
+#: `other` sets are not shown to be learned, or declared as not learned.
+LEARNED, OTHER, UNDECIDED = "learned", "other", "undecided"
 
 # There are 40,320 orders of 8 checkpoints, and 362,880 of 9.
 _ENUMERATED = 8
@@ -60,45 +62,52 @@ def base_curves(scores: pd.DataFrame) -> dict[tuple[str, str], Curve]:
 
 
 def group_rows(
-    scores: pd.DataFrame, *, alpha: float, declared: Mapping[str, Sequence[str]] | None = None
+    curves: pd.DataFrame, *, declared: Mapping[str, Sequence[str]] | None = None
 ) -> pd.DataFrame:
     """groups.csv: for each family and evaluation set, whether the base model learns it.
 
-    From the base model's primary cells: `trend` is the slope of the score over log10 tokens
-    (score per tenfold tokens), `trend_p` the exact two-sided p-value of Kendall's tau between
-    tokens and score. The group is that of `kendall_group`; with `declared` groups, the one that
-    names the set, and `undecided` if none does. Raises StudyError for a set that is declared
-    twice.
+    `curves` are rows of turning_points.csv, whose shape decides: a set is LEARNED if its curve is
+    shown to rise, UNDECIDED if it has too few checkpoints, else OTHER. With `declared` groups, the
+    set is in the one that names it, and UNDECIDED if none does. Raises StudyError for a set that is
+    declared twice.
     """
-    curves = base_curves(scores)
+    base = curves[(curves["recipe"] == "base") & (curves["eval_set"] != POOLED)]
     named = None if declared is None else _declared(declared)
     rows: list[dict[str, object]] = []
-    for (family, eval_set), curve in curves.items():
-        group = kendall_group(curve, alpha) if named is None else named.get(eval_set, UNDECIDED)
+    for row in base.sort_values(["family", "eval_set"]).to_dict("records"):
+        group = (
+            shape_group(row["shape"]) if named is None else named.get(row["eval_set"], UNDECIDED)
+        )
         rows.append(
             {
-                "family": family,
-                "eval_set": eval_set,
+                **{name: row[name] for name in ("family", "eval_set", "shape")},
                 "group": group,
-                "trend": slope(curve.x, curve.y),
-                "trend_p": kendall_p_value(curve.x, curve.y),
+                **{f"trend{end}": row[f"slope{end}"] for end in ("", "_low", "_high")},
+                "trend_p": row["rise_p"],
             }
         )
     return from_rows(rows, "groups")
 
 
+def shape_group(shape: str) -> str:
+    """The group of a set by the shape of its base curve."""
+    if shape == TOO_FEW:
+        return UNDECIDED
+    return LEARNED if shape in RISES else OTHER
+
+
 def _declared(groups: Mapping[str, Sequence[str]]) -> dict[str, str]:
     named: dict[str, str] = {}
-    for group, names in groups.items():
+    for key, names in groups.items():
         for name in names:
             if name in named:
                 raise StudyError(
                     f"evaluation set '{name}' is declared twice, so that it would count twice",
-                    key=f"statistics.groups.{group}",
+                    key=f"statistics.groups.{key}",
                     value=name,
-                    fix=f"leave it out of {group} or of {named[name]}",
+                    fix="leave it out of learned or of not_learned",
                 )
-            named[name] = group
+            named[name] = LEARNED if key == "learned" else OTHER
     return named
 
 
@@ -107,13 +116,12 @@ def kendall_group(curve: Curve, alpha: float, *, rise: bool = True) -> str:
 
     `learned`: the trend is above 0, its p-value under `alpha`, and, with `rise`, the curve rose.
     `undecided`: too few checkpoints for any order to reach alpha (k checkpoints reach 2 / k! at
-    best: 4 reach .083, 5 reach .017). Else `not_learned`, which is lack of evidence, not evidence
-    of no trend.
+    best: 4 reach .083, 5 reach .017). Else `other`.
     """
     if 2 / factorial(len(curve.y)) >= alpha:
         return UNDECIDED
     rising = slope(curve.x, curve.y) > 0 and kendall_p_value(curve.x, curve.y) < alpha
-    return LEARNED if rising and (curve.rose or not rise) else NOT_LEARNED
+    return LEARNED if rising and (curve.rose or not rise) else OTHER
 
 
 def group_change_rows(
@@ -217,8 +225,8 @@ def _require_one_recipe(cells: pd.DataFrame) -> None:
 
 
 def group_contrast(grouped: pd.DataFrame, drawing: Drawing) -> Estimate:
-    """Mean change of sets not learned minus that of learned ones; rows of `grouped_changes`."""
-    new, old = (grouped[grouped["group"] == group] for group in (NOT_LEARNED, LEARNED))
+    """Mean change of other sets minus that of learned ones; rows of `grouped_changes`."""
+    new, old = (grouped[grouped["group"] == group] for group in (OTHER, LEARNED))
     return contrast(_sample(new), _sample(old), drawing)
 
 

@@ -19,13 +19,15 @@ class SummarySettings:
     """Settings of the summaries, from a study's `statistics`.
 
     `recipe`: for transfer, latent gain, format trend and forgetting; `train_sets` and `eval_sets`
-    restrict transfer (None: all); `groups` are declared ones (None: by the trend under `alpha`),
-    for the cells of `group_recipes` in `roles`.
+    restrict transfer (None: all); `groups` are declared ones (None: by the curve's shape), for the
+    cells of `group_recipes` in `roles`. A rise is shown at a p-value below `alpha`; `margin` is a
+    slope per tenfold tokens that counts as none.
     """
 
     drawing: Drawing
     recipe: str
     alpha: float
+    margin: float
     train_sets: tuple[str, ...] | None
     eval_sets: tuple[str, ...] | None
     groups: Mapping[str, list[str]] | None
@@ -41,6 +43,7 @@ class SummarySettings:
             drawing=Drawing(found["resamples"], found["level"], found["seed"]),
             recipe=found["recipe"],
             alpha=found["alpha"],
+            margin=found["margin"],
             train_sets=None if train_sets is None else tuple(train_sets),
             eval_sets=None if eval_sets is None else tuple(eval_sets),
             groups=found["groups"],

@@ -54,7 +54,7 @@ def turning_points(view: View) -> Figure:
     note = (
         "At the foot, a row for each line: point and line, the turning point of a broken line "
         f"over log tokens with its {view.interval}; pale, the distance between the checkpoints on "
-        "either side of it; still rising: it does not lie left of the line. "
+        "either side of it; in words if there is none. "
         f"{bands_words(view, pd.concat([view.base, tuned]))}"
     )
     with style():
@@ -105,8 +105,6 @@ def _turn(ax: Axes, axis: TokenAxis, look: Look, row: dict[Any, Any] | None, pla
             span(row["low"], row["high"], 1.3)
         ax.plot([axis.at(row["tokens"])], [place], "D", color=look.colour, transform=foot)
         return
-    if row is not None and pd.notna(row["low"]):
-        span(row["low"], np.inf, 1.3)
     words = "no estimate" if row is None else str(row["shape"]).replace("_", " ")
     ax.text(
         axis.limits[0],

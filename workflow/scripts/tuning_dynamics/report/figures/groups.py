@@ -140,7 +140,7 @@ def ood_change(view: View) -> Figure:
 def group_rules(view: View) -> Figure:
     """How much more the other sets gain than the learned ones, under each grouping rule."""
     own = view.tables["group_rules"]
-    title = f"{view.family}: gain of sets not learned over learned ones, by rule"
+    title = f"{view.family}: gain of other sets over learned ones, by rule"
     if own.empty:
         return empty(title, "nothing was tuned, so no rule can be tried")
     rows = [
@@ -158,7 +158,7 @@ def group_rules(view: View) -> Figure:
             1,
             1,
             title,
-            "Mean change of sets not learned in pre-training minus that of learned ones. Whiskers: "
+            "Mean change of other sets minus that of those learned in pre-training. Whiskers: "
             f"{view.interval} over evaluation sets; none where a group has fewer than 5. "
             "n/a: a group is empty.",
             size=(5.6, height(len(rows))),
@@ -172,7 +172,7 @@ def _rule(row: dict[object, object]) -> str:
     alpha = "" if pd.isna(row["alpha"]) else f", alpha {float(str(row['alpha'])):g}"
     return (
         f"{str(row['rule']).replace('_', ' ')}{alpha}: {row['learned']} learned, "
-        f"{row['not_learned']} not, {row['undecided']} undecided; {row['cells']} cells"
+        f"{row['other']} other, {row['undecided']} undecided; {row['cells']} cells"
     )
 
 
@@ -194,7 +194,7 @@ def latent_gain(view: View) -> Figure:
         slopes,
         draw,
         title=f"{view.family}: gain by tuning along pre-training",
-        note="Blue: learned in pre-training, orange: not learned, grey: undecided.",
+        note="Blue: learned in pre-training, orange: other sets, grey: undecided.",
         unit="change of gain per tenfold tokens",
         over="items and seeds",
         colour=lambda row: GROUP_COLOURS.get(str(row["group"]), "#222222"),

@@ -13,7 +13,7 @@ from tuning_dynamics.report.figures.series import (
     looks,
     series_figure,
 )
-from tuning_dynamics.report.figures.style import GROUP_COLOURS, style
+from tuning_dynamics.report.figures.style import GROUP_COLOURS, GROUP_WORDS, style
 from tuning_dynamics.report.figures.view import (
     ROLES,
     View,
@@ -34,16 +34,15 @@ def base_by_checkpoint(view: View) -> Figure:
     shown = []
     for eval_set in order:
         rows = view.base[view.base["eval_set"] == eval_set]
-        group, p_value = str(groups["group"][eval_set]), float(groups["trend_p"][eval_set])
-        words = group.replace("_", " ")
-        tested = "" if pd.isna(p_value) else f" (p = {p_value:.2g})"
-        look = Look(words, GROUP_COLOURS[group])
-        shown.append(_panel(view, eval_set, f"{words}{tested}", rows, [Series(look, rows)]))
+        group, shape = (str(groups[name][eval_set]) for name in ("group", "shape"))
+        look = Look(GROUP_WORDS[group], GROUP_COLOURS[group])
+        words = f"{GROUP_WORDS[group]}: {shape.replace('_', ' ')}"
+        shown.append(_panel(view, eval_set, words, rows, [Series(look, rows)]))
     return _figure(
         view,
         shown,
         f"{view.family}, not tuned: what pre-training alone teaches",
-        f"{bands_words(view, view.base)} p: trend over log tokens, Kendall.",
+        bands_words(view, view.base),
         "no set was evaluated with the base model",
     )
 

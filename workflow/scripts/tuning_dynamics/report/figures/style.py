@@ -17,7 +17,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 BASE_COLOUR = "#444444"
 MISSING_COLOUR = str(STYLE["hatch.color"])
 TEXT_COLOUR = "#555555"
-GROUP_COLOURS = {"learned": COLOURS[0], "not_learned": COLOURS[1], "undecided": MISSING_COLOUR}
+#: What is said of the groups of evaluation sets.
+GROUP_WORDS = {"learned": "learned", "other": "not shown to be learned", "undecided": "undecided"}
+GROUP_COLOURS = {"learned": COLOURS[0], "other": COLOURS[1], "undecided": MISSING_COLOUR}
 
 #: Metadata of each file format that would hold the date and the program.
 _FORMATS: dict[str, dict[str, None]] = {

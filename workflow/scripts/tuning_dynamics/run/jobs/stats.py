@@ -30,13 +30,14 @@ class StatsJobs(RuleJobs):
         return canonical({**study.published.model_dump(), "level": study.statistics.level})
 
     def statistics_spec(self, *names: str, **more: bool) -> str:
-        """The named settings of `statistics`, and `more`: `recipe` and `alpha` are main_recipe and
-        learned_alpha."""
+        """The named settings of `statistics`, and `more`: `recipe`, `alpha` and `margin` are
+        main_recipe, learned_alpha and flat_margin."""
         settings = self.resolved.study.statistics
         known = {
             **settings.model_dump(),
             "recipe": settings.main_recipe,
             "alpha": settings.learned_alpha,
+            "margin": settings.flat_margin,
         }
         return canonical({**{name: known[name] for name in names}, **more})
 
@@ -53,7 +54,7 @@ class StatsJobs(RuleJobs):
 
     def summaries_spec(self) -> str:
         """The spec of the summaries and findings: settings of `statistics`."""
-        drawing = ("resamples", "level", "seed", "recipe", "alpha")
+        drawing = ("resamples", "level", "seed", "recipe", "alpha", "margin")
         return self.statistics_spec(*drawing, "transfer", "groups", "group_recipes", "group_roles")
 
     def merged_config(self) -> str:

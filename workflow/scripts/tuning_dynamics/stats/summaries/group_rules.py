@@ -19,7 +19,7 @@ from scipy.stats import linregress
 from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.groups import (
     LEARNED,
-    NOT_LEARNED,
+    OTHER,
     OWN_TASK,
     UNDECIDED,
     Curve,
@@ -45,7 +45,7 @@ class Row(Columns):
     """threshold of the rule's p-value; empty if it has none, and for `study`"""
     learned: int
     """number of evaluation sets that the rule puts into this group"""
-    not_learned: int
+    other: int
     """same"""
     undecided: int
     """same"""
@@ -117,7 +117,7 @@ def group_rule_rows(
     return from_rows(rows, "group_rules").sort_values("family", kind="stable", ignore_index=True)
 
 
-_GROUPS = (LEARNED, NOT_LEARNED, UNDECIDED)
+_GROUPS = (LEARNED, OTHER, UNDECIDED)
 
 
 def _rules() -> list[tuple[str, float, Callable[[Curve], str]]]:
@@ -144,11 +144,11 @@ def slope_group(curve: Curve, alpha: float) -> str:
     if len(np.unique(curve.x)) < 3:
         return UNDECIDED
     fit = linregress(curve.x, curve.y)
-    return LEARNED if fit.slope > 0 and fit.pvalue < alpha else NOT_LEARNED
+    return LEARNED if fit.slope > 0 and fit.pvalue < alpha else OTHER
 
 
 def interval_group(curve: Curve) -> str:
     """Whether the last checkpoint's interval lies above the first one's; undecided if unknown."""
     if len(curve.y) < 2 or np.isnan(curve.low[-1]) or np.isnan(curve.high[0]):
         return UNDECIDED
-    return LEARNED if curve.low[-1] > curve.high[0] else NOT_LEARNED
+    return LEARNED if curve.low[-1] > curve.high[0] else OTHER

@@ -2,13 +2,13 @@
 
 Which evaluation sets the base model learns in pre-training.
 
-A set is `learned` when the trend is above 0, `trend_p` below `learned_alpha` (0.1), and the last
-checkpoint's `ci_low` (its score, if that is unknown) above the first checkpoint's score. It is
-`undecided` when there are too few checkpoints for any order to reach `learned_alpha`: k checkpoints
-reach 2 / k! at best, that is .33 with 3, .083 with 4, .017 with 5. Otherwise it is `not_learned`:
-no evidence of a rise, which is not evidence of no rise. `statistics.groups` declares groups
-instead, `learned` and `not_learned`; sets in neither are `undecided`, and a set in both is
-refused. Trends are not affected.
+A set is `learned` when its curve is shown to rise, by the shape in `turning_points.csv`: a p-value
+below `learned_alpha` (0.05), or a last score that exceeds the first by 0.2 or more, with intervals
+that don't overlap. It is `undecided` with fewer than 5 checkpoints. Otherwise it is `other`: not
+shown to be learned, which is no evidence that it is not; only where `shape` is `flat` does the
+study show that its slope lies within `flat_margin`. `statistics.groups` declares groups instead,
+`learned` and `not_learned` (here `other`); sets in neither are `undecided`, and a set in both is
+refused. Shapes and trends are not affected.
 """
 
 import pandas as pd
@@ -26,15 +26,20 @@ class Row(Columns):
     eval_set: str
     """the evaluation set"""
     group: str
-    """`learned`, `not_learned` or `undecided`"""
+    """`learned`, `other` or `undecided`"""
+    shape: str
+    """as in `turning_points.csv`"""
     trend: float
     """least-squares slope of the base score over log10 tokens: score per tenfold tokens; a
     checkpoint at 0 tokens is placed at a third of the first one's"""
+    trend_low: float
+    """low end of its interval"""
+    trend_high: float
+    """high end"""
     trend_p: float
-    """two-sided p-value of Kendall's tau between tokens and score; exact for up to 8 checkpoints,
-    with ties"""
+    """p-value of a rise of any form, as in `turning_points.csv`"""
 
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """The table."""
-    return group_rows(tables["scores"], alpha=asked.alpha, declared=asked.groups)
+    return group_rows(tables["turning_points"], declared=asked.groups)

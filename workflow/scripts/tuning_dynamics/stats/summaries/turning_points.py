@@ -1,29 +1,48 @@
 """Where scores stop rising, in tokens.
 
-Where improvement with pre-training stops: for `base`, and for each recipe, train set and evaluation
-set. Evaluation set `all` is the mean curve over the sets that are evaluated at every checkpoint:
-for `base` all sets, for a recipe those in `group_roles`. If there is none, its shape is `too_few`.
+What the curves of scores over pre-training show: for `base`, and for each recipe, train set and
+evaluation set. Evaluation set `all` is the mean curve over the sets that are evaluated at every
+checkpoint: for `base` all sets, for a recipe those in `group_roles`. If there is none, its shape is
+`too_few`.
 
-A broken stick is fitted by least squares to the scores over log10 tokens: a straight rise, then
-flat. The curve is `flat` if the stick is no better than a constant (falls are not improvement),
-`still_rising` if it is no better than a straight line, else it `turns`; both tests are by
-simulation, at 1 - `level`, with at least 5 checkpoints. Noise is that of the scores' intervals, or
-of the residuals if that is larger or intervals are unknown; in a mean curve, errors of one set's
-cells, which share items, add up, those of different sets are independent. The interval is that of
-the breaks found in resampled noise on the fitted stick; its ends move out to the next checkpoints,
-since no estimate is finer than the hole that it falls in.
+The shape is that of `groups.csv`, with at least 5 checkpoints. A curve that is shown to rise is
+`still_rising` where the slope over the last tenfold tokens (at least 3 checkpoints) is above 0;
+`stops` where an upper bound of the slope at the end is below `margin` (a slope per tenfold tokens
+that counts as none); `falls` where the slope is below 0; and else `end_open`: the checkpoints can't
+tell. A curve that is not shown to rise is `flat` where its slope over all checkpoints lies within
+the margin, with its interval, else `not_shown`.
+
+Noise is that of the scores' intervals, or of the residuals if that is larger or intervals are
+unknown; in a mean curve, errors of one set's cells, which share items, add up, those of different
+sets are independent. Where a curve stops or falls, the place is that of the best stick: a straight
+rise, then the slope of the end. Its interval is that of the breaks found in resampled noise on the
+stick; its ends move out to the next checkpoints, since no estimate is finer than the hole that it
+falls in. `fit_p` tests the stick's residuals against the scores' errors: where it is below .01, no
+place is given.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import chi2
 
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
+from tuning_dynamics.common.formatting import interval_text, signed
 from tuning_dynamics.stats.cell_bootstrap import Drawing, error_of_mean, errors_of
-from tuning_dynamics.stats.groups import OWN_TASK
+from tuning_dynamics.stats.curve_shape import (
+    END_OPEN,
+    FALLS,
+    FLAT,
+    NOT_SHOWN,
+    STILL_RISING,
+    STOPS,
+    TOO_FEW,
+    CurveShape,
+    curve_shape,
+)
 from tuning_dynamics.stats.primary_cells import curve_cells
 from tuning_dynamics.stats.summarise import SummarySettings, Tables
 from tuning_dynamics.stats.tokens import placed
@@ -47,67 +66,72 @@ class Row(Columns):
     checkpoints: int
     """checkpoints on the curve"""
     shape: str
-    """`turns`, `still_rising`, `flat` or `too_few`"""
+    """`too_few`, `not_shown`, `flat`, `still_rising`, `stops`, `falls` or `end_open`"""
+    rise_p: float
+    """p-value of a rise of any form"""
+    slope: float
+    """least-squares slope over all checkpoints: score per tenfold tokens"""
+    slope_low: float
+    """low end of its interval"""
+    slope_high: float
+    """high end"""
+    late_slope: float
+    """the same over the last tenfold tokens, at least 3 checkpoints"""
+    late_low: float
+    """low end of its interval"""
+    late_high: float
+    """high end"""
+    slower: str
+    """`yes` if the late slope is below that of the checkpoints before, beyond noise"""
     tokens: float
-    """tokens at the turning point; empty unless `turns`"""
+    """tokens at the turning point; empty unless the shape is `stops` or `falls`"""
     low: float
-    """low end of its interval, in tokens; for `still_rising` the score rises at least up to
-    this"""
+    """low end of its interval, in tokens"""
     high: float
-    """high end; empty unless `turns`"""
+    """high end"""
     gap_low: float
     """tokens of the last checkpoint before the turning point"""
     gap_high: float
     """tokens of the first one after it: the place between these two rests on the curve's shape
     alone"""
+    fit_p: float
+    """p-value of the stick's residuals against the scores' errors; empty if these are unknown, and
+    without a turning point"""
     reason: str
     """why there is no turning point"""
 
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """The table."""
-    return turning_rows(tables["seed_means"], drawing=asked.drawing, roles=asked.roles)
+    return turning_rows(tables["seed_means"], asked)
 
-
-TURNS, STILL_RISING, FLAT, TOO_FEW = "turns", "still_rising", "flat", "too_few"
 
 # Candidate breaks within each gap between two checkpoints.
 _PER_HOLE = 8
 
 _SERIES = ["family", "recipe", "train_set", "eval_set"]
 
+# Below this a stick's residuals are not noise, and its break is no place on the curve.
+_MISFIT = 0.01
+
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Turn:
-    """The shape of a curve; the turning point and its interval as log10 tokens, NaN if there is
-    none. `low` is also given if the score still rises: it does not stop before that."""
-
-    shape: str
-    place: float
-    low: float
-    high: float
-    reason: str
-
-
-def turning_rows(
-    seed_means: pd.DataFrame, *, drawing: Drawing, roles: tuple[str, ...] = OWN_TASK
-) -> pd.DataFrame:
+def turning_rows(seed_means: pd.DataFrame, asked: SummarySettings) -> pd.DataFrame:
     """turning_points.csv: for base and for every tuned pair of sets, by primary cells.
 
     Evaluation set `all` is the mean over sets that are evaluated at every checkpoint: all sets
-    for base; for a recipe, those in `roles`, whatever the train set. If there is no such set, its
-    shape is TOO_FEW, with no checkpoints.
+    for base; for a recipe, those in `asked.roles`, whatever the train set. If there is no such set,
+    its shape is TOO_FEW, with no checkpoints.
     """
     cells = curve_cells(seed_means)
-    points = placed(cells, seed_means).assign(error=_errors(cells, drawing.level))
-    rows = [_row(own, drawing, own["metric"].iloc[0]) for _, own in points.groupby(_SERIES)]
-    counted = points[(points["recipe"] == "base") | points["role"].isin(list(roles))]
+    points = placed(cells, seed_means).assign(error=_errors(cells, asked.drawing.level))
+    rows = [_row(own, asked, own["metric"].iloc[0]) for _, own in points.groupby(_SERIES)]
+    counted = points[(points["recipe"] == "base") | points["role"].isin(list(asked.roles))]
     for (family, recipe), own in counted.groupby(["family", "recipe"]):
         key = {"family": family, "recipe": recipe, "train_set": "", "eval_set": POOLED}
         curve = _mean_curve(own)
-        rows.append(_NO_CURVE | key if curve.empty else _row(curve.assign(**key), drawing, ""))
+        rows.append(_NO_CURVE | key if curve.empty else _row(curve.assign(**key), asked, ""))
     return from_rows(rows, "turning_points")
 
 
@@ -118,10 +142,14 @@ def _errors(cells: pd.DataFrame, level: float) -> Floats:
     return np.fmax(errors, np.where(np.isnan(errors), np.nan, least))
 
 
-# The columns of a mean curve over no set, except its key.
+_SLOPE = ("slope", "slope_low", "slope_high")
+_LATE = ("late_slope", "late_low", "late_high")
+_TOKENS = ("tokens", "low", "high", "gap_low", "gap_high")
+
+# The columns of a mean curve over no set, except its key; others are empty.
 _NO_CURVE: dict[str, object] = {
-    **{"metric": "", "checkpoints": 0, "shape": TOO_FEW},
-    **dict.fromkeys(("tokens", "low", "high", "gap_low", "gap_high"), np.nan),
+    **{"metric": "", "checkpoints": 0, "shape": TOO_FEW, "slower": ""},
+    **dict.fromkeys((*_SLOPE, *_LATE, *_TOKENS, "rise_p", "fit_p"), np.nan),
     "reason": "no set is evaluated at every checkpoint",
 }
 
@@ -140,23 +168,36 @@ def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["x", "tokens", "score", "error"])
 
 
-def _row(points: pd.DataFrame, drawing: Drawing, metric: str) -> dict[str, object]:
+def _row(points: pd.DataFrame, asked: SummarySettings, metric: str) -> dict[str, object]:
     curve = points.sort_values("x")
     x, y, errors = (curve[name].to_numpy(dtype=float) for name in ("x", "score", "error"))
-    tokens = curve["tokens"].to_numpy(dtype=float)
-    turn = turning_point(x, y, errors, drawing)
+    found = curve_shape(x, y, errors, asked.drawing, alpha=asked.alpha, margin=asked.margin)
+    turn = NO_TURN
+    if found.shape in (STOPS, FALLS):
+        turn = turning_point(x, y, errors, found.late.value, asked.drawing)
     return {
         **{name: curve[name].iloc[0] for name in _SERIES},
         "metric": metric,
         "checkpoints": len(curve),
-        "shape": turn.shape,
-        "tokens": 10**turn.place,
-        # No estimate is finer than the gaps between checkpoints, so the ends are checkpoints.
-        "low": _checkpoint(x, tokens, turn.low, 0),
-        "high": _checkpoint(x, tokens, turn.high, 1),
-        "gap_low": _checkpoint(x, tokens, turn.place, 0),
-        "gap_high": _checkpoint(x, tokens, turn.place, 1),
-        "reason": turn.reason,
+        "shape": found.shape,
+        "rise_p": found.rise_p,
+        **dict(zip(_SLOPE, astuple(found.overall), strict=True)),
+        **dict(zip(_LATE, astuple(found.late), strict=True)),
+        "slower": "yes" if found.slower else "",
+        **_places(x, curve["tokens"].to_numpy(dtype=float), turn),
+        "fit_p": turn.fit_p,
+        "reason": _reason(found, turn, len(np.unique(x)), asked),
+    }
+
+
+def _places(x: Floats, tokens: Floats, turn: "Turn") -> dict[str, object]:
+    """The turning point in tokens. No estimate is finer than the gaps between checkpoints, so the
+    ends of its interval are checkpoints. All are empty where the stick does not fit."""
+    place, low, high = (turn.place, turn.low, turn.high) if turn.fits else (np.nan,) * 3
+    ends = ((place, None), (low, 0), (high, 1), (place, 0), (place, 1))
+    return {
+        name: 10**at if side is None else _checkpoint(x, tokens, at, side)
+        for name, (at, side) in zip(_TOKENS, ends, strict=True)
     }
 
 
@@ -168,87 +209,102 @@ def _checkpoint(x: Floats, tokens: Floats, place: float, side: int) -> float:
     return float(tokens[right - 1 + side])
 
 
-def turning_point(x: Floats, y: Floats, errors: Floats, drawing: Drawing) -> Turn:
-    """The shape of the curve of scores `y` at log10 tokens `x` (ascending).
-
-    `errors` are the scores' standard errors; if one is unknown, or scores scatter more than that,
-    noise is estimated from the residuals. Tests are at 1 - level. The interval is that of the
-    breaks in a bootstrap from the fitted stick.
-    """
-    points = len(np.unique(x))
-    # A stick has 3 parameters; the remaining degrees of freedom distinguish it from noise.
-    if points < LEAST_FOR_A_TURN:
-        reason = f"{points} checkpoints where {LEAST_FOR_A_TURN} are needed"
-        return Turn(TOO_FEW, np.nan, np.nan, np.nan, reason)
-    sticks = _Sticks.over(x)
-    least = 0.0 if np.isnan(errors).any() else float((errors**2).mean())
-    fit = sticks.fit(y[None, :], least)
-    variance = float(fit.variance[0])
-    shape = np.ones(len(x)) if least == 0 else errors / np.sqrt(least)
-    generator = np.random.default_rng(drawing.seed)
-    noise = generator.standard_normal((drawing.resamples, len(x))) * shape * np.sqrt(variance)
-    alpha = 1 - drawing.level
-    p_rise = _p_value(fit.rise, sticks.fit(noise, least).rise)
-    if p_rise >= alpha:
-        return Turn(FLAT, np.nan, np.nan, np.nan, f"no rise beyond noise (p = {p_rise:.2g})")
-    line = sticks.curve(y, len(sticks.breaks) - 1)
-    p_bend = _p_value(fit.bend, sticks.fit(line + noise, least).bend)
-    drawn = sticks.fit(sticks.curve(y, int(fit.best[0])) + noise, least)
-    found = sticks.breaks[drawn.best[drawn.rise > 0]]
-    low, high = (float(end) for end in np.quantile(found, [alpha / 2, 1 - alpha / 2]))
-    if p_bend >= alpha:
-        reason = f"a straight rise fits as well (p = {p_bend:.2g})"
-        return Turn(STILL_RISING, np.nan, low, np.nan, reason)
-    return Turn(TURNS, float(sticks.breaks[fit.best[0]]), low, high, "")
+def _reason(found: CurveShape, turn: "Turn", points: int, asked: SummarySettings) -> str:
+    """Why there is no turning point; empty if there is one."""
+    level = asked.drawing.level
+    overall, late = (
+        f"{signed(part.value)} per tenfold tokens, {interval_text(part.low, part.high, level)}"
+        for part in (found.overall, found.late)
+    )
+    reasons = {
+        TOO_FEW: f"{points} checkpoints where {LEAST_FOR_A_TURN} are needed",
+        NOT_SHOWN: f"no rise beyond noise (p = {found.rise_p:.2g})",
+        FLAT: f"flat within {asked.margin:g}: {overall}",
+        STILL_RISING: f"it rises over the last tenfold tokens: {late}",
+        END_OPEN: f"the checkpoints can't tell whether it rises at its end: {late}",
+    }
+    if found.shape in reasons:
+        return reasons[found.shape]
+    return "" if turn.fits else f"no straight rise to one place fits (p = {turn.fit_p:.2g})"
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """For each of r curves: the break that fits best, its residual variance, and its improvement
-    over a constant (`rise`) and over a straight line (`bend`), in units of that variance."""
+class Turn:
+    """The end of a rise and its interval as log10 tokens, and how well the stick fits."""
 
-    best: NDArray[np.int64]
-    variance: Floats
-    rise: Floats
-    bend: Floats
+    place: float
+    low: float
+    high: float
+    fit_p: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing speaks against the stick."""
+        return not self.fit_p < _MISFIT
+
+
+NO_TURN = Turn(np.nan, np.nan, np.nan, np.nan)
+
+
+def turning_point(x: Floats, y: Floats, errors: Floats, late: float, drawing: Drawing) -> Turn:
+    """Where the straight rise of a curve ends that goes on with slope `late`.
+
+    `y` are scores at log10 tokens `x` (ascending), at least 5 places, `errors` their standard
+    errors; noise is as for the curve's shape. The interval is that of the breaks in a bootstrap
+    from the fitted stick.
+    """
+    sticks = _Sticks.over(x, late)
+    known = not np.isnan(errors).any()
+    least = float((errors**2).mean()) if known else 0.0
+    best, left = sticks.fit(y[None, :])
+    freedom = max(len(x) - 4, 1)
+    variance = max(float(left[0]) / freedom, least)
+    scales = errors / np.sqrt(least) if least > 0 else np.ones(len(x))
+    generator = np.random.default_rng(drawing.seed)
+    noise = generator.standard_normal((drawing.resamples, len(x))) * scales * np.sqrt(variance)
+    drawn, _ = sticks.fit(sticks.curve(y, int(best[0])) + noise)
+    tail = (1 - drawing.level) / 2
+    low, high = (float(end) for end in np.quantile(sticks.breaks[drawn], [tail, 1 - tail]))
+    fit_p = float(chi2.sf(left[0] / least, freedom)) if least > 0 else np.nan
+    return Turn(float(sticks.breaks[best[0]]), low, high, fit_p)
 
 
 @dataclass(frozen=True)
 class _Sticks:
-    """Sticks over some places: candidate breaks, and each one's shape, centred, of length 1."""
+    """Sticks over some places: candidate breaks (b,); each one's rise (points, b), centred, of
+    length 1; and its part after the break with the given slope (points, b), centred."""
 
     breaks: Floats
-    basis: Floats
+    rises: Floats
+    after: Floats
 
     @staticmethod
-    def over(x: Floats) -> "_Sticks":
-        """Breaks from the second place to the last, where the stick is a line. All breaks within
-        the first gap are equivalent: only the slope differs."""
+    def over(x: Floats, late: float) -> "_Sticks":
+        """Breaks from the second place to the last. All breaks within the first gap are
+        equivalent: only the slope differs."""
         places = np.unique(x)[1:]  # two labels may share a number of tokens
         holes = [np.linspace(start, end, _PER_HOLE + 1)[1:] for start, end in pairwise(places)]
         breaks = np.concatenate([places[:1], *holes])
-        shapes = np.minimum(x[:, None], breaks)
-        centred = shapes - shapes.mean(axis=0)
-        return _Sticks(breaks, centred / np.linalg.norm(centred, axis=0))
+        rises = _centred(np.minimum(x[:, None], breaks))
+        after = _centred(late * np.maximum(x[:, None] - breaks, 0.0))
+        return _Sticks(breaks, rises / np.linalg.norm(rises, axis=0), after)
 
-    def fit(self, curves: Floats, least: float) -> _Fit:
-        """Fit curves, (r, checkpoints), by least squares; variances are at least `least`."""
+    def fit(self, curves: Floats) -> tuple[NDArray[np.int64], Floats]:
+        """The best break of each curve, (r, points), and the sum of squares that it leaves."""
         centred = curves - curves.mean(axis=1, keepdims=True)
-        # Only rises count: a fall that stops is not an improvement.
-        gains = np.maximum(centred @ self.basis, 0.0) ** 2
-        best = gains.argmax(axis=1)
-        top = gains[np.arange(len(gains)), best]
-        left = np.maximum((centred**2).sum(axis=1) - top, 0.0)
-        freedom = curves.shape[1] - 3
-        # Far below the rounding of scores; without it a perfect fit would divide by zero.
-        variance = np.maximum(np.maximum(left / freedom, least), 1e-18)
-        return _Fit(best, variance, top / variance, (top - gains[:, -1]) / variance)
+        along = centred @ self.rises - (self.after * self.rises).sum(axis=0)
+        lengths = (self.after**2).sum(axis=0) - 2 * centred @ self.after
+        total = (centred**2).sum(axis=1, keepdims=True) + lengths
+        left = total - np.maximum(along, 0.0) ** 2
+        best = left.argmin(axis=1)
+        return best, np.maximum(left[np.arange(len(left)), best], 0.0)
 
     def curve(self, y: Floats, index: int) -> Floats:
         """The fitted curve of `y` with one of the breaks."""
-        shape = self.basis[:, index]
-        return np.asarray(y.mean() + shape * max(float((y - y.mean()) @ shape), 0.0))
+        rise, after = self.rises[:, index], self.after[:, index]
+        along = max(float((y - y.mean() - after) @ rise), 0.0)
+        return np.asarray(y.mean() + rise * along + after)
 
 
-def _p_value(observed: Floats, simulated: Floats) -> float:
-    return float((1 + (simulated >= observed[0]).sum()) / (len(simulated) + 1))
+def _centred(columns: Floats) -> Floats:
+    return np.asarray(columns - columns.mean(axis=0))
