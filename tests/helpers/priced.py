@@ -44,6 +44,12 @@ def dataset(task: str, **size: Any) -> dict[str, Any]:
     }
     if task == "nli":
         described["gold"] = {"field": "label", "labels": {"0": "entailment", "1": "neutral"}}
+    if task == "instruction":
+        described["messages"] = "messages"
+    if task in ("summary", "multiple_choice"):
+        described["gold"] = {"field": "answer"}
+    if task == "multiple_choice":
+        described["options"] = "options"
     return described
 
 

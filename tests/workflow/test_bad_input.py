@@ -403,6 +403,7 @@ def begun(config: dict[str, Any]) -> Jobs:
     workflow = SimpleNamespace(
         basedir=ROOT,
         configfiles=["study.yaml"],
+        config_settings=SimpleNamespace(config={}),
         is_main_process=True,
         global_resources={"_nodes": SimpleNamespace(value=None)},
     )

@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
-from tuning_dynamics.config.base import Name, Strict
+from tuning_dynamics.config.base import MisfitError, Name, Repository, Strict
 
 Kind = Literal["classification", "generation", "multiple_choice", "instruction"]
 
@@ -23,9 +23,15 @@ class Task(Strict):
     def _templates_end_in_text(self) -> Self:
         for name, template in self.formats.items():
             if not template or template != template.rstrip():
-                raise ValueError(f"format {name!r} is empty or ends in white space")
+                raise MisfitError(
+                    f"formats.{name}",
+                    f"format {name!r} is empty or ends in white space",
+                    "end it in text: the completion follows after one space",
+                )
         if self.kind != "instruction" and "default" not in self.formats:
-            raise ValueError("a task needs a format named 'default'")
+            raise MisfitError(
+                "formats", "a task needs a format named 'default'", "name one of them so, or add it"
+            )
         return self
 
 
@@ -47,7 +53,7 @@ class Splits(Strict):
 class HubDataset(Strict):
     """A dataset on the hub, read with `datasets`."""
 
-    id: str
+    id: Repository
     """Repository, such as nyu-mll/glue."""
     config: str | None = None
     """Configuration (subset) of the dataset."""
@@ -120,12 +126,25 @@ class Gold(Strict):
 
     @model_validator(mode="after")
     def _words_differ(self) -> Self:
-        words = [word for group in self.label_groups() for word in group]
-        if len(words) != len(set(words)) or not all(self.label_groups()):
-            raise ValueError("each label needs words of its own")
+        if self.labels is not None and self.threshold is not None:
+            raise MisfitError("labels", "give either labels or threshold", "remove one of them")
+        groups = self.label_groups()
+        if self.labels is not None and len(groups) < 2:
+            raise MisfitError("labels", "there must be two labels at least", "list every label")
+        words = [word for group in groups for word in group]
+        if len(words) != len(set(words)) or not all(groups) or not all(words):
+            raise MisfitError(
+                "labels" if self.threshold is None else "threshold",
+                "each label needs words of its own",
+                "give each label a word that no other has",
+            )
         padded = [word for word in words if word != word.strip()]
         if padded:
-            raise ValueError(f"label words have white space at their ends: {padded}")
+            raise MisfitError(
+                "labels" if self.threshold is None else "threshold",
+                f"label words have white space at their ends: {padded}",
+                "write them without it",
+            )
         return self
 
     def label_groups(self) -> list[list[str]]:
@@ -149,7 +168,11 @@ class Clean(Strict):
         try:
             re.sub(self.pattern, self.replacement, "")
         except (re.error, IndexError) as error:
-            raise ValueError(f"not a regular expression and its replacement: {error}") from None
+            raise MisfitError(
+                "pattern",
+                f"not a regular expression and its replacement: {error}",
+                "write them as for Python's re.sub, in single quotes",
+            ) from None
         return self
 
 

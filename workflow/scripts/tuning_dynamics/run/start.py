@@ -16,6 +16,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.job_log import DRIVER, RUN, this_process
 from tuning_dynamics.common.locks import let_go, lock, without_jobs
 from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.config.lines import lines_named
 from tuning_dynamics.config.load import load_study
 from tuning_dynamics.grid.compare_request import Sides, check_sides, sides_of
 from tuning_dynamics.grid.figures import StudyFigure
@@ -35,6 +36,7 @@ from tuning_dynamics.run.snakemake_internals import (
     same_command,
     wake_when_jobs_end,
 )
+from tuning_dynamics.run.study_file import folders, given, read_strictly
 from tuning_dynamics.run.views import recorded, view_of_planned
 from tuning_dynamics.tables.catalogue import caption_of
 
@@ -77,9 +79,11 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.environ[DRIVER] = this_process()
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
-    with _errors_in_words():
+    root = Path(workflow.basedir)
+    with _errors_in_words(), lines_named(folders(config, root), given(workflow)):
         take_turns(workflow)
-        study = load_study(settings(config), Path(workflow.basedir), file)
+        read_strictly(config, workflow)
+        study = load_study(settings(config), root, file)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
         recall()
         current = None
