@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, TypeAdap
 from tuning_dynamics.config.base import (
     Count,
     Fraction,
+    MisfitError,
     Name,
     Repository,
     Seed,
