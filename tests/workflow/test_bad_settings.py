@@ -3,6 +3,7 @@
 A case is an edit of one file of a study that runs. `#!` ends the line that the error must name.
 """
 
+import json
 import textwrap
 from pathlib import Path
 from types import SimpleNamespace
@@ -503,6 +504,15 @@ def test_a_mistake_on_the_command_line_is_refused(
     for text in ("  file:", "  key:", "  value:", "  fix:", *says):
         assert text in error, f"{text!r} is not in\n{error}"
     assert not Path("results").exists()
+
+
+def test_json_is_read_too(within: Path) -> None:
+    prepare(within)
+    study = json.dumps(load_configfile(STUDY), indent="\t")
+    Path(STUDY).write_text(study.replace('"Mistakes"', '"\\ud83d\\ude00"'), encoding="utf-8")
+    assert begin(load_configfile(STUDY), study_workflow({}))[0].resolved.study.title == "\U0001f600"
+    Path(STUDY).write_text(study.replace('"title"', '"study"'), encoding="utf-8")
+    assert "given twice" in refusal()
 
 
 def test_the_command_line_and_the_file_are_read_alike(within: Path) -> None:

@@ -20,6 +20,9 @@ DRIVER = "TUNING_DYNAMICS_DRIVER"
 #: The environment variable with the id of a job's run.
 RUN = "TUNING_DYNAMICS_RUN"
 
+#: The class of what libraries in Rust, such as tokenizers, raise where they panic: no Exception.
+PANIC = "PanicException"
+
 
 @contextmanager
 def logged(log: Any) -> Iterator[Callable[[str], None]]:
@@ -28,7 +31,7 @@ def logged(log: Any) -> Iterator[Callable[[str], None]]:
     It yields a function that prints a text to both the log and the terminal.
 
     A StudyError ends the job with its text alone, and so does an error of the system, such as a
-    full disk; anything else keeps its traceback.
+    full disk, or a panic of a library; anything else keeps its traceback.
     """
     terminal = os.dup(2)
     try:
@@ -45,6 +48,20 @@ def logged(log: Any) -> Iterator[Callable[[str], None]]:
             raise
         _say(found, terminal)
         raise SystemExit(1) from None
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        _say(_panicked(error), terminal)
+        raise SystemExit(1) from None
+
+
+def _panicked(error: BaseException) -> StudyError:
+    return StudyError(
+        "a library gave up in code that is not Python's",
+        value=" ".join(str(error).split()),
+        fix="if it speaks of a pattern (Regex, Onig) or a token, the checkpoint's tokenizer.json "
+        "is damaged or does not fit this text: save it again, or use another checkpoint",
+    )
 
 
 def _send_to(log: Any) -> None:

@@ -1,10 +1,13 @@
 """A study's settings, read as strictly as the files that it names."""
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from snakemake.utils import update_config
 
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import read_yaml, typed
 
 
@@ -17,11 +20,30 @@ def read_strictly(config: dict[str, Any], workflow: Any) -> None:
     """
     found: dict[str, Any] = {}
     for path in workflow.configfiles:
-        update_config(found, read_yaml(path))
+        update_config(found, _read(Path(path)))
     for key, value in given(workflow).items():
         update_config(found, {key: typed(value) if isinstance(value, list | dict) else value})
     config.clear()
     config.update(found)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A study's file: JSON, which may have tabs, or YAML, whose reader says what is wrong."""
+    try:
+        document = json.loads(path.read_bytes(), object_pairs_hook=partial(_unrepeated, path))
+    except (OSError, ValueError, RecursionError):
+        return read_yaml(path)
+    return document if isinstance(document, dict) else read_yaml(path)
+
+
+def _unrepeated(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise StudyError(
+                "a key is given twice", file=path, key=key, value=key, fix="keep one of the two"
+            )
+    return dict(pairs)
 
 
 def given(workflow: Any) -> dict[str, Any]:
