@@ -6,6 +6,7 @@ Each scene is a repository of its own; one process of the unmodified client trie
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -356,6 +357,23 @@ def test_a_password_in_the_endpoint_is_nowhere(tmp_path: Path) -> None:
     assert [name for name, (text, _) in said.items() if not text] == ["good"]
     for secret in ("passw0rd", TOKEN):
         assert_nowhere(secret, tmp_path / "home", printed)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "says"),
+    [
+        ("nowhere", "unsupported protocol|missing an 'http"),
+        ("file:///etc", "unsupported protocol|missing an 'http"),
+        ("http://127.0.0.1:1", "refused|Connect"),
+    ],
+)
+def test_an_endpoint_that_is_no_hub_is_said(tmp_path: Path, endpoint: str, says: str) -> None:
+    with Hub(tmp_path / "repositories") as hub:
+        said, _ = tried(hub, tmp_path / "home", ["good"], HF_ENDPOINT=endpoint)
+    text, waited = said["good"]
+    assert re.search(says, text), text
+    assert "HF_ENDPOINT" in text
+    assert waited <= 60
 
 
 def test_a_link_out_of_the_cache_is_neither_used_nor_removed(tmp_path: Path) -> None:

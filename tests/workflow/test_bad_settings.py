@@ -506,6 +506,17 @@ def test_a_mistake_on_the_command_line_is_refused(
     assert not Path("results").exists()
 
 
+@pytest.mark.parametrize("taken", ["results", "results/bad", "results/bad/records"])
+def test_a_file_in_the_place_of_results_is_refused(taken: str, within: Path) -> None:
+    prepare(within)
+    Path(taken).parent.mkdir(parents=True, exist_ok=True)
+    Path(taken).touch()
+    error = refusal()
+    for text in (f"  file:  {taken}\n", "  key:   study", "  value: 'bad'", "move it away"):
+        assert text in error, error
+    assert Path(taken).is_file()
+
+
 def test_json_is_read_too(within: Path) -> None:
     prepare(within)
     study = json.dumps(load_configfile(STUDY), indent="\t")

@@ -125,7 +125,7 @@ def parse(model: Any, document: Any, file: str | Path) -> Any:
 
 
 def _study_error(error: ValidationError, document: Any, file: str | Path) -> StudyError:
-    first = _first_mistake(error, document)
+    first, others = _first_mistake(error, document)
     steps, value = _steps(first, document), first["input"]
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if first["type"].startswith("union_tag"):
@@ -141,8 +141,8 @@ def _study_error(error: ValidationError, document: Any, file: str | Path) -> Stu
         what, fix = "the key is not known", message.split("; ", 1)[1]
     else:
         what, fix = f"the value does not fit: {first['msg']}", _expected(first, message)
-    if error.error_count() > 1:
-        what += " (more mistakes may follow)"
+    if others:
+        what += f" ({others} more mistakes follow)"
     return StudyError(
         what.replace("Value error, ", ""),
         file=file,
@@ -152,13 +152,14 @@ def _study_error(error: ValidationError, document: Any, file: str | Path) -> Stu
     )
 
 
-def _first_mistake(error: ValidationError, document: Any) -> Any:
-    """The first mistake. A value that fits none of its types has one for each: what the type says
-    that looks furthest into it."""
+def _first_mistake(error: ValidationError, document: Any) -> tuple[Any, int]:
+    """The first mistake, and the number of others elsewhere. A value that fits none of its types
+    has one for each: what the type says that looks furthest into it."""
     mistakes = error.errors()
     place = _steps(mistakes[0], document)
     inside = [one for one in mistakes if _steps(one, document)[: len(place)] == place]
-    return max(inside, key=lambda one: (len(_steps(one, document)), "unknown key" in one["msg"]))
+    first = max(inside, key=lambda one: (len(_steps(one, document)), "unknown key" in one["msg"]))
+    return first, len(mistakes) - len(inside)
 
 
 def _steps(mistake: Any, document: Any) -> list[str]:

@@ -65,7 +65,8 @@ class Jobs(Scope):
 
     def check_whole(self) -> None:
         """StudyError for errors that single jobs do not find: a missing local file of the study,
-        more parts than checkpoints."""
+        more parts than checkpoints, a file in the place of a folder of results."""
+        self._require_folders()
         if self.table is not None:
             return
         if self.part is not None and self.part.number is None:
@@ -84,6 +85,19 @@ class Jobs(Scope):
                     )
         for family in self.pretrained_to():
             self.checkpoints.corpus_files(family)
+
+    def _require_folders(self) -> None:
+        root = Path(self.paths.root)
+        own = [*sorted(RESERVED), *sorted(self.resolved.families)]
+        for folder in (*reversed(root.parents), root, *(root / name for name in own)):
+            if folder.exists() and not folder.is_dir():
+                raise StudyError(
+                    "a file is in the place of a folder of results",
+                    file=folder,
+                    key="study",
+                    value=self.resolved.study.study,
+                    fix="move it away, or give the study another name",
+                )
 
     def _require_current_cells(self, parts: int) -> None:
         """StudyError for cells of a study in parts that are missing or not current."""
