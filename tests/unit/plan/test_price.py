@@ -380,6 +380,29 @@ def test_the_size_of_a_local_checkpoint_is_read_from_its_files(tmp_path: Path) -
         local_size(tmp_path / "step6", "own")
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", b'{"a":' * 100_000),
+        ("config.json", b"[]"),
+        ("config.json", b'{"num_hidden_layers": "2", "hidden_size": 32, "vocab_size": 9}'),
+        ("model.safetensors", b"<html>a page that asks to log in"),
+        ("model.safetensors", (2**63).to_bytes(8, "little") + b"{}"),
+        ("model.safetensors", (500_000).to_bytes(8, "little") + b'{"a":' * 100_000),
+        ("model.safetensors", (2).to_bytes(8, "little") + b"[]"),
+        ("model.safetensors", (10).to_bytes(8, "little") + b'{"a": [1]}'),
+        ("model.safetensors", (18).to_bytes(8, "little") + b'{"a":{"shape": 4}}'),
+    ],
+)
+def test_a_local_checkpoint_of_odd_files_has_no_size(
+    tmp_path: Path, file: str, content: bytes
+) -> None:
+    save_checkpoint(tmp_path)
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(NotKnown):
+        local_size(tmp_path, "own")
+
+
 def test_numbers_as_printed() -> None:
     assert hours(Range(0.01, 9.96, 1234.4)) == "10 (<0.1-1,234)"
     assert [tokens(n) for n in (0, 4.194304e9, 3.0955e12, 2.4576e6)] == [

@@ -62,5 +62,5 @@ def config_for_text(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         return {name: config[name] for name in _FOR_TEXT if name in config}
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
