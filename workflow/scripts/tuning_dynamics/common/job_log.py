@@ -20,9 +20,6 @@ DRIVER = "TUNING_DYNAMICS_DRIVER"
 #: The environment variable with the id of a job's run.
 RUN = "TUNING_DYNAMICS_RUN"
 
-#: The class of what libraries in Rust, such as tokenizers, raise where they panic: no Exception.
-PANIC = "PanicException"
-
 
 @contextmanager
 def logged(log: Any) -> Iterator[Callable[[str], None]]:
@@ -53,6 +50,10 @@ def logged(log: Any) -> Iterator[Callable[[str], None]]:
             raise
         _say(_panicked(error), terminal)
         raise SystemExit(1) from None
+
+
+#: The class of what libraries in Rust, such as tokenizers, raise where they panic: no Exception.
+PANIC = "PanicException"
 
 
 def _panicked(error: BaseException) -> StudyError:

@@ -45,30 +45,16 @@ _Yaml.add_implicit_resolver(
 
 
 def _mapping(loader: _Yaml, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys: list[Any] = []
-    for name, _ in node.value:
-        key = loader.construct_object(name, deep=True)  # type: ignore[no-untyped-call]
-        if key in keys:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {key!r} is given twice", name.start_mark
-            )
-        keys.append(key)
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    for place, key in enumerate(keys):
+        if key in keys[:place]:
+            mark = node.value[place][0].start_mark
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", mark)
     mapping: dict[Any, Any] = loader.construct_mapping(node, deep=True)
     return mapping
 
 
 _Yaml.add_constructor("tag:yaml.org,2002:map", _mapping)
-
-
-def typed(value: Any) -> Any:
-    """The value of a mapping or list that was read as text alone, as a YAML file would say it."""
-    if isinstance(value, dict):
-        return {key: typed(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [typed(inner) for inner in value]
-    loader = _Yaml("")
-    tag = loader.resolve(yaml.ScalarNode, value, (True, False))
-    return loader.construct_object(yaml.ScalarNode(tag, value))  # type: ignore[no-untyped-call]
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -114,6 +100,17 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def _place(error: yaml.YAMLError) -> str:
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     return f"line {mark.line + 1}" if mark else "(unknown line)"
+
+
+def typed(value: Any) -> Any:
+    """The value of a mapping or list that was read as text alone, as a YAML file would say it."""
+    if isinstance(value, dict):
+        return {key: typed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [typed(inner) for inner in value]
+    loader = _Yaml("")
+    tag = loader.resolve(yaml.ScalarNode, value, (True, False))
+    return loader.construct_object(yaml.ScalarNode(tag, value))  # type: ignore[no-untyped-call]
 
 
 def parse(model: Any, document: Any, file: str | Path) -> Any:
