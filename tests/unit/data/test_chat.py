@@ -134,7 +134,7 @@ def test_a_template_that_never_ends_is_refused(
 ) -> None:
     monkeypatch.setattr(chat, "SECONDS", 0.2)
     folder = folder_with(tmp_path, loop + MARKED)
-    with pytest.raises(StudyError, match="takes more than 0.2 seconds"):
+    with pytest.raises(StudyError, match=r"takes more than 0\.2 seconds"):
         encoded(folder, TALK, encoder(folder))
 
 
