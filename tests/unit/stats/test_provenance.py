@@ -119,6 +119,7 @@ def use(folder: Path, **changes: Any) -> dict[str, Any]:
         "training_split_scored": "",
         "manifest": str(folder / "manifest.json"),
         "items": str(folder / "items.parquet"),
+        "models": {},
         **changes,
     }
 

@@ -3,7 +3,7 @@
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 #: Joiners and other marks within words that are not seen: they part nothing.
 _JOINERS = dict.fromkeys(map(ord, "\u200c\u200d\u00ad\u2060\ufeff"))
@@ -45,6 +45,11 @@ def answer_words(text: str) -> list[str]:
 
 #: By metric: the words of a text that it compares. Other metrics compare whole texts.
 WORDS_OF: dict[str, Callable[[str], list[str]]] = {"rouge_l": words, "f1": answer_words}
+
+
+def spelling(names: Iterable[str]) -> str:
+    """The regular expression for any of these names, the longest that fits; for none, nothing."""
+    return "|".join(map(re.escape, sorted(names, key=len, reverse=True))) or "(?!)"
 
 
 def _lower(text: str) -> str:

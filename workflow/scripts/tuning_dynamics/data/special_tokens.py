@@ -13,6 +13,7 @@ from functools import cached_property
 from tokenizers import AddedToken, Tokenizer
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.words import spelling
 
 #: Put around what spells a special token in an item's text; a noncharacter of Unicode.
 QUOTE = "\ufdd0"
@@ -41,11 +42,15 @@ class SpecialTokens:
         unknown = tokenizer.encode(_UNKNOWN, add_special_tokens=False).ids
         self.ids = frozenset(self._added)
         self.marks = self.ids - frozenset(unknown)
-        longest = sorted((it.content for it in self._added.values()), key=len, reverse=True)
-        names = "|".join(map(re.escape, longest)) or "(?!)"  # which matches nothing
+        names = spelling(self.names)
         # Some tokenizers ignore case; quoting a text that is no special token does no harm.
         self._spelled = re.compile(names, re.IGNORECASE)
         self._parts = re.compile(f"{QUOTE}(?P<quoted>.*?){QUOTE}|(?P<written>{names})", re.DOTALL)
+
+    @property
+    def names(self) -> list[str]:
+        """What spells them, sorted."""
+        return sorted(it.content for it in self._added.values())
 
     def spelled(self, text: str) -> bool:
         """Whether a text spells a special token."""
