@@ -157,9 +157,9 @@ def _twin(name: str) -> str:
 
 
 def _renamed(token: AddedToken, name: str) -> AddedToken:
+    # Where a name is a word of its own, and where not, `_written` has found.
     return AddedToken(
         name,
-        single_word=token.single_word,
         lstrip=token.lstrip,
         rstrip=token.rstrip,
         normalized=token.normalized,

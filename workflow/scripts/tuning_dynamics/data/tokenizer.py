@@ -97,7 +97,8 @@ def load_encoder(folder: str | Path) -> Encoder:
         ) from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return Encoder(tokenizer, _beginning(tokenizer), _eos(folder), frozenset(_ends(folder)))
+    ends = frozenset(_ends(folder, tokenizer))
+    return Encoder(tokenizer, _beginning(tokenizer), _eos(folder), ends)
 
 
 def _beginning(tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -159,11 +160,30 @@ def _eos(folder: Path) -> int:
     return named[0]
 
 
-def _ends(folder: Path) -> set[int]:
-    """All ids that end a text, by config.json and by generation_config.json if there is one."""
-    generation = folder / "generation_config.json"
+def _ends(folder: Path, tokenizer: Tokenizer) -> set[int]:
+    """All ids that end a text, by config.json, and by generation_config.json and
+    tokenizer_config.json if they are there."""
+    generation, own = folder / "generation_config.json", folder / "tokenizer_config.json"
     more = _named_ends(generation) if generation.is_file() else []
-    return {*_named_ends(folder / "config.json"), *more}
+    named = _tokenizers_end(own, tokenizer) if own.is_file() else []
+    return {*_named_ends(folder / "config.json"), *more, *named}
+
+
+def _tokenizers_end(path: Path, tokenizer: Tokenizer) -> list[int]:
+    value = json.loads(path.read_text(encoding="utf-8")).get("eos_token")
+    name = value.get("content") if isinstance(value, dict) else value
+    if name is None:
+        return []
+    token = tokenizer.token_to_id(name)
+    if token is None:
+        raise StudyError(
+            "the tokenizer names an end-of-text token that it does not have",
+            file=path,
+            key="eos_token",
+            value=name,
+            fix="name a token of tokenizer.json",
+        )
+    return [token]
 
 
 def _named_ends(path: Path) -> list[int]:
