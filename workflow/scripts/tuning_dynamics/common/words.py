@@ -9,7 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 _JOINERS = dict.fromkeys(map(ord, "\u200c\u200d\u00ad\u2060\ufeff"))
 
 #: Scripts that are written without spaces between words, by the beginning of their letters' names.
-_UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ", "TIBETAN ")
+_UNSPACED = (
+    *("CJK ", "HIRAGANA ", "KATAKANA ", "HALFWIDTH KATAKANA ", "BOPOMOFO ", "YI "),
+    *("THAI ", "LAO ", "KHMER ", "MYANMAR ", "TIBETAN "),
+)
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
