@@ -270,7 +270,11 @@ def test_a_label_that_the_dataset_names_is_no_withheld_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "label"), [(0.0, "no"), (3.5, "no"), (3.6, "yes"), (5.0, "yes"), ("4.2", "yes")]
+    ("score", "label"),
+    [
+        *((0.0, "no"), (3.5, "no"), (3.6, "yes"), (5.0, "yes"), (-2, "no"), (4, "yes")),
+        *(("4.2", "yes"), ("0.5", "no"), (" +4.2e0 ", "yes"), ("-0.5", "no"), (".5", "no")),
+    ],
 )
 def test_a_threshold_makes_labels_of_scores(score: Any, label: str) -> None:
     gold = {"field": "label", "threshold": {"above": 3.5, "yes": "yes", "no": "no"}}
@@ -282,12 +286,25 @@ def test_a_threshold_makes_labels_of_scores(score: Any, label: str) -> None:
     [
         (-1.0, "'no label' value"),
         (-1, "'no label' value"),
+        ("-1", "'no label' value"),
+        ("-1.00", "'no label' value"),
+        (" -1 ", "'no label' value"),
+        ("-1e0", "'no label' value"),
         (None, "'no label' value"),
         ("", "'no label' value"),
         (math.nan, "no score"),
+        ("nan", "no score"),
         (math.inf, "no score"),
+        ("-inf", "no score"),
+        ("1e999", "no score"),
         ("high", "no score"),
+        ("4_2", "no score"),
+        ("4,2", "no score"),
+        ("0x5", "no score"),
+        ("٤", "no score"),
+        (True, "no score"),
         ([3.0], "no score"),
+        ({"score": 3.0}, "no score"),
     ],
 )
 def test_a_withheld_score_does_not_read_as_no(score: Any, message: str) -> None:
@@ -295,7 +312,9 @@ def test_a_withheld_score_does_not_read_as_no(score: Any, message: str) -> None:
     refused(message, PAIR, {**PAIR_ROW, "label": score}, "classification", gold=gold)
 
 
-@pytest.mark.parametrize("references", [[], None, "", " ", [""], [None], -1])
+@pytest.mark.parametrize(
+    "references", [[], None, "", " ", [""], [None], -1, -1.0, [-1], ["Who?", -1], [-1, "Who?"]]
+)
 def test_withheld_references_are_refused(references: Any) -> None:
     refused("'no label' value", SOCIAL, {**SOCIAL_ROW, "question": references}, "generation")
 
@@ -304,6 +323,38 @@ def test_a_reference_may_say_none_but_not_nothing() -> None:
     row = {**SOCIAL_ROW, "question": ["None", "-1"]}
     assert item(SOCIAL, row, "generation").gold == ["None", "-1"]
     refused("no text", SOCIAL, {**SOCIAL_ROW, "question": ["Who?", " "]}, "generation")
+
+
+@pytest.mark.parametrize(
+    ("metric", "references"),
+    [
+        (None, "!!!"),
+        (None, "🙂"),
+        (None, ["Who?", "…"]),
+        ("rouge_l", "→"),
+        ("f1", "The"),
+        ("f1", ["Who?", "«»"]),
+    ],
+)
+def test_an_answer_that_the_metric_does_not_see_is_refused(
+    metric: str | None, references: Any
+) -> None:
+    row = {**SOCIAL_ROW, "question": references}
+    named = metric or "rouge_l"
+    error = refused(f"without a word: {named}", SOCIAL, row, "generation", metric=metric)
+    assert "accuracy" in error.fix
+    assert item(SOCIAL, row, "generation", metric="accuracy").gold
+
+
+def test_labels_and_options_need_a_word_for_a_metric_of_words_only() -> None:
+    gold = {"field": "label", "labels": {"0": "no", "1": "🙂"}}
+    assert item(PAIR, PAIR_ROW, "classification", gold=gold).gold == ["🙂"]
+    refused(
+        "without a word: rouge_l", PAIR, PAIR_ROW, "classification", gold=gold, metric="rouge_l"
+    )
+    row = {**CHOICE_ROW, "choices": {"text": ["<", ">", "="], "label": ["A", "B", "C"]}}
+    assert item(CHOICE, row, "multiple_choice").gold == [">"]
+    refused("without a word: rouge_l", CHOICE, row, "multiple_choice", metric="rouge_l")
 
 
 # --- options -----------------------------------------------------------------------------------

@@ -84,6 +84,20 @@ def test_the_sets_that_a_recipe_mixes_in_are_used() -> None:
     assert (row["source"], row["split"]) == ("world nli_places", "evaluation")
 
 
+def test_each_split_knows_a_model_of_each_family() -> None:
+    document = read_yaml(SMOKE)
+    resolved = study(document)
+    grid = expand(resolved, "study.yaml")
+    families = {point.family: [] for point in grid.checkpoints}
+    for point in grid.checkpoints:
+        families[point.family].append(point.step)
+    for row in used_splits(resolved, grid):
+        assert set(row["models"]) == set(families)
+        for family, path in row["models"].items():
+            assert f"/{family}/{min(families[family])}/" in path
+            assert path in Jobs(resolved, "x").stats.dataset_files()
+
+
 def test_a_study_without_demonstrations_has_none() -> None:
     document = {**GLUE, "blocks": [{**GLUE["blocks"][0], "shots": [0]}]}
     assert {use for _, use in used(document)} == {"evaluation"}
@@ -119,6 +133,7 @@ def use(folder: Path, **changes: Any) -> dict[str, Any]:
         "training_split_scored": "",
         "manifest": str(folder / "manifest.json"),
         "items": str(folder / "items.parquet"),
+        "models": {},
         **changes,
     }
 
@@ -146,6 +161,39 @@ def test_a_row_has_commit_counts_and_digest(tmp_path: Path) -> None:
     assert scored["digest"] == "d" * 16
     assert (trained["items"], trained["left_out"]) == (90, "label in drop 2; repeated 1")
     assert np.isnan(trained["chance"])
+
+
+def test_items_that_spell_special_tokens_are_counted_by_family(tmp_path: Path) -> None:
+    manifest(tmp_path)
+    texts = {
+        "plain": ({"a": "It rains < s > ."}, ["yes"], ["yes", "no"], []),
+        "field": ({"a": "see </s>", "b": "<s>"}, ["yes"], ["yes", "no"], []),
+        "gold": ({"a": "what ends it ?"}, ["</s>"], [], []),
+        "option": ({"a": "what ends it ?"}, ["no"], ["no", "<|end|>"], []),
+        "turn": ({}, [], [], [{"role": "user", "content": "say <|end|>\n</s>"}]),
+    }
+    write_items(
+        tmp_path / "items.parquet",
+        [
+            *(Item(name, "evaluation", "c", *given) for name, given in texts.items()),
+            Item("t", "train", "c", *texts["field"]),
+        ],
+    )
+    models = {}
+    named = {"amber": ["<s>", "</s>"], "jade": ["<|end|>"], "onyx": [], "opal": None}
+    for family, names in named.items():
+        models[family] = str(tmp_path / f"{family}.json")
+        write_json(models[family], {"special_tokens": names} if names is not None else {})
+    table = dataset_rows(
+        [use(tmp_path, use=split, models=models) for split in ("evaluation", "train")]
+    )
+    assert table["special_tokens"].tolist() == [
+        "amber 3; jade 2; opal not counted",
+        "amber 1; opal not counted",
+    ]
+    del models["opal"]
+    alone = dataset_rows([use(tmp_path, use="demonstration", models=models)])
+    assert alone["special_tokens"].tolist() == [""]
 
 
 def test_a_training_split_that_is_scored_says_why(tmp_path: Path) -> None:

@@ -96,6 +96,7 @@ def _load_and_write(
             "folder": str(folder),
             "adapter": None,
             "digests": model_digests(folder),
+            "special_tokens": encoder.special.names,
             "text_loss": text_loss(model, encoder, texts, context_of(folder), device),
         },
     )

@@ -57,10 +57,17 @@ def stated_context(config: Mapping[str, Any]) -> int | None:
 
 
 def config_for_text(folder: Path) -> dict[str, Any]:
-    """The keys of a folder's config.json that training data depends on; none if it can't be read:
-    the job that reads it says why."""
+    """The keys of a folder's config.json that training data depends on, and the end-of-text tokens
+    of its generation_config.json if they are others; none if these can't be read: the job that
+    reads them says why."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return {name: config[name] for name in _FOR_TEXT if name in config}
-    except (OSError, ValueError, TypeError, RecursionError):
+        found = {name: config[name] for name in _FOR_TEXT if name in config}
+        generation = folder / "generation_config.json"
+        if generation.is_file():
+            ends = json.loads(generation.read_text(encoding="utf-8")).get("eos_token_id")
+            if ends not in (None, config.get("eos_token_id")):
+                found["generation_eos_token_id"] = ends
+        return found
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}

@@ -255,3 +255,7 @@ class Dataset(Strict):
     """What the budget assumes."""
     formats: dict[Name, str] = {}
     """Formats of this set that replace or add to its task's."""
+
+    def metric_for(self, kind: Kind) -> str:
+        """The metric of answers, of a task of this kind."""
+        return self.metric or ("rouge_l" if kind == "generation" else "accuracy")

@@ -161,8 +161,7 @@ class ResolvedStudy(Strict):
 
     def metric(self, dataset: str) -> str:
         """The metric of answers on a dataset: a module of `stats/metrics/`."""
-        default = "rouge_l" if self.kind(dataset) == "generation" else "accuracy"
-        return self.datasets[dataset].metric or default
+        return self.datasets[dataset].metric_for(self.kind(dataset))
 
     def formats(self, dataset: str) -> dict[str, str]:
         """A dataset's prompt templates by format."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from tuning_dynamics.common.atomic_files import text_digest
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.words import WORDS_OF
 from tuning_dynamics.config.dataset import Dataset, Gold, Kind
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.sources import Row, look_up
@@ -22,6 +23,8 @@ class AmbiguousRowError(StudyError):
 
 #: What hubs write in place of a withheld gold label.
 NO_LABEL = ("-1", "-1.0", "None", "")
+#: A graded score written as text: other forms that Python takes for a number (`1_0`) are none.
+SCORE = re.compile(r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
 ROLES = ("system", "user", "assistant")
 #: Fields next to a dialogue's turns that change what a model is shown.
 NEXT_TO_TURNS = ("tools", "functions", "documents", "images", "videos", "audios")
@@ -198,16 +201,33 @@ def _gold(raw: _Raw, kind: Kind, options: list[str]) -> list[str]:
         )
     value = raw.value(gold.field)
     if kind == "classification":
-        return [_label(gold, value, raw)]
-    if kind == "multiple_choice":
-        return [options[_position(gold, value, raw, options)]]
-    return _references(gold, value, raw)
+        found = [_label(gold, value, raw)]
+    elif kind == "multiple_choice":
+        found = [options[_position(gold, value, raw, options)]]
+    else:
+        found = _references(gold, value, raw)
+    _require_words(raw, raw.dataset.metric_for(kind), gold.field, found)
+    return found
+
+
+def _require_words(raw: _Raw, metric: str, key: str, answers: list[str]) -> None:
+    """StudyError for a right answer of which the metric would see nothing."""
+    words_of = WORDS_OF.get(metric)
+    for answer in answers:
+        if words_of is not None and not words_of(answer):
+            raise raw.refusal(
+                f"has a right answer without a word: {metric} would score 0 whatever is said",
+                key,
+                answer,
+                "fix or `drop` the row, or set `metric: accuracy`, which compares whole texts",
+            )
 
 
 def _references(gold: Gold, value: Any, raw: _Raw) -> list[str]:
     references = value if isinstance(value, list) else [value]
     # A text may well be "None" or "-1"; hidden answers look like an empty list.
-    if all(one is None or one == -1 or not is_visible(str(one)) for one in references):
+    hidden = all(one is None or not is_visible(str(one)) for one in references)
+    if hidden or -1 in references:
         raise raw.unlabelled(gold.field, value)
     return [raw.text(one, gold.field) for one in references]
 
@@ -238,12 +258,10 @@ def _label(gold: Gold, value: Any, raw: _Raw) -> str:
 
 
 def _score(gold: Gold, value: Any, raw: _Raw) -> float:
-    if str(value) in NO_LABEL:
+    number = SCORE.fullmatch(value) if isinstance(value, str) else type(value) in (int, float)
+    score = float(value) if number else math.nan
+    if str(value) in NO_LABEL or score == -1:
         raise raw.unlabelled(gold.field, value)
-    try:
-        score = float(value)
-    except (TypeError, ValueError):
-        score = math.nan
     # NaN is above nothing, and would pass for a `no`.
     if not math.isfinite(score):
         raise raw.refusal(

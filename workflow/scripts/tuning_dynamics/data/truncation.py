@@ -22,8 +22,7 @@ def cut_longest(
         return None
     name = max(names, key=lambda name: len(fields[name]))
     text = fields[name]
-    encoded = encoder.tokenizer.encode(text, add_special_tokens=False)
-    starts = [start for start, _ in encoded.offsets]
+    starts = encoder.special.starts(text)
     kept, shorter = len(starts), dict(fields)
     # The rest is encoded again with its neighbours, so a second cut may be needed.
     while (too_many := excess(shorter)) > 0:

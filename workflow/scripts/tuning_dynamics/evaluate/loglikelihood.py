@@ -10,7 +10,6 @@ import torch
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.registry import Kinds
-from tuning_dynamics.data.prompts import completion
 from tuning_dynamics.engine.attention import attending
 from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
 from tuning_dynamics.evaluate.packed_forward import PackedForward, TokenSequence
@@ -122,21 +121,21 @@ def _pairs(first: list[T], second: list[U]) -> Iterator[tuple[T, U]]:
 def _unconditional(
     model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[list[float]]:
-    """Log-likelihood of each option at the beginning of a text; formats and shots share them.
+    """Log-likelihood of each option at the beginning of a text, of the tokens that it has after
+    its question; formats and shots where these are the same share them.
 
     A text begins with the tokenizer's own tokens, else with end-of-text, which separates the
     documents of pre-training.
     """
-    encoder = model.encoder
-    start = list(encoder.beginning) or [encoder.eos]
+    start = list(model.encoder.beginning) or [model.encoder.eos]
+    rows = [[one.answer for one in _answers(request, prompt, [])] for prompt in prompts]
 
     def scores() -> list[list[float]]:
-        rows = [[encoder.ids(completion(o)) for o in prompt.item.options] for prompt in prompts]
         asked = [Scored(start, answer) for row in rows for answer in row]
         found = iter(log_likelihoods(model, asked, batch_tokens))
         return [[next(found) for _ in row] for row in rows]
 
-    return model.remember("unconditional", request.items, scores)
+    return model.remember("unconditional", json.dumps([request.items, rows]), scores)
 
 
 def _log_likelihoods(

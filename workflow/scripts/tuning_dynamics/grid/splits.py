@@ -33,13 +33,17 @@ def uses(resolved: ResolvedStudy, grid: Grid) -> list[Use]:
 
 
 def used_splits(resolved: ResolvedStudy, grid: Grid) -> list[dict[str, Any]]:
-    """`use_row` of each split that a study uses, with its dataset's `manifest` and `items`."""
+    """`use_row` of each split that a study uses, with its dataset's `manifest` and `items`, and the
+    manifest of each family's first checkpoint as `models`."""
     paths = Paths(resolved.study.study)
+    last_first = sorted(grid.checkpoints, key=lambda point: point.step, reverse=True)
+    models = {point.family: paths.checkpoint(point) for point in last_first}
     return [
         {
             **use_row(resolved, use),
             "manifest": paths.data_manifest(use.dataset),
             "items": paths.items(use.dataset),
+            "models": dict(sorted(models.items())),
         }
         for use in uses(resolved, grid)
     ]

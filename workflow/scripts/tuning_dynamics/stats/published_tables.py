@@ -186,7 +186,10 @@ def _datasets(
     train_kinds: Mapping[str, str],
 ) -> pd.DataFrame:
     empty = dict.fromkeys(
-        ("licence", "revision", "commit", "split", "left_out", "training_split_scored", "digest"),
+        (
+            *("licence", "revision", "commit", "split", "left_out", "special_tokens"),
+            *("training_split_scored", "digest"),
+        ),
         "",
     )
     evaluated = [

@@ -37,6 +37,9 @@ class Row(Columns):
     """items frozen, after the study's caps"""
     left_out: str
     """rows left out, by reason: `repeated 3; label in drop 2`"""
+    special_tokens: str
+    """items whose texts spell a special token of a family's tokenizer (`</s>`), by family: `pythia
+    3`; models are given them as text, not as that token"""
     chance: float
     """accuracy of guessing: one over the labels, or the mean of that over items' options; empty for
     generation and if nothing is evaluated"""
