@@ -184,7 +184,7 @@ def test_a_join_does_not_depend_on_the_order_of_its_keys(tmp_path: Path) -> None
                 },
             }
         )
-        (row,) = read_split("x", dataset, "evaluation", None, {}) or []
+        ((_, row),) = read_split("x", dataset, "evaluation", None, {}) or []
         assert row["passage"] == "part 1 part 3"
 
 
@@ -243,7 +243,7 @@ def test_one_pass_names_all_rows_that_cannot_be_used(tmp_path: Path) -> None:
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 rows can't be used:"
     named = [line.partition("has" if "has" in line else "holds")[0].strip() for line in lines[1:4]]
-    assert named == [f"row {number} of evaluation" for number in (6, 7, 8)]
+    assert named == [f"line {number} of evaluation.jsonl" for number in (6, 7, 8)]
     assert lines[4].startswith("  file:")
 
 

@@ -134,18 +134,17 @@ def test_a_composed_field_may_be_a_constant_or_hold_braces() -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{sentence1!r}", "unknown"),
-        ("{sentence1:>9}", "unknown"),
         ("{nothing}", "lacks a field"),
         ("{other}", "lacks a field"),
         ("{hidden}", "no text in the field 'hidden'"),
-        ("{sentence1", "cannot be read"),
+        ("{share}", "a number with decimals"),
+        ("{flag}", "a truth value"),
     ],
 )
 def test_a_template_that_does_not_fit_is_refused(template: str, message: str) -> None:
     # `other` is composed itself: composed fields are made of the row's own only.
     compose = {"both": template, "other": "x"}
-    row = {**PAIR_ROW, "hidden": None}
+    row = {**PAIR_ROW, "hidden": None, "share": 0.5, "flag": True}
     refused(message, PAIR, row, "classification", compose=compose)
 
 
@@ -460,7 +459,7 @@ def test_what_a_dialogue_says_beyond_its_text_is_not_dropped_in_silence(
     messages = [turn("user", "Hello ."), {**turn("assistant", "Hi ."), **within}]
     row = {"messages": messages, **next_to}
     (key,) = {**within, **next_to}
-    refused(f"has {key}, which is not read", DIALOGUE, row, "instruction")
+    refused(f"has '{key}', which is not read", DIALOGUE, row, "instruction")
     kept = item(DIALOGUE, row, "instruction", ignored=[key])
     assert kept.messages == [turn("user", "Hello ."), turn("assistant", "Hi .")]
     nothing = [turn("user", "Hello ."), {**turn("assistant", "Hi ."), "tool_calls": None}]

@@ -14,7 +14,7 @@ from tuning_dynamics.data.sources import read_rows
 
 def rows_of(path: Path, text: str | bytes) -> list[dict[str, Any]]:
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return list(read_rows(path))
+    return [row for _, row in read_rows(path)]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
@@ -28,7 +28,7 @@ def test_parquets_missing_numbers_are_missing_values(tmp_path: Path) -> None:
     nan = float("nan")
     columns = {"a": [nan, 2.0], "b": [["x"], ["y"]], "c": [{"d": nan}, {"d": 1.0}]}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    first, second = read_rows(tmp_path / "a.parquet")
+    (_, first), (_, second) = read_rows(tmp_path / "a.parquet")
     assert first == {"a": None, "b": ["x"], "c": {"d": None}}
     assert second == {"a": 2.0, "b": ["y"], "c": {"d": 1.0}}
 
