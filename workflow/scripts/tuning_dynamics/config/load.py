@@ -9,6 +9,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from tuning_dynamics.common.errors import StudyError, nearest
+from tuning_dynamics.common.paths import without_folders
 from tuning_dynamics.common.user_files import text_lines
 from tuning_dynamics.config.dataset import Dataset, Task
 from tuning_dynamics.config.family import Family
@@ -17,6 +18,9 @@ from tuning_dynamics.config.study import Block, ResolvedStudy, Study
 
 Parsed = TypeVar("Parsed")
 
+
+#: Keys of paths.
+PATHS = ("data_root", "catalogue", "scores", "path", "file", "files", "train", "evaluation")
 
 #: Values in a file, aliases followed: far more than any study has.
 MOST_VALUES = 1_000_000
@@ -289,6 +293,19 @@ def dump_merged(document: dict[str, Any]) -> str:
     """
     text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
     return text
+
+
+def published_config(path: str | Path) -> str:
+    """The text of a dumped config without the folders of the machine where it was made."""
+    return dump_merged(_published(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
+
+
+def _published(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _published(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_published(inner, key) for inner in value]
+    return without_folders(value) if key in PATHS and isinstance(value, str) else value
 
 
 def load_merged(path: str | Path) -> ResolvedStudy:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from tuning_dynamics.common.errors import StudyError, nearest
 from tuning_dynamics.common.user_files import csv_records
+from tuning_dynamics.tables.inert_text import original_text
 
-#: A line's number in its file, and its text by column, without white space at the ends.
+#: A line's number in its file, and its text by column, without white space at the ends and the
+#: apostrophe that keeps it from being a formula.
 Line = tuple[int, dict[str, str]]
 
 
@@ -57,4 +59,4 @@ def _fields(header: list[str], fields: list[str], path: str | Path, line: int) -
             value=",".join(fields),
             fix="put text that holds a comma in double quotes; leave an unknown value empty",
         )
-    return {name: text.strip() for name, text in zip(header, fields, strict=True)}
+    return {name: original_text(text.strip()) for name, text in zip(header, fields, strict=True)}
