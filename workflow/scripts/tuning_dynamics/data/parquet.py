@@ -93,6 +93,8 @@ def _bytes(values: pa.Array) -> int:
         values = values.storage
     if pa.types.is_dictionary(values.type):
         return int(pc.sum(pc.binary_length(values.dictionary).take(values.indices)).as_py() or 0)
+    if pa.types.is_map(values.type):
+        return _bytes(values.keys) + _bytes(values.items)
     if pa.types.is_nested(values.type):
         parts = values.flatten()
         return sum(map(_bytes, parts if isinstance(parts, list) else [parts]))

@@ -5,6 +5,7 @@ rounded to nine significant digits first: far below any uncertainty, far above t
 which two linear algebra libraries differ, so that equal runs give equal bytes.
 """
 
+import csv
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -62,9 +63,16 @@ def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
         temporary.write_text(latex_table(rounded, name, caption_of(name)), encoding="utf-8")
     texts = [column for column, kind in columns_of(name).items() if kind == "str"]
     inert = rounded.assign(**{column: rounded[column].map(inert_text) for column in texts})
+    # csv quotes line feeds alone, and readers take carriage returns for line ends too.
+    returns = inert[texts].map(lambda text: "\r" in text).to_numpy().any()
+    quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
     with whole_file(csv_path) as temporary:
         inert.to_csv(
-            temporary, index=False, lineterminator="\n", float_format=f"%.{SIGNIFICANT_DIGITS}g"
+            temporary,
+            quoting=quoting,
+            index=False,
+            lineterminator="\n",
+            float_format=f"%.{SIGNIFICANT_DIGITS}g",
         )
 
 
