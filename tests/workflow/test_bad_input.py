@@ -186,7 +186,7 @@ DATA = {
     ),
     "text_not_utf8": Bad(["not UTF-8", "byte 7"], files={"rows.jsonl": b'{"a": "\xff"}\n'}),
     "missing_field": Bad(["lacks a field", "key:   b"], files={"rows.jsonl": jsonl([{"a": "x"}])}),
-    "empty_text": Bad(["no text", "row 1"], files={"rows.jsonl": jsonl([{**NLI, "b": " "}])}),
+    "empty_text": Bad(["no text", "line 1"], files={"rows.jsonl": jsonl([{**NLI, "b": " "}])}),
     "empty_split": Bad(["evaluation split", "is empty"], files={"rows.jsonl": b""}),
     "one_gold_value": Bad(
         ["the same gold label", "neutral"],
@@ -211,7 +211,7 @@ DATA = {
         dataset={"source": {"files": {"train": "rows.jsonl", "evaluation": "rows.jsonl"}}},
     ),
     "ragged_csv": Bad(
-        ["record 3", "a different number of fields"],
+        ["line 3", "a different number of fields"],
         dataset={"source": {"files": {"evaluation": "rows.csv"}}},
         files={"rows.csv": b"a,b,g\nx,y,neutral\nx,y\n"},
     ),

@@ -103,13 +103,13 @@ def test_a_header_that_is_not_the_tables_is_refused(tmp_path: Path) -> None:
         (",".join([*REQUIRED, "score"]), "the column is given twice"),
         (";".join(REQUIRED), "the column is not known"),
         (",".join(REQUIRED) + "\n1,2", "the line has 2 fields, and the header 16"),
-        (",".join(REQUIRED) + '\n"1,2', "not a CSV file of UTF-8 text"),
+        (",".join(REQUIRED) + '\n"1,2', "not CSV"),
     ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(StudyError, match=what.replace("?", r"\?")):
             read_layout(str(path), "scores")
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(StudyError, match="not a CSV file of UTF-8 text"):
+    with pytest.raises(StudyError, match="not UTF-8"):
         read_layout(str(path), "scores")
     with pytest.raises(StudyError, match="does not exist"):
         read_layout(str(tmp_path / "none.csv"), "scores")

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from tuning_dynamics.common.errors import nearest
+from tuning_dynamics.common.errors import nearest, shorten
 
 # Names become folders, wildcards and shell words, so they hold nothing that needs quoting.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -70,7 +70,9 @@ class Strict(BaseModel):
             for key in values:
                 if key not in known:
                     hint = nearest(str(key), known) or f"known: {', '.join(known)}"
-                    raise ValueError(f"unknown key {key!r}; {hint.strip()}")
+                    # In quotes of one kind, between which its name is found again.
+                    shown = shorten(str(key).replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"), 80)
+                    raise ValueError(f"unknown key '{shown}'; {hint.strip()}")
         return values
 
 

@@ -1,11 +1,38 @@
 """The typed files of `tasks/` and `datasets/`."""
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, PositiveFloat, PositiveInt, model_validator
 
+from tuning_dynamics.common import templates
 from tuning_dynamics.config.base import MisfitError, Name, Repository, Strict
+
+
+def _template(text: str) -> str:
+    """A prompt format as it is; ValueError for one that can't be filled or followed."""
+    if not text or text != text.rstrip():
+        raise ValueError("a format is not empty and does not end in white space")
+    templates.pieces(text)
+    return text
+
+
+def _composed(text: str) -> str:
+    templates.pieces(text, "c")
+    return text
+
+
+def _row_field(path: str) -> str:
+    for step in path.split("."):
+        templates.pieces(step)
+    return path
+
+
+#: Text with {field}s of an item; text with {field}s of a row; a row's field, whose dots descend
+#: and whose {field}s stand for the values of others.
+Template = Annotated[str, AfterValidator(_template)]
+Composed = Annotated[str, AfterValidator(_composed)]
+RowField = Annotated[str, AfterValidator(_row_field)]
 
 Kind = Literal["classification", "generation", "multiple_choice", "instruction"]
 
@@ -15,19 +42,12 @@ class Task(Strict):
 
     kind: Kind
     """classification, generation, multiple_choice or instruction."""
-    formats: dict[Name, str] = {}
+    formats: dict[Name, Template] = {}
     """Prompt template per format, with {field} placeholders. The completion follows after one
     space, so a template never ends in white space."""
 
     @model_validator(mode="after")
-    def _templates_end_in_text(self) -> Self:
-        for name, template in self.formats.items():
-            if not template or template != template.rstrip():
-                raise MisfitError(
-                    f"formats.{name}",
-                    f"format {name!r} is empty or ends in white space",
-                    "end it in text: the completion follows after one space",
-                )
+    def _has_a_default(self) -> Self:
         if self.kind != "instruction" and "default" not in self.formats:
             raise MisfitError(
                 "formats", "a task needs a format named 'default'", "name one of them so, or add it"
@@ -88,11 +108,11 @@ class Join(Strict):
 
     file: str
     """JSONL, CSV or parquet; {data_root} is replaced."""
-    on: dict[str, str]
+    on: dict[RowField, RowField]
     """Row field -> field of the file."""
-    each: str | None = None
+    each: RowField | None = None
     """The row field of `on` that lists several ids, separated by commas; each brings its text."""
-    take: str
+    take: RowField
     """Field of the file to bring in; several matches are joined by a space."""
     into: str
     """Field of the row that the text becomes."""
@@ -107,12 +127,15 @@ class Threshold(Strict):
     """Label word above the threshold."""
     no: str
     """Label word at or below it."""
+    lowest: float | None = None
+    """Lowest score of the scale; lower ones are refused. none: -1 is a score that the hub
+    withholds, and is refused."""
 
 
 class Gold(Strict):
     """The right answer of a row."""
 
-    field: str
+    field: RowField
     """Row field (dots descend) that holds the gold value; a list holds several references."""
     labels: dict[str, str | list[str]] | None = None
     """Classification: raw value -> label word, or several words for that label; demonstrations
@@ -121,7 +144,7 @@ class Gold(Strict):
     """Classification: label words from a graded score."""
     positions: list[str] | None = None
     """Multiple choice: the raw values that stand for the first, second, … option."""
-    positions_field: str | None = None
+    positions_field: RowField | None = None
     """Multiple choice: row field that lists the options' names in the options' order."""
 
     @model_validator(mode="after")
@@ -196,7 +219,7 @@ class Turn(Strict):
 
     role: Literal["system", "user", "assistant"]
     """Who speaks."""
-    field: str
+    field: RowField
     """Row field with the text."""
 
 
@@ -213,11 +236,11 @@ class Dataset(Strict):
     """Licence of the data."""
     source: Source
     """Where its rows come from."""
-    id_field: str | None = None
+    id_field: RowField | None = None
     """Row field with a stable id; without it an item's id is a digest of its content."""
-    context_field: str | None = None
+    context_field: RowField | None = None
     """Row field with the id of a context that items share (a story); default: the item itself."""
-    compose: dict[Name, str] = {}
+    compose: dict[Name, Composed] = {}
     """New row fields made of others: text with {field}; {field!c} begins with a capital and
     goes on in lower case."""
     clean: list[Clean] = []
@@ -226,13 +249,13 @@ class Dataset(Strict):
     """True: white space within texts stays as it is; else each run of it becomes one space."""
     optional: list[Name] = []
     """Template fields that may be empty; `messages`: turns may be."""
-    fields: dict[Name, str] = {}
+    fields: dict[Name, RowField] = {}
     """Template field -> row field (dots descend, lists of texts are joined by a space)."""
     gold: Gold | None = None
     """The right answer."""
-    options: str | list[str] | None = None
+    options: RowField | list[RowField] | None = None
     """Multiple choice: the row field that lists the options, or one row field per option."""
-    messages: str | list[Turn] | None = None
+    messages: RowField | list[Turn] | None = None
     """Instruction: the row field with role / content turns, or turns from flat fields."""
     ignored: list[str] = []
     """Instruction: keys of turns, or of rows next to them (`tools`), that are left out although
@@ -242,7 +265,7 @@ class Dataset(Strict):
     accuracy for the other kinds."""
     demonstrations: Name | None = None
     """Dataset whose training split gives few-shot demonstrations; default: this one."""
-    drop: dict[str, list[str]] = {}
+    drop: dict[RowField, list[str]] = {}
     """Rows left out and counted: row field -> raw values."""
     duplicates: Literal["refuse", "drop"] = "refuse"
     """Repeated items within a split, or training items that are evaluated: stop, or leave out the
@@ -253,7 +276,7 @@ class Dataset(Strict):
     """Why a training split is evaluated: without a reason here, that is refused."""
     size: DatasetSize | None = None
     """What the budget assumes."""
-    formats: dict[Name, str] = {}
+    formats: dict[Name, Template] = {}
     """Formats of this set that replace or add to its task's."""
 
     def metric_for(self, kind: Kind) -> str:

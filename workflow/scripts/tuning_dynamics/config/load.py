@@ -9,6 +9,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from tuning_dynamics.common.errors import StudyError, nearest, shorten
+from tuning_dynamics.common.paths import without_folders
+from tuning_dynamics.common.user_files import text_lines
 from tuning_dynamics.config.base import MisfitError
 from tuning_dynamics.config.dataset import Dataset, Task
 from tuning_dynamics.config.family import Family
@@ -18,9 +20,21 @@ from tuning_dynamics.config.study import Block, ResolvedStudy, Study
 Parsed = TypeVar("Parsed")
 
 
+#: Keys of paths.
+PATHS = ("data_root", "catalogue", "scores", "path", "file", "files", "train", "evaluation")
+
+#: Values in a file, aliases followed: far more than any study has.
+MOST_VALUES = 1_000_000
+
+
 class _Yaml(yaml.SafeLoader):  # type: ignore[misc]
     """YAML 1.2's scalars (yes, no and dates are words, 2e-6 is a number); repeated keys are
     refused. Numbers that YAML 1.1 reads as others (010, 1_000, 12:30) are words too."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """The document of a node, checked before its aliases are followed."""
+        _count(self, node, {})
+        return super().construct_document(node)
 
 
 _Yaml.yaml_implicit_resolvers = {
@@ -57,28 +71,49 @@ def _mapping(loader: _Yaml, node: yaml.MappingNode) -> dict[Any, Any]:
 _Yaml.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+def _count(loader: _Yaml, node: yaml.Node, counts: dict[int, int]) -> int:
+    """Values in a node with its aliases followed; ConstructorError if they are too many or never
+    end, for a tag, and for a text that can't be written."""
+    if id(node) in counts:
+        # A node that is met again before it is counted holds itself.
+        return counts[id(node)]
+    _check(loader, node)
+    counts[id(node)] = MOST_VALUES
+    parts = node.value if isinstance(node, yaml.SequenceNode) else []
+    if isinstance(node, yaml.MappingNode):
+        parts = [part for pair in node.value for part in pair]
+    counts[id(node)] = 1 + sum(_count(loader, part, counts) for part in parts)
+    if counts[id(node)] > MOST_VALUES:
+        raise _not_read(node, f"aliases make more than {MOST_VALUES:,} values of it, or no end")
+    return counts[id(node)]
+
+
+def _check(loader: _Yaml, node: yaml.Node) -> None:
+    given = node.value if isinstance(node, yaml.ScalarNode) else None
+    plain = loader.resolve(type(node), given, (True, False))
+    if node.tag not in (plain, loader.resolve(type(node), given, (False, True))):
+        raise _not_read(node, f"the tag {node.tag!r} is not read")
+    if given is not None and re.search("[\x00\ud800-\udfff]", given):
+        raise _not_read(node, "the text has an escape (\\0, \\ud800) that is no character")
+
+
+def _not_read(node: yaml.Node, what: str) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Parse a YAML mapping; StudyError if the file is missing, not UTF-8, or not a mapping."""
-    path = Path(path)
+    path, text = Path(path), "".join(text_lines(path))
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml)
-    except FileNotFoundError:
+        document = yaml.load(text, Loader=_Yaml)
+    except RecursionError:
         raise StudyError(
-            "the file does not exist",
+            "the file is nested too deeply",
             file=path,
-            key="path",
-            value=str(path),
-            fix="check the path, or create the file",
+            key="(top level)",
+            fix="remove brackets and indents that no key needs",
         ) from None
-    except UnicodeDecodeError as error:
-        raise StudyError(
-            "the file is not UTF-8 text",
-            file=path,
-            key=f"byte {error.start}",
-            value=error.object[max(0, error.start - 20) : error.start + 20],
-            fix="save it as UTF-8",
-        ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise StudyError(
             "the file is not valid YAML",
             file=path,
@@ -97,7 +132,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return document
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _place(error: Exception) -> str:
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     return f"line {mark.line + 1}" if mark else "(unknown line)"
 
@@ -331,6 +366,19 @@ def dump_merged(document: dict[str, Any]) -> str:
     """
     text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
     return text
+
+
+def published_config(path: str | Path) -> str:
+    """The text of a dumped config without the folders of the machine where it was made."""
+    return dump_merged(_published(yaml.safe_load(Path(path).read_text(encoding="utf-8"))))
+
+
+def _published(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _published(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_published(inner, key) for inner in value]
+    return without_folders(value) if key in PATHS and isinstance(value, str) else value
 
 
 def load_merged(path: str | Path) -> ResolvedStudy:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tuning_dynamics.data.prompts import template_fields
+from tuning_dynamics.common import templates
 from tuning_dynamics.data.tokenizer import Encoder
 
 
@@ -17,7 +17,7 @@ def cut_longest(
     `excess` gives how many tokens too long a prompt of given fields is. None if the prompt would
     be too long even without that field.
     """
-    names = template_fields(template)
+    names = templates.names(template)
     if not names:
         return None
     name = max(names, key=lambda name: len(fields[name]))

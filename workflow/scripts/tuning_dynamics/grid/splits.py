@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.common.paths import Paths, without_folders
 from tuning_dynamics.config.dataset import Dataset, HubDataset
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid
@@ -76,7 +76,11 @@ def source_text(dataset: Dataset) -> str:
         text = " ".join(["hub", *_hub_names(source.hub)])
     else:
         text = "files" if source.files is not None else f"world {source.world}"
-    return text if dataset.join is None else f"{text}, joined with {dataset.join.file}"
+    return (
+        text
+        if dataset.join is None
+        else f"{text}, joined with {without_folders(dataset.join.file)}"
+    )
 
 
 def _hub_names(hub: HubDataset) -> list[str]:
@@ -84,9 +88,11 @@ def _hub_names(hub: HubDataset) -> list[str]:
 
 
 def source_split(dataset: Dataset, role: str) -> str:
-    """The source's own name of the split for `train` or `evaluation`: a hub's split or a file."""
+    """The source's own name of the split for `train` or `evaluation`: a hub's split or a file,
+    without the folders of this machine."""
     source = dataset.source
     splits = source.hub.splits if source.hub is not None else source.files
     if splits is None:
         return role
-    return (splits.evaluation if role == "evaluation" else splits.train) or ""
+    found = (splits.evaluation if role == "evaluation" else splits.train) or ""
+    return without_folders(found) if source.files is not None else found

@@ -12,6 +12,7 @@ import pandas as pd
 from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.formatting import short_count, time_text
 from tuning_dynamics.common.paths import ROOT, Paths
+from tuning_dynamics.config.load import published_config
 from tuning_dynamics.findings.caveats import out_of_line, refused
 from tuning_dynamics.grid.figures import StudyFigure
 from tuning_dynamics.grid.merged_config import cell_rows, figures_of, read_merged, seeds, summary
@@ -79,7 +80,7 @@ def write_report(
         seeds=seeds(merged),
         asked=pd.DataFrame(cell_rows(merged)),
         level=study.statistics.level,
-        config=Path(config).read_text(encoding="utf-8"),
+        config=published_config(config),
         accepted=accepted,
     )
     paths = Paths(study.study)
