@@ -25,6 +25,7 @@ from tuning_dynamics.identity.job import Planned, write_plan
 from tuning_dynamics.identity.units import planned_digest, unread
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.environments import asked_for
+from tuning_dynamics.run.outcome import say_where
 from tuning_dynamics.run.parts import parse_part, settings
 from tuning_dynamics.run.slurm import end_orphans, require_cluster
 from tuning_dynamics.run.slurm_watch import watch
@@ -211,18 +212,22 @@ def planned_of(workflow: Any, current: Current) -> dict[str, Planned]:
 
 def finish(workflow: Any, jobs: Jobs) -> None:
     """What a run does once all its jobs are done: it removes the note on its SLURM jobs and
-    half-written files of killed ones, and in a final check makes what is not current."""
+    half-written files of killed ones, in a final check makes what is not current, and says where
+    the results are."""
     Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
     with _errors_in_words():
         sweep(jobs.paths.root)
         jobs.current.digests.keep()
         if not workflow.touch:
-            look_again(jobs.paths.root)
+            if not look_again(jobs.paths.root):
+                return
+    say_where(workflow, jobs)
 
 
-def look_again(root: str) -> None:
+def look_again(root: str) -> bool:
     """Plan the same command again, in a new process that reads everything; run it again if
-    something is left. Ends this process with an error if that fails, or never ends."""
+    something is left. Returns whether nothing was. Ends this process with an error if that fails,
+    or never ends."""
     looks = int(os.environ.get(LOOK, 0)) + 1
     environment = {**os.environ, LOOK: str(looks)}
     let_go()
@@ -237,7 +242,7 @@ def look_again(root: str) -> None:
         raise SystemExit(f"\nThe study can't be planned again.\n{planned.stdout}{planned.stderr}")
     left = planned.stdout.rpartition(LEFT)[2].strip()
     if left == "0":
-        return
+        return True
     if looks > LOOKS:
         raise StudyError(
             f"{left} jobs are still not current after {LOOKS} runs: what they read changes",
@@ -248,3 +253,4 @@ def look_again(root: str) -> None:
     done = subprocess.run(same_command(), env=environment, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
+    return False
