@@ -71,13 +71,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             fix="save it as UTF-8",
         ) from None
     except yaml.YAMLError as error:
-        raise StudyError(
-            "the file is not valid YAML",
-            file=path,
-            key=_place(error),
-            value=" ".join(str(error).split()),
-            fix="fix the YAML at the line named",
-        ) from None
+        raise _not_yaml(path, error) from None
     if not isinstance(document, dict):
         raise StudyError(
             "the file must hold keys and values",
@@ -89,9 +83,20 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return document
 
 
-def _place(error: yaml.YAMLError) -> str:
-    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    return f"line {mark.line + 1}" if mark else "(unknown line)"
+def _not_yaml(path: Path, error: yaml.YAMLError) -> StudyError:
+    """The error for a file that can't be parsed, with the line."""
+    marked = isinstance(error, yaml.MarkedYAMLError)
+    mark = error.problem_mark if marked else None
+    line = "" if mark is None else path.read_text(encoding="utf-8").split("\n")[mark.line]
+    problem = " ".join(str(error.problem if marked and error.problem else error).split())
+    tab = line[: len(line) - len(line.lstrip())].find("\t") >= 0
+    return StudyError(
+        f"the file is not valid YAML: {problem}",
+        file=path,
+        key=f"line {mark.line + 1}" if mark else "(unknown line)",
+        value=line,
+        fix="indent the line with spaces: YAML takes no tabs" if tab else "correct the line",
+    )
 
 
 def parse(model: Any, document: Any, file: str | Path) -> Any:

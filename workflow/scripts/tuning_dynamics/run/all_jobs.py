@@ -77,6 +77,7 @@ class Jobs(Scope):
                     )
         for family in self.pretrained_to():
             self.checkpoints.corpus_files(family)
+        self.checkpoints.require_folders()
 
     def _require_current_cells(self, parts: int) -> None:
         """StudyError for cells of a study in parts that are missing or not current."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import LogEvent
 
 from tuning_dynamics.common.job_log import failure_in
 from tuning_dynamics.run.all_jobs import Jobs
@@ -58,7 +58,9 @@ class Outcome(logging.Handler):
             self._fail(given["log"][:1], given["log"][1:], given["rule_msg"])
             self._status = 0
         elif given.get("event") == LogEvent.GROUP_ERROR:
-            self._fail([log for job in given["job_error_info"] for log in job["log"]], given["aux_logs"])
+            self._fail(
+                [log for job in given["job_error_info"] for log in job["log"]], given["aux_logs"]
+            )
         elif message.startswith("Nothing to be done"):
             self.ended()
         elif message.startswith("Terminating processes on user request"):
@@ -84,7 +86,7 @@ class Outcome(logging.Handler):
         return failure_in(path)
 
     def _show(self, log: str, words: str, others: list[str]) -> None:
-        name = log.partition("/logs/")[2].removesuffix(".log") or "a job"
+        name = _name(log)
         self.failed[log] = words.splitlines()[0]
         if self._shown.get(log) == words:
             say(f"\nThe job {name} failed again, with the same error.")
@@ -92,6 +94,11 @@ class Outcome(logging.Handler):
         self._shown[log] = words
         logs = ", ".join(path for path in (log, *others) if path)
         say(f"\nThe job {name} failed.\n{words}\n  log:   {logs}")
+
+
+def _name(log: str) -> str:
+    """A job by its log: rule and wildcards."""
+    return log.partition("/logs/")[2].removesuffix(".log") or "(unknown)"
 
 
 def say(text: str) -> None:
@@ -180,16 +187,16 @@ def say_where(workflow: Any, jobs: Jobs) -> None:
 def say_left(workflow: Any, outcome: Outcome) -> None:
     """Print what a run that did not succeed has left to do, and the command that goes on."""
     jobs = [job for job in workflow.dag.needrun_jobs(exclude_finished=False) if job.output]
-    left = sum(not workflow.dag.finished(job) for job in jobs)
-    done = len(jobs) - left
-    failed = len(outcome.failed)
+    done = sum(workflow.dag.finished(job) for job in jobs)
+    left, failed = len(jobs) - done, len(outcome.failed)
     if outcome.stopped or not failed:
-        say(f"\nThe run was stopped: {done} of {len(jobs)} jobs are done and kept, {left} are left.")
-    else:
-        say(f"\nOf {len(jobs)} jobs {done} are done, {failed} failed, {left - failed} wait for them:")
-        for log, first in outcome.failed.items():
-            say(f"  {log.partition('/logs/')[2].removesuffix('.log')}: {first} ({log})")
-    say(f"To go on, correct what is said there, if anything, and run again:\n  {command()}")
+        say(f"\nThe run was stopped. {done} of its {len(jobs)} jobs are done, and kept.")
+        say(f"To go on with the {left} that are left:\n  {command()}")
+        return
+    say(f"\nOf {len(jobs)} jobs {done} are done, {failed} failed, {left - failed} are left:")
+    for log, first in outcome.failed.items():
+        say(f"  {_name(log)}: {first} ({log})")
+    say(f"To go on with them, once that is corrected:\n  {command()}")
 
 
 def command() -> str:

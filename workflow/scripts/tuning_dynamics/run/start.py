@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,6 +25,7 @@ from tuning_dynamics.identity.current import Current
 from tuning_dynamics.identity.job import Planned, write_plan
 from tuning_dynamics.identity.units import planned_digest, unread
 from tuning_dynamics.run.all_jobs import Jobs
+from tuning_dynamics.run.command import require_files
 from tuning_dynamics.run.environments import asked_for
 from tuning_dynamics.run.outcome import say_where
 from tuning_dynamics.run.parts import parse_part, settings
@@ -36,6 +38,7 @@ from tuning_dynamics.run.snakemake_internals import (
     same_command,
     wake_when_jobs_end,
 )
+from tuning_dynamics.run.targets import require_targets
 from tuning_dynamics.run.views import recorded, view_of_planned
 from tuning_dynamics.tables.catalogue import caption_of
 
@@ -79,6 +82,9 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
     os.environ[DRIVER] = this_process()
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
     with _errors_in_words():
+        if workflow.is_main_process:
+            require_files([Path(path) for path in workflow.configfiles])
+            _require_no_braces(str(workflow.basedir))
         take_turns(workflow)
         study = load_study(settings(config), Path(workflow.basedir), file)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
@@ -90,9 +96,27 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
             os.environ[RUN] = uuid4().hex[:12]
             current = jobs.current
             jobs.check_whole()
-        judge_by_records(current, forces=LOOK not in os.environ)
+        targets = partial(require_targets, files=jobs.wanted, study=study.study.study)
+        judge_by_records(
+            current,
+            require_targets=targets if current else None,
+            forces=LOOK not in os.environ,
+        )
         leave_out(MISLEADING)
     return jobs, sides
+
+
+def _require_no_braces(folder: str) -> None:
+    """StudyError if the repository's path has braces: Snakemake formats the commands that hold
+    it."""
+    if {"{", "}"} & {*folder}:
+        raise StudyError(
+            "the path of the repository has braces, which Snakemake takes for a variable",
+            file=folder,
+            key="path",
+            value=folder,
+            fix="rename the folder, or clone the repository into another one",
+        )
 
 
 def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
@@ -218,9 +242,8 @@ def finish(workflow: Any, jobs: Jobs) -> None:
     with _errors_in_words():
         sweep(jobs.paths.root)
         jobs.current.digests.keep()
-        if not workflow.touch:
-            if not look_again(jobs.paths.root):
-                return
+        if not workflow.touch and not look_again(jobs.paths.root):
+            return
     say_where(workflow, jobs)
 
 
