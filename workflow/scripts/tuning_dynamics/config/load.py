@@ -37,11 +37,10 @@ _Yaml.add_implicit_resolver(
 
 def _mapping(loader: _Yaml, node: yaml.MappingNode) -> dict[Any, Any]:
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key {key!r} is given twice", node.start_mark
-            )
+    for place, key in enumerate(keys):
+        if key in keys[:place]:
+            mark = node.value[place][0].start_mark
+            raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", mark)
     mapping: dict[Any, Any] = loader.construct_mapping(node, deep=True)
     return mapping
 
@@ -77,7 +76,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             "the file must hold keys and values",
             file=path,
             key="(top level)",
-            value=document,
+            value="(empty)" if document is None else document,
             fix="write it as `key: value` lines",
         )
     return document

@@ -69,8 +69,8 @@ def _missing(file: Path) -> StudyError:
         for path in sorted(folder.iterdir())
         if path.suffix in SUFFIXES
     ]
-    by_name = {Path(path).name: path for path in reversed(there)}
-    near = nearest(str(file), there) or nearest(file.name, by_name)
+    elsewhere = [path for path in there if Path(path).name == file.name and path != str(file)]
+    near = nearest(str(file), elsewhere or there)
     return StudyError(
         "the config file is a folder" if file.is_dir() else "the config file does not exist",
         file=file,

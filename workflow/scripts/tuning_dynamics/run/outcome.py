@@ -24,6 +24,9 @@ FAILED = (LogEvent.JOB_ERROR, LogEvent.GROUP_ERROR)
 #: What Snakemake says at the end of a run that failed.
 ENDINGS = ("Exiting because a job execution failed", "At least one job did not complete")
 
+#: The exit status of what Ctrl-C ends.
+INTERRUPTED = 128 + signal.SIGINT
+
 #: How a job's command ended, as Snakemake reports it.
 _STATUS = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.\w+: (\d+)>")
 
@@ -67,7 +70,9 @@ class Outcome(logging.Handler):
             self.stopped = True
 
     def _fail(self, logs: list[str], others: list[str], status: str | None = None) -> None:
-        """Print why a job, or the jobs of a group, failed."""
+        """Print why a job, or the jobs of a group, failed; not where the user stopped them."""
+        if self.stopped or self._status == INTERRUPTED:
+            return
         found = {log: words for log in logs if (words := self._words(log)) is not None}
         if not found:
             found = {logs[0] if logs else "": ended_without_words(self._status, others, status)}

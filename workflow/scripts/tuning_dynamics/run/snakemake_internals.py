@@ -8,6 +8,7 @@ says which of them are finished.
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ class Records(FilePersistence):  # type: ignore[misc]
     def __init__(self, *arguments: Any, dag: Any, **options: Any) -> None:
         """As in Snakemake; called once its jobs are known and before any is planned."""
         options.pop("db_url", None)  # of a database for metadata
-        super().__init__(*arguments, dag=dag, **options)
+        with _system_errors():
+            super().__init__(*arguments, dag=dag, **options)
         if self.require_targets is not None:
             _look_at_targets(dag, self.require_targets)
         # Its other reasons are times and metadata, which are not used.
@@ -66,11 +68,8 @@ class Records(FilePersistence):  # type: ignore[misc]
     def params_changed(self, job: Any, file: Any = None) -> Any:
         """Why a job's outputs are not current, as the change that Snakemake prints."""
         del file
-        try:
+        with _system_errors():
             reason = reason_of(job)
-        except OSError as error:
-            found = system_error(error, Path("results"))
-            raise SystemExit(f"\nThe study can't be planned.\n{found}\n") from None
         if reason is None:
             return NO_PARAMS_CHANGE
         return NotCurrent(only_new={reason.text}, files=set(job.output))
@@ -119,6 +118,16 @@ class Records(FilePersistence):  # type: ignore[misc]
 
     def cleanup_backup(self, path: Path) -> None:
         """Nothing to clean."""
+
+
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """Make an error of the system end the process with only its text."""
+    try:
+        yield
+    except OSError as error:
+        found = system_error(error, Path("results"))
+        raise SystemExit(f"\nThe study can't be planned.\n{found}\n") from None
 
 
 def _look_at_targets(dag: Any, require: Targets) -> None:
