@@ -468,8 +468,14 @@ def within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Snakemake as a user starts it on the folder's study."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--cores", "1", "--configfile", "study.yaml", "--directory", str(folder)]
+    return run_command(folder, "--configfile", "study.yaml", "--directory", str(folder), *arguments)
+
+
+def run_command(
+    folder: Path, *arguments: str, snakefile: Path = ROOT / "Snakefile"
+) -> subprocess.CompletedProcess[str]:
+    """Snakemake as a user starts it in a folder."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "1"]
     return subprocess.run(
         [*command, *arguments],
         cwd=folder,
