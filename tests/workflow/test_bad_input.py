@@ -141,6 +141,46 @@ CONFIG = {
         ["nothing to evaluate", "instruct_world"], block={"eval_sets": ["instruct_world"]}
     ),
     "missing_data_file": Bad(["does not exist", "rows.jsonl"], files={"rows.jsonl": None}),
+    "no_checkpoint_folder": Bad(
+        ["1 of 1 folders of checkpoints do not exist", "elsewhere"],
+        block={"family": "mine"},
+        files={"families/mine.yaml": {**LOCAL, "path": "FOLDER/elsewhere"}},
+    ),
+    "no_folder_of_one_step": Bad(
+        ["1 of 2 folders of checkpoints do not exist", "checkpoint8"],
+        block={"family": "mine", "checkpoints": "all"},
+        files={
+            "families/mine.yaml": {
+                **LOCAL,
+                "path": "FOLDER/checkpoint{step}",
+                "checkpoints": {"steps": [7, 8]},
+            },
+            "checkpoint7/config.json": b"{}",
+        },
+    ),
+    "braces_in_a_path": Bad(
+        ["braces", "{x}"],
+        block={"family": "mine"},
+        files={"families/mine.yaml": {**LOCAL, "path": "FOLDER/{x}"}},
+    ),
+    "braces_in_the_path_of_a_data_file": Bad(
+        ["braces", "{now}/rows.jsonl"],
+        dataset={"source": {"files": {"evaluation": "FOLDER/{now}/rows.jsonl"}}},
+    ),
+    "format_with_a_field_that_the_set_lacks": Bad(
+        ["fields that the set does not give: c", "formats.mine"],
+        block={"formats": ["mine"]},
+        dataset={"formats": {"mine": "{a} and {c}?"}},
+    ),
+    "format_that_cannot_be_read": Bad(
+        ["the format cannot be read", "formats.mine"],
+        block={"formats": ["mine"]},
+        dataset={"formats": {"mine": "{a} and {b?"}},
+    ),
+    "tab_in_yaml": Bad(
+        ["line 2", "spaces: YAML takes no tabs"],
+        files={"datasets/weather.yaml": b"task: nli\n\tdomain: x\n"},
+    ),
     "missing_catalogue": Bad(["catalogue", "'nowhere'"], study={"catalogue": ["nowhere"]}),
     "no_data_root": Bad(
         ["data_root"], dataset={"source": {"files": {"evaluation": "{data_root}/rows.jsonl"}}}
@@ -299,10 +339,6 @@ WEIGHTS = {
     "no_tokenizer": Bad(
         ["no fast tokenizer"], spoil=lambda folder: (folder / "checkpoint/tokenizer.json").unlink()
     ),
-    "no_checkpoint_folder": Bad(
-        ["folder does not exist"],
-        files={"families/mine.yaml": {**LOCAL, "path": "FOLDER/elsewhere"}},
-    ),
 }
 
 #: Errors in jobs that use a model: the required text, the job's output, its log.
@@ -433,8 +469,14 @@ def within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Snakemake as a user starts it on the folder's study."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--cores", "1", "--configfile", "study.yaml", "--directory", str(folder)]
+    return run_command(folder, "--configfile", "study.yaml", "--directory", str(folder), *arguments)
+
+
+def run_command(
+    folder: Path, *arguments: str, snakefile: Path = ROOT / "Snakefile"
+) -> subprocess.CompletedProcess[str]:
+    """Snakemake as a user starts it in a folder."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "1"]
     return subprocess.run(
         [*command, *arguments],
         cwd=folder,

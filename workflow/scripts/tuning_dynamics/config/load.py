@@ -114,13 +114,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
             fix="remove brackets and indents that no key needs",
         ) from None
     except (yaml.YAMLError, ValueError) as error:
-        raise StudyError(
-            "the file is not valid YAML",
-            file=path,
-            key=_place(error),
-            value=" ".join(str(error).split()),
-            fix="fix the YAML at the line named",
-        ) from None
+        raise _not_yaml(path, text, error) from None
     if not isinstance(document, dict):
         raise StudyError(
             "the file must hold keys and values",
@@ -132,9 +126,19 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return document
 
 
-def _place(error: Exception) -> str:
+def _not_yaml(path: Path, text: str, error: Exception) -> StudyError:
+    """The error for a file that can't be parsed, with the line."""
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    return f"line {mark.line + 1}" if mark else "(unknown line)"
+    line = "" if mark is None else text.split("\n")[mark.line]
+    problem = " ".join(str(getattr(error, "problem", None) or error).split())
+    tab = line[: len(line) - len(line.lstrip())].find("\t") >= 0
+    return StudyError(
+        f"the file is not valid YAML: {problem}",
+        file=path,
+        key=f"line {mark.line + 1}" if mark else "(unknown line)",
+        value=line,
+        fix="indent the line with spaces: YAML takes no tabs" if tab else "correct the line",
+    )
 
 
 def typed(value: Any) -> Any:

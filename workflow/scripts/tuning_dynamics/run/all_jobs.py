@@ -85,6 +85,7 @@ class Jobs(Scope):
                     )
         for family in self.pretrained_to():
             self.checkpoints.corpus_files(family)
+        self.checkpoints.require_folders()
 
     def _require_folders(self) -> None:
         root = Path(self.paths.root)
