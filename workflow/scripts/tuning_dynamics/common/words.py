@@ -29,14 +29,19 @@ def words(text: str) -> list[str]:
     return [word for run in runs(text) for word in _parted(run)]
 
 
+def unspaced(letter: str) -> bool:
+    """Whether a letter is of a script that is written without spaces between words."""
+    return unicodedata.name(letter, "").startswith(_UNSPACED)
+
+
 def _parted(run: str) -> Iterator[str]:
     word, alone = "", False
     for letter in run:
         mark = unicodedata.category(letter)[0] == "M"
-        unspaced = not mark and unicodedata.name(letter, "").startswith(_UNSPACED)
-        if word and (unspaced or alone) and not mark:
+        parts = not mark and unspaced(letter)
+        if word and (parts or alone) and not mark:
             yield word
             word = ""
         word += letter
-        alone = alone if mark else unspaced
+        alone = alone if mark else parts
     yield word

@@ -10,16 +10,25 @@ import pyarrow.parquet as pq
 
 from tuning_dynamics.common.atomic_files import read_json
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats.leaks import in_short
 from tuning_dynamics.tables.tables import from_rows
 
 #: Hex digits of a digest that are shown, as in the ids of items.
 _SHOWN = 16
 
 
-def dataset_rows(used: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def dataset_rows(used: Sequence[Mapping[str, Any]], overlaps: pd.DataFrame) -> pd.DataFrame:
     """datasets.csv from the config's facts about each split (`grid.splits.use_row`), with the paths
-    `manifest` and `items` of its dataset. StudyError for a manifest that lacks a key."""
-    return from_rows([_row(use) for use in used], "datasets")
+    `manifest` and `items` of its dataset, and from overlaps.csv. StudyError for a manifest that
+    lacks a key."""
+    rows = [
+        {
+            **_row(use),
+            "overlaps": in_short(overlaps, use["dataset"]) if use["use"] == "evaluation" else "",
+        }
+        for use in used
+    ]
+    return from_rows(rows, "datasets")
 
 
 def _row(use: Mapping[str, Any]) -> dict[str, object]:
