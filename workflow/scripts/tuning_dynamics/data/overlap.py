@@ -12,10 +12,11 @@ An item is what its fields say, without a field that is the same in most items o
   included.
 - `near`: not exact, and 13 words in a row of a field stand somewhere in the rows, as in the
   analyses of GPT-3 (Brown et al. 2020, appendix C) and Llama 2 (Touvron et al. 2023, appendix A.6).
-  N-grams that are in over a tenth of the set's texts are templates. A shorter field has no n-gram:
-  it counts only as a whole, where GPT-3 used n-grams of 8 words or more.
+  N-grams that are in over a tenth of the set's texts, and more than two, are templates. A shorter
+  field has no n-gram: it counts only as a whole, where GPT-3 used n-grams of 8 words or more.
 - `part`: neither, and a field of 8 words or more stands whole in a row, without the rest of the
-  item: a premise or a passage, which splits of many sets share. The item is another one.
+  item: a premise or a passage, which splits of many sets share. The item is another one. Fields
+  that over a tenth of the set's items share do not count.
 """
 
 from collections import Counter, defaultdict
@@ -107,6 +108,7 @@ class Index:
     def __init__(self, sets: Mapping[str, Sequence[Item]]) -> None:
         self.texts: list[str] = []
         self.long: list[bool] = []
+        self.common: list[bool] = []
         self.sets: dict[str, list[_Known]] = {}
         self._grams_of: dict[str, tuple[Hashes, Places]] = {}
         self._by_text: dict[int, list[_Known]] = defaultdict(list)
@@ -132,6 +134,7 @@ class Index:
         words = {text: normal_words(text) for text in places}
         self.texts += map("".join, words.values())
         self.long += [len(own) >= LEAST_WORDS for own in words.values()]
+        self.common += [often[text] > _most(len(items)) for text in places]
         self.sets[name] = []
         count = sum(map(len, self.sets.values()))
         for number, (item, own) in enumerate(zip(items, told, strict=True), start=count):
@@ -166,9 +169,9 @@ class Index:
             batch = Batch([_words(row) for row in own])
             _, grams = self._grams.found(batch.grams()[0])
             found.grams[grams] = True
-            for row, text in self._whole_texts(batch):
+            for number, text in self._whole_texts(batch):
                 found.texts[text] = True
-                self._compare(self._by_text.get(text, ()), own[row], found)
+                self._compare(self._by_text.get(text, ()), own[number], found)
             for row in own if self._short else ():
                 self._compare(self._short_items(row), row, found)
         return found
@@ -212,7 +215,7 @@ class Index:
         near = np.zeros(len(self.texts), np.bool_)
         near[texts[found.grams[self._grams.places(hashes)]]] = True
         near &= ~found.texts
-        part = found.texts & np.array(self.long, np.bool_)
+        part = found.texts & np.array(self.long, np.bool_) & ~np.array(self.common, np.bool_)
         counts: dict[str, list[str]] = {"exact": [], "near": [], "part": []}
         for known in self.sets[name]:
             own = list(known.texts)
@@ -321,6 +324,11 @@ _NO_GRAMS = (_NO_HASHES, _NO_PLACES)
 _NO_WINDOWS = (_NO_HASHES, _NO_PLACES, _NO_PLACES)
 
 
+def _most(count: int) -> float:
+    """How many of `count` items or texts may share words that are no template."""
+    return max(2, count / 10)
+
+
 def _without_templates(hashes: Hashes, texts: Places, count: int) -> tuple[Hashes, Places]:
     """The n-grams of a set's `count` texts, each once per text, without those of over a tenth of
     the texts, if these are more than two."""
@@ -330,7 +338,7 @@ def _without_templates(hashes: Hashes, texts: Places, count: int) -> tuple[Hashe
     once[1:] = (hashes[1:] != hashes[:-1]) | (texts[1:] != texts[:-1])
     hashes, texts = hashes[once], texts[once]
     _, place, often = np.unique(hashes, return_inverse=True, return_counts=True)
-    own = often[place] <= max(2, count / 10)
+    own = often[place] <= _most(count)
     return hashes[own], texts[own]
 
 

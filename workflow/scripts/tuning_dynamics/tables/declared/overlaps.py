@@ -1,4 +1,4 @@
-"""Overlaps: evaluated items that stand in what their models are tuned on or shown.
+"""Overlaps: evaluated items that stand in what models are tuned on or shown.
 
 One row per evaluation set, and set whose training rows tune a model that is evaluated on it (mixed
 in by a recipe, too), or whose demonstrations its prompts show. The three counts are of different
@@ -37,7 +37,7 @@ class Row(Columns):
     a tenth of the set's texts have do not count, nor do fields of fewer words"""
     part: int
     """items of which a field of 8 words or more, such as a premise or a passage, stands whole in a
-    row, but not the rest"""
+    row, but not the rest; a field that over a tenth of the items share does not count"""
     example: str
     """id of one of these items"""
     known: str
