@@ -206,9 +206,9 @@ class Index:
             for known in left:
                 within = len(known.texts) == 1 or bool(row.messages)
                 fields = [(self.texts[text], within and self.long[text]) for text in known.texts]
-                whole = said.holds(fields)
-                told = known.alone or any(answer in said.text for answer in known.answers)
-                found.items[known.place] = whole and told
+                rest = said.rest(fields)
+                told = known.alone or any(answer in (rest or "") for answer in known.answers)
+                found.items[known.place] = rest is not None and told
 
     def _overlap(self, name: str, found: _Found) -> Overlap:
         hashes, texts = self._grams_of[name]
@@ -237,26 +237,22 @@ class _Said:
         self.text = "".join(parts)
         self.edges = {0, *accumulate(map(len, parts))}
 
-    def holds(self, fields: Iterable[tuple[str, bool]]) -> bool:
-        """Whether it holds all fields, apart from one another; each is given with whether it may
-        stand within a sentence."""
+    def rest(self, fields: Iterable[tuple[str, bool]]) -> str | None:
+        """What it says besides the fields; None if it does not hold all of them, apart from one
+        another. Each is given with whether it may stand within a sentence."""
         edges, taken = set(self.edges), list[tuple[int, int]]()
         for text, within in sorted(fields, key=lambda field: -len(field[0])):
-            places = ((begin, begin + len(text)) for begin in _occurrences(text, self.text))
-            found = next(
-                (
-                    (begin, end)
-                    for begin, end in places
-                    if (within or {begin, end} <= edges)
-                    and all(end <= first or last <= begin for first, last in taken)
-                ),
-                None,
-            )
-            if found is None:
-                return False
-            taken.append(found)
-            edges |= {*found}
-        return True
+            for begin in _occurrences(text, self.text):
+                end = begin + len(text)
+                apart = all(end <= first or last <= begin for first, last in taken)
+                if apart and (within or {begin, end} <= edges):
+                    break
+            else:
+                return None
+            taken.append((begin, end))
+            edges |= {begin, end}
+        ends = [0, *(place for span in sorted(taken) for place in span), len(self.text)]
+        return "\n".join(self.text[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))
 
 
 def _occurrences(text: str, row: str) -> Iterator[int]:

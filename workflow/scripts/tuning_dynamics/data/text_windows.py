@@ -153,13 +153,12 @@ def _mixed(hashes: Hashes) -> Hashes:
 class HashSet:
     """Sorted hashes without repeats, in which others are looked up."""
 
-    #: A table of 2**27 bytes says of most hashes that they are not there.
-    _BITS = 27
-
     def __init__(self, hashes: Hashes) -> None:
         self.hashes = np.unique(hashes)
-        self._shift = np.uint64(64 - self._BITS)
-        self._there = np.zeros(2**self._BITS, np.bool_)
+        # A table by their first bits says of most others that they are not there; at most 128 MiB.
+        bits = min(27, 4 + len(self.hashes).bit_length())
+        self._shift = np.uint64(64 - bits)
+        self._there = np.zeros(2**bits, np.bool_)
         self._there[(self.hashes >> self._shift).astype(np.int64)] = True
 
     def places(self, hashes: Hashes) -> Places:

@@ -74,10 +74,14 @@ def overlap_sentences(overlaps: pd.DataFrame) -> list[str]:
     """What was found, a sentence for each pair of sets that overlap; or that nothing was."""
     compared = int(overlaps["items"].notna().sum())
     refused = len(overlaps) - compared
-    left = [f"{refused:,} pairs of sets were not compared, as a set was refused."] * (refused > 0)
     found = [_sentence(row) for row in overlapping(overlaps).to_dict("records")]
-    none = f"None was found in {compared:,} pairs of sets that were compared."
-    return [*(found or [none] * (compared > 0)), *left]
+    none = f"None was found: {_pairs(compared)} compared."
+    left = f"{_pairs(refused)} not compared, as a set was refused."
+    return [*(found or [none] * (compared > 0)), *[left] * (refused > 0)]
+
+
+def _pairs(count: int) -> str:
+    return "1 pair of sets was" if count == 1 else f"{count:,} pairs of sets were"
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
