@@ -118,7 +118,7 @@ def test_results_that_are_a_file(tmp_path: Path, checkpoint: Path) -> None:
     prepare(tmp_path, Bad([]), checkpoint, "mine")
     (tmp_path / "results").write_text("notes")
     done = run_command(tmp_path, "-q", *STUDY)
-    assert_screen(["a file is where the folder of results is to be"], done.stdout)
+    assert_screen(["a file is in the place of a folder of results"], done.stdout)
 
 
 @pytest.mark.parametrize("name", ["{b} of a b's", '-n %s "$x" é'])

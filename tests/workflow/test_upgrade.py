@@ -314,7 +314,7 @@ STAGES = {
         "data/world/lexicon.py",
         "fair race",
         "race fair",
-        Counter(corpus=1, freeze=5, datasets=1) + ALL_MODELS,
+        Counter(corpus=1, freeze=5, overlaps=1, datasets=1) + ALL_MODELS,
     ),
 }
 

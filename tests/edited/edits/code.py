@@ -18,7 +18,7 @@ COMPUTING = (
     _line(
         "code that freezes",
         *('random.Random(f"{seed} train")', 'random.Random(f"{seed} training")'),
-        *("freeze", "encode", "tune", TUNED, "datasets", *SCORED),
+        *("freeze", "encode", "tune", TUNED, "overlaps", "datasets", *SCORED),
         may=("evaluate",),
     ),
     _line(

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from unit.stats.test_noise import BASE, scores
 from unit.stats.test_summaries import changes_of
@@ -17,8 +18,8 @@ from tuning_dynamics.grid.grid import expand
 from tuning_dynamics.grid.merged_config import read_merged, split_rows
 from tuning_dynamics.grid.splits import used_splits
 from tuning_dynamics.run.all_jobs import Jobs
+from tuning_dynamics.stats import provenance
 from tuning_dynamics.stats.denominators import WeakBases, denominator_rows, weak_bases
-from tuning_dynamics.stats.provenance import dataset_rows
 from tuning_dynamics.stats.transfer import chance_of
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows
@@ -118,6 +119,11 @@ def test_holes_of_a_series_are_given_in_tokens() -> None:
     spec = Jobs(study(olmo), "x").stats.curve_spec()
     assert f'"olmo_1b":[[{117_850 * 4_194_304},{330_000 * 4_194_304}]]' in spec
     assert Jobs(study(GLUE), "x").stats.curve_spec() == '{"holes":{}}'
+
+
+def dataset_rows(used: list[dict[str, Any]]) -> pd.DataFrame:
+    """datasets.csv of sets that don't overlap."""
+    return provenance.dataset_rows(used, from_rows([], "overlaps"))
 
 
 def use(folder: Path, **changes: Any) -> dict[str, Any]:

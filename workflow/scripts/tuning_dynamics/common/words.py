@@ -35,6 +35,11 @@ def words(text: str) -> list[str]:
     return [word for run in runs(text) for word in _parted(run)]
 
 
+def unspaced(letter: str) -> bool:
+    """Whether a letter is of a script that is written without spaces between words."""
+    return unicodedata.name(letter, "").startswith(_UNSPACED)
+
+
 def answer_words(text: str) -> list[str]:
     """The words of a short answer in lower case, as SQuAD's evaluation has them (Rajpurkar et al.
     2016): without punctuation, which parts no words, and without articles.
@@ -67,10 +72,10 @@ def _parted(run: str) -> Iterator[str]:
     word, alone = "", False
     for letter in run:
         mark = unicodedata.category(letter)[0] == "M"
-        unspaced = not mark and unicodedata.name(letter, "").startswith(_UNSPACED)
-        if word and (unspaced or alone) and not mark:
+        parts = not mark and unspaced(letter)
+        if word and (parts or alone) and not mark:
             yield word
             word = ""
         word += letter
-        alone = alone if mark else unspaced
+        alone = alone if mark else parts
     yield word

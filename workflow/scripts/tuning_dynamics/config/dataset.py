@@ -270,6 +270,9 @@ class Dataset(Strict):
     duplicates: Literal["refuse", "drop"] = "refuse"
     """Repeated items within a split, or training items that are evaluated: stop, or leave out the
     repeats (on the training side) and count them."""
+    known_overlaps: dict[Name, str] = {}
+    """Dataset -> why its training rows or demonstrations may hold evaluated items of this one:
+    without a reason here, cells whose model saw them are refused."""
     join: Join | None = None
     """Texts from a second file."""
     only_training_split: str | None = None

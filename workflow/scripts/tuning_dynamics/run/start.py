@@ -88,7 +88,6 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
         if workflow.is_main_process:
             require_files([Path(path) for path in workflow.configfiles])
             _require_no_braces(str(root))
-            _require_folder(Path("results"))
         take_turns(workflow)
         read_strictly(config, workflow)
         study = load_study(settings(config), root, file)
@@ -121,18 +120,6 @@ def _require_no_braces(folder: str) -> None:
             key="path",
             value=folder,
             fix="rename the folder, or clone the repository into another one",
-        )
-
-
-def _require_folder(place: Path) -> None:
-    """StudyError where a file is in the place of the results' folder."""
-    if place.exists() and not place.is_dir():
-        raise StudyError(
-            "a file is where the folder of results is to be",
-            file=place.absolute(),
-            key="path",
-            value=str(place),
-            fix="rename or remove the file, or run in another folder (--directory)",
         )
 
 

@@ -14,6 +14,7 @@ from tuning_dynamics.common.atomic_files import read_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.words import spelling
 from tuning_dynamics.data.items import Item, read_in_batches
+from tuning_dynamics.stats.leaks import in_short
 from tuning_dynamics.tables.tables import from_rows
 
 #: Hex digits of a digest that are shown, as in the ids of items.
@@ -23,10 +24,17 @@ _SHOWN = 16
 _TOGETHER = 256
 
 
-def dataset_rows(used: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """datasets.csv from the config's facts about each split (`grid.splits.used_splits`).
-    StudyError for a manifest that lacks a key."""
-    return from_rows([_row(use) for use in used], "datasets")
+def dataset_rows(used: Sequence[Mapping[str, Any]], overlaps: pd.DataFrame) -> pd.DataFrame:
+    """datasets.csv from the config's facts about each split (`grid.splits.used_splits`) and
+    overlaps.csv. StudyError for a manifest that lacks a key."""
+    rows = [
+        {
+            **_row(use),
+            "overlaps": in_short(overlaps, use["dataset"]) if use["use"] == "evaluation" else "",
+        }
+        for use in used
+    ]
+    return from_rows(rows, "datasets")
 
 
 def _row(use: Mapping[str, Any]) -> dict[str, object]:

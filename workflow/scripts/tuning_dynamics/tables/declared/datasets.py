@@ -45,5 +45,8 @@ class Row(Columns):
     generation and if nothing is evaluated"""
     training_split_scored: str
     """the reason, if a training split is evaluated; else empty"""
+    overlaps: str
+    """of an evaluated set: how many of its items stand in what models are tuned on or shown:
+    `snli_6k: 2 exact, 31 near, 5 part`, as in `overlaps.csv`; empty if none"""
     digest: str
     """first 16 hex digits of the SHA-256 of the frozen items"""
