@@ -17,6 +17,7 @@ from tuning_dynamics.data.tokenize_set import encode_set
 from tuning_dynamics.evaluate.cell import evaluate_cell
 from tuning_dynamics.evaluate.model import load_for_evaluation
 from tuning_dynamics.evaluate.request import CellRequest
+from tuning_dynamics.preflight.trial import try_model
 from tuning_dynamics.tune.variant import tune_from_spec
 
 #: Of tuning: peak rate, constant; each of the two steps takes all examples.
@@ -48,7 +49,7 @@ def verified(folder: Path, out: Path) -> Path:
     steps = {"tokens_per_step": 2, "checkpoints": {"steps": [7]}}
     spec = canonical({"source": "local", "path": str(folder), **steps})
     manifest = out / "checkpoint" / "manifest.json"
-    verify("x", spec, 7, downloaded=None, config={}, manifest=str(manifest))
+    verify("x", spec, 7, downloaded=None, config={}, manifest=str(manifest), trial=try_model)
     return manifest
 
 

@@ -26,6 +26,11 @@ class Plain:
         start = next(k for k in range(len(ids) + 1) if ids[k : k + len(bare)] == bare)
         return ids[: start + len(bare)]
 
+    def _logits(self, ids: list[int]) -> torch.Tensor:
+        """fp32 logits (tokens, vocabulary) of a text alone."""
+        found: torch.Tensor = self.model(torch.tensor([ids]), use_cache=False).logits[0].float()
+        return found
+
     def tune(self, items: Sequence[Item]) -> list[float]:
         """AdamW as torch's documentation writes it, a text at a time; returns the losses."""
         self.model.train()
@@ -38,7 +43,7 @@ class Plain:
             total = 0.0
             optimiser.zero_grad()
             for ids, start in texts:
-                logits = self.model(torch.tensor([ids[:-1]])).logits[0, start - 1 :].float()
+                logits = self._logits(ids[:-1])[start - 1 :]
                 wanted = torch.tensor(ids[start:])
                 loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum") / counted
                 loss.backward()
@@ -76,7 +81,7 @@ class Plain:
 
     def _score(self, prompt: str, answer: str, ending: list[int]) -> float:
         start, ids = len(self.prompt(prompt)), self.prompt(prompt + answer) + ending
-        said = self.model(torch.tensor([ids])).logits[0].float().log_softmax(-1)
+        said = self._logits(ids).log_softmax(-1)
         return sum(float(said[place - 1, ids[place]]) for place in range(start, len(ids)))
 
     def _said(self, prompt: str) -> str:
@@ -84,7 +89,7 @@ class Plain:
         ids = self.prompt(prompt)
         start = len(ids)
         for _ in range(NEW):
-            token = int(self.model(torch.tensor([ids])).logits[0, -1].argmax())
+            token = int(self._logits(ids)[-1].argmax())
             if token in self.ends:
                 break
             ids.append(token)

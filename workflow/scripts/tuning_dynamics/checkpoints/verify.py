@@ -1,6 +1,7 @@
 """Check an existing checkpoint, from a local folder or a download, by loading it."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from tuning_dynamics.common.atomic_files import read_json, whole_folder, write_j
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.paths import fill_root
 from tuning_dynamics.config.family import HubFamily, LocalFamily, PretrainFamily, family_of
-from tuning_dynamics.data.tokenizer import context_of, load_encoder
+from tuning_dynamics.data.tokenizer import Encoder, context_of, load_encoder
 from tuning_dynamics.engine.hardware import prepare_device
 
 #: Every checkpoint that was not pre-trained here records its loss on this text, so that a series of
 #: them shows a mislabelled one.
 FIXED_TEXT = Path(__file__).with_name("fixed_text.txt")
+
+#: Takes a model, its tokenizer and their folder; raises StudyError for a model that can't be used.
+Trial = Callable[[Any, Encoder, Path], None]
 
 
 def verify(
@@ -27,12 +31,15 @@ def verify(
     downloaded: str | None,
     config: dict[str, Any],
     manifest: str,
+    trial: Trial,
 ) -> None:
     """Load a checkpoint, refuse it if it would silently be another model, write its manifest.
 
     It is loaded on the CPU, so that its loss on the text does not depend on a GPU. `downloaded` is
     the record of a hub family's download, `config` the study's. The weights stay where they are;
-    pickled ones are written as safetensors next to the manifest. StudyError as for `load_model`.
+    pickled ones are written as safetensors next to the manifest. `trial` is called with the model,
+    its tokenizer and their folder, and raises StudyError if later jobs can't compute the model.
+    StudyError also as for `load_model`.
     """
     family = family_of(spec, step)
     assert not isinstance(family, PretrainFamily), name
@@ -45,7 +52,7 @@ def verify(
         folder = Path(origin["folder"])
         _require_folder(folder, str(downloaded))
         record |= {"source": "hub", **{key: origin[key] for key in ("repo", "revision", "commit")}}
-    _load_and_write(record, folder, family, Path(manifest))
+    _load_and_write(record, folder, family, Path(manifest), trial)
 
 
 def _local_folder(name: str, family: LocalFamily, step: int, data_root: str | None) -> Path:
@@ -77,6 +84,7 @@ def _load_and_write(
     folder: Path,
     family: LocalFamily | HubFamily,
     manifest: Path,
+    trial: Trial,
 ) -> None:
     # A few hundred tokens: a GPU would mostly be held for the start of the job.
     device = prepare_device("cpu")
@@ -88,6 +96,7 @@ def _load_and_write(
     texts = FIXED_TEXT.read_text(encoding="utf-8").strip().split("\n\n")
     encoder = load_encoder(folder)
     check_tokens(model, encoder, folder)
+    trial(model, encoder, folder)
     write_json(
         manifest,
         {

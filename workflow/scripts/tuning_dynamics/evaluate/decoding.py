@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-#: The trial of a cache: a text, and how many tokens follow it.
-_TEXT, _NEW = [1, 2, 3, 4, 5], 3
+#: The trial of a cache: texts, and how many tokens follow each.
+_TEXTS, _NEW = [[1, 2, 3, 4, 5], [5, 4, 3, 1, 2]], 3
 
 #: Largest difference, as a share of the logits, at which a cache counts as right; in bfloat16 sums
 #: in another order differ more.
@@ -42,17 +42,11 @@ def continued(model: Any, ids: torch.Tensor, new: int, *, cached: bool) -> torch
     return torch.stack(found, 1)
 
 
-@torch.inference_mode()
 def supports_cache(model: Any, device: torch.device) -> bool:
     """Whether a model that decodes with its cache gives the logits of texts that are read whole; if
     not, a line says so."""
-    ids = torch.tensor([_TEXT], device=device)
     try:
-        said = _generate(model, ids, _NEW, output_logits=True, return_dict_in_generate=True)
-        found = torch.stack(said.logits, 1)
-        whole = model(said.sequences, use_cache=False).logits[:, len(_TEXT) - 1 : -1]
-        alike = bool((found - whole).norm() <= _NEAR[model.dtype] * whole.norm())
-        if alike or whole.isnan().any():
+        if _decodes_alike(model, torch.tensor(_TEXTS, device=device)):
             return True
     except torch.OutOfMemoryError:
         raise
@@ -60,6 +54,16 @@ def supports_cache(model: Any, device: torch.device) -> bool:
         pass
     print(f"{type(model).__name__}: generated texts are read again for each token", flush=True)
     return False
+
+
+@torch.inference_mode()
+def _decodes_alike(model: Any, ids: torch.Tensor) -> bool:
+    said = _generate(model, ids, _NEW, output_logits=True, return_dict_in_generate=True)
+    found = torch.stack(said.logits, 1)
+    alone = [model(text[None], use_cache=False).logits for text in said.sequences]
+    whole = torch.cat(alone)[:, ids.shape[1] - 1 : -1]
+    alike = (found - whole).norm() <= _NEAR[model.dtype] * whole.norm()
+    return bool(alike or whole.isnan().any())
 
 
 def _generate(model: Any, ids: torch.Tensor, new: int, **given: Any) -> Any:
