@@ -53,8 +53,10 @@ def verified(folder: Path, out: Path) -> Path:
     return manifest
 
 
-def tuned(manifest: Path, folder: Path, items: Sequence[Item], out: Path) -> tuple[Path, Any]:
-    """The manifest of the checkpoint tuned on all items in each of STEPS steps, and its metrics.
+def tuned(
+    manifest: Path, folder: Path, items: Sequence[Item], out: Path, train: Any = "full"
+) -> tuple[Path, list[float]]:
+    """The manifest of the checkpoint tuned on all items in each of STEPS steps, and the losses.
 
     `out` is a relative path of at least two parts: the state of the run lies next to it.
     """
@@ -65,7 +67,7 @@ def tuned(manifest: Path, folder: Path, items: Sequence[Item], out: Path) -> tup
     frozen = str(out / "train.parquet")
     encode_set("t", **given, frozen=frozen, files=files, tokens=tokens, counts=counts)
     optim = {"lr": RATE, "schedule": "constant", "warmup": 0, "epochs": STEPS}
-    stage = {"id": "tune", "optim": {**optim, "batch_size": len(items)}}
+    stage = {"id": "tune", "train": train, "optim": {**optim, "batch_size": len(items)}}
     spec = {"sets": ["t"], "uses": {"tune": {"$target": "t"}}, "seed": 0}
     outputs = {"weights": "weights", "manifest": "manifest.json", "metrics": "metrics.json"}
     tune_from_spec(
@@ -77,7 +79,7 @@ def tuned(manifest: Path, folder: Path, items: Sequence[Item], out: Path) -> tup
         outputs={name: str(out / "tuned" / file) for name, file in outputs.items()},
     )
     metrics = json.loads((out / "tuned" / "metrics.json").read_text(encoding="utf-8"))
-    return out / "tuned" / "manifest.json", metrics
+    return out / "tuned" / "manifest.json", metrics["stages"][0]["losses"]
 
 
 def answered(

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from as_jobs import CELLS, NEW, RATE, STEPS, TEMPLATE, Asked
+from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from tuning_dynamics.data.items import Item
@@ -31,10 +32,16 @@ class Plain:
         found: torch.Tensor = self.model(torch.tensor([ids]), use_cache=False).logits[0].float()
         return found
 
+    def adapt(self, rank: int, alpha: int) -> None:
+        """Give the model an adapter, which alone is trained then, as peft's documentation says."""
+        torch.manual_seed(0)
+        linear = {"target_modules": "all-linear", "task_type": "CAUSAL_LM"}
+        self.model = get_peft_model(self.model, LoraConfig(r=rank, lora_alpha=alpha, **linear))
+
     def tune(self, items: Sequence[Item]) -> list[float]:
         """AdamW as torch's documentation writes it, a text at a time; returns the losses."""
         self.model.train()
-        trained = list(self.model.parameters())
+        trained = [weights for weights in self.model.parameters() if weights.requires_grad]
         optimiser = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.0, foreach=False)
         losses = []
         for _ in range(STEPS):
