@@ -113,7 +113,9 @@ def config_of(name: str, tokenizer: Tokenizer, ends: int | list[int] = 0) -> Any
     sizes = {names.get(key, key): value for key, value in SIZES.items()}
     tokens = {"vocab_size": tokenizer.get_vocab_size(), "bos_token_id": None, "eos_token_id": ends}
     stated = {key: value for key, value in sizes.items() if key in known}
-    return AutoConfig.for_model(name, **{**stated, **tokens, "pad_token_id": None, **OWN.get(name, {})})
+    return AutoConfig.for_model(
+        name, **{**stated, **tokens, "pad_token_id": None, **OWN.get(name, {})}
+    )
 
 
 def save(model: Any, tokenizer: Tokenizer, folder: Path) -> Path:

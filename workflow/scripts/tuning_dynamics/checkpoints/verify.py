@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.checkpoints.check import check_folder, check_tokens
+from tuning_dynamics.checkpoints.check import check_folder, check_tokens, loaded
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import model_digests, text_loss
 from tuning_dynamics.common.atomic_files import read_json, whole_folder, write_json
@@ -90,7 +91,7 @@ def _load_and_write(
     device = prepare_device("cpu")
     pickled = isinstance(family, HubFamily) and family.pickles
     check_folder(folder)
-    model: Any = load_model(folder, None, device, pickled=pickled)
+    model = loaded(partial(load_model, folder, None, device, pickled=pickled), folder)
     if not list(folder.glob("*.safetensors")):
         folder = _converted(model, folder, manifest.with_name("safetensors"))
     texts = FIXED_TEXT.read_text(encoding="utf-8").strip().split("\n\n")

@@ -94,6 +94,10 @@ def _near(found: torch.Tensor, expected: torch.Tensor) -> bool:
     return bool((found - expected).norm() <= NEAR * expected.norm())
 
 
+def _gives_numbers(loaded: LoadedModel, prompts: list[list[int]]) -> bool:
+    return all(bool(_logits(loaded.model, ids).isfinite().all()) for ids in prompts)
+
+
 def _sees_no_later_token(loaded: LoadedModel, prompts: list[list[int]]) -> bool:
     """Whether logits stay the same when the text goes on."""
     whole = _logits(loaded.model, prompts[1])
@@ -149,7 +153,11 @@ def _learns_alike(loaded: LoadedModel, prompts: list[list[int]]) -> bool:
 
     expected = _gradients(model, lambda: list(map(plain, texts, targets)))
     with packed(model) as flat:
-        passes = [(texts, targets)] if flat else [([i], [t]) for i, t in zip(texts, targets, strict=True)]
+        passes = (
+            [(texts, targets)]
+            if flat
+            else [([i], [t]) for i, t in zip(texts, targets, strict=True)]
+        )
 
         def losses() -> list[torch.Tensor]:
             return [summed_loss(model, ids, wanted, CPU, flat=flat) for ids, wanted in passes]
@@ -183,6 +191,7 @@ def _gradients(model: Any, losses: Callable[[], list[torch.Tensor]]) -> list[tor
 
 #: What is tried, in order, and what is wrong if it fails.
 TRIED: dict[Callable[[LoadedModel, list[list[int]]], bool], str] = {
+    _gives_numbers: "the logits (some are not finite)",
     _sees_no_later_token: "the logits (a token sees tokens that follow it)",
     _scores_alike: "the scores",
     _continues_alike: "the generated tokens",
