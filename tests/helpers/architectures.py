@@ -55,29 +55,26 @@ _DELTA = {
 _MAMBA = {"mamba_n_heads": 4, "mamba_d_head": 16, "mamba_chunk_size": 8}
 _MIXED = {"layer_types": ["sliding_attention", "full_attention"]}
 
+#: Architectures that many studies use; all of them must be compared.
+NAMED = (
+    *("opt", "gpt2", "gptj", "gpt_neo", "gpt_neox", "bloom", "mpt", "falcon", "llama", "mistral"),
+    *("qwen2", "qwen3", "gemma2", "gemma3_text", "phi", "olmo", "olmo2", "olmo3", "smollm3"),
+    *("apertus", "mamba", "jamba", "bamba", "falcon_h1", "zamba2", "qwen3_next"),
+    *("granitemoehybrid", "lfm2", "mixtral", "phi3", "olmoe", "qwen3_moe"),
+)
+
+#: Those whose configs have no context length under any name.
+WITHOUT_CONTEXT = ("bloom", "mamba", "mamba2", "falcon_mamba", "recurrent_gemma", "xlstm")
+
 #: What an architecture needs beyond SIZES, by transformers' name of it.
 OWN: dict[str, dict[str, Any]] = {
+    **{name: {} for name in NAMED},
     "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
-    "gpt2": {},
     "gptj": {"rotary_dim": 4},
     "gpt_neo": {"attention_types": [[["global", "local"], 1]], "window_size": WINDOW},
-    "gpt_neox": {},
-    "bloom": {},
-    "mpt": {},
-    "falcon": {},
-    "llama": {},
-    "mistral": {},
-    "qwen2": {},
-    "qwen3": {},
-    "gemma2": {},
     "gemma3_text": _MIXED,
-    "phi": {},
-    "olmo": {},
-    "olmo2": {},
     "olmo3": _MIXED,
-    "smollm3": {"no_rope_layers": [1, 0]},
-    "apertus": {},
-    "mamba": {},
+    "smollm3": {"no_rope_layers": [1, 0], "sliding_window": None},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "mamba_dt_rank": 4},
     "bamba": {**_MAMBA, "attn_layer_indices": [1]},
     "falcon_h1": {**_MAMBA, "mamba_d_ssm": 64},
@@ -95,8 +92,16 @@ OWN: dict[str, dict[str, Any]] = {
         "shared_intermediate_size": 32,
     },
     "lfm2": {"layer_types": ["conv", "full_attention"]},
-    "mixtral": {},
-    "phi3": {},
+    "mamba2": {"num_heads": 4, "head_dim": 16, "chunk_size": 8, "n_groups": 1},
+    "codegen": {"rotary_dim": 4},
+    "deepseek_v3": {**_LATENT, "first_k_dense_replace": 1},
+    "minicpm3": _LATENT,
+    "seed_oss": {"residual_dropout": 0.0},
+    # Noise in training, which the two ways of training would draw in another order.
+    "phimoe": {"router_jitter_noise": 0.0, "input_jitter_noise": 0.0},
+    "cwm": {"bos_token_id": 0},
+    "modernbert-decoder": {"pad_token_id": 0},
+    "zamba": {"layers_block_type": ["linear_attention", "hybrid"], "num_key_value_heads": 4},
 }
 
 
@@ -111,11 +116,10 @@ def config_of(name: str, tokenizer: Tokenizer, ends: int | list[int] = 0) -> Any
     base = AutoConfig.for_model(name)
     known, names = base.to_dict(), base.attribute_map
     sizes = {names.get(key, key): value for key, value in SIZES.items()}
-    tokens = {"vocab_size": tokenizer.get_vocab_size(), "bos_token_id": None, "eos_token_id": ends}
     stated = {key: value for key, value in sizes.items() if key in known}
-    return AutoConfig.for_model(
-        name, **{**stated, **tokens, "pad_token_id": None, **OWN.get(name, {})}
-    )
+    tokens = {"bos_token_id": None, "eos_token_id": ends, "pad_token_id": None}
+    stated |= {"vocab_size": tokenizer.get_vocab_size(), **tokens, **OWN.get(name, {})}
+    return AutoConfig.for_model(name, **stated)
 
 
 def save(model: Any, tokenizer: Tokenizer, folder: Path) -> Path:

@@ -113,8 +113,7 @@ def tokenizer_of(folder: Path) -> Any:
 
 def ends_of(model: Any) -> list[int]:
     """End-of-text ids of a model, those of its config first."""
-    values = [model.config.eos_token_id, model.generation_config.eos_token_id]
-    found = [
-        token for v in values for token in (v if isinstance(v, list) else [v]) if v is not None
-    ]
-    return list(dict.fromkeys(found))
+    found: list[int] = []
+    for value in (model.config.eos_token_id, model.generation_config.eos_token_id):
+        found += value if isinstance(value, list) else [value]
+    return list(dict.fromkeys(token for token in found if token is not None))

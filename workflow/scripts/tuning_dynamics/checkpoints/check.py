@@ -28,6 +28,9 @@ PACKED = ("F8_E4M3", "F8_E5M2", "F8_E8M0", "F4", "F6_E2M3", "F6_E3M2", "I8", "U8
 #: The name of a model's weights where one file holds them.
 WEIGHTS = "model.safetensors"
 
+#: Texts whose ids must not depend on how the tokenizer is read.
+TEXTS = ("Ada was born near the river.", " 12 houses\n\n  and a café:", "It rained")
+
 #: The shortest context of use, in tokens: a prompt, and an answer with its end.
 SHORTEST = 8
 
@@ -70,7 +73,7 @@ def _refuse_unknown_model(folder: Path, config: Mapping[str, Any]) -> None:
     kind = config.get("model_type")
     # Code of the folder's own is refused where the model is loaded, in words of its own.
     known = isinstance(kind, str) and kind in CONFIG_MAPPING
-    causal = known and CONFIG_MAPPING[kind] in MODEL_FOR_CAUSAL_LM_MAPPING
+    causal = known and CONFIG_MAPPING[str(kind)] in MODEL_FOR_CAUSAL_LM_MAPPING
     if not causal and (known or "auto_map" not in config):
         raise _refusal(
             "transformers has no causal language model of this type",
@@ -83,18 +86,14 @@ def _refuse_unknown_model(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def _refuse_quantised(folder: Path, config: Mapping[str, Any], weights: list[str]) -> None:
-    stated = [
-        part["quantization_config"] for part in _parts(config) if "quantization_config" in part
-    ]
+    what = "the weights are quantised"
     fix = "use the checkpoint in full precision: tuning and log-probabilities need it"
-    if any(stated):
-        what = "the weights are quantised"
-        raise _refusal(what, folder, "quantization_config", next(filter(None, stated)), fix)
+    for part in _parts(config):
+        if how := part.get("quantization_config"):
+            raise _refusal(what, folder, "quantization_config", how, fix)
     for name in weights:
         if packed := next(_packed(folder / name), None):
-            raise StudyError(
-                "the weights are quantised", file=folder / name, key="dtype", value=packed, fix=fix
-            )
+            raise StudyError(what, file=folder / name, key="dtype", value=packed, fix=fix)
 
 
 def _packed(path: Path) -> Iterator[str]:
@@ -216,6 +215,31 @@ def check_tokens(model: Any, encoder: Encoder, folder: Path) -> None:
             context,
             "correct it: the longest text in tokens that the model was pre-trained on",
         )
+
+
+def check_text(encoder: Encoder, folder: Path) -> None:
+    """StudyError if the tokenizer as tokenizer_config.json describes it gives a text other ids than
+    tokenizer.json alone, which all jobs read. What it appends does not count."""
+    described = folder / "tokenizer_config.json"
+    if not described.is_file():
+        return
+    from transformers import AutoTokenizer
+
+    try:
+        whole: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        ids = {text: list(whole(text)["input_ids"]) for text in TEXTS}
+    except Exception as error:  # of a tokenizer's class, which may need packages of its own
+        print(f"{described} is not used: {' '.join(str(error).split())[:300]}", flush=True)
+        return
+    for text in TEXTS:
+        own = encoder.prompt(text)
+        if ids[text][: len(own)] != own:
+            raise StudyError(
+                "tokenizer_config.json changes the ids that tokenizer.json gives a text",
+                file=described,
+                value={"text": text, "tokenizer.json": own, "with its config": ids[text]},
+                fix="save both again with AutoTokenizer.from_pretrained(…).save_pretrained(folder)",
+            )
 
 
 def _require_known(key: str, ids: Iterable[int], encoder: Encoder, folder: Path) -> None:

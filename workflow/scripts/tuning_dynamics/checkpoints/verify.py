@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.checkpoints.check import check_folder, check_tokens, loaded
+from tuning_dynamics.checkpoints.check import check_folder, check_text, check_tokens, loaded
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import model_digests, text_loss
 from tuning_dynamics.common.atomic_files import read_json, whole_folder, write_json
@@ -97,6 +97,7 @@ def _load_and_write(
     texts = FIXED_TEXT.read_text(encoding="utf-8").strip().split("\n\n")
     encoder = load_encoder(folder)
     check_tokens(model, encoder, folder)
+    check_text(encoder, folder)
     trial(model, encoder, folder)
     write_json(
         manifest,

@@ -153,14 +153,12 @@ def _learns_alike(loaded: LoadedModel, prompts: list[list[int]]) -> bool:
 
     expected = _gradients(model, lambda: list(map(plain, texts, targets)))
     with packed(model) as flat:
-        passes = (
-            [(texts, targets)]
-            if flat
-            else [([i], [t]) for i, t in zip(texts, targets, strict=True)]
-        )
 
         def losses() -> list[torch.Tensor]:
-            return [summed_loss(model, ids, wanted, CPU, flat=flat) for ids, wanted in passes]
+            if flat:
+                return [summed_loss(model, texts, targets, CPU, flat=True)]
+            pairs = zip(texts, targets, strict=True)
+            return [summed_loss(model, [ids], [wanted], CPU, flat=False) for ids, wanted in pairs]
 
         found = _gradients(model, losses)
         # With dropout on, if there is any, numbers differ; they must still be numbers.
