@@ -53,13 +53,13 @@ def compared(folder: Path, adapter: dict[str, Any] | None = None) -> Found:
         found: Found = {"ids": _same_ids(model, plain)}
         if adapter is None:
             found["scores"] = _apart(manifest, plain, out / "base")
-        else:
-            plain.adapt(adapter["r"], adapter["alpha"])
         try:
             train = {"lora": adapter} if adapter else "full"
             after, losses = tuned(manifest, model, TRAIN, out / "t" / "quick", train)
         except StudyError as refused:
             return {**found, "tuning refused": str(refused)}
+        if adapter is not None:
+            plain.adapt(adapter["r"], adapter["alpha"])
         found["losses"] = _worst(losses, plain.tune(TRAIN))
         found["tuned scores"] = _apart(after, plain, out / "tuned")
         return found
