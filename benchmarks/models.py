@@ -6,9 +6,10 @@
 Each architecture of transformers that can be made tiny is saved as a local folder with random
 weights and a tokenizer. `verify` takes it or refuses it; where it is taken, it is scored (labels
 with and without demonstrations, options), it generates, it is tuned for two steps (all weights; of
-those that many studies use an adapter, too), and scored again. Plain transformers does the same on one unpadded text at a time.
-Texts must be equal, and scores and losses to 1e-4 nats. Then each kind of tokenizer, on three
-architectures. Exits with 1 if anything differs, or fails other than in words.
+those that many studies use an adapter, too), and scored again. Plain transformers does the same on
+one unpadded text at a time. Texts must be equal, and scores and losses to 1e-4 nats. Then each
+kind of tokenizer, on three architectures. Exits with 1 if anything differs, or fails other than in
+words.
 """
 
 import argparse

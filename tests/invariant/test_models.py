@@ -31,17 +31,18 @@ def saved(name: str, folder: Path, kind: str | None = None) -> Path:
     return folder
 
 
-#: Packed; learnt positions; windows; a cache that forward does not continue by itself; recurrent.
-@pytest.mark.parametrize("name", ["llama", "opt", "gpt_neo", "bamba", "mamba"])
+#: Packed, with learnt positions; windows; a cache that forward does not continue by itself; recurrent.
+@pytest.mark.parametrize("name", ["opt", "gpt_neo", "bamba", "mamba"])
 def test_scores_texts_and_tuning_are_those_of_plain_transformers(name: str, tmp_path: Path) -> None:
     found = compared(saved(name, tmp_path))
     assert {"ids", "scores", "losses", "tuned scores"} == set(found)
     assert wrong(found) == []
 
 
-@pytest.mark.parametrize("name", ["gpt2", "granitemoehybrid"])
-def test_an_adapter_is_that_of_plain_peft(name: str, tmp_path: Path) -> None:
-    found = compared(saved(name, tmp_path), {"r": 4, "alpha": 8})
+@pytest.mark.filterwarnings("ignore:fan_in_fan_out:UserWarning")
+def test_an_adapter_is_that_of_plain_peft(tmp_path: Path) -> None:
+    """Also of layers that are stored the other way round, as GPT-2's are."""
+    found = compared(saved("gpt2", tmp_path), {"r": 4, "alpha": 8})
     assert {"ids", "losses", "tuned scores"} == set(found)
     assert wrong(found) == []
 
@@ -67,19 +68,8 @@ def test_differences_are_found() -> None:
     assert wrong({"ids": True, "scores": 1e-6, "refused": "in words"}) == []
 
 
-#: Under five names, and with none.
-STATED = (
-    "gpt2",
-    "gptj",
-    "gpt_neo",
-    "mpt",
-    "ctrl",
-    "opt",
-    "llama",
-    "jamba",
-    "openai-gpt",
-    "codegen",
-)
+#: Under five names.
+STATED = ("gpt2", "gptj", "gpt_neo", "mpt", "ctrl", "opt", "llama", "jamba", "codegen")
 
 
 @pytest.mark.parametrize("name", STATED)
@@ -151,7 +141,6 @@ def test_texts_are_read_again_where_a_cache_gives_other_logits(
 ) -> None:
     model = architectures.tiny("gpt_neo", tiny_encoder().tokenizer)
     expected = plainly(model, prompts(), 5)
-    monkeypatch.setattr(model.transformer, "forward", model.transformer.forward)
     monkeypatch.setattr(model, "forward", Forgetful(model.forward, error))
     assert not supports_cache(model, CPU)
     assert "read again for each token" in capsys.readouterr().out
