@@ -31,7 +31,7 @@ def saved(name: str, folder: Path, kind: str | None = None) -> Path:
     return folder
 
 
-#: Packed, with learnt positions; windows; a cache that forward does not continue by itself; recurrent.
+#: Packed; with windows; with a cache that needs positions; recurrent.
 @pytest.mark.parametrize("name", ["opt", "gpt_neo", "bamba", "mamba"])
 def test_scores_texts_and_tuning_are_those_of_plain_transformers(name: str, tmp_path: Path) -> None:
     found = compared(saved(name, tmp_path))

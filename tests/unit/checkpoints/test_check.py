@@ -8,15 +8,20 @@ from typing import Any
 
 import pytest
 import torch
+from architectures import config_of
 from as_jobs import verified
 from safetensors.torch import load_file, save_file
 from tiny import save_checkpoint, tiny_model
+from tokenizer_kinds import KINDS
 from tokenizers import Tokenizer
+from transformers import AutoTokenizer
 
-from tuning_dynamics.checkpoints.check import check_folder, check_tokens
+from tuning_dynamics.checkpoints.check import check_folder, check_text, check_tokens
 from tuning_dynamics.checkpoints.load import load_model
+from tuning_dynamics.checkpoints.manifest import model_digests, unchanged_weights
 from tuning_dynamics.common.atomic_files import read_json
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.model_files import model_files
 from tuning_dynamics.data.tokenizer import load_encoder
 
 
@@ -274,3 +279,79 @@ def test_a_tokenizer_that_does_not_belong_to_the_model_is_refused(
     damage(tmp_path)
     with pytest.raises(StudyError, match=what):
         check_tokens(tiny_model(), load_encoder(tmp_path), tmp_path)
+
+
+def of_kind(kind: str, folder: Path, **described: Any) -> Path:
+    """The folder of a kind's tokenizer, with what its config says besides."""
+    made = KINDS[kind]()
+    config_of("llama", made.tokenizer, made.ends).save_pretrained(folder)
+    made.write(folder)
+    for key, value in described.items():
+        set_key(folder, key, value, "tokenizer_config.json")
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tokenizer_that_its_config_does_not_change_passes(kind: str, tmp_path: Path) -> None:
+    check_text(load_encoder(of_kind(kind, tmp_path)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("sentencepiece_with_prefix", "tokenizer_class", "GPTNeoXTokenizerFast"),
+        ("wordpiece", "tokenizer_class", "LlamaTokenizer"),
+        ("tiktoken", "tokenizer_class", "GPT2Tokenizer"),
+        ("wordpiece", "added_tokens_decoder", {"7": {"content": "Ada", "special": False}}),
+    ],
+)
+def test_a_tokenizers_config_that_changes_ids_is_refused_and_its_fix_helps(
+    kind: str, key: str, value: Any, tmp_path: Path
+) -> None:
+    folder = of_kind(kind, tmp_path, **{key: value})
+    with pytest.raises(StudyError, match="changes the ids"):
+        check_text(load_encoder(folder), folder)
+    AutoTokenizer.from_pretrained(str(folder)).save_pretrained(str(folder))
+    check_text(load_encoder(folder), folder)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"tokenizer_class": 7}'])
+def test_a_tokenizers_config_that_is_not_read_changes_nothing(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = of_kind("byte_level", tmp_path)
+    holding(text, "tokenizer_config.json")(folder)
+    check_text(load_encoder(folder), folder)
+    assert "is not used" in capsys.readouterr().out
+
+
+def added_to(name: str, key: str) -> Callable[[Path], None]:
+    return lambda folder: set_key(folder, key, "other", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("model.safetensors", stored_as(torch.float16)),
+        ("config.json", added_to("config.json", "hidden_act")),
+        ("generation_config.json", added_to("generation_config.json", "eos_token_id")),
+        ("tokenizer.json", added_to("tokenizer.json", "version")),
+        ("tokenizer_config.json", added_to("tokenizer_config.json", "eos_token")),
+        ("special_tokens_map.json", added_to("special_tokens_map.json", "eos_token")),
+        ("chat_template.jinja", holding("{{ messages }}", "chat_template.jinja")),
+        ("adapter_config.json", holding("{}", "adapter_config.json")),
+        ("adapter_model.safetensors", with_an_adapters_weights),
+    ],
+)
+def test_each_file_that_a_model_is_read_from_is_an_input(
+    name: str, change: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """A local folder that is written again, in whatever part, is another checkpoint."""
+    manifest = save_checkpoint(tmp_path)
+    before = model_digests(tmp_path)
+    change(tmp_path)
+    after = model_digests(tmp_path)
+    assert {one for one in {*before, *after} if before.get(one) != after.get(one)} == {name}
+    assert name in model_files(tmp_path)
+    with pytest.raises(StudyError, match="deleted, or changed since"), unchanged_weights(manifest):
+        pass
