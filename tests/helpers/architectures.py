@@ -94,7 +94,7 @@ OWN: dict[str, dict[str, Any]] = {
     "lfm2": {"layer_types": ["conv", "full_attention"]},
     "mamba2": {"num_heads": 4, "head_dim": 16, "chunk_size": 8, "n_groups": 1},
     "codegen": {"rotary_dim": 4},
-    "deepseek_v3": {**_LATENT, "first_k_dense_replace": 1},
+    "deepseek_v3": {**_LATENT, "first_k_dense_replace": 1, "n_group": 1, "topk_group": 1},
     "minicpm3": _LATENT,
     "seed_oss": {"residual_dropout": 0.0},
     # Noise in training, which the two ways of training would draw in another order.

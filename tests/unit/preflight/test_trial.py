@@ -95,7 +95,7 @@ def spoilt(name: str, change: Callable[[Any], Any], monkeypatch: pytest.MonkeyPa
         ("log_likelihoods", lambda scores: [scores[0] - 0.1, *scores[1:]], "the scores"),
         ("log_likelihoods", lambda scores: [*scores[1:], scores[0]], "the scores"),
         ("generate", lambda texts: [*texts[1:], texts[0]], "the generated tokens"),
-        ("generate", lambda texts: ["7 7 7", *texts[1:]], "the generated tokens"),
+        ("generate", lambda texts: ["7 7", *texts[1:]], "the generated tokens"),
         ("summed_loss", lambda loss: loss * 1.01, "the loss or its gradients"),
         ("summed_loss", lambda loss: loss.detach() + 0 * loss, "the loss or its gradients"),
     ],

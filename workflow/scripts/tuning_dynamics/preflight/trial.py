@@ -6,6 +6,7 @@ stops a job: it is no part of what a result is made from (identity/code_digest.p
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.loglikelihood import Scored, log_likelihoods
 from tuning_dynamics.evaluate.model import LoadedModel
 
-#: The beginning that prompts share, how they go on, and answers to each.
-SHARED = "Ada was born in a house near the river."
-PROMPTS = (" She", " Later she worked as", " It")
-ANSWERS = (" baker", " a painter of old houses")
+#: The beginning that prompts share, how they go on, and answers to each. Short, as each pass reads
+#: all weights: with them the trial takes about as long as the loss on `verify`'s own text.
+SHARED = "Ada was born in a house."
+PROMPTS = (" She", " Later she worked as")
+ANSWERS = (" baker", " a painter")
 
 #: Tokens that are generated after each prompt, and tokens of a batch: all texts together.
-NEW, BATCH = 3, 8192
+NEW, BATCH = 2, 8192
 
 #: Largest difference, as a share of what is compared (log-probabilities of a text, logits,
 #: gradients), that counts as rounding in fp32.
@@ -95,7 +97,7 @@ def _near(found: torch.Tensor, expected: torch.Tensor) -> bool:
 
 
 def _gives_numbers(loaded: LoadedModel, prompts: list[list[int]]) -> bool:
-    return all(bool(_logits(loaded.model, ids).isfinite().all()) for ids in prompts)
+    return bool(_logits(loaded.model, prompts[0]).isfinite().all())
 
 
 def _sees_no_later_token(loaded: LoadedModel, prompts: list[list[int]]) -> bool:
@@ -154,16 +156,16 @@ def _learns_alike(loaded: LoadedModel, prompts: list[list[int]]) -> bool:
     expected = _gradients(model, lambda: list(map(plain, texts, targets)))
     with packed(model) as flat:
 
-        def losses() -> list[torch.Tensor]:
+        def losses(first: int, last: int) -> list[torch.Tensor]:
             if flat:
-                return [summed_loss(model, texts, targets, CPU, flat=True)]
-            pairs = zip(texts, targets, strict=True)
+                return [summed_loss(model, texts[first:last], targets[first:last], CPU, flat=True)]
+            pairs = zip(texts[first:last], targets[first:last], strict=True)
             return [summed_loss(model, [ids], [wanted], CPU, flat=False) for ids, wanted in pairs]
 
-        found = _gradients(model, losses)
+        found = _gradients(model, partial(losses, 0, len(texts)))
         # With dropout on, if there is any, numbers differ; they must still be numbers.
         model.train()
-        learnt = _gradients(model, losses)
+        learnt = _gradients(model, partial(losses, 0, 1))
         model.eval()
     alike = all(map(_near, found, expected))
     return alike and all(bool(part.isfinite().all()) for part in learnt)
