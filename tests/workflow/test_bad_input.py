@@ -30,6 +30,7 @@ from tuning_dynamics.common.errors import StudyError, refused_reason
 from tuning_dynamics.config.family import Architecture
 from tuning_dynamics.data.freeze import freeze_from_spec
 from tuning_dynamics.data.items import read_items
+from tuning_dynamics.preflight.trial import try_model
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.start import begin
 
@@ -455,7 +456,9 @@ def freeze(config: dict[str, Any]) -> None:
 def verified(config: dict[str, Any]) -> None:
     """What the job of IMPORTED calls."""
     spec = begun(config).checkpoints.checkpoint_spec("mine", 7)
-    verify("mine", spec, 7, downloaded=None, config=config, manifest="manifest.json")
+    verify(
+        "mine", spec, 7, downloaded=None, config=config, manifest="manifest.json", trial=try_model
+    )
 
 
 @pytest.fixture

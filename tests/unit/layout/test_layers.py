@@ -19,13 +19,14 @@ LAYERS = (
     ("data", "engine"),
     ("grid", "checkpoints", "recipes"),
     ("tune", "evaluate", "stats"),
+    ("preflight",),
     ("findings",),
     ("report",),
     ("run",),
     ("plan",),
 )
 #: Packages that compute models don't depend on a study's settings or grid.
-KNOWS_NO_STUDY = ("data", "engine", "checkpoints", "tune", "evaluate")
+KNOWS_NO_STUDY = ("data", "engine", "checkpoints", "tune", "evaluate", "preflight")
 
 
 def imports() -> dict[str, set[str]]:

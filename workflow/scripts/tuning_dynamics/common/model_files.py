@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.common.errors import UnavailableError
+
 #: Files of the tokenizer.
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -41,6 +43,25 @@ def model_files(folder: Path) -> list[str]:
 def tokenizer_files(folder: Path) -> list[str]:
     """Names of the files of a folder that its tokenizer is read from."""
     return [name for name in model_files(folder) if name in TOKENIZER_FILES]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of a checkpoint's folder; UnavailableError if it holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _unread(path, "the file is missing", "check the path") from None
+    except (ValueError, RecursionError) as error:
+        raise _unread(path, f"the file is not JSON ({error})", "get the file again") from None
+    if not isinstance(found, dict):
+        raise _unread(path, f"the file holds a {type(found).__name__}", "get the file again")
+    return found
+
+
+def _unread(path: Path, why: str, fix: str) -> UnavailableError:
+    return UnavailableError(
+        f"the checkpoint's {path.name} can't be read: {why}", file=path, fix=fix
+    )
 
 
 def stated_context(config: Mapping[str, Any]) -> int | None:

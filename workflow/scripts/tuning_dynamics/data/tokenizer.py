@@ -11,7 +11,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tuning_dynamics.common.errors import StudyError, UnavailableError
-from tuning_dynamics.common.model_files import stated_context
+from tuning_dynamics.common.model_files import CONTEXT_KEYS, read_config, stated_context
 from tuning_dynamics.data.special_tokens import QUOTE, Read, SpecialTokens
 
 
@@ -114,7 +114,7 @@ def context_of(folder: Path) -> int:
     """The longest text in tokens that a folder's model takes; StudyError if it names none."""
     path = folder / "config.json"
     try:
-        stated = stated_context(json.loads(path.read_text(encoding="utf-8")))
+        stated = stated_context(read_config(path))
         return _context_by_transformers(folder) if stated is None else stated
     except (OSError, ValueError) as error:  # another version of transformers may read it
         raise UnavailableError(
@@ -122,12 +122,14 @@ def context_of(folder: Path) -> int:
             file=path,
             fix="fix it, or use a version of transformers that knows the model (envs/train.yaml)",
         ) from None
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError):
         raise StudyError(
-            f"the checkpoint's config has no context length ({' '.join(str(error).split())})",
+            "the checkpoint's config states no context length, under any of its names",
             file=path,
             key="max_position_embeddings",
-            fix="add max_position_embeddings to config.json",
+            value=list(CONTEXT_KEYS),
+            fix="add max_position_embeddings to config.json: the longest text in tokens that the "
+            "model was pre-trained on",
         ) from None
 
 
@@ -187,7 +189,7 @@ def _tokenizers_end(path: Path, tokenizer: Tokenizer) -> list[int]:
 
 
 def _named_ends(path: Path) -> list[int]:
-    value = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id")
+    value = read_config(path).get("eos_token_id")
     found = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(token, int) for token in found):
         raise StudyError(
