@@ -87,7 +87,7 @@ def test_no_modules_import_one_another() -> None:
     assert sorted(left) == []
 
 
-@pytest.mark.parametrize(("stub", "most"), [("tune_variant", 28), ("evaluate_variant", 28)])
+@pytest.mark.parametrize(("stub", "most"), [("tune_variant", 28), ("evaluate_variant", 30)])
 def test_few_modules_count_for_a_job_on_a_gpu(stub: str, most: int) -> None:
     files = {part.file for part in code_parts(stub) if "/" in part.file}
     assert len(files) <= most
