@@ -157,6 +157,24 @@ def test_the_cluster_profile_from_another_folder(
     assert "Budget of what would run" in done.stdout
 
 
+def test_the_cluster_profile_without_a_cluster(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the repository, for a study elsewhere: the partitions are found, SLURM is not."""
+    prepare(tmp_path, Bad([]), checkpoint, "mine")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "sh", "uname", "which"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setenv("PATH", str(tools))
+    study = ["--configfile", str(tmp_path / "study.yaml"), "--directory", str(tmp_path)]
+    done = run_command(ROOT, "-q", "--profile", "slurm", *study)
+    assert done.returncode == 1
+    assert "SLURM is not available" in done.stdout
+    assert "'sbatch'" in done.stdout
+    assert "leave out --profile slurm to run here" in done.stdout
+
+
 def test_a_dry_run_names_fields_that_the_rows_lack(tmp_path: Path, checkpoint: Path) -> None:
     bad = Bad([], dataset={"fields": {"a": "sentence_a", "b": "b"}, "id_field": "key.id"})
     prepare(tmp_path, bad, checkpoint, "mine")
