@@ -34,6 +34,8 @@ from tuning_dynamics.common.errors import refused_reason
 
 __all__ = ["checkpoint"]  # a fixture
 
+TUNED_CELLS, WEATHER = "results/bad/mine/7", "seed0/cells/weather/default/0shot"
+
 MODES = {"plain": [], "quiet": ["-q"], "demo": ["--quiet", "rules", "reason", "host"]}
 STUDY = ["--configfile", "study.yaml"]
 
@@ -145,7 +147,7 @@ def test_a_repository_in_a_folder_with_braces(folder: Path, tmp_path: Path) -> N
     assert_screen(["the path of the repository has braces"], done.stdout)
 
 
-@pytest.mark.parametrize("path", ["profiles/slurm/config.yaml", "slurm", "../slurm"])
+@pytest.mark.parametrize("path", ["slurm", "../slurm"])
 def test_the_cluster_profile_from_another_folder(
     path: str, tmp_path: Path, checkpoint: Path
 ) -> None:
@@ -155,6 +157,24 @@ def test_the_cluster_profile_from_another_folder(
     done = run_command(tmp_path, "-n", "-q", *STUDY, "--profile", profile)
     assert done.returncode == 0, done.stdout
     assert "Budget of what would run" in done.stdout
+
+
+def test_the_cluster_profile_without_a_cluster(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the repository, for a study elsewhere: the partitions are found, SLURM is not."""
+    prepare(tmp_path, Bad([]), checkpoint, "mine")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("bash", "sh", "uname", "which"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    monkeypatch.setenv("PATH", str(tools))
+    study = ["--configfile", str(tmp_path / "study.yaml"), "--directory", str(tmp_path)]
+    done = run_command(ROOT, "-q", "--profile", "slurm", *study)
+    assert done.returncode == 1
+    assert "SLURM is not available" in done.stdout
+    assert "'sbatch'" in done.stdout
+    assert "leave out --profile slurm to run here" in done.stdout
 
 
 def test_a_dry_run_names_fields_that_the_rows_lack(tmp_path: Path, checkpoint: Path) -> None:
@@ -171,12 +191,14 @@ def test_a_dry_run_names_fields_that_the_rows_lack(tmp_path: Path, checkpoint: P
 # --- one bad set costs its own cells -----------------------------------------------------------
 
 BAD_ROW = {**NLI, "b": " "}
-TRAIN = [{**row, "a": "It pours ."} for row in ROWS]
+TRAIN = [{**row, "a": f"It pours {hour} ."} for hour in ("now", "late") for row in ROWS]
 
 
 def files(**places: str) -> dict[str, object]:
     return {**DATASET, "source": {"files": places}}
 
+
+TUNED = {**BLOCK, "family": "mine"}
 
 #: Sets of which one file has a bad row: of the evaluation, of training, of demonstrations, and of
 #: a mixture.
@@ -188,12 +210,8 @@ SEVERAL = Bad(
         "blocks": [
             {**BLOCK, "family": "mine", "eval_sets": ["weather", "broken"]},
             {**BLOCK, "family": "mine", "eval_sets": ["lent", "weather"], "shots": [2]},
-            {
-                **BLOCK,
-                "family": "mine",
-                "recipes": ["quick", "mixed"],
-                "train_sets": ["weather", "untrained"],
-            },
+            {**TUNED, "recipes": ["quick"], "train_sets": ["weather", "untrained"]},
+            {**TUNED, "recipes": ["mixed"], "train_sets": ["weather"]},
         ],
     },
     files={
@@ -213,35 +231,29 @@ SEVERAL = Bad(
 )
 
 
+#: Cells, with why they are refused.
+CELLS_OF = {
+    f"{CELLS}/weather/default/0shot": None,
+    f"{CELLS}/broken/default/0shot": "row 6 of evaluation has no text in a field",
+    f"{CELLS}/weather/default/2shot": None,
+    f"{CELLS}/lent/default/2shot": "row 11 of train has no text in a field",
+    f"{TUNED_CELLS}/quick/weather/{WEATHER}": None,
+    f"{TUNED_CELLS}/quick/untrained/{WEATHER}": "row 11 of train has no text in a field",
+    f"{TUNED_CELLS}/mixed/weather/{WEATHER}": "row 11 of train has no text in a field",
+}
+
+
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
     folder = tmp_path_factory.mktemp("several")
     prepare(folder, SEVERAL, checkpoint, "mine")
-    done = run_command(folder, "-q", *STUDY)
-    assert done.returncode == 1, done.stdout
-    assert "cells of broken: row 6 of evaluation has no text" in done.stdout
-    assert "The job scores/all failed" in done.stdout
+    cells = [f"{cell}/token_prob.parquet" for cell in CELLS_OF]
+    done = run_command(folder, "-q", *STUDY, "--", *cells)
+    assert done.returncode == 0, done.stdout
     return folder
 
 
-@pytest.mark.parametrize(
-    ("cell", "why"),
-    [
-        (f"{CELLS}/weather/default/0shot", None),
-        (f"{CELLS}/broken/default/0shot", "has no text in a field"),
-        (f"{CELLS}/weather/default/2shot", None),
-        (f"{CELLS}/lent/default/2shot", "has no text in a field"),
-        ("results/bad/mine/7/quick/weather/seed0/cells/weather/default/0shot", None),
-        (
-            "results/bad/mine/7/quick/untrained/seed0/cells/weather/default/0shot",
-            "has no text in a field",
-        ),
-        (
-            "results/bad/mine/7/mixed/weather/seed0/cells/weather/default/0shot",
-            "has no text in a field",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("cell", "why"), CELLS_OF.items())
 def test_one_bad_set_costs_its_own_cells(cell: str, why: str | None, several: Path) -> None:
     path = several / cell / "token_prob.parquet"
     reason = refused_reason(pq.read_schema(path).metadata)

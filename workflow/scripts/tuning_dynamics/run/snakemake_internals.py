@@ -50,6 +50,7 @@ class Records(FilePersistence):  # type: ignore[misc]
         with _system_errors():
             super().__init__(*arguments, dag=dag, **options)
         if self.require_targets is not None:
+            _find_partitions(dag.workflow)
             _look_at_targets(dag, self.require_targets)
         # Its other reasons are times and metadata, which are not used.
         dag.workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.PARAMS})
@@ -128,6 +129,18 @@ def _system_errors() -> Iterator[None]:
     except OSError as error:
         found = system_error(error, Path("results"))
         raise SystemExit(f"\nThe study can't be planned.\n{found}\n") from None
+
+
+def _find_partitions(workflow: Any) -> None:
+    """Correct the path of the cluster profile's partitions: Snakemake makes it from the current
+    folder, and leaves that for `--directory`."""
+    settings = workflow.executor_settings
+    if not workflow.non_local_exec or settings.partition_config is None:
+        return
+    file = Path(settings.partition_config)
+    own = Path(workflow.basedir, "profiles", "slurm", file.name)
+    if not file.is_file() and own.is_file():
+        settings.partition_config = own
 
 
 def _look_at_targets(dag: Any, require: Targets) -> None:
