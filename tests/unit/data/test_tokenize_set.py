@@ -329,5 +329,5 @@ def test_the_context_is_known_by_each_of_its_names(tmp_path: Path, config: Any) 
 
 def test_a_context_that_no_name_gives_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "mamba"}))
-    with pytest.raises(StudyError, match="has no context length"):
+    with pytest.raises(StudyError, match="states no context length"):
         context_of(tmp_path)
