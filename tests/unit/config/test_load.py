@@ -139,7 +139,7 @@ def test_yaml_that_ends_in_no_study_is_refused(
     assert len(str(caught.value)) < 1000
 
 
-@pytest.mark.parametrize("key", [5, None, "it's", "\x1b[31m", "x" * 10_000, (1, 2)])
+@pytest.mark.parametrize("key", [5, None, "it's", "\ud800", "\x1b[31m", "x" * 10_000, (1, 2)])
 def test_a_key_of_any_kind_is_named(key: object) -> None:
     with pytest.raises(StudyError, match="the key is not known") as caught:
         parse(Study, {"study": "x", key: 1}, "x.yaml")
