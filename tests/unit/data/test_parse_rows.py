@@ -578,12 +578,6 @@ def test_the_names_of_options_are_a_list(labels: Any) -> None:
     refused("not as many names", CHOICE, {**CHOICE_ROW, "choices": choices}, "multiple_choice")
 
 
-def test_more_options_than_positions_are_refused() -> None:
-    gold = {"field": "answerKey", "positions": ["A", "B"]}
-    error = refused("3 options", CHOICE, CHOICE_ROW, "multiple_choice", gold=gold)
-    assert error.key == "gold.positions"
-
-
 def test_a_right_option_in_another_unicode_form_is_the_same() -> None:
     choices = {"text": ["caf\u00e9", "cafe\u0301"], "label": ["A", "B"]}
     refused("same option twice", CHOICE, {**CHOICE_ROW, "choices": choices}, "multiple_choice")

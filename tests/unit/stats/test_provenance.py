@@ -11,12 +11,13 @@ from unit.stats.test_summaries import changes_of
 
 from tuning_dynamics.common.atomic_files import write_json
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.dataset import Dataset
 from tuning_dynamics.config.load import dump_merged, load_study, read_yaml
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.grid.grid import expand
 from tuning_dynamics.grid.merged_config import read_merged, split_rows
-from tuning_dynamics.grid.splits import used_splits
+from tuning_dynamics.grid.splits import source_split, source_text, used_splits
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.stats import provenance
 from tuning_dynamics.stats.denominators import WeakBases, denominator_rows, weak_bases
@@ -259,3 +260,17 @@ def test_each_weak_base_counts_under_one_heading() -> None:
     table = denominator_rows(table, chance_of(known))
     assert weak_bases(changes, table) == WeakBases(6, 1, 1, 2)
     assert weak_bases(changes.iloc[:0], table) == WeakBases(0, 0, 0, 0)
+
+
+def test_files_are_named_without_the_folders_of_their_machine() -> None:
+    described = {
+        "task": "nli",
+        "domain": "x",
+        "licence": "x",
+        "source": {"files": {"train": "/home/ada/train.jsonl", "evaluation": "{data_root}/a.csv"}},
+        "join": {"file": "/home/ada/texts.csv", "on": {"k": "k"}, "take": "t", "into": "text"},
+    }
+    dataset = Dataset.model_validate(described)
+    assert source_text(dataset) == "files, joined with …/texts.csv"
+    assert source_split(dataset, "train") == "…/train.jsonl"
+    assert source_split(dataset, "evaluation") == "{data_root}/a.csv"

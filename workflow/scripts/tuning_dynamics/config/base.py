@@ -71,7 +71,8 @@ class Strict(BaseModel):
                 if key not in known:
                     hint = nearest(str(key), known) or f"known: {', '.join(known)}"
                     # In quotes of one kind, between which its name is found again.
-                    shown = shorten(str(key).replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"), 80)
+                    name = str(key).encode("utf-8", "backslashreplace").decode("utf-8")
+                    shown = shorten(name.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"), 80)
                     raise ValueError(f"unknown key '{shown}'; {hint.strip()}")
         return values
 

@@ -336,21 +336,17 @@ def _position(gold: Gold, value: Any, raw: _Raw, options: list[str]) -> int:
 def _names(gold: Gold, raw: _Raw, options: list[str]) -> list[str]:
     """The options' names, in their order."""
     if gold.positions_field is None:
-        names = gold.positions or [str(k) for k in range(len(options))]
-        if len(names) >= len(options):
-            return names[: len(options)]
-        key, listed = "gold.positions", names
-    else:
-        key, listed = gold.positions_field, raw.value(gold.positions_field)
-        found = [_named(name) for name in listed] if isinstance(listed, list) else []
-        names = [name for name in found if name]
-        if len(found) == len(set(names)) == len(options):
-            return names
+        return (gold.positions or [str(k) for k in range(len(options))])[: len(options)]
+    listed = raw.value(gold.positions_field)
+    found = [_named(name) for name in listed] if isinstance(listed, list) else []
+    names = [name for name in found if name]
+    if len(found) == len(set(names)) == len(options):
+        return names
     raise raw.refusal(
         f"has {len(options)} options, and not as many names of their own",
-        key,
+        gold.positions_field,
         listed,
-        "fix the row, or correct options, gold.positions and gold.positions_field",
+        "fix the row, or correct options and gold.positions_field",
     )
 
 
