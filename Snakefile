@@ -14,7 +14,6 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 from tuning_dynamics.plan.resources import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.plan.limits import guard
-from tuning_dynamics.run.outcome import say_left, show_outcome
 from tuning_dynamics.run.start import Shown, begin, finish, start
 from tuning_dynamics.common.variants import parse_variant
 from tuning_dynamics.run.snakemake_internals import keep_outputs
@@ -28,7 +27,6 @@ if not workflow.configfiles:
 
 jobs, sides = begin(config, workflow)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
-outcome = show_outcome(workflow, jobs)
 
 
 wildcard_constraints:
@@ -46,10 +44,6 @@ if not sides.asked:
 
     onsuccess:
         finish(workflow, jobs)
-
-
-onerror:
-    say_left(workflow, outcome)
 
 
 # A comparison of two studies needs no third.

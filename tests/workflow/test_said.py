@@ -209,7 +209,7 @@ SEVERAL = Bad(
         "statistics": {"main_recipe": "quick"},
         "blocks": [
             {**BLOCK, "family": "mine", "eval_sets": ["weather", "broken"]},
-            {**BLOCK, "family": "mine", "eval_sets": ["lent", "weather"], "shots": [2]},
+            {**BLOCK, "family": "mine", "eval_sets": ["lent"], "shots": [2]},
             {**TUNED, "recipes": ["quick"], "train_sets": ["weather", "untrained"]},
             {**TUNED, "recipes": ["mixed"], "train_sets": ["weather"]},
         ],
@@ -235,7 +235,6 @@ SEVERAL = Bad(
 CELLS_OF = {
     f"{CELLS}/weather/default/0shot": None,
     f"{CELLS}/broken/default/0shot": "row 6 of evaluation has no text in a field",
-    f"{CELLS}/weather/default/2shot": None,
     f"{CELLS}/lent/default/2shot": "row 11 of train has no text in a field",
     f"{TUNED_CELLS}/quick/weather/{WEATHER}": None,
     f"{TUNED_CELLS}/quick/untrained/{WEATHER}": "row 11 of train has no text in a field",

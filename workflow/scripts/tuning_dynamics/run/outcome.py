@@ -39,12 +39,12 @@ _AGAIN = "run the same command again: it goes on from what is saved"
 class Outcome(logging.Handler):
     """Prints each failed job's own error once, when it fails; keeps what is said at the end.
 
-    `ended` is called where there is nothing to be done.
+    `ended` is called where there is nothing to be done, `unfinished` where a run did not succeed.
     """
 
-    def __init__(self, ended: Callable[[], None]) -> None:
+    def __init__(self, ended: Callable[[], None], unfinished: Callable[["Outcome"], None]) -> None:
         super().__init__()
-        self.ended = ended
+        self.ended, self.unfinished = ended, unfinished
         self.stopped = False
         #: By log: the first line of a job's last error.
         self.failed: dict[str, str] = {}
@@ -66,6 +66,8 @@ class Outcome(logging.Handler):
             )
         elif message.startswith("Nothing to be done"):
             self.ended()
+        elif ENDINGS[1] in message:
+            self.unfinished(self)
         elif message.startswith("Terminating processes on user request"):
             self.stopped = True
 
@@ -152,18 +154,20 @@ def _slurm_lines(log: Path) -> list[str]:
     return list(dict.fromkeys(match[1] for match in _SLURM.finditer(text)))[-2:]
 
 
-def show_outcome(workflow: Any, jobs: Jobs) -> Outcome:
+def show_outcome(workflow: Any, jobs: Jobs) -> None:
     """Make this run say why its jobs fail; `workflow` is Snakemake's.
 
     What Snakemake prints of a failed job is left to its log file.
     """
-    outcome = Outcome(lambda: None if workflow.dryrun else say_where(workflow, jobs))
+    outcome = Outcome(
+        lambda: None if workflow.dryrun else say_where(workflow, jobs),
+        lambda failed: say_left(workflow, failed),
+    )
     logger = logging.getLogger("snakemake.logging")
     for handler in logger.handlers:
         if not isinstance(handler, logging.FileHandler):
             handler.addFilter(lambda record: not _replaced(record))
     logger.addHandler(outcome)
-    return outcome
 
 
 def _replaced(record: logging.LogRecord) -> bool:

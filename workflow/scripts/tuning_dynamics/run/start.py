@@ -28,7 +28,7 @@ from tuning_dynamics.identity.units import planned_digest, unread
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.command import require_files
 from tuning_dynamics.run.environments import asked_for
-from tuning_dynamics.run.outcome import say_where
+from tuning_dynamics.run.outcome import say_where, show_outcome
 from tuning_dynamics.run.parts import parse_part, settings
 from tuning_dynamics.run.slurm import end_orphans, require_cluster
 from tuning_dynamics.run.slurm_watch import watch
@@ -107,6 +107,8 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
             forces=LOOK not in os.environ,
         )
         leave_out(MISLEADING)
+        if workflow.is_main_process:
+            show_outcome(workflow, jobs)
     return jobs, sides
 
 
