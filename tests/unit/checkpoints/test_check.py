@@ -20,7 +20,7 @@ from tuning_dynamics.checkpoints.check import check_folder, check_text, check_to
 from tuning_dynamics.checkpoints.load import load_model
 from tuning_dynamics.checkpoints.manifest import model_digests, unchanged_weights
 from tuning_dynamics.common.atomic_files import read_json
-from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.errors import StudyError, UnavailableError
 from tuning_dynamics.common.model_files import model_files
 from tuning_dynamics.data.tokenizer import load_encoder
 
@@ -315,12 +315,19 @@ def test_a_tokenizers_config_that_changes_ids_is_refused_and_its_fix_helps(
     check_text(load_encoder(folder), folder)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"tokenizer_class": 7}'])
-def test_a_tokenizers_config_that_is_not_read_changes_nothing(
-    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_a_tokenizers_config_that_is_no_object_is_refused(text: str, tmp_path: Path) -> None:
     folder = of_kind("byte_level", tmp_path)
     holding(text, "tokenizer_config.json")(folder)
+    with pytest.raises(UnavailableError, match=r"tokenizer_config\.json can't be read"):
+        load_encoder(folder)
+
+
+def test_a_tokenizers_config_that_transformers_does_not_read_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = of_kind("byte_level", tmp_path)
+    holding('{"tokenizer_class": 7}', "tokenizer_config.json")(folder)
     check_text(load_encoder(folder), folder)
     assert "is not used" in capsys.readouterr().out
 

@@ -116,7 +116,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for 
         ('a: "\\ud800"', "line 1", "no character"),
         ('b: 1\na: "\\0"', "line 2", "no character"),
         ("b: 1\na:\n\t- x", "line 3", "cannot start any token"),
-        ("a: 1\na: 2", "line 1", "given twice"),
+        ("a: 1\na: 2", "line 2", "given twice"),
         ("{a: 1, b: {c: 1, c: 1}}", "line 1", "given twice"),
         ("? [a]\n: b", "line 1", "unhashable"),
         ("a: *b", "line 1", "undefined alias"),

@@ -71,7 +71,13 @@ def test_fields_that_are_there(change: dict[str, Any]) -> None:
     [
         ({"fields": {"a": "premis", "b": "b"}}, ["fields.a", "did you mean 'premise'?"]),
         ({"fields": {"a": "one", "b": "two"}}, ["fields.a, fields.b", "'one, two'"]),
-        ({"gold": {"field": "label", "labels": {"1": "yes"}}}, ["gold.field", "'label'"]),
+        (
+            {"gold": {"field": "label", "labels": {"1": "yes", "0": "no"}}},
+            ["gold.field", "'label'"],
+        ),
+            {"gold": {"field": "label", "labels": {"1": "yes", "0": "no"}}},
+            ["gold.field", "'label'"],
+        ),
         ({"id_field": "nest.id"}, ["id_field", "'nest.id'"]),
         ({"drop": {"kind": ["x"]}}, ["drop", "'kind'"]),
         ({"source": {"files": {"evaluation": "rows.csv"}}, "id_field": "p"}, ["id_field"]),

@@ -130,10 +130,11 @@ def _not_yaml(path: Path, text: str, error: Exception) -> StudyError:
     """The error for a file that can't be parsed, with the line."""
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     line = "" if mark is None else text.split("\n")[mark.line]
-    problem = " ".join(str(getattr(error, "problem", None) or error).split())
+    parts = [getattr(error, "context", None), getattr(error, "problem", None)]
+    said = " ".join(filter(None, parts)) or str(error)
     tab = line[: len(line) - len(line.lstrip())].find("\t") >= 0
     return StudyError(
-        f"the file is not valid YAML: {problem}",
+        f"the file is not valid YAML: {' '.join(said.split())}",
         file=path,
         key=f"line {mark.line + 1}" if mark else "(unknown line)",
         value=line,

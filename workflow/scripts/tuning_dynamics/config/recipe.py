@@ -3,7 +3,7 @@
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from tuning_dynamics.common.registry import Kinds, Modules
 from tuning_dynamics.config.base import (
@@ -92,15 +92,16 @@ class Stage(Strict):
     """Optimiser and schedule."""
 
 
-def _refuse_repeated_ids(stages: list[Stage]) -> list[Stage]:
-    refuse_repeats([stage.id for stage in stages])
-    return stages
-
-
 class Recipe(Strict):
     """How a checkpoint is tuned: stages in order, each from the one before."""
 
-    stages: Annotated[list[Stage], Field(min_length=1), AfterValidator(_refuse_repeated_ids)]
+    stages: Annotated[list[Stage], Field(min_length=1)]
+
+    @field_validator("stages")
+    @classmethod
+    def _ids_differ(cls, stages: list[Stage]) -> list[Stage]:
+        refuse_repeats([stage.id for stage in stages])
+        return stages
 
 
 def selecting(recipe: Recipe) -> list[int]:

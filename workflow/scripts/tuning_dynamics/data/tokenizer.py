@@ -172,7 +172,7 @@ def _ends(folder: Path, tokenizer: Tokenizer) -> set[int]:
 
 
 def _tokenizers_end(path: Path, tokenizer: Tokenizer) -> list[int]:
-    value = json.loads(path.read_text(encoding="utf-8")).get("eos_token")
+    value = read_config(path).get("eos_token")
     name = value.get("content") if isinstance(value, dict) else value
     if name is None:
         return []
