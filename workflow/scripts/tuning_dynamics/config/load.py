@@ -20,6 +20,9 @@ from tuning_dynamics.config.study import Block, ResolvedStudy, Study
 Parsed = TypeVar("Parsed")
 
 
+#: What ends a line in YAML.
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
 #: Keys of paths.
 PATHS = ("data_root", "catalogue", "scores", "path", "file", "files", "train", "evaluation")
 
@@ -129,7 +132,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def _not_yaml(path: Path, text: str, error: Exception) -> StudyError:
     """The error for a file that can't be parsed, with the line."""
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
-    line = "" if mark is None else text.split("\n")[mark.line]
+    lines = _BREAK.split(text)
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
     parts = [getattr(error, "context", None), getattr(error, "problem", None)]
     said = " ".join(filter(None, parts)) or str(error)
     tab = line[: len(line) - len(line.lstrip())].find("\t") >= 0
@@ -203,7 +207,8 @@ def _steps(mistake: Any, document: Any) -> list[str]:
     """The keys that lead to a mistake, without the names of types that pydantic puts among them."""
     steps, value = [], document
     for part in mistake["loc"]:
-        if part in value if isinstance(value, dict) else isinstance(value, list):
+        keys = range(len(value)) if isinstance(value, list) else value
+        if isinstance(value, dict | list) and part in keys:
             value = value[part]
             steps.append(str(part))
     return [*steps, str(mistake["loc"][-1])] if mistake["type"] == "missing" else steps
