@@ -22,7 +22,7 @@ def read_strictly(config: dict[str, Any], workflow: Any) -> None:
     for path in workflow.configfiles:
         update_config(found, _read(Path(path)))
     for key, value in given(workflow).items():
-        update_config(found, {key: typed(value) if isinstance(value, list | dict) else value})
+        update_config(found, {key: typed(value) if isinstance(value, list | dict | str) else value})
     config.clear()
     config.update(found)
 
