@@ -87,7 +87,7 @@ def test_a_failed_job_shows_its_own_error_and_what_is_left(mode: str, folder: Pa
     assert done.returncode == 1
     said = done.stdout
     log = "results/bad/logs/verify/mine/7.log"
-    shown = said.partition("The job verify/mine/7 failed.\n")[2].partition("\n\n")[0]
+    shown = said.partition("The job verify/mine/7 failed.\n")[2].partition("\nComplete log")[0]
     assert_screen(["weights cannot be loaded", "*.safetensors"], shown)
     assert shown.endswith(f"  log:   {log}")
     assert said.count("*.safetensors") == 1
