@@ -174,7 +174,7 @@ CONFIG = {
         dataset={"formats": {"mine": "{a} and {c}?"}},
     ),
     "format_that_cannot_be_read": Bad(
-        ["the format cannot be read", "formats.mine"],
+        ["cannot be read", "formats.mine"],
         block={"formats": ["mine"]},
         dataset={"formats": {"mine": "{a} and {b?"}},
     ),

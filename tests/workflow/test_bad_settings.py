@@ -350,7 +350,7 @@ CASES: dict[str, Case] = {
         ["kind", "classify"],
     ),
     "no_default_format": (TASK, "formats:\n          d", "formats: #!\n          f", ["'default'"]),
-    "empty_format": (TASK, '"{a} {b}"', '""', ["format 'default' is empty"]),
+    "empty_format": (TASK, '"{a} {b}"', '""', ["formats.default", "a format is not empty"]),
     "unknown_metric": (
         DATASET,
         "domain: weather",
@@ -439,6 +439,7 @@ def prepare(folder: Path, edited: str = "", old: str = "", new: str = "") -> int
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(written, encoding="utf-8")
+    (folder / "checkpoint").mkdir(exist_ok=True)
     return place
 
 

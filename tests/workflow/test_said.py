@@ -234,11 +234,11 @@ SEVERAL = Bad(
 #: Cells, with why they are refused.
 CELLS_OF = {
     f"{CELLS}/weather/default/0shot": None,
-    f"{CELLS}/broken/default/0shot": "row 6 of evaluation has no text in a field",
-    f"{CELLS}/lent/default/2shot": "row 11 of train has no text in a field",
+    f"{CELLS}/broken/default/0shot": "line 6 of bad.jsonl has no text in a field",
+    f"{CELLS}/lent/default/2shot": "line 11 of bad_train.jsonl has no text in a field",
     f"{TUNED_CELLS}/quick/weather/{WEATHER}": None,
-    f"{TUNED_CELLS}/quick/untrained/{WEATHER}": "row 11 of train has no text in a field",
-    f"{TUNED_CELLS}/mixed/weather/{WEATHER}": "row 11 of train has no text in a field",
+    f"{TUNED_CELLS}/quick/untrained/{WEATHER}": "line 11 of bad_train.jsonl has no text in a field",
+    f"{TUNED_CELLS}/mixed/weather/{WEATHER}": "line 11 of bad_train.jsonl has no text in a field",
 }
 
 

@@ -50,7 +50,7 @@ class Edit:
     def follows(self) -> tuple[str, ...]:
         """Patterns of jobs that may be planned too: the table of datasets reads a manifest of each
         family, as that of checkpoints reads all of them."""
-        return CONFIGURED if "checkpoints" in self.must else ()
+        return CONFIGURED if "checkpoints" in (*self.must, *self.may) else ()
 
     @property
     def training(self) -> tuple[str, ...]:
