@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from put_back import put_back
 from repository import ROOT
 from snakemake.common.configfile import load_configfile
 
@@ -418,6 +419,7 @@ CASES: dict[str, Case] = {
 @pytest.fixture
 def within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder during a test; what `begin` sets is undone after it."""
+    put_back(monkeypatch)
     monkeypatch.chdir(tmp_path)
     for library in ("OMP", "OPENBLAS", "MKL"):
         monkeypatch.setenv(f"{library}_NUM_THREADS", "1")
