@@ -1,6 +1,7 @@
 """What a run puts into Snakemake, undone after a test that begins one in its own process."""
 
 import pytest
+import snakemake.api  # first: its modules import one another
 import snakemake.jobs
 import snakemake.workflow
 
