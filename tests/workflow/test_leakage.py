@@ -55,13 +55,14 @@ def test_cells_of_items_that_were_tuned_on(copied: Repository) -> None:
     # Nothing is tuned again; each tuned model has new cells.
     made = Counter(freeze=1, evaluate=4, merged_config=1)
     assert copied.planned() == made + TABLES
-    failed = copied.run()
+    tables = [f"results/smoke/tables/{name}.csv" for name in ("scores", "unpaired", "datasets")]
+    failed = copied.run(*tables)
     assert failed.returncode != 0
     log = (copied.folder / "results/smoke/logs/scores/all.log").read_text(encoding="utf-8")
     assert "6 of 6 evaluated items stand in training rows of nli_people" in log
     assert "known_overlaps" in log
 
-    copied.succeed("--config", "partial=true")
+    copied.succeed("--config", "partial=true", "--", *tables)
     lost = [row for row in rows_of(copied, "unpaired") if row["eval_set"] == "nli_copied"]
     assert {row["reason"] for row in lost if row["reason"].startswith("refused")} == {
         "refused: 6 of 6 evaluated items stand in training rows of nli_people"
@@ -73,9 +74,7 @@ def test_cells_of_items_that_were_tuned_on(copied: Repository) -> None:
     declared = "known_overlaps: {nli_people: this tests memory}\n"
     path.write_text(path.read_text(encoding="utf-8") + declared, encoding="utf-8")
     assert copied.planned() == TABLES + Counter(merged_config=1)
-    copied.succeed()
+    copied.succeed(*tables)
     assert "nli_copied" in {row["eval_set"] for row in rows_of(copied, "scores")}
-    page = (copied.folder / "results/smoke/report.html").read_text(encoding="utf-8")
-    assert "nli_people: 6 in full. This is known: this tests memory" in page
     (row,) = [row for row in rows_of(copied, "datasets") if row["dataset"] == "nli_copied"]
     assert row["overlaps"] == "nli_people: 6 exact"
