@@ -97,11 +97,16 @@ class Plain:
         start = len(ids)
         for _ in range(NEW):
             token = int(self._logits(ids)[-1].argmax())
-            if token in self.ends:
+            if token in self.ends or self._is_no_text(token):
                 break
             ids.append(token)
         said: str = self.tokenizer.decode(ids[start:], skip_special_tokens=True)
         return said.split("\n")[0].strip()
+
+    def _is_no_text(self, token: int) -> bool:
+        """Whether a token is special, and so ends an answer (docs/agreement.md)."""
+        added = self.tokenizer.added_tokens_decoder.get(token)
+        return added is not None and added.special and token != self.tokenizer.unk_token_id
 
 
 def tokenizer_of(folder: Path) -> Any:
