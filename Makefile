@@ -18,10 +18,6 @@ SNAKEMAKE := $(BIN)/snakemake
 
 demo: .venv/run.ready
 	@$(SNAKEMAKE) --quiet rules reason host
-	@echo
-	@echo "The report:   results/demo/report.html"
-	@echo "The findings: results/demo/findings.html"
-	@echo "The tables:   results/demo/tables/"
 
 test: .venv/test.ready lint
 	@# Two workers for two cores; each file's tests stay in one of them, with what they share.

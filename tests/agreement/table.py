@@ -10,6 +10,7 @@ import argparse
 import logging
 import tempfile
 import warnings
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -48,7 +49,7 @@ def set_rows(dataset: str, data: Path, folder: Path) -> compare.Rows:
     """A set's rows: the first real ones, else the tests' own."""
     rows = made(dataset, "validation", 0, 24)
     if dataset in REAL:
-        rows = list(read_rows(data / REAL[dataset]))[:MOST]
+        rows = [row for _, row in islice(read_rows(data / REAL[dataset]), MOST)]
     train = compare.write_rows(folder / dataset / "train.jsonl", made(dataset, "train", 500, 24))
     return compare.Rows(train, compare.write_rows(folder / dataset / "evaluation.jsonl", rows))
 

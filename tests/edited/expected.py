@@ -28,7 +28,8 @@ def wrongly_planned(planned: set[Job], edits: Sequence[Edit], study: set[Job]) -
     there = study | joining
     leaving = matching(there - joining, (p for edit in edits for p in edit.leaves))
     must = joining | matching(there - leaving, (p for edit in edits for p in edit.must))
-    may = must | matching(planned, (p for edit in edits for p in (*edit.must, *edit.may)))
+    followed = (p for edit in edits for p in (*edit.must, *edit.may, *edit.follows))
+    may = must | matching(planned, followed)
     return [*_listed("not planned", must - planned), *_listed("needless", planned - may)]
 
 

@@ -54,7 +54,7 @@ def matching(jobs: Iterable[Job], patterns: Iterable[str]) -> set[Job]:
 
 #: Rules with one job per study.
 ONCE = (
-    *("merged_config", "datasets", "checkpoints", "scores", "summaries"),
+    *("merged_config", "overlaps", "datasets", "checkpoints", "scores", "summaries"),
     *("cost", "figures", "findings", "report"),
 )
 

@@ -30,7 +30,7 @@ def demonstrations_are_never_evaluated(folder: Path) -> None:
     path = folder / "items.parquet"
     asked = request(path, folder / "out", shots=2, demonstrations=str(path))
     with pytest.raises(StudyError, match="also an evaluated item"):
-        prompts.read_demonstrations(asked, read_items(path, "evaluation"))
+        prompts.read_demonstrations(asked, read_items(path, "evaluation"), loaded().encoder)
 
 
 def demonstrations_from_anywhere(patch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,10 @@ FAMILY: dict[str, Any] = {
 }
 
 
+#: What the formats of a task show.
+FIELDS = {"nli": ("a", "b"), "summary": ("text",), "multiple_choice": ("question",)}
+
+
 def dataset(task: str, **size: Any) -> dict[str, Any]:
     """A dataset on the hub, with a size."""
     described: dict[str, Any] = {
@@ -42,8 +46,16 @@ def dataset(task: str, **size: Any) -> dict[str, Any]:
         "source": {"hub": {"id": "a/b", "splits": {"train": "train", "evaluation": "test"}}},
         "size": {"train": 1000, "evaluation": 500, "prompt_tokens": 100, **size},
     }
+    if task != "instruction":
+        described["fields"] = {name: name for name in FIELDS[task]}
     if task == "nli":
         described["gold"] = {"field": "label", "labels": {"0": "entailment", "1": "neutral"}}
+    if task == "instruction":
+        described["messages"] = "messages"
+    if task in ("summary", "multiple_choice"):
+        described["gold"] = {"field": "answer"}
+    if task == "multiple_choice":
+        described["options"] = "options"
     return described
 
 

@@ -93,6 +93,7 @@ class StandIn:
         self.rule, self.wildcards, self.stub = rule, Named(**wildcards), stub
         self.input, self.output, self.params = Named(**inputs), Named(**outputs), Named(**params)
         self.config = config or {}
+        self.resources: dict[str, int] = {}
         self.log = Named(log=Paths("s").log(rule, *wildcards.values()))
         Path(self.log[0]).parent.mkdir(parents=True, exist_ok=True)
 

@@ -19,6 +19,7 @@ class Answer:
     """What to send; with `cut`, only this many bytes of the body, then the connection is closed.
 
     With `reset` it is closed like a broken connection: the client gets an error, not an end.
+    Without `length` the body ends with the connection, and it is repeated `times`.
     """
 
     status: int
@@ -26,6 +27,8 @@ class Answer:
     body: bytes = b""
     cut: int | None = None
     reset: bool = False
+    length: bool = True
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,13 @@ class RefusedError(Exception):
 
 @dataclass
 class Shelf:
-    """The content of a hub: repositories by kind and name, faults, the required token."""
+    """The content of a hub: repositories by kind and name, faults, the required token, and answers
+    that replace those to a path."""
 
     repositories: dict[tuple[str, str], Repository]
     faults: Faults
     token: str | None
+    planted: dict[str, Answer] = field(default_factory=dict)
 
     def repository(self, kind: str, repo: str) -> Repository:
         """A repository; RefusedError with the hub's code if there is none."""
@@ -83,6 +88,8 @@ def answer(shelf: Shelf, call: Call, authorization: str) -> Answer:
     try:
         if shelf.token is not None:
             _refuse_stranger(shelf.token, authorization)
+        if unquote(call.path) in shelf.planted:
+            return shelf.planted[unquote(call.path)]
         if effect := shelf.faults.meet((unquote(call.path),), call.method):
             return _failure(effect)
         method = "GET" if call.method == "HEAD" else call.method

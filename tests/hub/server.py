@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -117,6 +118,10 @@ class Hub:
             raise ValueError(f"a call of the API cannot have the fault {fault!r}")
         self.shelf.faults.plant(fault, (path,), method)
 
+    def plant_answer(self, path: str, answer: Answer) -> None:
+        """Answer every request to a path so."""
+        self.shelf.planted[path] = answer
+
     def downloads(self) -> list[str]:
         """The paths of the files that were fetched (GET), in order, with repeats."""
         return [r.path for r in self.requests if r.method == "GET" and "/resolve/" in r.path]
@@ -183,10 +188,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(reply.body)))
+        if reply.length:
+            self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
-        self.wfile.write(sent)
-        if reply.cut is not None:
+        with suppress(ConnectionError):  # a client need not read all of it
+            for _ in range(reply.times):
+                self.wfile.write(sent)
+        if reply.cut is not None or not reply.length:
             self.close_connection = True
         if reply.reset:
             self._reset()

@@ -89,7 +89,7 @@ def test_a_planted_fault_is_caught_and_named(ran: Ran, place: tuple[str, int], s
 
 
 def test_faults_harm_nothing_else(ran: Ran) -> None:
-    failed = set(re.findall(r"Error in rule (\w+):", ran.faulty))
+    failed = set(re.findall(r"^The job (\w+)/\S+ failed", ran.faulty, re.M))
     assert failed == {"download", "verify"}
     # What was fetched in the faulty run was not fetched again, and the corrected run made the rest.
     assert not [path for path in ran.downloads_again if path.endswith(".safetensors")]

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
+from put_back import put_back
 from repository import ROOT, environment
 from safetensors.torch import load_file, save_file
 from snakemake.common.configfile import load_configfile
@@ -27,9 +28,11 @@ from tuning_dynamics.checkpoints.corpus import train_tokenizer
 from tuning_dynamics.checkpoints.pretrain import build_model
 from tuning_dynamics.checkpoints.verify import verify
 from tuning_dynamics.common.errors import StudyError, refused_reason
+from tuning_dynamics.common.job_log import failure_in
 from tuning_dynamics.config.family import Architecture
 from tuning_dynamics.data.freeze import freeze_from_spec
 from tuning_dynamics.data.items import read_items
+from tuning_dynamics.preflight.trial import try_model
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.start import begin
 
@@ -141,6 +144,46 @@ CONFIG = {
         ["nothing to evaluate", "instruct_world"], block={"eval_sets": ["instruct_world"]}
     ),
     "missing_data_file": Bad(["does not exist", "rows.jsonl"], files={"rows.jsonl": None}),
+    "no_checkpoint_folder": Bad(
+        ["1 of 1 folders of checkpoints do not exist", "elsewhere"],
+        block={"family": "mine"},
+        files={"families/mine.yaml": {**LOCAL, "path": "FOLDER/elsewhere"}},
+    ),
+    "no_folder_of_one_step": Bad(
+        ["1 of 2 folders of checkpoints do not exist", "checkpoint8"],
+        block={"family": "mine", "checkpoints": "all"},
+        files={
+            "families/mine.yaml": {
+                **LOCAL,
+                "path": "FOLDER/checkpoint{step}",
+                "checkpoints": {"steps": [7, 8]},
+            },
+            "checkpoint7/config.json": b"{}",
+        },
+    ),
+    "braces_in_a_path": Bad(
+        ["braces", "{x}"],
+        block={"family": "mine"},
+        files={"families/mine.yaml": {**LOCAL, "path": "FOLDER/{x}"}},
+    ),
+    "braces_in_the_path_of_a_data_file": Bad(
+        ["braces", "{now}/rows.jsonl"],
+        dataset={"source": {"files": {"evaluation": "FOLDER/{now}/rows.jsonl"}}},
+    ),
+    "format_with_a_field_that_the_set_lacks": Bad(
+        ["fields that the set does not give: c", "formats.mine"],
+        block={"formats": ["mine"]},
+        dataset={"formats": {"mine": "{a} and {c}?"}},
+    ),
+    "format_that_cannot_be_read": Bad(
+        ["cannot be read", "formats.mine"],
+        block={"formats": ["mine"]},
+        dataset={"formats": {"mine": "{a} and {b?"}},
+    ),
+    "tab_in_yaml": Bad(
+        ["line 2", "spaces: YAML takes no tabs"],
+        files={"datasets/weather.yaml": b"task: nli\n\tdomain: x\n"},
+    ),
     "missing_catalogue": Bad(["catalogue", "'nowhere'"], study={"catalogue": ["nowhere"]}),
     "no_data_root": Bad(
         ["data_root"], dataset={"source": {"files": {"evaluation": "{data_root}/rows.jsonl"}}}
@@ -186,7 +229,7 @@ DATA = {
     ),
     "text_not_utf8": Bad(["not UTF-8", "byte 7"], files={"rows.jsonl": b'{"a": "\xff"}\n'}),
     "missing_field": Bad(["lacks a field", "key:   b"], files={"rows.jsonl": jsonl([{"a": "x"}])}),
-    "empty_text": Bad(["no text", "row 1"], files={"rows.jsonl": jsonl([{**NLI, "b": " "}])}),
+    "empty_text": Bad(["no text", "line 1"], files={"rows.jsonl": jsonl([{**NLI, "b": " "}])}),
     "empty_split": Bad(["evaluation split", "is empty"], files={"rows.jsonl": b""}),
     "one_gold_value": Bad(
         ["the same gold label", "neutral"],
@@ -211,7 +254,7 @@ DATA = {
         dataset={"source": {"files": {"train": "rows.jsonl", "evaluation": "rows.jsonl"}}},
     ),
     "ragged_csv": Bad(
-        ["record 3", "a different number of fields"],
+        ["line 3", "a different number of fields"],
         dataset={"source": {"files": {"evaluation": "rows.csv"}}},
         files={"rows.csv": b"a,b,g\nx,y,neutral\nx,y\n"},
     ),
@@ -298,10 +341,6 @@ WEIGHTS = {
     "pickled_weights_only": Bad(["no safetensors weights"], spoil=pickle_only),
     "no_tokenizer": Bad(
         ["no fast tokenizer"], spoil=lambda folder: (folder / "checkpoint/tokenizer.json").unlink()
-    ),
-    "no_checkpoint_folder": Bad(
-        ["folder does not exist"],
-        files={"families/mine.yaml": {**LOCAL, "path": "FOLDER/elsewhere"}},
     ),
 }
 
@@ -398,11 +437,17 @@ def prepare(folder: Path, bad: Bad, checkpoint: Path, family: str) -> None:
         bad.spoil(folder)
 
 
+@pytest.fixture(autouse=True)
+def _put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    put_back(monkeypatch)
+
+
 def begun(config: dict[str, Any]) -> Jobs:
     """The jobs of a study, as the Snakefile begins it in the current folder."""
     workflow = SimpleNamespace(
         basedir=ROOT,
         configfiles=["study.yaml"],
+        config_settings=SimpleNamespace(config={}),
         is_main_process=True,
         global_resources={"_nodes": SimpleNamespace(value=None)},
     )
@@ -418,7 +463,9 @@ def freeze(config: dict[str, Any]) -> None:
 def verified(config: dict[str, Any]) -> None:
     """What the job of IMPORTED calls."""
     spec = begun(config).checkpoints.checkpoint_spec("mine", 7)
-    verify("mine", spec, 7, downloaded=None, config=config, manifest="manifest.json")
+    verify(
+        "mine", spec, 7, downloaded=None, config=config, manifest="manifest.json", trial=try_model
+    )
 
 
 @pytest.fixture
@@ -432,8 +479,14 @@ def within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Snakemake as a user starts it on the folder's study."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--cores", "1", "--configfile", "study.yaml", "--directory", str(folder)]
+    return run_command(folder, "--configfile", "study.yaml", "--directory", str(folder), *arguments)
+
+
+def run_command(
+    folder: Path, *arguments: str, snakefile: Path = ROOT / "Snakefile"
+) -> subprocess.CompletedProcess[str]:
+    """Snakemake as a user starts it in a folder."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--cores", "1"]
     return subprocess.run(
         [*command, *arguments],
         cwd=folder,
@@ -556,7 +609,7 @@ def test_training_that_diverges(with_model: tuple[Path, str]) -> None:
     log = folder / "results/bad/logs/tune/mine/7/wild/nli_people/seed0.log"
     text = log.read_text(encoding="utf-8")
     assert_screen(["not finite at step", "lower the learning rate"], text)
-    assert all(line in said for line in last_error(text).splitlines())
+    assert str(failure_in(log)) in said
     assert not (folder / WILD).exists()
 
 

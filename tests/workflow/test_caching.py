@@ -14,7 +14,8 @@ FROM_CELLS = Counter(scores=1, summaries=1, cost=1, figures=1, findings=1, repor
 CONFIG = Counter(merged_config=1, datasets=1)
 #: All of the smoke study: 3 base and 5 tuned models, each evaluated by a job of its own.
 EVERYTHING = (
-    Counter(corpus=1, pretrain=3, freeze=5, encode=2, tune=5, evaluate=8, checkpoints=1)
+    Counter(corpus=1, pretrain=3, freeze=5, encode=2, tune=5, evaluate=8)
+    + Counter(checkpoints=1, overlaps=1)
     + CONFIG
     + FROM_CELLS
 )
@@ -77,7 +78,8 @@ def test_an_added_set_runs_where_it_is_evaluated(copied: Repository) -> None:
         "eval_sets: [nli_people, nli_places, facts_qa, summary_people]\n    shots",
         "eval_sets: [nli_people, nli_places, facts_qa, summary_people, nli_again]\n    shots",
     )
-    assert copied.planned() == Counter(freeze=1, evaluate=3) + CONFIG + FROM_CELLS
+    found = Counter(freeze=1, overlaps=1, evaluate=3)
+    assert copied.planned() == found + CONFIG + FROM_CELLS
 
 
 def add_set(repository: Repository) -> None:

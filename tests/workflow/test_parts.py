@@ -9,7 +9,7 @@ from repository import Repository
 OF_VARIANTS = ("tune", "evaluate")
 #: Rules that only the whole study and the run for the tables have.
 AFTER_CELLS = {
-    *("merged_config", "checkpoints", "datasets", "scores"),
+    *("merged_config", "checkpoints", "overlaps", "datasets", "scores"),
     *("summaries", "cost", "figures"),
     *("findings", "report"),
 }

@@ -3,6 +3,7 @@
 Inputs: local files, the hub, or the mini world. Outputs: results/{study}/data/{dataset}/
 items.parquet (checked items with stable ids: training, evaluation, demonstrations),
 manifest.json (counts, labels, digests, or why the set is refused),
+tables/overlaps.csv (evaluated items that stand in training rows or demonstrations),
 tokens/{family}/{format}.arrow (training rows as token ids, which the loss counts) with .json.
 """
 
@@ -33,6 +34,29 @@ rule freeze:
         spec=lambda wildcards: jobs.data.freeze_spec(wildcards.dataset),
     script:
         "../scripts/data_freeze.py"
+
+
+rule overlaps:
+    """Count the evaluated items that stand in training rows and in demonstrations."""
+    input:
+        frozen=lambda wildcards: [paths.items(name) for name in jobs.data.compared_sets],
+    output:
+        csv=shown.table("overlaps"),
+        parquet=paths.parquet("overlaps"),
+    log:
+        paths.log("overlaps", "all"),
+    benchmark:
+        paths.benchmark("overlaps", "all")
+    priority: 30  # what it finds is known early; only tables wait for it
+    conda:
+        "../../envs/stats.yaml"
+    resources:
+        runtime=ask.runtime("overlaps"),
+        mem_mb=ask.memory("overlaps"),
+    params:
+        spec=lambda wildcards: jobs.data.overlaps_spec(),
+    script:
+        "../scripts/data_overlaps.py"
 
 
 rule encode:

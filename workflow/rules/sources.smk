@@ -31,6 +31,7 @@ rule datasets:
     input:
         config=paths.config,
         files=lambda wildcards: jobs.stats.dataset_files(),
+        overlaps=paths.table("overlaps"),
     output:
         csv=shown.table("datasets"),
         parquet=paths.parquet("datasets"),
@@ -49,6 +50,7 @@ rule scores:
     input:
         config=paths.config,
         cells=lambda wildcards: jobs.evaluate.cell_files(),
+        overlaps=paths.table("overlaps"),
     output:
         csv=[shown.table(name) for name in tables_of("scores")],
         parquet=[paths.parquet(name) for name in tables_of("scores")],

@@ -5,6 +5,7 @@ from tuning_dynamics.identity.job import running
 with running(snakemake) as job:
     if job.due:
         from tuning_dynamics.checkpoints.verify import verify
+        from tuning_dynamics.preflight.trial import try_model
 
         verify(
             snakemake.wildcards.family,
@@ -13,4 +14,5 @@ with running(snakemake) as job:
             downloaded=next(iter(snakemake.input.downloaded), None),
             config=snakemake.config,
             manifest=snakemake.output.manifest,
+            trial=try_model,
         )

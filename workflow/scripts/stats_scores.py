@@ -6,11 +6,13 @@ from pathlib import Path
 from tuning_dynamics.grid.merged_config import cell_rows, read_merged
 from tuning_dynamics.identity.job import running
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.tables.tables import write_table
+from tuning_dynamics.stats.leaks import leaked_cells
+from tuning_dynamics.tables.tables import read_table, write_table
 
 with running(snakemake) as job:
     if job.due:
         rows = cell_rows(read_merged(snakemake.input.config))
-        tables = cell_tables(rows, **json.loads(snakemake.params.spec))
+        leaked = leaked_cells(rows, read_table(Path(snakemake.input.overlaps)))
+        tables = cell_tables(rows, leaked, **json.loads(snakemake.params.spec))
         for path in map(Path, snakemake.output.csv):
             write_table(tables[path.stem], path)

@@ -83,7 +83,7 @@ GIVEN = (
     Edit(
         "an evaluated row is changed",
         _rows("relations", lambda rows: _end_with(rows[:1], "second", " It rained.")),
-        ("freeze relations", "evaluate", "datasets", *SCORED),
+        ("freeze relations", "evaluate", "overlaps", "datasets", *SCORED),
         ("encode", "tune"),
         trains=(),
         topic="relations",
@@ -91,24 +91,24 @@ GIVEN = (
     Edit(
         "an evaluated row is added",
         _rows("plants", lambda rows: rows.append(plant("more", 1))),
-        ("freeze plants", "evaluate .*/base", "datasets", *SCORED),
+        ("freeze plants", "evaluate .*/base", "overlaps", "datasets", *SCORED),
     ),
     Edit(
         "an evaluated row is removed",
         _rows("notices", lambda rows: rows.pop()),
-        ("freeze notices", "evaluate .*/(base|whole)", "datasets", *SCORED),
+        ("freeze notices", "evaluate .*/(base|whole)", "overlaps", "datasets", *SCORED),
     ),
     Edit(
         "training rows are changed",
         _rows("relations_train", lambda rows: _end_with(rows, "first", " It rained.")),
-        ("freeze relations", "encode", "tune", TUNED, "datasets", *SCORED),
+        ("freeze relations", "encode", "tune", TUNED, "overlaps", "datasets", *SCORED),
         ("evaluate",),
         topic="training rows",
     ),
     Edit(
         "training rows are added",
         _rows("relations_train", lambda rows: rows.extend(relation("more", n) for n in range(9))),
-        ("freeze relations", "encode", "tune", TUNED, "datasets", *SCORED),
+        ("freeze relations", "encode", "tune", TUNED, "overlaps", "datasets", *SCORED),
         ("evaluate",),
         topic="training rows",
     ),

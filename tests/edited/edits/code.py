@@ -18,7 +18,7 @@ COMPUTING = (
     _line(
         "code that freezes",
         *('random.Random(f"{seed} train")', 'random.Random(f"{seed} training")'),
-        *("freeze", "encode", "tune", TUNED, "datasets", *SCORED),
+        *("freeze", "encode", "tune", TUNED, "overlaps", "datasets", *SCORED),
         may=("evaluate",),
     ),
     _line(
@@ -115,8 +115,8 @@ COMPUTING = (
         *("evaluate .*/(base|whole)", *SCORED),
         may=("evaluate",),
     ),
-    _line("ROUGE", 'r"[a-z0-9]+", text.lower()', 'r"[a-z0-9]", text.lower()', *SCORED),
-    _line("accuracy", "float(prediction in gold)", "float(prediction not in gold)", *SCORED),
+    _line("ROUGE", "max(scorer.score(", "min(scorer.score(", *SCORED),
+    _line("accuracy", "(prediction) in map", "(prediction) not in map", *SCORED),
     # Statistics and report.
     _line(
         "bootstrap",

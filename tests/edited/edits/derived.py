@@ -12,7 +12,7 @@ from edited.world import World, touch_all
 
 CELL = "cells/relations/default/0shot/token_prob.parquet"
 #: Rules that read the items of the train set.
-READS_ITEMS = ("encode", "tune", "evaluate", "datasets", *SCORED)
+READS_ITEMS = ("encode", "tune", "evaluate", "overlaps", "datasets", *SCORED)
 
 
 def _deleted(

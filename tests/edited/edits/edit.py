@@ -47,6 +47,12 @@ class Edit:
         return self.topic or self.name
 
     @property
+    def follows(self) -> tuple[str, ...]:
+        """Patterns of jobs that may be planned too: the table of datasets reads a manifest of each
+        family, as that of checkpoints reads all of them."""
+        return CONFIGURED if "checkpoints" in (*self.must, *self.may) else ()
+
+    @property
     def training(self) -> tuple[str, ...]:
         """Patterns of the jobs that may train."""
         expected = self.must if self.trains is None else self.trains

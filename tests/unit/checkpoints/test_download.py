@@ -255,6 +255,7 @@ def test_damaged_files_are_refused_and_removed(
     weights = folder / "model.safetensors"
     weights.write_bytes(b"abc")
     monkeypatch.setattr(downloads, "_fetch", lambda *_: folder)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     digest = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     good = revision(digest, name="model.safetensors")
     # The name that git gives to a file that holds {}.

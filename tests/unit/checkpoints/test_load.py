@@ -15,6 +15,7 @@ from tuning_dynamics.checkpoints.verify import verify
 from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.base import canonical
+from tuning_dynamics.preflight.trial import try_model
 
 CPU = torch.device("cpu")
 
@@ -77,6 +78,7 @@ def test_pickles_become_safetensors_next_to_the_manifest(tmp_path: Path) -> None
         downloaded=str(tmp_path / "download.json"),
         config={},
         manifest=str(tmp_path / "out" / "manifest.json"),
+        trial=try_model,
     )
     manifest = read_json(tmp_path / "out" / "manifest.json")
     assert manifest["folder"] == str(tmp_path / "out" / "safetensors")

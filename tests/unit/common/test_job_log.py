@@ -69,3 +69,23 @@ def test_a_snakemake_that_cannot_be_seen_is_not_followed(tmp_path):
     assert running.poll() is None
     running.kill()
     running.wait()
+
+
+def test_a_panic_of_a_library_ends_a_job_in_words(tmp_path):
+    """As tokenizers raises it for a pattern that would search for ever."""
+    program = """
+import sys
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tuning_dynamics.common.job_log import logged
+with logged(sys.argv[1]):
+    tokenizer = Tokenizer(models.BPE({"a": 0}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(a|aa)+$"), "isolated")
+    tokenizer.encode("a" * 40 + "!")
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), DRIVER: ""}
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "log")], env=environment)
+    assert done.returncode == 1
+    last = (tmp_path / "log").read_text().splitlines()[-3:]
+    assert [line.split(":")[0].strip() for line in last[1:]] == ["value", "fix"]
+    assert "retry-limit" in last[1]
+    assert "tokenizer.json" in last[2]

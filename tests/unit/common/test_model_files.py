@@ -65,3 +65,13 @@ def test_of_a_config_that_cannot_be_read_they_take_nothing(
     if text is not None:
         (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     assert config_for_text(tmp_path) == {}
+
+
+def test_other_ends_of_generation_count_for_training_data(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"eos_token_id": 2, "hidden_size": 8}))
+    assert config_for_text(tmp_path) == {"eos_token_id": 2}
+    for ends, more in ((2, {}), (None, {}), ([2, 7], {"generation_eos_token_id": [2, 7]})):
+        (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+        assert config_for_text(tmp_path) == {"eos_token_id": 2, **more}
+    (tmp_path / "generation_config.json").write_text("[]")
+    assert config_for_text(tmp_path) == {}

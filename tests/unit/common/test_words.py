@@ -26,6 +26,7 @@ from tuning_dynamics.common.words import runs, words
         ("한국어 문장", ["한국어", "문장"]),
         ("我喜欢猫。OK?", ["我", "喜", "欢", "猫", "ok"]),
         ("ひらがなです", ["ひ", "ら", "が", "な", "で", "す"]),
+        ("\uff88\uff7a", ["\uff88", "\uff7a"]),  # half-width katakana
         ("ดีครับ", ["ดี", "ค", "รั", "บ"]),
         ("—…!", []),
     ],

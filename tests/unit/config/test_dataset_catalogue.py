@@ -9,13 +9,14 @@ import pytest
 from hub.rows import CONFIGS, Config, split_rows
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.templates import names as template_fields
 from tuning_dynamics.common.variants import Variant
 from tuning_dynamics.config.dataset import Dataset, Task
 from tuning_dynamics.config.load import load_study, parse, read_yaml
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.dedup import Screen
 from tuning_dynamics.data.items import Item
-from tuning_dynamics.data.prompts import render, template_fields
+from tuning_dynamics.data.prompts import render
 from tuning_dynamics.grid.grid import expand, role
 
 ROOT = Path(__file__).parents[3]
@@ -166,10 +167,12 @@ def config_of(name: str) -> Config:
 def screened(name: str, split: str, split_role: str) -> tuple[Screen, list[Item]]:
     screen = Screen(name, DATASETS[name], kind(name), 0)
     rows = [
-        row for row in split_rows(config_of(name), split) if not screen.dropped(row, split_role)
+        row
+        for row in split_rows(config_of(name), split)
+        if not screen.dropped(row, "here", split_role)
     ]
-    items = [screen.item(row, number, split_role) for number, row in enumerate(rows, start=1)]
-    return screen, [item for item in items if not screen.repeated(item, split_role)]
+    items = [screen.item(row, f"row {number}", split_role) for number, row in enumerate(rows)]
+    return screen, [item for item in items if not screen.repeated(item, "here", split_role)]
 
 
 def splits_of(name: str) -> Iterator[tuple[str, str]]:
@@ -213,18 +216,18 @@ def test_rows_of_a_withheld_split_are_refused(name: str, split: str) -> None:
     for number, row in enumerate(split_rows(config_of(name), split), start=1):
         # TweetQA's answer is shown, so what is missing there is a text.
         with pytest.raises(StudyError, match=r"'no label' value|no text in a field(?s:.*)Answer"):
-            screen.item(row, number, "evaluation")
+            screen.item(row, f"row {number}", "evaluation")
 
 
 def test_question_generation_shows_the_right_answer_and_no_other() -> None:
     screen = Screen("socialiqa", DATASETS["socialiqa"], "generation", 0)
     for number, row in enumerate(split_rows(config_of("socialiqa"), "validation"), start=1):
-        shown = screen.item(row, number, "evaluation").fields
+        shown = screen.item(row, f"row {number}", "evaluation").fields
         assert shown["answer"] == row["answer" + "ABC"[int(row["label"]) - 1]]
     screen = Screen("sciq", DATASETS["sciq"], "generation", 0)
     rows = [row for row in split_rows(config_of("sciq"), "test") if row["support"]]
     for number, row in enumerate(rows, start=1):
-        shown = screen.item(row, number, "evaluation").fields
+        shown = screen.item(row, f"row {number}", "evaluation").fields
         assert shown == {"text": row["support"], "answer": row["correct_answer"]}
 
 

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.paths import Paths
@@ -15,7 +17,14 @@ from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.dataset import Dataset, Task
 from tuning_dynamics.config.family import Family
 from tuning_dynamics.config.json_schema import MODELS, schema
-from tuning_dynamics.config.load import dump_merged, load_merged, load_study, parse, read_yaml
+from tuning_dynamics.config.load import (
+    dump_merged,
+    load_merged,
+    load_study,
+    parse,
+    published_config,
+    read_yaml,
+)
 from tuning_dynamics.config.recipe import Recipe
 from tuning_dynamics.config.statistics import TestColumn
 from tuning_dynamics.config.study import ResolvedStudy, Study
@@ -84,6 +93,120 @@ def test_yes_and_no_are_words_and_exponents_are_numbers(tmp_path: Path) -> None:
         "steps": 10,
         "on": True,
     }
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "what"),
+    [
+        (BOMB, "line", "1,000,000 values"),
+        ("a: &a [*a]", "line 1", "or no end"),
+        ("b: 1\na: &a {b: *a}", "line 2", "or no end"),
+        ("a: " + "[" * 5000, "(top level)", "nested too deeply"),
+        ("a: " + "{a: " * 2000, "(top level)", "nested too deeply"),
+        ("".join(" " * n + "- \n" for n in range(600)), "(top level)", "nested too deeply"),
+        ("b: 1\na: !!python/object/apply:os.system ['ls']", "line 2", "is not read"),
+        ("a: !!set {x, y}", "line 1", "is not read"),
+        ("a: !!int x", "line 1", "is not read"),
+        ("a: !!bool maybe", "line 1", "is not read"),
+        ("a: !!binary abc=", "line 1", "is not read"),
+        ("a: !own x", "line 1", "is not read"),
+        ('a: "\\ud800"', "line 1", "no character"),
+        ('b: 1\na: "\\0"', "line 2", "no character"),
+        ("b: 1\na:\n\t- x", "line 3", "cannot start any token"),
+        ("a: 1\na: 2", "line 2", "given twice"),
+        ("{a: 1, b: {c: 1, c: 1}}", "line 1", "given twice"),
+        ("? [a]\n: b", "line 1", "unhashable"),
+        ("a: *b", "line 1", "undefined alias"),
+        ("a: 1\n---\nb: 1", "line 2", "single document"),
+        ("a: " + "9" * 5000, "", "not valid YAML"),
+        ("- a", "(top level)", "keys and values"),
+        ("", "(top level)", "keys and values"),
+    ],
+)
+def test_yaml_that_ends_in_no_study_is_refused(
+    tmp_path: Path, text: str, key: str, what: str
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(StudyError) as caught:
+        read_yaml(path)
+    assert what in str(caught.value)
+    assert key in str(caught.value.key)
+    assert str(path) in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("key", [5, None, "it's", "\ud800", "\x1b[31m", "x" * 10_000, (1, 2)])
+def test_a_key_of_any_kind_is_named(key: object) -> None:
+    with pytest.raises(StudyError, match="the key is not known") as caught:
+        parse(Study, {"study": "x", key: 1}, "x.yaml")
+    text = str(caught.value)
+    assert text.isprintable() or text.replace("\n", "").isprintable()
+    assert len(text) < 1000
+
+
+SET = {"task": "x", "domain": "x", "licence": "x", "source": {"files": {"evaluation": "a.jsonl"}}}
+
+
+@pytest.mark.parametrize(
+    "template", ["{a.__class__}", "{a[0]}", "{0}", "{}", "{a!r}", "{a:>9999999999}", "{a", "a}"]
+)
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("formats.default", lambda text: {"formats": {"default": f"{text}."}}),
+        ("compose.both", lambda text: {"compose": {"both": text}}),
+        ("fields.a", lambda text: {"fields": {"a": f"answer{text}"}}),
+        ("gold.field", lambda text: {"gold": {"field": f"answer{text}"}}),
+        ("id_field", lambda text: {"id_field": text}),
+    ],
+)
+def test_templates_are_checked_when_they_are_loaded(
+    key: str, value: Callable[[str], dict[str, object]], template: str
+) -> None:
+    with pytest.raises(StudyError, match=r"not the name of a field|cannot be read") as caught:
+        parse(Dataset, {**SET, **value(template)}, "x.yaml")
+    assert caught.value.key == key
+    if key == "formats.default":
+        with pytest.raises(StudyError, match=r"not the name of a field|cannot be read"):
+            parse(Task, {"kind": "generation", **value(template)}, "x.yaml")
+
+
+def test_a_capital_is_for_composed_fields_alone() -> None:
+    parse(Dataset, {**SET, "compose": {"a": "{b!c}"}, "fields": {"a": "x.{b}.y"}}, "x.yaml")
+    with pytest.raises(StudyError, match=r"write \{field\}"):
+        parse(Dataset, {**SET, "formats": {"default": "{b!c}."}}, "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/home/ada/data/train.jsonl", "…/train.jsonl"),
+        ("~/data", "…/data"),
+        ("C:\\Users\\ada\\train.csv", "…/train.csv"),
+        ("{data_root}/train.jsonl", "{data_root}/train.jsonl"),
+        ("data/train.jsonl", "data/train.jsonl"),
+    ],
+)
+def test_a_config_is_published_without_the_makers_folders(
+    tmp_path: Path, path: str, shown: str
+) -> None:
+    document = {
+        "study": {"data_root": path, "catalogue": [path], "title": "/title"},
+        "datasets": {"x": {"source": {"files": {"train": path}}, "join": {"file": path}}},
+        "tasks": {"x": {"formats": {"default": "/no_think {a}"}}},
+        "families": {"x": {"path": path, "corpus": {"files": [path]}}},
+    }
+    (tmp_path / "config.yaml").write_text(dump_merged(document), encoding="utf-8")
+    found = yaml.safe_load(published_config(tmp_path / "config.yaml"))
+    dataset, family = found["datasets"]["x"], found["families"]["x"]
+    assert found["study"] == {"data_root": shown, "catalogue": [shown], "title": "/title"}
+    assert [dataset["source"]["files"]["train"], dataset["join"]["file"]] == [shown, shown]
+    assert family == {"path": shown, "corpus": {"files": [shown]}}
+    assert found["tasks"] == document["tasks"]
 
 
 def test_the_merged_config_reads_back(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from tuning_dynamics.common.errors import RefusedError, StudyError, UnavailableError
+from tuning_dynamics.config.dataset import Dataset
 from tuning_dynamics.data.freeze import freeze_from_spec, freeze_or_refuse
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.data.prompts import dialogue, few_shot, render
-from tuning_dynamics.data.sources import look_up
+from tuning_dynamics.data.sources import look_up, read_split
 
 LABELS = ("entailment", "neutral", "contradiction")
 
@@ -162,9 +163,6 @@ def test_an_item_survives_its_file(tmp_path: Path) -> None:
 
 
 def test_a_join_does_not_depend_on_the_order_of_its_keys(tmp_path: Path) -> None:
-    from tuning_dynamics.config.dataset import Dataset
-    from tuning_dynamics.data.sources import read_split
-
     (tmp_path / "rows.jsonl").write_text('{"s": "tale", "parts": "1, 3", "q": "who ?"}\n')
     parts = [{"s": "tale", "n": str(n), "text": f"part {n}"} for n in (1, 2, 3)]
     (tmp_path / "parts.jsonl").write_text("".join(json.dumps(part) + "\n" for part in parts))
@@ -184,7 +182,7 @@ def test_a_join_does_not_depend_on_the_order_of_its_keys(tmp_path: Path) -> None
                 },
             }
         )
-        (row,) = read_split("x", dataset, "evaluation", None, {}) or []
+        ((_, row),) = read_split("x", dataset, "evaluation", None, {}) or []
         assert row["passage"] == "part 1 part 3"
 
 
@@ -243,7 +241,7 @@ def test_one_pass_names_all_rows_that_cannot_be_used(tmp_path: Path) -> None:
     lines = str(caught.value).splitlines()
     assert lines[0] == "3 rows can't be used:"
     named = [line.partition("has" if "has" in line else "holds")[0].strip() for line in lines[1:4]]
-    assert named == [f"row {number} of evaluation" for number in (6, 7, 8)]
+    assert named == [f"line {number} of evaluation.jsonl" for number in (6, 7, 8)]
     assert lines[4].startswith("  file:")
 
 
@@ -266,3 +264,61 @@ def test_a_file_that_breaks_off_is_named_with_its_rows(tmp_path: Path) -> None:
         freeze(tmp_path, rows(30, 100), [{**rows(1)[0], "b": None}], with_a_broken_line)
     assert "2 rows can't be used" in str(caught.value)
     assert "the key 'a' is given twice" in str(caught.value)
+
+
+def test_one_pass_names_what_is_wrong_in_both_splits(tmp_path: Path) -> None:
+    train, evaluation = rows(30, 100), rows(9)
+    train[3]["a"], train[20]["g"] = None, "maybe"
+    evaluation[8]["b"] = 0.5
+    train.append(evaluation[0])
+    evaluation.append(evaluation[1])
+    with pytest.raises(StudyError) as caught:
+        freeze(tmp_path, train, evaluation)
+    text = str(caught.value)
+    assert text.startswith("5 rows can't be used:")
+    for place in (
+        *("line 9 of evaluation.jsonl has no text", "the second at line 10 of evaluation.jsonl"),
+        *("line 4 of train.jsonl", "line 21 of train.jsonl", "that of line 31 of train.jsonl"),
+    ):
+        assert place in text
+
+
+@pytest.mark.parametrize("key", ["id_field", "context_field"])
+def test_half_a_character_in_an_id_is_refused(tmp_path: Path, key: str) -> None:
+    broken = [*rows(5), {**rows(6)[5], "n": "\ud800"}]
+    with pytest.raises(StudyError, match=r"line 6 of \S+ holds half of a character"):
+        freeze(tmp_path, rows(30, 100), broken, dataset={key: "n"})
+
+
+def test_ids_of_two_types_are_the_same_id(tmp_path: Path) -> None:
+    twice = [{**rows(2)[0], "n": 1}, {**rows(2)[1], "n": "1"}]
+    with pytest.raises(StudyError, match="the same id, the second at line 2"):
+        freeze(tmp_path, rows(30, 100), twice, dataset={"id_field": "n"})
+
+
+JOIN = {"on": {"k": "k"}, "take": "t", "into": "text"}
+
+
+@pytest.mark.parametrize(
+    ("row", "text", "what"),
+    [
+        ({"k": 1.0}, '{"k": "1.0", "t": "x"}', "line 1 of rows.jsonl has no text or whole number"),
+        ({"k": ["x"]}, '{"k": "x", "t": "x"}', "line 1 of rows.jsonl has no text"),
+        ({"k": "x"}, '{"k": "x", "t": {"a": 1}}', "line 1 of texts.jsonl has no text"),
+        ({"k": "x"}, '{"k": "x", "t": ["a", "b"]}', "line 1 of texts.jsonl has no text"),
+        ({"k": "x"}, '{"k": "x", "t": null}', "line 1 of texts.jsonl has no text"),
+        ({"k": "x", "text": "own"}, '{"k": "x", "t": "x"}', "the name that joined texts get"),
+        ({"k": "y"}, '{"k": "x", "t": "x"}', "line 1 of rows.jsonl has no match"),
+    ],
+)
+def test_what_is_joined_is_text(tmp_path: Path, row: Any, text: str, what: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "texts.jsonl").write_text(text + "\n")
+    files = {"files": {"evaluation": "{data_root}/rows.jsonl"}}
+    join = {**JOIN, "file": "{data_root}/texts.jsonl"}
+    described = {"task": "x", "domain": "x", "licence": "x", "source": files, "join": join}
+    with pytest.raises(StudyError, match=what):
+        list(
+            read_split("x", Dataset.model_validate(described), "evaluation", str(tmp_path), {})
+            or []
+        )

@@ -8,6 +8,7 @@ import pytest
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.dataset import Dataset, Kind
+from tuning_dynamics.data import parse_rows
 from tuning_dynamics.data.items import Item
 from tuning_dynamics.data.parse_rows import to_item
 
@@ -134,18 +135,17 @@ def test_a_composed_field_may_be_a_constant_or_hold_braces() -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{sentence1!r}", "unknown"),
-        ("{sentence1:>9}", "unknown"),
         ("{nothing}", "lacks a field"),
         ("{other}", "lacks a field"),
         ("{hidden}", "no text in the field 'hidden'"),
-        ("{sentence1", "cannot be read"),
+        ("{share}", "a number with decimals"),
+        ("{flag}", "a truth value"),
     ],
 )
 def test_a_template_that_does_not_fit_is_refused(template: str, message: str) -> None:
     # `other` is composed itself: composed fields are made of the row's own only.
     compose = {"both": template, "other": "x"}
-    row = {**PAIR_ROW, "hidden": None}
+    row = {**PAIR_ROW, "hidden": None, "share": 0.5, "flag": True}
     refused(message, PAIR, row, "classification", compose=compose)
 
 
@@ -270,7 +270,11 @@ def test_a_label_that_the_dataset_names_is_no_withheld_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("score", "label"), [(0.0, "no"), (3.5, "no"), (3.6, "yes"), (5.0, "yes"), ("4.2", "yes")]
+    ("score", "label"),
+    [
+        *((0.0, "no"), (3.5, "no"), (3.6, "yes"), (5.0, "yes"), (-2, "no"), (4, "yes")),
+        *(("4.2", "yes"), ("0.5", "no"), (" +4.2e0 ", "yes"), ("-0.5", "no"), (".5", "no")),
+    ],
 )
 def test_a_threshold_makes_labels_of_scores(score: Any, label: str) -> None:
     gold = {"field": "label", "threshold": {"above": 3.5, "yes": "yes", "no": "no"}}
@@ -282,12 +286,25 @@ def test_a_threshold_makes_labels_of_scores(score: Any, label: str) -> None:
     [
         (-1.0, "'no label' value"),
         (-1, "'no label' value"),
+        ("-1", "'no label' value"),
+        ("-1.00", "'no label' value"),
+        (" -1 ", "'no label' value"),
+        ("-1e0", "'no label' value"),
         (None, "'no label' value"),
         ("", "'no label' value"),
         (math.nan, "no score"),
+        ("nan", "no score"),
         (math.inf, "no score"),
+        ("-inf", "no score"),
+        ("1e999", "no score"),
         ("high", "no score"),
+        ("4_2", "no score"),
+        ("4,2", "no score"),
+        ("0x5", "no score"),
+        ("٤", "no score"),
+        (True, "no score"),
         ([3.0], "no score"),
+        ({"score": 3.0}, "no score"),
     ],
 )
 def test_a_withheld_score_does_not_read_as_no(score: Any, message: str) -> None:
@@ -295,7 +312,9 @@ def test_a_withheld_score_does_not_read_as_no(score: Any, message: str) -> None:
     refused(message, PAIR, {**PAIR_ROW, "label": score}, "classification", gold=gold)
 
 
-@pytest.mark.parametrize("references", [[], None, "", " ", [""], [None], -1])
+@pytest.mark.parametrize(
+    "references", [[], None, "", " ", [""], [None], -1, -1.0, [-1], ["Who?", -1], [-1, "Who?"]]
+)
 def test_withheld_references_are_refused(references: Any) -> None:
     refused("'no label' value", SOCIAL, {**SOCIAL_ROW, "question": references}, "generation")
 
@@ -304,6 +323,38 @@ def test_a_reference_may_say_none_but_not_nothing() -> None:
     row = {**SOCIAL_ROW, "question": ["None", "-1"]}
     assert item(SOCIAL, row, "generation").gold == ["None", "-1"]
     refused("no text", SOCIAL, {**SOCIAL_ROW, "question": ["Who?", " "]}, "generation")
+
+
+@pytest.mark.parametrize(
+    ("metric", "references"),
+    [
+        (None, "!!!"),
+        (None, "🙂"),
+        (None, ["Who?", "…"]),
+        ("rouge_l", "→"),
+        ("f1", "The"),
+        ("f1", ["Who?", "«»"]),
+    ],
+)
+def test_an_answer_that_the_metric_does_not_see_is_refused(
+    metric: str | None, references: Any
+) -> None:
+    row = {**SOCIAL_ROW, "question": references}
+    named = metric or "rouge_l"
+    error = refused(f"without a word: {named}", SOCIAL, row, "generation", metric=metric)
+    assert "accuracy" in error.fix
+    assert item(SOCIAL, row, "generation", metric="accuracy").gold
+
+
+def test_labels_and_options_need_a_word_for_a_metric_of_words_only() -> None:
+    gold = {"field": "label", "labels": {"0": "no", "1": "🙂"}}
+    assert item(PAIR, PAIR_ROW, "classification", gold=gold).gold == ["🙂"]
+    refused(
+        "without a word: rouge_l", PAIR, PAIR_ROW, "classification", gold=gold, metric="rouge_l"
+    )
+    row = {**CHOICE_ROW, "choices": {"text": ["<", ">", "="], "label": ["A", "B", "C"]}}
+    assert item(CHOICE, row, "multiple_choice").gold == [">"]
+    refused("without a word: rouge_l", CHOICE, row, "multiple_choice", metric="rouge_l")
 
 
 # --- options -----------------------------------------------------------------------------------
@@ -452,6 +503,13 @@ def test_options_have_as_many_names_as_there_are(labels: list[str]) -> None:
         ({"name": "Ada"}, {}),
         ({}, {"tools": [{"type": "function"}]}),
         ({}, {"images": ["a.png"]}),
+        ({"function_call": {"name": "look_up"}}, {}),
+        ({"train": False}, {}),
+        ({"loss": 0}, {}),
+        ({"reasoning_content": "I think ."}, {}),
+        ({}, {"system": "Answer in verse ."}),
+        ({}, {"weight": 0.0}),
+        ({}, {"tool_choice": "none"}),
     ],
 )
 def test_what_a_dialogue_says_beyond_its_text_is_not_dropped_in_silence(
@@ -460,8 +518,114 @@ def test_what_a_dialogue_says_beyond_its_text_is_not_dropped_in_silence(
     messages = [turn("user", "Hello ."), {**turn("assistant", "Hi ."), **within}]
     row = {"messages": messages, **next_to}
     (key,) = {**within, **next_to}
-    refused(f"has {key}, which is not read", DIALOGUE, row, "instruction")
+    refused(f"has '{key}', which is not read", DIALOGUE, row, "instruction")
     kept = item(DIALOGUE, row, "instruction", ignored=[key])
     assert kept.messages == [turn("user", "Hello ."), turn("assistant", "Hi .")]
     nothing = [turn("user", "Hello ."), {**turn("assistant", "Hi ."), "tool_calls": None}]
     assert item(DIALOGUE, {"messages": nothing, "tools": []}, "instruction") == kept
+
+
+# --- types --------------------------------------------------------------------------------------
+
+NUMBERS = [(1.0, "a number with decimals"), (0.1, "decimals"), (True, "a truth value")]
+
+
+@pytest.mark.parametrize(("value", "what"), NUMBERS)
+def test_what_formats_write_in_several_ways_is_no_text(value: Any, what: str) -> None:
+    refused(what, PAIR, {**PAIR_ROW, "sentence1": value}, "classification")
+    refused(what, PAIR, {**PAIR_ROW, "idx": value}, "classification", id_field="idx")
+    refused(what, PAIR, {**PAIR_ROW, "idx": value}, "classification", context_field="idx")
+    refused(what, SOCIAL, {**SOCIAL_ROW, "question": value}, "generation")
+    choices = {"text": ["leaf", value], "label": ["A", "B"]}
+    refused(what, CHOICE, {**CHOICE_ROW, "choices": choices}, "multiple_choice")
+    assert item(PAIR, {**PAIR_ROW, "sentence1": 12}, "classification").fields["a"] == "12"
+
+
+@pytest.mark.parametrize("value", [{"text": "x"}, [["x"]], [1], [None], ["x", None], b"x"])
+def test_lists_and_mappings_are_no_text(value: Any) -> None:
+    refused("no text", PAIR, {**PAIR_ROW, "sentence1": value}, "classification")
+    refused("no text", SOCIAL, {**SOCIAL_ROW, "question": [value]}, "generation")
+    refused("no id", PAIR, {**PAIR_ROW, "idx": value}, "classification", id_field="idx")
+    choices = {"text": ["leaf", value], "label": ["A", "B"]}
+    refused("no text", CHOICE, {**CHOICE_ROW, "choices": choices}, "multiple_choice")
+
+
+@pytest.mark.parametrize("references", [["Who?", ""], ["", "Who?"], ["Who?", None], [["Who?"]]])
+def test_each_of_several_references_is_a_text(references: Any) -> None:
+    refused("no text", SOCIAL, {**SOCIAL_ROW, "question": references}, "generation")
+
+
+@pytest.mark.parametrize("label", [1.0, True, "1.0", "true", " 1", [1], ["1"], {"1": 1}, "\u0661"])
+def test_a_label_is_the_value_that_is_listed(label: Any) -> None:
+    refused("not in labels", PAIR, {**PAIR_ROW, "label": label}, "classification")
+    for same in (1, "1"):
+        assert item(PAIR, {**PAIR_ROW, "label": same}, "classification").gold == ["yes"]
+
+
+def test_a_missing_label_is_not_the_label_none() -> None:
+    gold = {"field": "label", "labels": {"None": "neither", "1": "one"}}
+    refused("'no label'", PAIR, {**PAIR_ROW, "label": None}, "classification", gold=gold)
+    found = item(PAIR, {**PAIR_ROW, "label": "None"}, "classification", gold=gold)
+    assert found.gold == ["neither"]
+    positions = {"text": ["leaf", "root"], "label": [None, "B"]}
+    row = {**CHOICE_ROW, "choices": positions, "answerKey": None}
+    refused("not as many names", CHOICE, row, "multiple_choice")
+
+
+@pytest.mark.parametrize("labels", ["ABC", 3, {"A": 1, "B": 2, "C": 3}, None, [["A"], "B", "C"]])
+def test_the_names_of_options_are_a_list(labels: Any) -> None:
+    choices = {"text": ["leaf", "root", "petal"], "label": labels}
+    refused("not as many names", CHOICE, {**CHOICE_ROW, "choices": choices}, "multiple_choice")
+
+
+def test_a_right_option_in_another_unicode_form_is_the_same() -> None:
+    choices = {"text": ["caf\u00e9", "cafe\u0301"], "label": ["A", "B"]}
+    refused("same option twice", CHOICE, {**CHOICE_ROW, "choices": choices}, "multiple_choice")
+
+
+@pytest.mark.parametrize(
+    ("lowest", "score", "expected"),
+    [
+        (-3.0, -1, "no"),
+        (-3.0, -1.0, "no"),
+        (-3.0, "-1", "no"),
+        (-3.0, 4, "yes"),
+        (-3.0, -4, "below the lowest"),
+        (0.0, -1, "below the lowest"),
+        (None, -2, "no"),
+        (None, "-1.00", "'no label'"),
+        (None, True, "no score"),
+        (None, "1_0", "no score"),
+        (None, "\u0665", "no score"),
+        (-3.0, "nan", "no score"),
+        (-3.0, None, "'no label'"),
+    ],
+)
+def test_minus_one_is_a_score_on_a_scale_that_has_it(
+    lowest: float | None, score: Any, expected: str
+) -> None:
+    threshold = {"above": 3.5, "yes": "yes", "no": "no", "lowest": lowest}
+    changes: dict[str, Any] = {"gold": {"field": "label", "threshold": threshold}}
+    row = {**PAIR_ROW, "label": score}
+    if expected in ("yes", "no"):
+        assert item(PAIR, row, "classification", **changes).gold == [expected]
+    else:
+        refused(expected, PAIR, row, "classification", **changes)
+
+
+def test_a_fields_own_braces_fill_nothing() -> None:
+    row = {**SOCIAL_ROW, "label": "{context}"}
+    refused("lacks a field", SOCIAL, row, "generation")
+    row = {**PAIR_ROW, "sentence1": "{sentence2} {0} {a.__class__}"}
+    compose = {"compose": {"both": "{sentence1}!"}, "fields": {"a": "both"}}
+    shown = item(PAIR, row, "classification", **compose).fields["a"]
+    assert shown == "{sentence2} {0} {a.__class__}!"
+
+
+def test_a_pattern_that_never_ends_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parse_rows, "CLEANING", 0.05)
+    clean = [{"pattern": "b", "replacement": "c"}, {"pattern": "(a+)+$", "replacement": ""}]
+    row = {**PAIR_ROW, "sentence1": "a" * 60 + "!"}
+    error = refused("searched for more than", PAIR, row, "classification", clean=clean)
+    assert (error.key, error.value) == ("clean.1.pattern", "(a+)+$")
+    assert str(error).startswith("row 1 of evaluation ")

@@ -347,3 +347,13 @@ def test_prediction_methods_agree_once_a_model_was_taught_the_labels(tmp_path):
     taught = _taught(known)
     assert [right(taught, method) for method in ("free", "constrained", "token_prob")] == [6, 6, 6]
     assert right(loaded(), "free") == 0
+
+
+@pytest.mark.parametrize("labels", [("हाँ", "नहीं"), ("no", ("yes", "most certainly so"))])
+def test_a_label_longer_than_a_free_answer_is_refused(model, items, tmp_path, labels):
+    frozen = _labelled(items, labels[0])
+    given = {"labels": labels, "prediction": "free"}
+    with pytest.raises(StudyError, match="tokens, a free answer at most 5") as error:
+        evaluate(model, frozen, tmp_path, **given)
+    assert "evaluate.label_tokens" in str(error.value)
+    assert evaluate(model, frozen, tmp_path, max_new_tokens=40, **given)

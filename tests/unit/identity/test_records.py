@@ -1,12 +1,14 @@
 """Records: what a job made and from what, as a file; and what distinguishes two units."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.identity.records import (
     Input,
@@ -29,7 +31,7 @@ CELL = Unit(
 )
 TOOK = Unit({"evaluation.json": "d3"}, {}, "", {})
 JOB = "evaluate/a/1/base"
-ACCEPTED = {"output": "a.parquet", "date": "2030", "before": "", "now": "x"}
+ACCEPTED = {"output": "a.parquet", "date": "2030", "other": "", "before": "", "now": "x"}
 
 
 def record(*units: Unit) -> Record:
@@ -139,3 +141,47 @@ def test_what_distinguishes_two_units(
     other = replace(CELL, **changes)
     assert (other.planned() != CELL.planned()) == planned
     assert (other.identity() != CELL.identity()) == identity
+
+
+def places(value: Any, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of each value in JSON."""
+    yield place
+    found = dict(enumerate(value)) if isinstance(value, list) else value
+    for key, inner in found.items() if isinstance(found, dict) else ():
+        yield from places(inner, (*place, key))
+
+
+def changed(document: Any, place: tuple[Any, ...], value: Any) -> Any:
+    """JSON with another value in a place."""
+    if not place:
+        return value
+    copied = json.loads(json.dumps(document))
+    inner = copied
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    return copied
+
+
+def test_a_record_that_was_edited_is_used_whole_or_refused(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    write_record(path, JOB, record(CELL, TOOK))
+    written = read_json(path)
+    others: list[Any] = [None, 3, -1.5, True, "", "x", [], {}, [1], ["x"], [[]], {"a": 1}]
+    refused = 0
+    for place in places(written):
+        for value in others:
+            write_json(path, changed(written, place, value))
+            try:
+                found = read_record(path, JOB)
+            except StudyError:
+                refused += 1
+                continue
+            assert found is not None
+            assert isinstance(digest_of(found.digests), str)
+            for unit in found.units.values():
+                # All that planning asks of a unit.
+                assert all(map(isinstance, (unit.name, unit.identity(), unit.fixed()), [str] * 3))
+                assert found.other_versions(unit, {"torch": "9"}) is not None
+                assert all(isinstance(one, str) for one in unit.paths)
+    assert refused > 150

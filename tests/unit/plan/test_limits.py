@@ -87,7 +87,7 @@ def test_a_file_adds_a_device(tmp_path: Path) -> None:
     (tmp_path / "devices").mkdir()
     (tmp_path / "devices/b200.yaml").write_text(facts)
     device = device_of(resolved.study, ROOT)
-    assert (device.name, device.unit, device.known_as) == ("B200", "GPU-hours", ())
+    assert (device.name, device.unit, device.known_as) == ("B200", "GPU-hours", [])
     (tmp_path / "devices/b200.yaml").write_text(facts.replace("8e12", "fast"))
     with pytest.raises(StudyError, match="bandwidth"):
         device_of(resolved.study, ROOT)

@@ -296,8 +296,8 @@ def test_a_budget_adds_up_and_shrinks_with_its_jobs(tmp_path: Path) -> None:
     counts = {stage.name: stage.jobs for stage in budget.stages}
     other = counts.pop("other")
     assert counts == {"download": 2, "verify": 1, "tune": 1, "evaluate": 2}
-    # Freeze 2 sets, encode 1; the 9 rules of the end, and `all`.
-    assert other == 2 + 1 + 10
+    # Freeze 2 sets, encode 1; the overlaps, the 9 rules of the end, and `all`.
+    assert other == 2 + 1 + 11
     seconds = sum(one.seconds.mid for one in Prices(resolved, jobs, basis(resolved)).each)
     assert budget.whole.hours.mid == pytest.approx(seconds / 3600)
     rest = budget_for(resolved, [job for job in jobs if job.rule != "tune"])
@@ -378,6 +378,29 @@ def test_the_size_of_a_local_checkpoint_is_read_from_its_files(tmp_path: Path) -
     assert (size.layers, size.hidden_size) == (2, 32)
     with pytest.raises(NotKnown, match=r"families/own\.yaml gives no size"):
         local_size(tmp_path / "step6", "own")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", b'{"a":' * 100_000),
+        ("config.json", b"[]"),
+        ("config.json", b'{"num_hidden_layers": "2", "hidden_size": 32, "vocab_size": 9}'),
+        ("model.safetensors", b"<html>a page that asks to log in"),
+        ("model.safetensors", (2**63).to_bytes(8, "little") + b"{}"),
+        ("model.safetensors", (500_000).to_bytes(8, "little") + b'{"a":' * 100_000),
+        ("model.safetensors", (2).to_bytes(8, "little") + b"[]"),
+        ("model.safetensors", (10).to_bytes(8, "little") + b'{"a": [1]}'),
+        ("model.safetensors", (18).to_bytes(8, "little") + b'{"a":{"shape": 4}}'),
+    ],
+)
+def test_a_local_checkpoint_of_odd_files_has_no_size(
+    tmp_path: Path, file: str, content: bytes
+) -> None:
+    save_checkpoint(tmp_path)
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(NotKnown):
+        local_size(tmp_path, "own")
 
 
 def test_numbers_as_printed() -> None:

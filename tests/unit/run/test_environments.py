@@ -32,7 +32,10 @@ CONDA = {
 #: Packages of an environment that its jobs do not import themselves, and why.
 FURTHER = {
     "data": {},
-    "train": {"peft": "recipes/trainable/lora.py tunes with it"},
+    "train": {
+        "jinja2": "transformers fills chat templates with it",
+        "peft": "recipes/trainable/lora.py tunes with it",
+    },
     "evaluate": {"numpy": "transformers and peft import it"},
     "stats": {},
     "plan": {

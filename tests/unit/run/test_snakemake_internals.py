@@ -18,6 +18,7 @@ import pytest
 import snakemake.api
 import snakemake.jobs
 import snakemake.workflow
+from put_back import put_back
 from snakemake.cli import main
 from snakemake.scheduling.job_scheduler import JobScheduler
 
@@ -140,15 +141,7 @@ def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Judge]:
     for name, text in (("write.py", WRITE), ("fail.py", FAIL)):
         (tmp_path / name).write_text(text)
     snakefile(keep=True)
-    # Put back what is put into Snakemake, at the end.
-    for place, name in (
-        (snakemake.workflow, "FilePersistence"),
-        (snakemake.workflow, "DbPersistence"),
-        (snakemake.jobs.Job, "output_mintime"),
-    ):
-        monkeypatch.setattr(place, name, vars(place)[name])
-    monkeypatch.setattr(Records, "current", None)
-    monkeypatch.setattr(Records, "forces", True)
+    put_back(monkeypatch)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     judged = Judge()
     judge_by_records(judged)  # type: ignore[arg-type]

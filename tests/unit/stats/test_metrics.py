@@ -1,6 +1,10 @@
 """Scores of answers; an unknown metric, or one that gives no fraction, is refused."""
 
 import json
+import random
+import re
+import string
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +15,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sklearn.metrics import accuracy_score
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.words import WORDS_OF, answer_words
 from tuning_dynamics.grid.merged_config import cell_row
 from tuning_dynamics.identity.code_digest import code_parts, spec_words
 from tuning_dynamics.stats import item_scores as scores_module
@@ -26,8 +31,8 @@ def score(metric: str, prediction: str, gold: list[str]) -> float:
 def test_accuracy_is_equality_with_a_right_answer() -> None:
     assert score("accuracy", "yes", ["yes"]) == score("accuracy", "yes", ["no", "yes"]) == 1.0
     assert score("accuracy", "", ["yes"]) == 0.0
-    random, labels = np.random.default_rng(0), ["yes", "no", "maybe"]
-    answers, right = random.choice(labels, 50).tolist(), random.choice(labels, 50).tolist()
+    rng, labels = np.random.default_rng(0), ["yes", "no", "maybe"]
+    answers, right = rng.choice(labels, 50).tolist(), rng.choice(labels, 50).tolist()
     scores = item_scores("accuracy", answers, [[one] for one in right])
     assert scores.mean() == accuracy_score(right, answers)
 
@@ -100,3 +105,82 @@ def test_the_metrics_of_a_study_are_among_the_code_that_makes_its_scores() -> No
 )
 def test_rouge_l_sees_text_of_any_script(answer: str, reference: str, score: float) -> None:
     assert item_scores("rouge_l", [answer], [[reference]])[0] == pytest.approx(score)
+
+
+def ascii_texts(seed: int) -> list[str]:
+    """Random texts: words that recur, with all that a keyboard types between and within them."""
+    rng = random.Random(seed)
+    known = ["the", "a", "an", "cat", "Cat's", "sat", "SAT", "x_y", "3.5", "mat-made", "it's", ""]
+    parts, gaps = [*known * 30, *string.printable], ["", " ", " ", " ", "\n", "\t", ", "]
+    sizes = (rng.randrange(12) for _ in range(2500))
+    return ["".join(rng.choice(parts) + rng.choice(gaps) for _ in range(n)) for n in sizes]
+
+
+def test_rouge_l_of_ascii_text_is_rouge_score_s_to_the_digit() -> None:
+    theirs = RougeScorer(["rougeL"], use_stemmer=False)
+    answers, rights = ascii_texts(0), ascii_texts(1)
+    found = item_scores("rouge_l", answers, [[right] for right in rights])
+    expected = [
+        theirs.score(right, answer)["rougeL"].fmeasure
+        for answer, right in zip(answers, rights, strict=True)
+    ]
+    assert found.tolist() == expected
+    assert 0.1 < found.mean() < 0.6, found.mean()
+
+
+def squad_f1(prediction: str, right: str) -> float:
+    """SQuAD's own evaluation (Rajpurkar et al. 2016), version 1.1."""
+
+    def normalized(text: str) -> list[str]:
+        plain = "".join(letter for letter in text.lower() if letter not in set(string.punctuation))
+        return re.sub(r"\b(a|an|the)\b", " ", plain).split()
+
+    shared = sum((Counter(normalized(prediction)) & Counter(normalized(right))).values())
+    if not shared:
+        return 0.0
+    precision, recall = shared / len(normalized(prediction)), shared / len(normalized(right))
+    return 2 * precision * recall / (precision + recall)
+
+
+def test_f1_of_ascii_text_is_squad_s() -> None:
+    answers, rights = ascii_texts(2), ascii_texts(3)
+    found = item_scores("f1", answers, [[right] for right in rights])
+    expected = [squad_f1(answer, right) for answer, right in zip(answers, rights, strict=True)]
+    assert found.tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "score"),
+    [
+        ("Москва.", "«Москва»", 1.0),
+        ("हाँ।", "हाँ", 1.0),
+        ("el Niño", "El nin\u0303o", 1.0),
+        ("猫坐", "猫坐在垫子上", 1 / 2),
+        ("القاهرة؟", "القاهرة", 1.0),
+        ("l\u2019été", "l'été", 1.0),
+        ("le resume", "le résumé", 1 / 2),
+    ],
+)
+def test_f1_sees_text_of_any_script(answer: str, reference: str, score: float) -> None:
+    assert item_scores("f1", [answer], [[reference]])[0] == pytest.approx(score)
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "rouge_l"])
+def test_a_letter_and_its_mark_are_one_letter_however_encoded(metric: str) -> None:
+    for composed, apart in (("été", "e\u0301te\u0301"), ("한국", "한국"), ("Å", "\u212b")):
+        assert score(metric, composed, [apart]) == score(metric, apart, [composed]) == 1.0
+    assert score(metric, "ete", ["e\u0301te\u0301"]) == 0.0
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "rouge_l"])
+def test_a_metric_of_words_says_which_it_sees(metric: str) -> None:
+    """The set's freezing refuses a right answer that its metric would score 0 whatever is said."""
+    for text in ("!!!", "🙂", "—", "the", "a", "yes", "猫", "5", "→ ≤", "C"):
+        seen = metric not in WORDS_OF or bool(WORDS_OF[metric](text))
+        assert score(metric, text, [text]) == float(seen)
+
+
+def test_an_answer_s_words_are_those_of_squad_in_any_script() -> None:
+    assert answer_words("The cat's, it is: a 3.5!") == ["cats", "it", "is", "35"]
+    assert answer_words("「東京」です。") == ["東", "京", "で", "す"]
+    assert answer_words("“Ça va”, dit-elle…") == ["ça", "va", "ditelle"]

@@ -4,21 +4,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from unit.stats.test_noise import BASE, scores
 from unit.stats.test_summaries import changes_of
 
 from tuning_dynamics.common.atomic_files import write_json
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.dataset import Dataset
 from tuning_dynamics.config.load import dump_merged, load_study, read_yaml
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.grid.grid import expand
 from tuning_dynamics.grid.merged_config import read_merged, split_rows
-from tuning_dynamics.grid.splits import used_splits
+from tuning_dynamics.grid.splits import source_split, source_text, used_splits
 from tuning_dynamics.run.all_jobs import Jobs
+from tuning_dynamics.stats import provenance
 from tuning_dynamics.stats.denominators import WeakBases, denominator_rows, weak_bases
-from tuning_dynamics.stats.provenance import dataset_rows
 from tuning_dynamics.stats.transfer import chance_of
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows
@@ -84,6 +86,20 @@ def test_the_sets_that_a_recipe_mixes_in_are_used() -> None:
     assert (row["source"], row["split"]) == ("world nli_places", "evaluation")
 
 
+def test_each_split_knows_a_model_of_each_family() -> None:
+    document = read_yaml(SMOKE)
+    resolved = study(document)
+    grid = expand(resolved, "study.yaml")
+    families = {point.family: [] for point in grid.checkpoints}
+    for point in grid.checkpoints:
+        families[point.family].append(point.step)
+    for row in used_splits(resolved, grid):
+        assert set(row["models"]) == set(families)
+        for family, path in row["models"].items():
+            assert f"/{family}/{min(families[family])}/" in path
+            assert path in Jobs(resolved, "x").stats.dataset_files()
+
+
 def test_a_study_without_demonstrations_has_none() -> None:
     document = {**GLUE, "blocks": [{**GLUE["blocks"][0], "shots": [0]}]}
     assert {use for _, use in used(document)} == {"evaluation"}
@@ -106,6 +122,11 @@ def test_holes_of_a_series_are_given_in_tokens() -> None:
     assert Jobs(study(GLUE), "x").stats.curve_spec() == '{"holes":{}}'
 
 
+def dataset_rows(used: list[dict[str, Any]]) -> pd.DataFrame:
+    """datasets.csv of sets that don't overlap."""
+    return provenance.dataset_rows(used, from_rows([], "overlaps"))
+
+
 def use(folder: Path, **changes: Any) -> dict[str, Any]:
     return {
         "dataset": "rte",
@@ -119,6 +140,7 @@ def use(folder: Path, **changes: Any) -> dict[str, Any]:
         "training_split_scored": "",
         "manifest": str(folder / "manifest.json"),
         "items": str(folder / "items.parquet"),
+        "models": {},
         **changes,
     }
 
@@ -146,6 +168,39 @@ def test_a_row_has_commit_counts_and_digest(tmp_path: Path) -> None:
     assert scored["digest"] == "d" * 16
     assert (trained["items"], trained["left_out"]) == (90, "label in drop 2; repeated 1")
     assert np.isnan(trained["chance"])
+
+
+def test_items_that_spell_special_tokens_are_counted_by_family(tmp_path: Path) -> None:
+    manifest(tmp_path)
+    texts = {
+        "plain": ({"a": "It rains < s > ."}, ["yes"], ["yes", "no"], []),
+        "field": ({"a": "see </s>", "b": "<s>"}, ["yes"], ["yes", "no"], []),
+        "gold": ({"a": "what ends it ?"}, ["</s>"], [], []),
+        "option": ({"a": "what ends it ?"}, ["no"], ["no", "<|end|>"], []),
+        "turn": ({}, [], [], [{"role": "user", "content": "say <|end|>\n</s>"}]),
+    }
+    write_items(
+        tmp_path / "items.parquet",
+        [
+            *(Item(name, "evaluation", "c", *given) for name, given in texts.items()),
+            Item("t", "train", "c", *texts["field"]),
+        ],
+    )
+    models = {}
+    named = {"amber": ["<s>", "</s>"], "jade": ["<|end|>"], "onyx": [], "opal": None}
+    for family, names in named.items():
+        models[family] = str(tmp_path / f"{family}.json")
+        write_json(models[family], {"special_tokens": names} if names is not None else {})
+    table = dataset_rows(
+        [use(tmp_path, use=split, models=models) for split in ("evaluation", "train")]
+    )
+    assert table["special_tokens"].tolist() == [
+        "amber 3; jade 2; opal not counted",
+        "amber 1; opal not counted",
+    ]
+    del models["opal"]
+    alone = dataset_rows([use(tmp_path, use="demonstration", models=models)])
+    assert alone["special_tokens"].tolist() == [""]
 
 
 def test_a_training_split_that_is_scored_says_why(tmp_path: Path) -> None:
@@ -205,3 +260,17 @@ def test_each_weak_base_counts_under_one_heading() -> None:
     table = denominator_rows(table, chance_of(known))
     assert weak_bases(changes, table) == WeakBases(6, 1, 1, 2)
     assert weak_bases(changes.iloc[:0], table) == WeakBases(0, 0, 0, 0)
+
+
+def test_files_are_named_without_the_folders_of_their_machine() -> None:
+    described = {
+        "task": "nli",
+        "domain": "x",
+        "licence": "x",
+        "source": {"files": {"train": "/home/ada/train.jsonl", "evaluation": "{data_root}/a.csv"}},
+        "join": {"file": "/home/ada/texts.csv", "on": {"k": "k"}, "take": "t", "into": "text"},
+    }
+    dataset = Dataset.model_validate(described)
+    assert source_text(dataset) == "files, joined with …/texts.csv"
+    assert source_split(dataset, "train") == "…/train.jsonl"
+    assert source_split(dataset, "evaluation") == "{data_root}/a.csv"

@@ -12,6 +12,7 @@ from synthetic import asked
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import dump_merged, load_merged, load_study
 from tuning_dynamics.grid.published_table import OPTIONAL, REQUIRED, PublishedTable, read_layout
+from tuning_dynamics.grid.pythia_table import COLUMNS
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.parts import StudyPart
 from tuning_dynamics.stats.published_tables import published_tables, write_published
@@ -76,6 +77,12 @@ def base(**changes: Any) -> dict[str, Any]:
         ([base(), row(kind="generation", role="cross")], "kind", "eval_set a has kind"),
         ([row(), row(role="cross", shots=4)], "role", "train_set t, eval_set a has role ood"),
         ([row(), row(eval_set="b", task="rte")], "task", "train_set t has task nli in line 2"),
+        ([row(step="1e999")], "step", "too large"),
+        ([row(step="9" * 5000)], "step", "too large"),
+        ([row(step="1e19")], "step", "not a count"),
+        ([row(se="1e999")], "se", "too large"),
+        ([row(score="\u0661")], "score", "not a number"),
+        ([row(shots="\u00b2")], "shots", "not a number"),
         ([row(format="Default")], "format", "no row has the format `default`"),
     ],
 )
@@ -103,13 +110,13 @@ def test_a_header_that_is_not_the_tables_is_refused(tmp_path: Path) -> None:
         (",".join([*REQUIRED, "score"]), "the column is given twice"),
         (";".join(REQUIRED), "the column is not known"),
         (",".join(REQUIRED) + "\n1,2", "the line has 2 fields, and the header 16"),
-        (",".join(REQUIRED) + '\n"1,2', "not a CSV file of UTF-8 text"),
+        (",".join(REQUIRED) + '\n"1,2', "not CSV"),
     ):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(StudyError, match=what.replace("?", r"\?")):
             read_layout(str(path), "scores")
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(StudyError, match="not a CSV file of UTF-8 text"):
+    with pytest.raises(StudyError, match="not UTF-8"):
         read_layout(str(path), "scores")
     with pytest.raises(StudyError, match="does not exist"):
         read_layout(str(tmp_path / "none.csv"), "scores")
@@ -384,6 +391,38 @@ def test_summaries_are_the_papers_definitions(tmp_path: Path) -> None:
     changes = found["group_changes"].set_index(["group", "checkpoint"])["mean_change"]
     for group, sets in groups.items():
         means = own[own["eval_set"].isin(sets)].groupby("checkpoint")["change"].mean()
-        assert changes["other" if group == "not_learned" else group].drop(
-            "all"
-        ).to_dict() == pytest.approx(means.to_dict(), abs=1e-12)
+        name = "other" if group == "not_learned" else group
+        found_means = changes[name].drop("all").to_dict()
+        assert found_means == pytest.approx(means.to_dict(), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("value", "nan"), ("stderr", "1e-999"), ("value", "1e999"), ("step", "²")]
+)
+def test_what_is_no_number_in_the_pythia_suites_table_is_refused(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    cells = dict(
+        zip(
+            COLUMNS,
+            ["p", "pythia-70m", "zero-shot", "1", "0", "piqa", "acc", "0.5", "0.01", "0", "a"],
+            strict=True,
+        )
+    )
+    text = ",".join({**cells, column: value}.values())
+    (tmp_path / "p.csv").write_text(f"{','.join(COLUMNS)}\n{text}\n", encoding="utf-8")
+    if column == "stderr":
+        assert read_layout(str(tmp_path / "p.csv"), "pythia_evals").rows[0]["n"] is None
+        return
+    with pytest.raises(StudyError) as caught:
+        read_layout(str(tmp_path / "p.csv"), "pythia_evals")
+    assert caught.value.key == f"line 2, column {'score' if column == 'value' else column}"
+
+
+def test_a_line_is_where_its_record_begins_and_an_apostrophe_is_taken_off(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "mine.csv", [base(eval_set="'=a\nb"), base(eval_set="c", score=7)])
+    with pytest.raises(StudyError) as caught:
+        read_layout(str(path), "scores")
+    assert caught.value.key == "line 4, column score"
+    path = write_rows(tmp_path / "mine.csv", [base(eval_set="'=a"), base(eval_set="-0.5")])
+    assert [row["eval_set"] for row in read_layout(str(path), "scores").rows] == ["=a", "-0.5"]

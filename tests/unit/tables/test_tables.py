@@ -162,7 +162,8 @@ def test_the_page_has_every_table_as_it_is_declared() -> None:
             (f"stats_{name}.py", (name,))
             for name in ("findings", "checkpoints", "datasets", "cost")
         ),
-        ("stats_published.py", (*tables_of("scores"), "checkpoints", "datasets")),
+        ("stats_published.py", (*tables_of("scores"), "checkpoints", "datasets", "overlaps")),
+        ("data_overlaps.py", ("overlaps",)),
     ],
 )
 def test_columns_count_in_the_code_of_the_job_that_writes_them(

@@ -14,6 +14,7 @@ A package imports only packages above it (tests/unit/layout/test_layers.py):
     tune         a checkpoint through a recipe
     evaluate     answers and log-likelihoods
     stats        scores, changes, intervals, trends
+    preflight    a checkpoint tried through tuning and evaluation, before they run
     findings     what the tables say, in sentences
     report       figures and pages
     run          the workflow's jobs, Snakemake, SLURM

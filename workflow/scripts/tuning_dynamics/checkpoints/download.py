@@ -25,6 +25,9 @@ from tuning_dynamics.common.hub import HubError, patiently
 from tuning_dynamics.common.hub_digest import hub_digest
 from tuning_dynamics.config.family import HubFamily, family_of
 
+#: Most bytes of a file of text that is read whole. The largest tokenizers have 40 MB.
+MOST_TEXT = 1_000_000_000
+
 
 def download(
     name: str,
@@ -148,11 +151,36 @@ def _to_fetch(files: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fetch_compared(name: str, revision: dict[str, Any], files: dict[str, Any]) -> Path:
-    """The folder of the files, once they are downloaded and match the hub's digests."""
+    """The folder of the files, once they are downloaded, match the hub's digests, and are JSON
+    where their names say so."""
+    for file, entry in files.items():
+        if file.endswith((".json", ".jinja")) and entry["bytes"] > MOST_TEXT:
+            raise _unfit(revision, file, f"it has {entry['bytes'] / 1e6:,.0f} MB")
     folder = _fetch(name, revision, sorted(files))
     for file, entry in files.items():
         _compare(folder / file, entry, revision)
+        if file.endswith(".json"):
+            _require_json(folder / file, revision)
     return folder
+
+
+def _require_json(path: Path, revision: dict[str, Any]) -> None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise _unfit(revision, path.name, f"it is no JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise _unfit(revision, path.name, "it does not hold keys and values")
+
+
+def _unfit(revision: dict[str, Any], file: str, why: str) -> StudyError:
+    return StudyError(
+        f"a file of {revision['repo']} can't be used: {why}",
+        file=file,
+        key=f"{revision['repo']} at {revision['revision']}",
+        value=revision["commit"],
+        fix="choose another step or repository, or have its owner correct the file",
+    )
 
 
 def _fetch(name: str, revision: dict[str, Any], files: list[str]) -> Path:
@@ -177,8 +205,25 @@ def _fetch(name: str, revision: dict[str, Any], files: list[str]) -> Path:
     return Path(folder)
 
 
+def _require_in_cache(path: Path, revision: dict[str, Any]) -> None:
+    """StudyError where a file of the cache is a link out of it: such a one is neither read nor
+    removed."""
+    from huggingface_hub.constants import HF_HOME, HF_HUB_CACHE
+
+    own = [Path(folder).resolve() for folder in (HF_HUB_CACHE, HF_HOME)]
+    if not any(path.resolve().is_relative_to(folder) for folder in own):
+        raise StudyError(
+            "a file of the hub client's cache is a link to a file elsewhere",
+            file=path,
+            key=f"{revision['repo']} at {revision['revision']}",
+            value=str(path.resolve()),
+            fix="remove the link, and run the same command again to fetch the file",
+        )
+
+
 def _compare(path: Path, entry: dict[str, Any], revision: dict[str, Any]) -> None:
     """StudyError unless a file matches the hub's digest; a damaged one leaves the cache."""
+    _require_in_cache(path, revision)
     found = hub_digest(path, entry["digest"]) if path.is_file() else "nothing"
     if found == entry["digest"]:
         return

@@ -8,6 +8,7 @@ missing or damaged one is requested again.
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from uuid import uuid4
 
 from tuning_dynamics.common.atomic_files import read_json, text_digest, write_json
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.hub import HubError, patiently
+from tuning_dynamics.common.hub import HubError, patiently, redacted, understood
 from tuning_dynamics.common.job_log import RUN
 
 #: The id of the run in a process that no run started.
@@ -146,15 +147,20 @@ def _digest(said: Any) -> str:
 def _ask_refs(repo: str) -> list[list[str]]:
     from huggingface_hub import HfApi
 
-    refs = patiently(f"the refs of {repo}", lambda: HfApi().list_repo_refs(repo))
-    return [[ref.name, ref.target_commit] for ref in (*refs.branches, *refs.tags)]
+    what = f"the refs of {repo}"
+    refs = understood(what, lambda: patiently(what, lambda: HfApi().list_repo_refs(repo)))
+    named = (*refs.branches, *refs.tags)
+    return [[ref.name, _require(_COMMIT, ref.target_commit, what)] for ref in named]
 
 
 def _ask_commit(repo: str, revision: str) -> str:
     from huggingface_hub import HfApi
 
     asked = f"{repo} at {revision}"
-    return str(patiently(asked, lambda: HfApi().model_info(repo, revision=revision).sha))
+    found = understood(
+        asked, lambda: patiently(asked, lambda: HfApi().model_info(repo, revision=revision).sha)
+    )
+    return _require(_COMMIT, found, asked)
 
 
 def _ask_files(repo: str, commit: str) -> dict[str, dict[str, Any]]:
@@ -162,14 +168,30 @@ def _ask_files(repo: str, commit: str) -> dict[str, dict[str, Any]]:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-    tree = patiently(
-        f"{repo} at {commit}", lambda: list(HfApi().list_repo_tree(repo, revision=commit))
+    what = f"{repo} at {commit}"
+    tree = understood(
+        what, lambda: patiently(what, lambda: list(HfApi().list_repo_tree(repo, revision=commit)))
     )
+    files = [file for file in tree if isinstance(file, RepoFile)]
     return {
-        file.path: {
-            "digest": f"sha256:{file.lfs.sha256}" if file.lfs else f"git:{file.blob_id}",
-            "bytes": file.size,
+        str(file.path): {
+            "digest": _require(
+                _DIGEST, f"sha256:{file.lfs.sha256}" if file.lfs else f"git:{file.blob_id}", what
+            ),
+            "bytes": int(_require(_SIZE, str(file.size), what)),
         }
-        for file in tree
-        if isinstance(file, RepoFile)
+        for file in files
     }
+
+
+#: What a hub names commits by, files' contents and their bytes.
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_DIGEST = re.compile(r"git:[0-9a-f]{40}|sha256:[0-9a-f]{64}")
+_SIZE = re.compile(r"\d{1,18}")
+
+
+def _require(pattern: re.Pattern[str], value: Any, what: str) -> str:
+    """A value that a hub gives; HubError where it can't be one: it becomes a name of a folder."""
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise HubError(f"{what}: the answer is not a hub's ({redacted(repr(value))[:100]})")
+    return value

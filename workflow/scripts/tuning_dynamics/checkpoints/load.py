@@ -59,6 +59,8 @@ def _from_folder(folder: Path, *, pickled: bool, dtype: torch.dtype) -> Any:
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            # Reported with their shapes, and refused.
+            ignore_mismatched_sizes=True,
         )
     except (SafetensorError, UnpicklingError, OSError, ValueError, RuntimeError) as error:
         raise StudyError(
@@ -112,7 +114,7 @@ def _refuse_remote_code(folder: Path) -> None:
 
 
 def _refuse_other_keys(report: dict[str, Any], folder: Path) -> None:
-    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+    for kind in ("mismatched_keys", "missing_keys", "unexpected_keys"):
         keys = sorted(map(str, report.get(kind, ())))
         if keys:
             raise StudyError(

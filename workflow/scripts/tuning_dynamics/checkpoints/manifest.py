@@ -113,7 +113,7 @@ def text_loss(
             ids = [*encoder.prompt(text), encoder.eos]
             for start in range(0, len(ids) - 1, context):
                 window = torch.tensor([ids[start : start + context + 1]], device=device)
-                logits = model(input_ids=window[:, :-1]).logits.float()
+                logits = model(input_ids=window[:, :-1], use_cache=False).logits.float()
                 loss = torch.nn.functional.cross_entropy(logits[0], window[0, 1:], reduction="sum")
                 total, counted = total + float(loss), counted + window.shape[1] - 1
     return total / counted

@@ -100,6 +100,7 @@ def _write_manifest(
     device: torch.device,
 ) -> None:
     folder = Path(outputs["weights"])
+    encoder = load_encoder(folder)
     write_json(
         outputs["manifest"],
         {
@@ -110,9 +111,10 @@ def _write_manifest(
             "folder": str(folder),
             "adapter": None,
             "digests": model_digests(folder),
+            "special_tokens": encoder.special.names,
             "text_loss": text_loss(
                 model,
-                load_encoder(folder),
+                encoder,
                 read_json(heldout),
                 family.training.sequence_length,
                 device,

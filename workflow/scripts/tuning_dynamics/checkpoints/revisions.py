@@ -15,9 +15,10 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.hub import HubError
 from tuning_dynamics.config.family import HubFamily, Steps
 
-#: Weight files at the top of a repository; others there are optimiser states and conversions.
-SAFETENSORS = re.compile(r"model[^/]*\.safetensors")
-PICKLES = re.compile(r"pytorch_model[^/]*\.bin")
+#: Weight files at the top of a repository; others there are optimiser states and conversions. They
+#: become names of files here, and patterns for the hub's client.
+SAFETENSORS = re.compile(r"model[A-Za-z0-9_.-]{0,100}\.safetensors")
+PICKLES = re.compile(r"pytorch_model[A-Za-z0-9_.-]{0,100}\.bin")
 #: Files that define the encoding: the tokenizer, and the config's end-of-text and context.
 TOKENIZER = frozenset(
     {
@@ -104,7 +105,8 @@ def _all_places(name: str, family: HubFamily, listing: Listing) -> list[Place]:
             file=f"families/{name}.yaml",
             key="repo",
             value=repo,
-            fix="check the name, the connection and your access, or set HF_ENDPOINT",
+            fix="check the name, the connection, your access (HF_TOKEN; a gated repository needs "
+            "its licence accepted) and HF_ENDPOINT",
         ) from None
     return [{"repo": repo, "revision": ref, "commit": commit} for ref, commit in refs]
 
@@ -174,7 +176,9 @@ def _files_at(place: Place, listing: Listing, *, again: bool) -> dict[str, Any]:
     return {**place, "commit": commit, "files": wanted}
 
 
-_ACCESS = "check the revision and your access (a gated repository needs its licence accepted)"
+_ACCESS = (
+    "check the revision and your access (HF_TOKEN; a gated repository needs its licence accepted)"
+)
 
 
 def wanted_file(path: str) -> bool:

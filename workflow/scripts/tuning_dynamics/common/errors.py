@@ -11,6 +11,10 @@ from typing import Any
 REFUSED_KEY = "tuning_dynamics.refused"
 
 
+# Among them are those that move a terminal's cursor or change its colours.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 10}
+
+
 class StudyError(Exception):
     """Something the user can fix, described in one screen.
 
@@ -37,14 +41,14 @@ class StudyError(Exception):
         return again, (self.what,)
 
     def _text(self) -> str:
-        lines = [self.what]
+        lines = [_readable(self.what)]
         if self.file is not None:
             lines.append(f"  file:  {self.file}")
         if self.key is not None:
-            lines.append(f"  key:   {self.key}")
+            lines.append(f"  key:   {_readable(self.key)}")
         if self.value is not None:
             lines.append(f"  value: {shorten(repr(self.value))}")
-        lines.append(f"  fix:   {self.fix}")
+        lines.append(f"  fix:   {_readable(self.fix)}")
         return "\n".join(lines)
 
 
@@ -79,6 +83,12 @@ def require_accepted(metadata: Mapping[bytes, bytes] | None) -> None:
     reason = refused_reason(metadata)
     if reason is not None:
         raise RefusedError(reason)
+
+
+def _readable(text: str) -> str:
+    """A text that may quote a file's content, as a terminal and a UTF-8 file can hold it."""
+    shown = text.translate(_CONTROLS).encode("utf-8", "backslashreplace").decode("utf-8")
+    return shorten(shown, 3000)
 
 
 def shorten(text: str, limit: int = 300) -> str:

@@ -1,10 +1,13 @@
 """Calls to a hub: patient with a busy one, silent about secrets, one error for all failures."""
 
+import logging
 import os
 import re
 import time
 from collections.abc import Callable
 from typing import TypeVar
+
+from tuning_dynamics.common.hub_client import bound_clients
 
 Answer = TypeVar("Answer")
 
@@ -24,17 +27,28 @@ def patiently(what: str, call: Callable[[], Answer], *, wait: float = FIRST_WAIT
     """`call()`, retried while the hub is busy or the connection breaks; HubError in the end."""
     import httpx2
 
+    bound_clients()
+    _redact_logs()
     for left in range(TRIES - 1, -1, -1):
         try:
             return call()
-        except (httpx2.HTTPError, OSError) as error:
-            reason = redacted(" ".join(str(error).split()))[:300]
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            reason = redacted(" ".join(_words(error).split()))[:300]
             if not left or not _passes(error):
                 raise HubError(f"{what}: {reason}") from None
         print(f"{what}: {reason}; again in {wait:g} s", flush=True)
         time.sleep(wait)
         wait *= 2
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _words(error: BaseException) -> str:
+    """What an error says; "not in the cache" says less than why the hub was not asked."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
+        return _words(error.__cause__)
+    return str(error)
 
 
 def _passes(error: BaseException | None) -> bool:
@@ -47,7 +61,34 @@ def _passes(error: BaseException | None) -> bool:
         return _passes(error.__cause__)
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in BUSY
-    return isinstance(error, httpx2.TransportError)
+    # A redirection to a file, for instance, stays one.
+    lasting = isinstance(error, httpx2.UnsupportedProtocol)
+    return isinstance(error, httpx2.TransportError) and not lasting
+
+
+def understood(what: str, read: Callable[[], Answer]) -> Answer:
+    """`read()` of an answer; HubError where it is not what a hub answers, such as a page that asks
+    to log in."""
+    try:
+        return read()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = redacted(" ".join(str(error).split()))[:100]
+        raise HubError(
+            f"{what}: the answer is not a hub's ({type(error).__name__}: {reason})"
+        ) from None
+
+
+def _redact_logs() -> None:
+    """Keep secrets out of what the hub's libraries, as far as they are imported, log: they name
+    addresses as they are."""
+    for library in ("huggingface_hub", "datasets"):
+        for handler in logging.getLogger(library).handlers:
+            handler.addFilter(_redact)
+
+
+def _redact(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redacted(record.getMessage()), ()
+    return True
 
 
 def redacted(text: str) -> str:

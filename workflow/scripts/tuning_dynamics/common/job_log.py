@@ -20,6 +20,12 @@ DRIVER = "TUNING_DYNAMICS_DRIVER"
 #: The environment variable with the id of a job's run.
 RUN = "TUNING_DYNAMICS_RUN"
 
+#: The line of a job's log before the error that ended it.
+FAILED = "The job ends with an error:"
+
+#: The line before a traceback.
+_TRACEBACK = "Traceback (most recent call last):"
+
 
 @contextmanager
 def logged(log: Any) -> Iterator[Callable[[str], None]]:
@@ -28,7 +34,7 @@ def logged(log: Any) -> Iterator[Callable[[str], None]]:
     It yields a function that prints a text to both the log and the terminal.
 
     A StudyError ends the job with its text alone, and so does an error of the system, such as a
-    full disk; anything else keeps its traceback.
+    full disk, or a panic of a library; anything else keeps its traceback.
     """
     terminal = os.dup(2)
     try:
@@ -45,6 +51,24 @@ def logged(log: Any) -> Iterator[Callable[[str], None]]:
             raise
         _say(found, terminal)
         raise SystemExit(1) from None
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        _say(_panicked(error), terminal)
+        raise SystemExit(1) from None
+
+
+#: The class of what libraries in Rust, such as tokenizers, raise where they panic: no Exception.
+PANIC = "PanicException"
+
+
+def _panicked(error: BaseException) -> StudyError:
+    return StudyError(
+        "a library gave up in code that is not Python's",
+        value=" ".join(str(error).split()),
+        fix="if it speaks of a pattern (Regex, Onig) or a token, the checkpoint's tokenizer.json "
+        "is damaged or does not fit this text: save it again, or use another checkpoint",
+    )
 
 
 def _send_to(log: Any) -> None:
@@ -62,13 +86,32 @@ def _say(error: StudyError, terminal: int) -> None:
 
     The log may lie on the disk that is full or broken, and so may SLURM's.
     """
-    text = f"{error}\n".encode()
+    text = f"{FAILED}\n{error}\n".encode()
     with suppress(OSError):
         sys.stdout.flush()
     for stream in (2, terminal):
         with suppress(OSError):
             if os.write(stream, text) == len(text):
                 return
+
+
+def failure_in(log: Path) -> str | None:
+    """The error that ended a job, from its log: its text, or the last line of a traceback with
+    what to do. None if the log has neither."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    lines = text.rpartition(f"{FAILED}\n")[2].splitlines() if FAILED in text else []
+    if lines:
+        # What libraries print when the process ends is not part of it.
+        last = next((n for n, line in enumerate(lines) if line.startswith("  fix:")), len(lines))
+        return "\n".join(lines[: last + 1])
+    if _TRACEBACK not in text:
+        return None
+    raised = text.rpartition(_TRACEBACK)[2].splitlines()
+    last_line = next((line for line in raised if line and not line[0].isspace()), "unknown")
+    return (
+        f"an error of the program: {last_line}\n"
+        "  fix:   it is a mistake of ours: report it with the log"
+    )
 
 
 def _say_to_both(terminal: int, text: str) -> None:

@@ -6,6 +6,8 @@ command can continue.
 
 import errno
 import fcntl
+import os
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,13 +33,19 @@ _HELD = ExitStack()
 def lock(root: str) -> None:
     """Hold a study for this process; StudyError where another run holds it."""
     Path(root).mkdir(parents=True, exist_ok=True)
-    handle = _held(Path(root, RUN_LOCK))
+    path = Path(root, RUN_LOCK)
+    handle = _held(path)
     if not _taken(handle):
         raise StudyError(
             "another run works on this study",
             file=root,
-            fix="wait until it ends, or end it",
+            value=path.read_text(encoding="utf-8"),
+            fix="wait until it ends, or end it (kill PROCESS, there); then run the same command "
+            "again",
         )
+    handle.truncate(0)
+    handle.write(f"process {os.getpid()} on {platform.node()}")
+    handle.flush()
 
 
 def let_go() -> None:

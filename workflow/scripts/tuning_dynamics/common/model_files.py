@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tuning_dynamics.common.errors import UnavailableError
+
 #: Files of the tokenizer.
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -43,6 +45,25 @@ def tokenizer_files(folder: Path) -> list[str]:
     return [name for name in model_files(folder) if name in TOKENIZER_FILES]
 
 
+def read_config(path: Path) -> dict[str, Any]:
+    """The object in a JSON file of a checkpoint's folder; UnavailableError if it holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _unread(path, "the file is missing", "check the path") from None
+    except (ValueError, RecursionError) as error:
+        raise _unread(path, f"the file is not JSON ({error})", "get the file again") from None
+    if not isinstance(found, dict):
+        raise _unread(path, f"the file holds a {type(found).__name__}", "get the file again")
+    return found
+
+
+def _unread(path: Path, why: str, fix: str) -> UnavailableError:
+    return UnavailableError(
+        f"the checkpoint's {path.name} can't be read: {why}", file=path, fix=fix
+    )
+
+
 def stated_context(config: Mapping[str, Any]) -> int | None:
     """The context length that a config.json states, under whatever name; None if it states none.
 
@@ -57,10 +78,17 @@ def stated_context(config: Mapping[str, Any]) -> int | None:
 
 
 def config_for_text(folder: Path) -> dict[str, Any]:
-    """The keys of a folder's config.json that training data depends on; none if it can't be read:
-    the job that reads it says why."""
+    """The keys of a folder's config.json that training data depends on, and the end-of-text tokens
+    of its generation_config.json if they are others; none if these can't be read: the job that
+    reads them says why."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        return {name: config[name] for name in _FOR_TEXT if name in config}
-    except (OSError, ValueError, TypeError):
+        found = {name: config[name] for name in _FOR_TEXT if name in config}
+        generation = folder / "generation_config.json"
+        if generation.is_file():
+            ends = json.loads(generation.read_text(encoding="utf-8")).get("eos_token_id")
+            if ends not in (None, config.get("eos_token_id")):
+                found["generation_eos_token_id"] = ends
+        return found
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}

@@ -1,7 +1,7 @@
 """Every path of the workflow: made here, and parsed back here."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from tuning_dynamics.common.errors import UnavailableError
 from tuning_dynamics.common.variants import Cell, Checkpoint, Variant, variant_key
@@ -159,6 +159,13 @@ class Paths:
         return self.cell_file(
             variant_key(cell.variant), cell.eval_set, cell.format, cell.shots, cell.prediction
         )
+
+
+def without_folders(path: str) -> str:
+    """A path as it is published: of an absolute one, which names folders of its maker's machine,
+    the last part alone."""
+    absolute = path.startswith(("/", "~", "\\\\")) or PureWindowsPath(path).is_absolute()
+    return f"…/{PureWindowsPath(path).name}" if absolute else path
 
 
 def fill_root(path: str, data_root: str | None, file: str) -> str:

@@ -63,6 +63,7 @@ RULES = {
     "evaluate": Rule("evaluate", "evaluate", group=VARIANT),
     "merged_config": Rule("statistics", once=True),
     "checkpoints": _analysis("statistics"),
+    "overlaps": Rule("data", once=True),
     "datasets": _analysis("statistics"),
     "scores": _analysis("statistics", all_cells=True),
     "published_scores": _analysis("statistics", all_cells=True),

@@ -15,12 +15,23 @@ from pydantic import (
     model_validator,
 )
 
-from tuning_dynamics.common.errors import nearest
+from tuning_dynamics.common.errors import nearest, shorten
 
 # Names become folders, wildcards and shell words, so they hold nothing that needs quoting.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+#: What NumPy's generators take.
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+# As the hub has them, so that no name is an address or a path.
+Repository = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*"
+        r"(/[A-Za-z0-9_][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*)?$",
+        max_length=96,
+    ),
+]
 
 
 def refuse_repeats(values: list[Any]) -> list[Any]:
@@ -29,6 +40,14 @@ def refuse_repeats(values: list[Any]) -> list[Any]:
     if repeated:
         raise ValueError(f"listed more than once: {', '.join(repeated)}")
     return values
+
+
+class MisfitError(ValueError):
+    """What a model's validator raises about one of its keys."""
+
+    def __init__(self, key: str, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.key, self.fix = key, fix
 
 
 Unique = AfterValidator(refuse_repeats)
@@ -40,7 +59,8 @@ class Strict(BaseModel):
 
     # use_attribute_docstrings is not set: it would read all source files again in every process,
     # and only the schemas need the docstrings (see json_schema.py).
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Strict: `true` is no number, and text is none either.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -50,7 +70,10 @@ class Strict(BaseModel):
             for key in values:
                 if key not in known:
                     hint = nearest(str(key), known) or f"known: {', '.join(known)}"
-                    raise ValueError(f"unknown key {key!r}; {hint.strip()}")
+                    # In quotes of one kind, between which its name is found again.
+                    name = str(key).encode("utf-8", "backslashreplace").decode("utf-8")
+                    shown = shorten(name.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}"), 80)
+                    raise ValueError(f"unknown key '{shown}'; {hint.strip()}")
         return values
 
 

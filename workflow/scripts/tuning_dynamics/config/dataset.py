@@ -1,11 +1,38 @@
 """The typed files of `tasks/` and `datasets/`."""
 
 import re
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, PositiveFloat, PositiveInt, model_validator
 
-from tuning_dynamics.config.base import Name, Strict
+from tuning_dynamics.common import templates
+from tuning_dynamics.config.base import MisfitError, Name, Repository, Strict
+
+
+def _template(text: str) -> str:
+    """A prompt format as it is; ValueError for one that can't be filled or followed."""
+    if not text or text != text.rstrip():
+        raise ValueError("a format is not empty and does not end in white space")
+    templates.pieces(text)
+    return text
+
+
+def _composed(text: str) -> str:
+    templates.pieces(text, "c")
+    return text
+
+
+def _row_field(path: str) -> str:
+    for step in path.split("."):
+        templates.pieces(step)
+    return path
+
+
+#: Text with {field}s of an item; text with {field}s of a row; a row's field, whose dots descend
+#: and whose {field}s stand for the values of others.
+Template = Annotated[str, AfterValidator(_template)]
+Composed = Annotated[str, AfterValidator(_composed)]
+RowField = Annotated[str, AfterValidator(_row_field)]
 
 Kind = Literal["classification", "generation", "multiple_choice", "instruction"]
 
@@ -15,17 +42,16 @@ class Task(Strict):
 
     kind: Kind
     """classification, generation, multiple_choice or instruction."""
-    formats: dict[Name, str] = {}
+    formats: dict[Name, Template] = {}
     """Prompt template per format, with {field} placeholders. The completion follows after one
     space, so a template never ends in white space."""
 
     @model_validator(mode="after")
-    def _templates_end_in_text(self) -> Self:
-        for name, template in self.formats.items():
-            if not template or template != template.rstrip():
-                raise ValueError(f"format {name!r} is empty or ends in white space")
+    def _has_a_default(self) -> Self:
         if self.kind != "instruction" and "default" not in self.formats:
-            raise ValueError("a task needs a format named 'default'")
+            raise MisfitError(
+                "formats", "a task needs a format named 'default'", "name one of them so, or add it"
+            )
         return self
 
 
@@ -47,7 +73,7 @@ class Splits(Strict):
 class HubDataset(Strict):
     """A dataset on the hub, read with `datasets`."""
 
-    id: str
+    id: Repository
     """Repository, such as nyu-mll/glue."""
     config: str | None = None
     """Configuration (subset) of the dataset."""
@@ -82,11 +108,11 @@ class Join(Strict):
 
     file: str
     """JSONL, CSV or parquet; {data_root} is replaced."""
-    on: dict[str, str]
+    on: dict[RowField, RowField]
     """Row field -> field of the file."""
-    each: str | None = None
+    each: RowField | None = None
     """The row field of `on` that lists several ids, separated by commas; each brings its text."""
-    take: str
+    take: RowField
     """Field of the file to bring in; several matches are joined by a space."""
     into: str
     """Field of the row that the text becomes."""
@@ -101,12 +127,15 @@ class Threshold(Strict):
     """Label word above the threshold."""
     no: str
     """Label word at or below it."""
+    lowest: float | None = None
+    """Lowest score of the scale; lower ones are refused. none: -1 is a score that the hub
+    withholds, and is refused."""
 
 
 class Gold(Strict):
     """The right answer of a row."""
 
-    field: str
+    field: RowField
     """Row field (dots descend) that holds the gold value; a list holds several references."""
     labels: dict[str, str | list[str]] | None = None
     """Classification: raw value -> label word, or several words for that label; demonstrations
@@ -115,17 +144,30 @@ class Gold(Strict):
     """Classification: label words from a graded score."""
     positions: list[str] | None = None
     """Multiple choice: the raw values that stand for the first, second, … option."""
-    positions_field: str | None = None
+    positions_field: RowField | None = None
     """Multiple choice: row field that lists the options' names in the options' order."""
 
     @model_validator(mode="after")
     def _words_differ(self) -> Self:
-        words = [word for group in self.label_groups() for word in group]
-        if len(words) != len(set(words)) or not all(self.label_groups()):
-            raise ValueError("each label needs words of its own")
+        if self.labels is not None and self.threshold is not None:
+            raise MisfitError("labels", "give either labels or threshold", "remove one of them")
+        groups = self.label_groups()
+        if self.labels is not None and len(groups) < 2:
+            raise MisfitError("labels", "there must be two labels at least", "list every label")
+        words = [word for group in groups for word in group]
+        if len(words) != len(set(words)) or not all(groups) or not all(words):
+            raise MisfitError(
+                "labels" if self.threshold is None else "threshold",
+                "each label needs words of its own",
+                "give each label a word that no other has",
+            )
         padded = [word for word in words if word != word.strip()]
         if padded:
-            raise ValueError(f"label words have white space at their ends: {padded}")
+            raise MisfitError(
+                "labels" if self.threshold is None else "threshold",
+                f"label words have white space at their ends: {padded}",
+                "write them without it",
+            )
         return self
 
     def label_groups(self) -> list[list[str]]:
@@ -149,7 +191,11 @@ class Clean(Strict):
         try:
             re.sub(self.pattern, self.replacement, "")
         except (re.error, IndexError) as error:
-            raise ValueError(f"not a regular expression and its replacement: {error}") from None
+            raise MisfitError(
+                "pattern",
+                f"not a regular expression and its replacement: {error}",
+                "write them as for Python's re.sub, in single quotes",
+            ) from None
         return self
 
 
@@ -173,7 +219,7 @@ class Turn(Strict):
 
     role: Literal["system", "user", "assistant"]
     """Who speaks."""
-    field: str
+    field: RowField
     """Row field with the text."""
 
 
@@ -190,11 +236,11 @@ class Dataset(Strict):
     """Licence of the data."""
     source: Source
     """Where its rows come from."""
-    id_field: str | None = None
+    id_field: RowField | None = None
     """Row field with a stable id; without it an item's id is a digest of its content."""
-    context_field: str | None = None
+    context_field: RowField | None = None
     """Row field with the id of a context that items share (a story); default: the item itself."""
-    compose: dict[Name, str] = {}
+    compose: dict[Name, Composed] = {}
     """New row fields made of others: text with {field}; {field!c} begins with a capital and
     goes on in lower case."""
     clean: list[Clean] = []
@@ -203,13 +249,13 @@ class Dataset(Strict):
     """True: white space within texts stays as it is; else each run of it becomes one space."""
     optional: list[Name] = []
     """Template fields that may be empty; `messages`: turns may be."""
-    fields: dict[Name, str] = {}
+    fields: dict[Name, RowField] = {}
     """Template field -> row field (dots descend, lists of texts are joined by a space)."""
     gold: Gold | None = None
     """The right answer."""
-    options: str | list[str] | None = None
+    options: RowField | list[RowField] | None = None
     """Multiple choice: the row field that lists the options, or one row field per option."""
-    messages: str | list[Turn] | None = None
+    messages: RowField | list[Turn] | None = None
     """Instruction: the row field with role / content turns, or turns from flat fields."""
     ignored: list[str] = []
     """Instruction: keys of turns, or of rows next to them (`tools`), that are left out although
@@ -219,16 +265,23 @@ class Dataset(Strict):
     accuracy for the other kinds."""
     demonstrations: Name | None = None
     """Dataset whose training split gives few-shot demonstrations; default: this one."""
-    drop: dict[str, list[str]] = {}
+    drop: dict[RowField, list[str]] = {}
     """Rows left out and counted: row field -> raw values."""
     duplicates: Literal["refuse", "drop"] = "refuse"
     """Repeated items within a split, or training items that are evaluated: stop, or leave out the
     repeats (on the training side) and count them."""
+    known_overlaps: dict[Name, str] = {}
+    """Dataset -> why its training rows or demonstrations may hold evaluated items of this one:
+    without a reason here, cells whose model saw them are refused."""
     join: Join | None = None
     """Texts from a second file."""
     only_training_split: str | None = None
     """Why a training split is evaluated: without a reason here, that is refused."""
     size: DatasetSize | None = None
     """What the budget assumes."""
-    formats: dict[Name, str] = {}
+    formats: dict[Name, Template] = {}
     """Formats of this set that replace or add to its task's."""
+
+    def metric_for(self, kind: Kind) -> str:
+        """The metric of answers, of a task of this kind."""
+        return self.metric or ("rouge_l" if kind == "generation" else "accuracy")

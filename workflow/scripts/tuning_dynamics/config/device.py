@@ -31,7 +31,7 @@ class Device(Strict):
     """Memory in bytes; none if it is the machine's memory, as for a CPU core."""
     watts: PositiveFloat | None = None
     """Board power; none if it is unknown."""
-    known_as: tuple[str, ...] = ()
+    known_as: list[str] = []
     """Its names in torch (`cpu` without a GPU): costs recorded under these may calibrate it."""
 
     @property

@@ -8,12 +8,24 @@ from itertools import pairwise
 from statistics import median
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, TypeAdapter, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, TypeAdapter, model_validator
 
-from tuning_dynamics.config.base import Count, Fraction, Name, Strict
+from tuning_dynamics.config.base import (
+    Count,
+    Fraction,
+    MisfitError,
+    Name,
+    Repository,
+    Seed,
+    Strict,
+    Unique,
+)
 
 #: The token that separates documents of a corpus, in models pre-trained here.
 END_OF_TEXT = "<|endoftext|>"
+
+#: No family has as many checkpoints; a range with more is a slip of the pen.
+MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -59,22 +71,35 @@ def parse_steps(listed: list[int | str]) -> tuple[int, ...]:
     """
     steps: set[int] = set()
     for entry in listed:
-        if isinstance(entry, int):
-            steps.add(entry)
-            continue
-        match = re.fullmatch(r"(\d+)\.\.(\d+) by (\d+)", entry)
-        if match is None or not int(match[3]):
-            raise ValueError(f"{entry!r} is neither a step nor a range like '1000..143000 by 1000'")
-        steps |= set(range(int(match[1]), int(match[2]) + 1, int(match[3])))
+        found = {entry} if isinstance(entry, int) else set(_parsed_range(entry))
+        if found & steps:
+            raise ValueError(f"{entry!r} lists step {min(found & steps)} again")
+        steps |= found
     return tuple(sorted(steps))
+
+
+def _readable(listed: list[int | str]) -> list[int | str]:
+    parse_steps(listed)
+    return listed
+
+
+def _parsed_range(text: str) -> range:
+    """The steps of `FIRST..LAST by EVERY`; ValueError for other text."""
+    match = re.fullmatch(r"(\d{1,18})\.\.(\d{1,18}) by (\d{1,18})", text)
+    if match is None or not int(match[3]) or int(match[1]) > int(match[2]):
+        raise ValueError(f"{text!r} is neither a step nor a range like '1000..143000 by 1000'")
+    found = range(int(match[1]), int(match[2]) + 1, int(match[3]))
+    if len(found) > MOST_STEPS:
+        raise ValueError(f"{text!r} has {len(found):,} steps")
+    return found
 
 
 class Spacing(Strict):
     """Which points of pre-training to take: the union of all given keys."""
 
-    steps: list[Count] = []
+    steps: Annotated[list[Count], Unique] = []
     """Optimiser steps; 0 is the initialisation."""
-    tokens: list[PositiveFloat] = []
+    tokens: Annotated[list[PositiveFloat], Unique] = []
     """Tokens seen; each is moved to the nearest existing step."""
     log_spaced: Count = 0
     """This many points, evenly spaced in log tokens from the first step after 0 to the last."""
@@ -146,7 +171,7 @@ class Corpus(Strict):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.world == bool(self.files):
-            raise ValueError("give either world: true or files")
+            raise MisfitError("files", "give either world: true or files", "remove one of the two")
         return self
 
 
@@ -168,6 +193,16 @@ class Architecture(Strict):
     initialiser: PositiveFloat = 0.02
     """Standard deviation of the random weights at the start."""
 
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.hidden_size % (2 * self.heads):
+            raise MisfitError(
+                "heads",
+                f"{self.hidden_size} dimensions are not {self.heads} heads of an even size",
+                "choose hidden_size as a multiple of twice the heads",
+            )
+        return self
+
 
 class Pretraining(Strict):
     """The pre-training run. `steps` fixes the schedule, whichever checkpoints are kept."""
@@ -186,7 +221,7 @@ class Pretraining(Strict):
     """Share of the steps over which the rate rises."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.1
     """Decoupled weight decay of matrices."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of initialisation and data order."""
 
 
@@ -234,6 +269,15 @@ class LocalFamily(Strict):
     size: ModelSize | None = None
     """For the budget; by default from the first checkpoint's config.json."""
 
+    @model_validator(mode="after")
+    def _a_folder_each(self) -> Self:
+        points = self.checkpoints
+        if "{step}" not in self.path and len({*points.steps, *points.tokens}) > 1:
+            raise MisfitError(
+                "path", "one folder would be several checkpoints", "put {step} into the path"
+            )
+        return self
+
     def steps(self) -> list[int]:
         """The checkpoints' steps."""
         return self.checkpoints.resolve(Steps(self.tokens_per_step))
@@ -247,14 +291,14 @@ class HubFamily(Strict):
     """Revisions of a hub repository, or one repository per checkpoint."""
 
     source: Literal["hub"]
-    repo: str | None = None
+    repo: Repository | None = None
     """Repository, such as allenai/OLMo-1B-hf, with a revision per checkpoint."""
     revision: str = "main"
     """How revisions are named, with {step} and, if the names have them, {tokens} (a * matches
     anything). Revisions are found by listing the repository's refs, never composed."""
-    repositories: dict[Count, str] = {}
+    repositories: dict[Annotated[Count, Field(strict=False)], Repository] = {}
     """Step -> repository, if each checkpoint has a repository of its own."""
-    available: list[Count | str] = []
+    available: Annotated[list[Count | str], AfterValidator(_readable)] = []
     """Existing steps, single or as `FIRST..LAST by EVERY`: planning needs no network, and gaps
     are shown. The hub's actual revisions are listed and compared before a download."""
     tokens_per_step: PositiveFloat
@@ -276,10 +320,13 @@ class HubFamily(Strict):
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         if (self.repo is None) == (not self.repositories):
-            raise ValueError("give either repo or repositories")
+            raise MisfitError("repo", "give either repo or repositories", "keep one of the two")
         if self.repo is not None and "{step}" not in self.revision:
-            raise ValueError("revision needs {step}, or give repositories")
-        parse_steps(self.available)
+            raise MisfitError(
+                "revision",
+                "revision needs {step}, or give repositories",
+                "put {step} into it: it names one revision for all steps",
+            )
         return self
 
     @property

@@ -1,9 +1,9 @@
 """The typed files of `recipes/`: stages of objective x parameters x data x regulariser."""
 
 from types import ModuleType
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from tuning_dynamics.common.registry import Kinds, Modules
 from tuning_dynamics.config.base import (
@@ -26,7 +26,7 @@ Regulariser: Any = choice(REGULARISERS)
 class StageData(Strict):
     """What a stage trains on."""
 
-    mix: dict[str, PositiveFloat] = {"$target": 1.0}
+    mix: Annotated[dict[str, PositiveFloat], Field(min_length=1)] = {"$target": 1.0}
     """Train set -> rows relative to the target's; $target is the variant's train set."""
     format: Name = "default"
     """Prompt format of the training examples."""
@@ -97,10 +97,11 @@ class Recipe(Strict):
 
     stages: Annotated[list[Stage], Field(min_length=1)]
 
-    @model_validator(mode="after")
-    def _stage_ids_differ(self) -> Self:
-        refuse_repeats([stage.id for stage in self.stages])
-        return self
+    @field_validator("stages")
+    @classmethod
+    def _ids_differ(cls, stages: list[Stage]) -> list[Stage]:
+        refuse_repeats([stage.id for stage in stages])
+        return stages
 
 
 def selecting(recipe: Recipe) -> list[int]:

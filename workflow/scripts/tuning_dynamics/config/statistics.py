@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuning_dynamics.config.base import Count, Strict, Unique
+from tuning_dynamics.config.base import Seed, Strict, Unique
 
 # Names in published scores, whose sets and recipes need not be files.
 Listed = Annotated[list[str], Field(min_length=1), Unique]
@@ -53,7 +53,7 @@ class StatisticsSettings(Strict):
     """Bootstrap resamples."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Coverage of intervals."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of resampling."""
     interval: Literal["percentile", "bca"] = "percentile"
     """Bootstrap intervals of scores and changes: percentile, or bias-corrected and accelerated,

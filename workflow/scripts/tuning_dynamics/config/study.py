@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from tuning_dynamics.config.base import Count, Fraction, Name, Names, Strict, Unique
+from tuning_dynamics.config.base import Count, Fraction, Name, Names, Seed, Strict, Unique
 from tuning_dynamics.config.dataset import Dataset, Kind, Task
 from tuning_dynamics.config.evaluation import EvaluateSettings, Predictions
 from tuning_dynamics.config.execution import Execution, Planning
@@ -28,7 +28,7 @@ class Block(Strict):
     """Files of recipes/; `base` is the untuned checkpoint."""
     train_sets: Annotated[list[Name], Unique] = []
     """Datasets to tune on; none for base."""
-    seeds: Annotated[list[Count], Field(min_length=1), Unique] = [0]
+    seeds: Annotated[list[Seed], Field(min_length=1), Unique] = [0]
     """Seeds of tuning (data order, adapter initialisation, dropout)."""
     eval_sets: Names
     """Datasets to evaluate on."""
@@ -48,7 +48,7 @@ class Block(Strict):
 class WorldSettings(Strict):
     """Size and seed of the mini world; the defaults are the generator's."""
 
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of the world: other facts, same language."""
     people: Annotated[int, Field(ge=32)] = 50
     """People with lasting facts."""
@@ -104,7 +104,7 @@ class Study(Strict):
     """Name; results live in results/{study}/."""
     title: str = ""
     """One line for the report."""
-    seed: Count = 0
+    seed: Seed = 0
     """Seed of subsets, demonstrations and option order."""
     data_root: str | None = None
     """Folder that {data_root} stands for in dataset and family files."""
@@ -161,8 +161,7 @@ class ResolvedStudy(Strict):
 
     def metric(self, dataset: str) -> str:
         """The metric of answers on a dataset: a module of `stats/metrics/`."""
-        default = "rouge_l" if self.kind(dataset) == "generation" else "accuracy"
-        return self.datasets[dataset].metric or default
+        return self.datasets[dataset].metric_for(self.kind(dataset))
 
     def formats(self, dataset: str) -> dict[str, str]:
         """A dataset's prompt templates by format."""

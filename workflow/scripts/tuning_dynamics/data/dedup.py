@@ -26,15 +26,14 @@ class Screen:
         self._ids: dict[str, set[bytes]] = {"train": set(), "evaluation": set()}
         self._contents: dict[str, set[bytes]] = {"train": set(), "evaluation": set()}
 
-    def item(self, row: Row, number: int, role: str) -> Item:
-        """A row's item; StudyError if it does not fit."""
-        where = f"row {number} of {role}"
+    def item(self, row: Row, place: str, role: str) -> Item:
+        """The item of the row at a place; StudyError if it does not fit."""
         try:
-            item = to_item(self.dataset, self.kind, row, role, where, self.file, self.seed)
-            _digest(_content(item, gold=True))
+            item = to_item(self.dataset, self.kind, row, role, place, self.file, self.seed)
+            _digest(_content(item, gold=True) + item.item + item.context)
         except UnicodeEncodeError as error:
             raise StudyError(
-                f"{where} holds half of a character (a lone surrogate), which is not text",
+                f"{place} holds half of a character (a lone surrogate), which is not text",
                 file=self.file,
                 key="fields or messages",
                 value=error.object[max(0, error.start - 20) : error.start + 20],
@@ -42,33 +41,34 @@ class Screen:
             ) from None
         return item
 
-    def fitting(self, row: Row, number: int, role: str) -> Item | None:
+    def fitting(self, row: Row, place: str, role: str) -> Item | None:
         """A row's item; if repeats are left out, None (and counted) for a row whose right option
         is also a wrong one."""
         try:
-            return self.item(row, number, role)
+            return self.item(row, place, role)
         except AmbiguousRowError:
             if self.dataset.duplicates == "refuse":
                 raise
             self.left_out[f"{role}: right option twice"] += 1
             return None
 
-    def dropped(self, row: Row, role: str) -> bool:
+    def dropped(self, row: Row, place: str, role: str) -> bool:
         """Whether the dataset's key `drop` leaves a row out."""
         for field, values in self.dataset.drop.items():
-            if str(look_up(row, field, self.file)) in values:
+            if str(look_up(row, field, self.file, place)) in values:
                 self.left_out[f"{role}: {field} in drop"] += 1
                 return True
         return False
 
-    def repeated(self, item: Item, role: str) -> bool:
+    def repeated(self, item: Item, place: str, role: str) -> bool:
         """Whether an item of the role had the same content or id; StudyError if repeats are
         refused."""
         content, own = _digest(_content(item, gold=True)), _digest(item.item)
         same_content, same_id = content in self._contents[role], own in self._ids[role]
         if same_content or same_id:
             same = "content" if same_content else "id"
-            self._repeat(f"two {role} items have the same {same}", item, f"{role}: repeated")
+            what = f"two {role} items have the same {same}, the second at {place}"
+            self._repeat(what, item, f"{role}: repeated")
             return True
         self._contents[role].add(content)
         self._ids[role].add(own)
@@ -76,11 +76,12 @@ class Screen:
             self.evaluated.add(_digest(_content(item, gold=False)))
         return False
 
-    def overlaps(self, item: Item) -> bool:
+    def overlaps(self, item: Item, place: str) -> bool:
         """Whether a training item's visible content is evaluated; StudyError if that is refused."""
         if _digest(_content(item, gold=False)) not in self.evaluated:
             return False
-        self._repeat("a training item is evaluated too", item, "train: evaluated too")
+        what = f"a training item is evaluated too, that of {place}"
+        self._repeat(what, item, "train: evaluated too")
         return True
 
     def _repeat(self, what: str, item: Item, count: str) -> None:

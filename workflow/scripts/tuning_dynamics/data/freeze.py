@@ -18,7 +18,7 @@ from tuning_dynamics.data.dedup import Screen
 from tuning_dynamics.data.demonstrations import choose_demonstrations
 from tuning_dynamics.data.items import SCHEMA, SPLITS, Item, write_items, write_refused
 from tuning_dynamics.data.sampling import selection_key, smallest, wanted
-from tuning_dynamics.data.sources import Row, Rows, pin_revision, read_split
+from tuning_dynamics.data.sources import Placed, Rows, pin_revision, read_split
 
 #: Number of refused rows that an error names; more are counted.
 NAMED = 20
@@ -82,10 +82,10 @@ def _gathered(
     screen: Screen, sources: dict[str, Rows | None], spec: dict[str, Any]
 ) -> dict[str, Iterable[Item]]:
     """The items of each split of a set that fits in memory."""
-    seed = spec["seed"]
-    train = _all_items(screen, sources["train"], "train")
-    evaluation = _all_items(screen, sources["evaluation"], "evaluation")
-    train = [item for item in train if not screen.overlaps(item)]
+    seed, refusals = spec["seed"], Refusals()
+    evaluation = _all_items(screen, sources["evaluation"], "evaluation", refusals)
+    train = _all_items(screen, sources["train"], "train", refusals)
+    refusals.end()
     demonstrations, train = choose_demonstrations(
         train, screen.kind, random.Random(f"{seed} demonstrations")
     )
@@ -95,25 +95,29 @@ def _gathered(
     return {"train": train, "evaluation": evaluation, "demonstration": demonstrations}
 
 
-def _all_items(screen: Screen, rows: Rows | None, role: str) -> list[Item]:
-    """A split's checked items, without repeats; none if the dataset has no such split."""
+def _all_items(screen: Screen, rows: Rows | None, role: str, refusals: "Refusals") -> list[Item]:
+    """A split's checked items, without repeats, and without evaluated ones if it is trained on;
+    none if the dataset has no such split."""
     if rows is None:
         return []
     items: list[Item] = []
-    refusals = Refusals()
-    for number, row in refusals.reading(rows):
+    apart: list[Item] = []
+    for place, row in refusals.reading(rows):
         with refusals.noted():
-            item = None if screen.dropped(row, role) else screen.fitting(row, number, role)
-            if item is not None and not screen.repeated(item, role):
+            out = screen.dropped(row, place, role)
+            item = None if out else screen.fitting(row, place, role)
+            if item is not None and not screen.repeated(item, place, role):
                 items.append(item)
-    refusals.end()
-    screen.require_some(len(items), role)
-    screen.require_labels(items, role)
-    return items
+                if not (role == "train" and screen.overlaps(item, place)):
+                    apart.append(item)
+    if not refusals.errors:
+        screen.require_some(len(items), role)
+        screen.require_labels(items, role)
+    return apart
 
 
 class Refusals:
-    """What is wrong with the rows of a split: one pass finds all of it."""
+    """What is wrong with the rows of a set: one pass finds all of it."""
 
     def __init__(self) -> None:
         self.errors: dict[str, StudyError] = {}
@@ -132,10 +136,10 @@ class Refusals:
             if len(self.errors) < NAMED:
                 self.errors.setdefault(str(error), error)
 
-    def reading(self, rows: Rows) -> Iterator[tuple[int, Row]]:
-        """The rows with their numbers, up to one where the file itself can't be read."""
+    def reading(self, rows: Rows) -> Iterator[Placed]:
+        """The rows with their places, up to one where the file itself can't be read."""
         with self.noted():
-            yield from enumerate(rows, start=1)
+            yield from rows
 
     def end(self) -> None:
         """Raise what was kept: an error as it is, or several as one that lists them."""
@@ -169,39 +173,46 @@ def _streamed(
     screen: Screen, sources: dict[str, Rows | None], spec: dict[str, Any]
 ) -> dict[str, Iterable[Item]]:
     """The items of each split, made again at each iteration; all checks are done here."""
+    refusals = Refusals()
+    keys = {
+        role: _selection_keys(screen, rows, role, spec["seed"], refusals)
+        for role in ("evaluation", "train")
+        if (rows := sources[role]) is not None
+    }
+    refusals.end()
     chosen: dict[str, Iterable[Item]] = {}
-    for role in ("evaluation", "train"):
+    for role, own in keys.items():
         rows = sources[role]
-        if rows is not None:
-            keys = _selection_keys(screen, rows, role, spec["seed"])
-            available = len(keys) - keys.count(OUT)
-            kept = smallest(keys, wanted(spec[f"{role}_items"], available))
-            chosen[role] = _items_of(screen, rows, role, kept)
+        assert rows is not None  # as it has keys
+        available = len(own) - own.count(OUT)
+        kept = smallest(own, wanted(spec[f"{role}_items"], available))
+        chosen[role] = _items_of(screen, rows, role, kept)
     return chosen
 
 
-def _selection_keys(screen: Screen, rows: Rows, role: str, seed: int) -> "array[int]":
+def _selection_keys(
+    screen: Screen, rows: Rows, role: str, seed: int, refusals: Refusals
+) -> "array[int]":
     """A pseudo-random number for each row from the seed and the item's id: the rows with the
     smallest ones are a seeded subset that does not depend on the rows' order."""
     keys, kept = array("Q"), 0
-    refusals = Refusals()
-    for number, row in refusals.reading(rows):
+    for place, row in refusals.reading(rows):
         key = OUT
         with refusals.noted():
-            if not screen.dropped(row, role):
-                item = screen.item(row, number, role)
-                kept += not (repeated := screen.repeated(item, role))
-                out = repeated or (role == "train" and screen.overlaps(item))
+            if not screen.dropped(row, place, role):
+                item = screen.item(row, place, role)
+                kept += not (repeated := screen.repeated(item, place, role))
+                out = repeated or (role == "train" and screen.overlaps(item, place))
                 key = OUT if out else selection_key(seed, item.item)
         keys.append(key)
-    refusals.end()
-    screen.require_some(kept, role)
+    if not refusals.errors:
+        screen.require_some(kept, role)
     return keys
 
 
 def _items_of(screen: Screen, rows: Rows, role: str, kept: bytearray) -> Iterator[Item]:
-    for number, row in compress(enumerate(rows, start=1), kept):
-        yield screen.item(row, number, role)
+    for place, row in compress(rows, kept):
+        yield screen.item(row, place, role)
 
 
 class _Tally:

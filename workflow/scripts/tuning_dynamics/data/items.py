@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from tuning_dynamics.common.errors import (
     REFUSED_KEY,
     UnavailableError,
     require_accepted,
+    shorten,
 )
 
 #: A training row, an evaluated item, or a demonstration (never an evaluated item).
@@ -86,23 +88,36 @@ def write_refused(path: str | Path, schema: pa.Schema, reason: str) -> None:
 def read_items(path: str | Path, split: str) -> list[Item]:
     """The items of one split, in frozen order; UnavailableError if the file is unreadable,
     RefusedError if the set was refused."""
-    try:
+    with _readable(path):
         table = pq.read_table(path, filters=[("split", "=", split)])
-    except (OSError, pa.ArrowInvalid) as error:
+        require_accepted(table.schema.metadata)
+        return [item_of(row) for row in table.to_pylist()]
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    """UnavailableError for what a damaged file of items makes of reading it."""
+    try:
+        yield
+    # Arrow's errors are also of Python's classes, and JSON's too.
+    except (OSError, pa.ArrowException, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UnavailableError(
-            f"frozen items cannot be read ({error})",
+            f"frozen items cannot be read ({shorten(str(error), 200)})",
             file=path,
             fix="delete the file and run the same command again",
         ) from None
-    require_accepted(table.schema.metadata)
-    return [item_of(row) for row in table.to_pylist()]
 
 
 def item_of(row: dict[str, Any]) -> Item:
-    """The item in a row of the parquet file."""
-    return Item(
+    """The item in a row of the parquet file; ValueError or TypeError if it is none."""
+    item = Item(
         **{**row, "fields": json.loads(row["fields"]), "messages": json.loads(row["messages"])}
     )
+    texts = [item.item, item.context, *item.fields.values(), *item.gold, *item.options]
+    texts += [text for message in item.messages for text in message.values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("an item holds a value that is no text")
+    return item
 
 
 def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[Item]]:
@@ -110,17 +125,10 @@ def read_in_batches(path: str | Path, split: str, size: int) -> Iterator[list[It
 
     UnavailableError if the file is unreadable, RefusedError if the set was refused.
     """
-    try:
-        # Without pre-buffering, which would hold a whole row group's columns twice.
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-            require_accepted(file.schema_arrow.metadata)
-            for batch in file.iter_batches(batch_size=size):
-                rows = [row for row in batch.to_pylist() if row["split"] == split]
-                if rows:
-                    yield [item_of(row) for row in rows]
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UnavailableError(
-            f"frozen items cannot be read ({error})",
-            file=path,
-            fix="delete the file and run the same command again",
-        ) from None
+    # Without pre-buffering, which would hold a whole row group's columns twice.
+    with _readable(path), pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+        require_accepted(file.schema_arrow.metadata)
+        for batch in file.iter_batches(batch_size=size):
+            rows = [row for row in batch.to_pylist() if row["split"] == split]
+            if rows:
+                yield [item_of(row) for row in rows]

@@ -4,16 +4,18 @@ import json
 import math
 import random
 import re
-import string
 import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
 from tuning_dynamics.common.atomic_files import text_digest
-from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.config.dataset import Dataset, Gold, Kind
+from tuning_dynamics.common.errors import StudyError, shorten
+from tuning_dynamics.common.templates import filled
+from tuning_dynamics.common.time_limit import OutOfTimeError, time_limit
+from tuning_dynamics.common.words import WORDS_OF
+from tuning_dynamics.config.dataset import Dataset, Gold, Kind, Threshold
 from tuning_dynamics.data.items import Item
-from tuning_dynamics.data.sources import Row, look_up
+from tuning_dynamics.data.sources import Row, look_up, text_of
 
 
 class AmbiguousRowError(StudyError):
@@ -23,8 +25,14 @@ class AmbiguousRowError(StudyError):
 #: What hubs write in place of a withheld gold label.
 NO_LABEL = ("-1", "-1.0", "None", "")
 ROLES = ("system", "user", "assistant")
-#: Fields next to a dialogue's turns that change what a model is shown.
-NEXT_TO_TURNS = ("tools", "functions", "documents", "images", "videos", "audios")
+#: Fields next to a dialogue's turns that change what a model is shown, or how much it learns.
+NEXT_TO_TURNS = (
+    *("system", "system_prompt", "tools", "functions", "tool_choice", "tool_calls"),
+    *("function_call", "documents", "image", "images", "video", "videos", "audio", "audios"),
+    *("chat_template_kwargs", "weight", "weights", "loss", "loss_mask", "mask", "train"),
+)
+#: Seconds of computing in which a pattern of `clean` has found its matches in one text.
+CLEANING = 20.0
 
 
 def to_item(
@@ -39,7 +47,7 @@ def to_item(
     """
     raw = _composed(_Raw(dataset, row, where, file))
     fields = {
-        name: raw.text(raw.value(path), path, may_be_empty=name in dataset.optional)
+        name: raw.field(path, may_be_empty=name in dataset.optional)
         for name, path in dataset.fields.items()
     }
     messages = _messages(raw) if kind == "instruction" else []
@@ -64,23 +72,38 @@ class _Raw:
 
     def value(self, path: str) -> Any:
         """The value at a path, in which {field} is replaced by another field's value."""
-        return look_up(self.row, self.filled(path, path), self.file)
+        return look_up(self.row, path, self.file, self.where)
+
+    def field(self, path: str, *, may_be_empty: bool) -> str:
+        """A row field as prompts show it; lists of texts are joined by a space."""
+        value = self.value(path)
+        if isinstance(value, list) and all(isinstance(part, str) for part in value):
+            value = " ".join(value)
+        return self.text(value, path, may_be_empty=may_be_empty)
 
     def text(self, value: Any, path: str, *, may_be_empty: bool = False) -> str:
         """A value as prompts show it; StudyError if it is not text."""
-        found = "" if may_be_empty and value is None else _plain(value)
+        found = "" if may_be_empty and value is None else text_of(value)
         shown = "" if found is None else self.shown(found)
         if is_visible(shown):
             return shown
         if may_be_empty and found is not None:
             return ""
         raise self.refusal(
-            "has no text in a field",
+            f"has no text in a field{self.kind_of(value)}",
             path,
             value,
             "fix the row, correct the field, list its value under `drop`, or the template's "
             "field under `optional`",
         )
+
+    def kind_of(self, value: Any) -> str:
+        """What a value is that might be taken for text, in words."""
+        if isinstance(value, bool):
+            return " but a truth value, which formats write in several ways"
+        if isinstance(value, float):
+            return " but a number with decimals, which formats write in several ways"
+        return ""
 
     def shown(self, text: str) -> str:
         """A cleaned text, on one line unless verbatim."""
@@ -89,57 +112,46 @@ class _Raw:
         return text if self.dataset.verbatim else " ".join(text.split())
 
     def cleaned(self, text: str) -> str:
-        """A text after the dataset's replacements."""
-        for clean in self.dataset.clean:
-            text = re.sub(clean.pattern, clean.replacement, text)
+        """A text after the dataset's replacements; StudyError for one that does not end."""
+        for number, clean in enumerate(self.dataset.clean):
+            try:
+                with time_limit(CLEANING):
+                    text = re.sub(clean.pattern, clean.replacement, text)
+            except OutOfTimeError:
+                raise self.refusal(
+                    f"is searched for more than {CLEANING:g} s for a pattern",
+                    f"clean.{number}.pattern",
+                    clean.pattern,
+                    "write the pattern without a repetition within a repetition, as in (a+)+",
+                ) from None
         return text
 
     def identity(self, path: str) -> str:
         """An id as it is; StudyError if it is empty."""
         value = self.value(path)
-        found = " ".join((_plain(value) or "").split())
+        found = " ".join((text_of(value) or "").split())
         if not found:
-            raise self.refusal("has no id", path, value, "fix the row, or leave the key out")
+            raise self.refusal(
+                f"has no id{self.kind_of(value)}", path, value, "fix the row, or leave the key out"
+            )
         return found
 
     def filled(self, template: str, key: str) -> str:
-        """A template with its {field} and {field!c} filled from the row."""
-        if "{" not in template and "}" not in template:
-            return template
-        try:
-            parts = list(string.Formatter().parse(template))
-        except ValueError as error:
-            raise StudyError(
-                f"a template cannot be read ({error})",
-                file=self.file,
-                key=key,
-                value=template,
-                fix="write {field} for a field, and {{ and }} for braces",
-            ) from None
-        return "".join(
-            literal if name is None else literal + self._inserted(name, spec, conversion, key)
-            for literal, name, spec, conversion in parts
-        )
+        """A composed text, filled from the row."""
 
-    def _inserted(self, name: str, spec: str | None, conversion: str | None, key: str) -> str:
-        if spec or conversion not in (None, "c"):
-            raise StudyError(
-                "a template formats a field in an unknown way",
-                file=self.file,
-                key=key,
-                value={"field": name, "conversion": conversion, "format": spec},
-                fix="write {field}, or {field!c} to begin with a capital",
-            )
-        value = look_up(self.row, name, self.file)
-        found = _plain(value)
-        if found is None:
-            raise self.refusal(
-                f"has no text in the field {name!r} of a template",
-                key,
-                value,
-                "fix the row, or list its value under `drop`",
-            )
-        return found.capitalize() if conversion else found
+        def inserted(name: str) -> str:
+            value = self.value(name)
+            found = text_of(value)
+            if found is None:
+                raise self.refusal(
+                    f"has no text in the field {name!r} of a template{self.kind_of(value)}",
+                    key,
+                    value,
+                    "fix the row, or list its value under `drop`",
+                )
+            return found
+
+        return filled(template, inserted, "c")
 
     def refusal(self, what: str, key: str, value: Any, fix: str) -> StudyError:
         """The error whose text is this row's place and `what`."""
@@ -159,15 +171,6 @@ def is_visible(text: str) -> bool:
     """Whether a text has any character that is seen: not only white space, marks of direction,
     zero-width characters and other controls."""
     return any(unicodedata.category(letter)[0] not in "CZ" for letter in text)
-
-
-def _plain(value: Any) -> str | None:
-    """A text, number or list of texts as one text; None for anything else."""
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return " ".join(value)
-    if isinstance(value, str | bool | int | float):
-        return str(value)
-    return None
 
 
 def _composed(raw: _Raw) -> _Raw:
@@ -198,24 +201,46 @@ def _gold(raw: _Raw, kind: Kind, options: list[str]) -> list[str]:
         )
     value = raw.value(gold.field)
     if kind == "classification":
-        return [_label(gold, value, raw)]
-    if kind == "multiple_choice":
-        return [options[_position(gold, value, raw, options)]]
-    return _references(gold, value, raw)
+        found = [_label(gold, value, raw)]
+    elif kind == "multiple_choice":
+        found = [options[_position(gold, value, raw, options)]]
+    else:
+        found = _references(gold, value, raw)
+    _require_words(raw, raw.dataset.metric_for(kind), gold.field, found)
+    return found
+
+
+def _require_words(raw: _Raw, metric: str, key: str, answers: list[str]) -> None:
+    """StudyError for a right answer of which the metric would see nothing."""
+    words_of = WORDS_OF.get(metric)
+    for answer in answers:
+        if words_of is not None and not words_of(answer):
+            raise raw.refusal(
+                f"has a right answer without a word: {metric} would score 0 whatever is said",
+                key,
+                answer,
+                "fix or `drop` the row, or set `metric: accuracy`, which compares whole texts",
+            )
 
 
 def _references(gold: Gold, value: Any, raw: _Raw) -> list[str]:
     references = value if isinstance(value, list) else [value]
     # A text may well be "None" or "-1"; hidden answers look like an empty list.
-    if all(one is None or one == -1 or not is_visible(str(one)) for one in references):
+    hidden = all(one is None or not is_visible(str(one)) for one in references)
+    if hidden or -1 in references:
         raise raw.unlabelled(gold.field, value)
     return [raw.text(one, gold.field) for one in references]
+
+
+def _named(value: Any) -> str | None:
+    """A single value as labels and positions name it; None for nothing, lists and mappings."""
+    return str(value) if isinstance(value, str | bool | int | float) else None
 
 
 def _label(gold: Gold, value: Any, raw: _Raw) -> str:
     """The label word of a gold value: the first of its group."""
     if gold.threshold is not None:
-        above = _score(gold, value, raw) > gold.threshold.above
+        above = _score(gold.threshold, value, raw, gold.field) > gold.threshold.above
         return gold.threshold.yes if above else gold.threshold.no
     if not gold.labels:
         raise StudyError(
@@ -224,10 +249,10 @@ def _label(gold: Gold, value: Any, raw: _Raw) -> str:
             key="gold.labels",
             fix="map each raw value to a label word",
         )
-    if str(value) in gold.labels:
-        words = gold.labels[str(value)]
+    words = gold.labels.get(_named(value) or "")
+    if words is not None:
         return words if isinstance(words, str) else words[0]
-    if str(value) in NO_LABEL:
+    if _withheld(value):
         raise raw.unlabelled("gold.labels", value)
     raise raw.refusal(
         "holds a gold value not in labels",
@@ -237,19 +262,40 @@ def _label(gold: Gold, value: Any, raw: _Raw) -> str:
     )
 
 
-def _score(gold: Gold, value: Any, raw: _Raw) -> float:
-    if str(value) in NO_LABEL:
-        raise raw.unlabelled(gold.field, value)
-    try:
-        score = float(value)
-    except (TypeError, ValueError):
-        score = math.nan
+def _withheld(value: Any) -> bool:
+    """Whether a gold value is what hubs write for one that they do not give."""
+    return value is None or _named(value) in NO_LABEL
+
+
+def _score(threshold: Threshold, value: Any, raw: _Raw, field: str) -> float:
+    lowest = threshold.lowest
+    score = _number(value)
+    if value in (None, "", "None") or (lowest is None and score == -1):
+        raise raw.unlabelled(field, value)
     # NaN is above nothing, and would pass for a `no`.
     if not math.isfinite(score):
         raise raw.refusal(
-            "has no score", gold.field, value, "fix the row, or list its value under `drop`"
+            "has no score", field, value, "fix the row, or list its value under `drop`"
+        )
+    if lowest is not None and score < lowest:
+        raise raw.refusal(
+            f"has a score below the lowest, {lowest:g}",
+            field,
+            value,
+            "fix the row, list its value under `drop`, or correct gold.threshold.lowest",
         )
     return score
+
+
+def _number(value: Any) -> float:
+    """A number or a text of one; NaN for all else."""
+    text = isinstance(value, str) and re.fullmatch(r"\s*[-+]?[0-9.]+([eE][-+]?[0-9]+)?\s*", value)
+    if isinstance(value, bool) or not (text or isinstance(value, int | float)):
+        return math.nan
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return math.nan
 
 
 def _options(raw: _Raw) -> list[str]:
@@ -271,33 +317,43 @@ def _options(raw: _Raw) -> list[str]:
 
 def _position(gold: Gold, value: Any, raw: _Raw, options: list[str]) -> int:
     """Index of the right option before shuffling."""
-    names = gold.positions or [str(k) for k in range(len(options))]
-    if gold.positions_field is not None:
-        names = [str(name) for name in raw.value(gold.positions_field)]
-        if len(names) != len(options) or len(set(names)) < len(names):
-            raise raw.refusal(
-                f"has {len(options)} options, and not as many names of their own",
-                gold.positions_field,
-                names,
-                "fix the row, or correct options and gold.positions_field",
-            )
-    if str(value) in names[: len(options)]:
-        position = names.index(str(value))
+    names = _names(gold, raw, options)
+    named = _named(value)
+    if named in names:
+        position = names.index(named)
         _refuse_second_right(raw, options, position)
         return position
-    if str(value) in NO_LABEL:
+    if _withheld(value):
         raise raw.unlabelled(gold.field, value)
     raise raw.refusal(
         "names an option that does not exist",
         gold.field,
         value,
-        f"one of {', '.join(names[: len(options)])} is expected; see gold.positions",
+        f"one of {shorten(', '.join(names))} is expected; see gold.positions",
+    )
+
+
+def _names(gold: Gold, raw: _Raw, options: list[str]) -> list[str]:
+    """The options' names, in their order."""
+    if gold.positions_field is None:
+        return (gold.positions or [str(k) for k in range(len(options))])[: len(options)]
+    listed = raw.value(gold.positions_field)
+    found = [_named(name) for name in listed] if isinstance(listed, list) else []
+    names = [name for name in found if name]
+    if len(found) == len(set(names)) == len(options):
+        return names
+    raise raw.refusal(
+        f"has {len(options)} options, and not as many names of their own",
+        gold.positions_field,
+        listed,
+        "fix the row, or correct options and gold.positions_field",
     )
 
 
 def _refuse_second_right(raw: _Raw, options: list[str], right: int) -> None:
     # Answers are compared as texts: a wrong option given twice stays wrong.
-    if options.count(options[right]) > 1:
+    same = [unicodedata.normalize("NFC", option) for option in options]
+    if same.count(same[right]) > 1:
         raise AmbiguousRowError(
             f"{raw.where} has the same option twice, once as the right one",
             file=raw.file,
@@ -334,17 +390,18 @@ def _messages(raw: _Raw) -> list[dict[str, str]]:
 def _refuse_unread(raw: _Raw, turns: list[dict[str, Any]]) -> None:
     """StudyError for a dialogue that says more than roles and contents: a model that is trained
     without it would learn another text."""
+    listed = raw.dataset.messages
+    own = [] if isinstance(listed, str) else [turn.field for turn in listed or []]
     beyond = {key for turn in turns for key, value in turn.items() if _says(value)}
-    unread = sorted(beyond - {"role", "content"} - {*raw.dataset.ignored})
-    unread += sorted(key for key in NEXT_TO_TURNS if _says(raw.row.get(key)))
-    unread = [key for key in unread if key not in raw.dataset.ignored]
+    next_to = {key for key in NEXT_TO_TURNS if _says(raw.row.get(key)) and key not in own}
+    unread = sorted((beyond | next_to) - {"role", "content", *raw.dataset.ignored})
     if unread:
+        names = shorten(", ".join(map(repr, unread)), 200)
         raise raw.refusal(
-            f"has {', '.join(unread)}, which is not read",
+            f"has {names}, which is not read",
             "messages",
             turns,
-            f"drop the row, or list {', '.join(unread)} under `ignored` if the dialogue is the "
-            "same without it",
+            f"drop the row, or list {names} under `ignored` if the dialogue is the same without it",
         )
 
 

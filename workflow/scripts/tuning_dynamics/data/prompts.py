@@ -1,23 +1,18 @@
 """Items to text: templates, demonstrations, dialogues. Tokens are elsewhere."""
 
-import string
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.templates import filled, names
 
 #: Separates demonstrations from each other and from the item's own prompt.
 SEPARATOR = "\n\n"
 
 
-def template_fields(template: str) -> list[str]:
-    """Names of a template's {fields}; ValueError if its braces don't match."""
-    return [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
-
-
 def render(template: str, fields: dict[str, str]) -> str:
     """Fill a template's {fields}; StudyError for a field that the item lacks."""
-    missing = [name for name in template_fields(template) if name not in fields]
+    missing = [name for name in names(template) if name not in fields]
     if missing:
         raise StudyError(
             f"a prompt format uses fields that the dataset does not give: {', '.join(missing)}",
@@ -25,7 +20,7 @@ def render(template: str, fields: dict[str, str]) -> str:
             value=template,
             fix=f"the dataset gives {', '.join(fields) or 'none'}; add it or fix the format",
         )
-    return template.format_map(fields)
+    return filled(template, fields.__getitem__)
 
 
 def completion(target: str) -> str:

@@ -19,24 +19,31 @@ def completions(
 
     StudyError if a prompt and completion cannot be cut to `max_length` tokens.
     """
-    prompts = [render(template, item.fields) for item in items]
-    wholes = [prompt + completion(item.target) for prompt, item in zip(prompts, items, strict=True)]
-    starts, ids = encoder.all_ids(prompts), encoder.all_ids(wholes)
+    quoted = encoder.special.quoted
+    prompts = [render(template, encoder.special.all_quoted(item.fields)) for item in items]
+    answers = [completion(quoted(item.target)) for item in items]
+    wholes = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
+    # As in evaluation: white space at the end of a prompt belongs to its answer.
+    starts = encoder.all_ids([prompt.rstrip() for prompt in prompts])
     return [
-        _completion(item, template, start, whole[len(start) :], encoder, max_length)
-        for item, start, whole in zip(items, starts, ids, strict=True)
+        _completion(item, template, whole, len(start), encoder, max_length)
+        for item, start, whole in zip(items, starts, encoder.all_ids(wholes), strict=True)
     ]
 
 
 def _completion(
-    item: Item,
-    template: str,
-    start: list[int],
-    continuation: list[int],
-    encoder: Encoder,
-    max_length: int,
+    item: Item, template: str, whole: list[int], length: int, encoder: Encoder, max_length: int
 ) -> Tokens:
-    prompt, ending = [*encoder.beginning, *start], [*continuation, encoder.eos]
+    """The sequence of an item whose `whole` text has a prompt of `length` tokens."""
+    continuation = whole[length:]
+    if not continuation:
+        raise StudyError(
+            f"no token begins where an answer does, in item {item.item}",
+            key="formats",
+            value=template,
+            fix="end the format in another character",
+        )
+    prompt, ending = [*encoder.beginning, *whole[:length]], [*continuation, encoder.eos]
     room = max_length + 1 - len(ending)
     too_long = len(prompt) > room
     if too_long:
@@ -49,11 +56,11 @@ def fit_prompt(item: Item, template: str, encoder: Encoder, room: int) -> list[i
     """Prompt ids of at most `room` tokens: the longest field loses its end."""
 
     def excess(fields: dict[str, str]) -> int:
-        return len(encoder.prompt(render(template, fields))) - room
+        return len(encoder.prompt(render(template, encoder.special.all_quoted(fields)))) - room
 
     fields = cut_longest(item.fields, template, encoder, excess)
     if fields is None:
-        length = len(encoder.prompt(render(template, item.fields)))
+        length = len(encoder.prompt(render(template, encoder.special.all_quoted(item.fields))))
         raise StudyError(
             f"item {item.item} does not fit: its prompt has {length} tokens, room is {room}",
             file=f"items with the split {item.split}",
@@ -61,7 +68,7 @@ def fit_prompt(item: Item, template: str, encoder: Encoder, room: int) -> list[i
             value=room,
             fix="raise tune.max_length, shorten the format, or `drop` the row",
         )
-    return encoder.prompt(render(template, fields))
+    return encoder.prompt(render(template, encoder.special.all_quoted(fields)))
 
 
 def dialogues(
@@ -71,7 +78,11 @@ def dialogues(
     max_length: int,
 ) -> list[Tokens]:
     """Items as dialogues, laid out as segments of text; those that are too long lose their end."""
-    laid_out = [layout(item.messages) for item in items]
+    quoted = encoder.special.quoted
+    laid_out = [
+        layout([{**turn, "content": quoted(turn["content"])} for turn in item.messages])
+        for item in items
+    ]
     texts = [segment.text for segments in laid_out for segment in segments]
     encoded = iter(encoder.all_ids_and_places(texts))
     return [

@@ -1,10 +1,8 @@
 """Raw rows of a dataset: from the mini world, from files, or from the hub, one at a time."""
 
-import csv
 import json
 import math
 import re
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,24 +11,35 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.common.errors import StudyError, UnavailableError, study_error_type
+from tuning_dynamics.common.errors import StudyError, UnavailableError
 from tuning_dynamics.common.hub import HubError, patiently, redacted
 from tuning_dynamics.common.paths import fill_root
+from tuning_dynamics.common.templates import filled
+from tuning_dynamics.common.user_files import csv_records, require_file, text_lines
 from tuning_dynamics.config.dataset import Dataset, HubDataset, Join
 
 Row = dict[str, Any]
 
-#: Rows in memory at a time.
+#: A row with its place: `line 7 of rows.csv`, `row 7 of validation`.
+Placed = tuple[str, Row]
+
+#: Rows of a hub's set in memory at a time.
 BATCH = 1000
+
+#: White space between JSON's values.
+JSON_SPACE = " \t\r\n"
+
+#: What a row does not have.
+ABSENT = object()
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A split's rows, read from their source again at each iteration."""
+    """A split's rows with their places, read from their source again at each iteration."""
 
-    read: Callable[[], Iterator[Row]]
+    read: Callable[[], Iterator[Placed]]
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Placed]:
         return self.read()
 
 
@@ -68,7 +77,12 @@ def _world_rows(world_set: str, split: str, world: dict[str, Any], file: str) ->
             fix=f"choose from {', '.join(TASK_SETS)}",
         )
     rows = task_set(WorldSpec(**world), world_set).get(split)
-    return None if rows is None else Rows(lambda: iter(rows))
+    return None if rows is None else Rows(lambda: _numbered(rows, split))
+
+
+def _numbered(rows: Iterable[Row], name: str) -> Iterator[Placed]:
+    for number, row in enumerate(rows, start=1):
+        yield f"row {number} of {name}", row
 
 
 def pin_revision(
@@ -145,7 +159,7 @@ def _hub_rows(hub: HubDataset, split: str, file: str) -> Rows:
             fix="check id, config, revision and split, and the connection (or HF_HUB_OFFLINE); a "
             "file that arrived damaged stays in the hub's cache until you delete it there",
         ) from None
-    return Rows(lambda: _unbatched(loaded.iter(batch_size=BATCH)))
+    return Rows(lambda: _numbered(_unbatched(loaded.iter(batch_size=BATCH)), split))
 
 
 def _unbatched(batches: Iterator[dict[str, list[Any]]]) -> Iterator[Row]:
@@ -164,8 +178,9 @@ def _stated(value: Any) -> Any:
     return [_stated(inner) for inner in value] if isinstance(value, list) else value
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """Rows of a JSONL, CSV or parquet file; StudyError names the line that does not parse.
+def read_rows(path: Path) -> Iterator[Placed]:
+    """Rows of a JSONL, CSV or parquet file with their places: the line where a row begins, or its
+    number in a parquet file. StudyError names the one that can't be read in one way.
 
     NaN and infinities are missing values. A byte-order mark is no text. A row that names a key
     twice, and a file that names a column twice, are refused.
@@ -180,62 +195,43 @@ def read_rows(path: Path) -> Iterator[Row]:
             value=path.suffix,
             fix=f"use one of {', '.join(readers)}",
         )
-    if not path.is_file():
-        raise UnavailableError(
-            "the data file does not exist",
-            file=path,
-            key="path",
-            value=str(path),
-            fix="check the path and data_root",
-        )
+    require_file(path)
     return reader(path)
 
 
 def read_text(path: Path) -> str:
     """A file as UTF-8 text; StudyError names the byte that is not."""
-    return "".join(_lines(path))
+    return "".join(text_lines(path))
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """A file's lines with their ends: at "\n" only, as texts may hold other line separators,
-    such as U+2028."""
-    with path.open("rb") as stream:
-        start = 0
-        for line in stream:
-            try:
-                yield line.decode("utf-8" if start else "utf-8-sig")
-            except UnicodeDecodeError as error:
-                raise StudyError(
-                    f"the file is not UTF-8 text ({error.reason} at byte {start + error.start})",
-                    file=path,
-                    key=f"byte {start + error.start}",
-                    value=line[max(0, error.start - 20) : error.start + 20],
-                    fix="convert it to UTF-8",
-                ) from None
-            start += len(line)
+def _jsonl(path: Path) -> Iterator[Placed]:
+    for number, line in enumerate(text_lines(path), start=1):
+        if line.strip(JSON_SPACE):
+            yield f"line {number} of {path.name}", _json_row(line, number, path)
 
 
-def _jsonl(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, object_pairs_hook=_object, parse_constant=lambda _: None)
-        except json.JSONDecodeError as error:
-            row = error.msg
-        except RecursionError:
-            row = "nested too deeply"
-        except RepeatedKeyError as error:
-            row = f"the key {error.args[0]!r} is given twice"
-        if not isinstance(row, dict):
-            raise StudyError(
-                f"line {number} is not a JSON object ({row if isinstance(row, str) else 'other'})",
-                file=path,
-                key=f"line {number}",
-                value=line.rstrip("\n"),
-                fix="fix or remove the line",
-            )
-        yield row
+def _json_row(line: str, number: int, path: Path) -> Row:
+    try:
+        row = json.loads(line, object_pairs_hook=_object, parse_constant=lambda _: None)
+        problem = "other"
+    except json.JSONDecodeError as error:
+        row, problem = None, error.msg
+    except RecursionError:
+        row, problem = None, "nested too deeply"
+    except RepeatedKeyError as error:
+        row, problem = None, f"the key {error.args[0]!r} is given twice"
+    except ValueError:
+        # Python refuses to read them, as that takes quadratic time.
+        row, problem = None, "a whole number of thousands of digits"
+    if not isinstance(row, dict):
+        raise StudyError(
+            f"line {number} is not a JSON object ({problem})",
+            file=path,
+            key=f"line {number}",
+            value=line.rstrip("\n"),
+            fix="fix or remove the line",
+        )
+    return row
 
 
 class RepeatedKeyError(Exception):
@@ -257,7 +253,7 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 def _refuse_repeated(columns: Sequence[str], path: Path) -> None:
     """StudyError for a table with a column twice: one of the two would be lost."""
-    repeated = _repeated(columns)
+    repeated = _repeated(name.strip() for name in columns)
     if repeated is not None:
         raise StudyError(
             "a column is given twice",
@@ -268,123 +264,125 @@ def _refuse_repeated(columns: Sequence[str], path: Path) -> None:
         )
 
 
-def _csv(path: Path) -> Iterator[Row]:
-    csv.field_size_limit(sys.maxsize)  # texts can be longer than the module's 128 KB
-    reader = csv.DictReader(_lines(path), restkey="(more)", strict=True)
-    number = 1
-    try:
-        _refuse_repeated(reader.fieldnames or [], path)
-        for number, row in enumerate(reader, start=2):
-            if "(more)" in row or None in row.values():
-                raise StudyError(
-                    f"record {number} has a different number of fields than the header",
-                    file=path,
-                    key=f"record {number}",
-                    value=row,
-                    fix="quote fields that hold commas",
-                )
-            yield row
-    except csv.Error as error:
-        raise StudyError(
-            f"record {number + 1} is not CSV ({error})",
-            file=path,
-            key=f"record {number + 1}",
-            fix="quote fields that hold quotes or line breaks, and end lines with \\n",
-        ) from None
+def _csv(path: Path) -> Iterator[Placed]:
+    records = csv_records(path)
+    _, columns = next(records, (1, []))
+    _refuse_repeated(columns, path)
+    for line, cells in records:
+        if len(cells) != len(columns):
+            raise StudyError(
+                f"line {line} has a different number of fields than the header",
+                file=path,
+                key=f"line {line}",
+                value=f"{len(cells)} fields: {cells}",
+                fix=f"give {len(columns)}, separated by commas; quote fields that hold commas",
+            )
+        yield f"line {line} of {path.name}", dict(zip(columns, cells, strict=True))
 
 
-def _parquet(path: Path) -> Iterator[Row]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _parquet(path: Path) -> Iterator[Placed]:
+    from tuning_dynamics.data.parquet import batches, columns
 
-    try:
-        # No pre-buffering: it would hold a whole row group of compressed columns.
-        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-            _refuse_repeated(file.schema_arrow.names, path)
-            for batch in file.iter_batches(batch_size=BATCH):
-                yield from map(_stated, batch.to_pylist())
-    except (OSError, pa.ArrowInvalid) as error:
-        raise study_error_type(error)(
-            "the parquet file is damaged",
-            file=path,
-            key="content",
-            value=str(error),
-            fix="create it again",
-        ) from None
+    _refuse_repeated(columns(path), path)
+    return _numbered((row for batch in batches(path) for row in map(_stated, batch)), path.name)
 
 
 def _joined(rows: Rows, join: Join, data_root: str | None, file: str) -> Rows:
     path = Path(fill_root(join.file, data_root, file))
     texts: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for row in read_rows(path):
-        key = tuple(_joining(row, name, path) for name in join.on.values())
-        texts[key].append(_joining(row, join.take, path))
-    return Rows(lambda: ({**row, join.into: _taken(row, join, texts, file)} for row in rows))
+    for place, row in read_rows(path):
+        key = tuple(_joining(row, name, place, path) for name in join.on.values())
+        texts[key].append(_joining(row, join.take, place, path))
+    return Rows(lambda: ((place, _with_text(row, join, texts, place, file)) for place, row in rows))
 
 
-def _taken(row: Row, join: Join, texts: dict[tuple[str, ...], list[str]], file: str) -> str:
-    values = {name: [_joining(row, name, file)] for name in join.on}
+def _with_text(
+    row: Row, join: Join, texts: dict[tuple[str, ...], list[str]], place: str, file: str
+) -> Row:
+    if join.into in row:
+        raise StudyError(
+            f"{place} has a field of the name that joined texts get",
+            file=file,
+            key="join.into",
+            value=join.into,
+            fix="give it another name, and use that in `fields`",
+        )
+    values = {name: [_joining(row, name, place, file)] for name in join.on}
     if join.each is not None:
         values[join.each] = [part.strip() for part in values[join.each][0].split(",")]
     found: list[str] = []
     for key in product(*values.values()):
         if key not in texts:
             raise StudyError(
-                "a row has no match in the joined file",
+                f"{place} has no match in the joined file",
                 file=file,
                 key="join",
                 value=dict(zip(join.on, key, strict=True)),
                 fix="correct join.on and join.each, or drop the rows",
             )
         found += texts[key]
-    return " ".join(found)
+    return {**row, join.into: " ".join(found)}
 
 
-def _joining(row: Row, name: str, file: str | Path) -> str:
+def _joining(row: Row, name: str, place: str, file: str | Path) -> str:
     """What two files are joined by, or the text that is joined; StudyError if it is missing."""
-    value = look_up(row, name, file)
-    if value is None:
+    value = look_up(row, name, file, place)
+    text = text_of(value)
+    if text is None:
         raise StudyError(
-            "a row has no value in a field of the join",
+            f"{place} has no text or whole number in a field of the join",
             file=file,
             key=name,
-            value=row,
+            value=value,
             fix="fix the row, or correct the key join",
         )
-    return str(value)
+    return text
 
 
-def look_up(row: Row, path: str, file: str | Path) -> Any:
+def text_of(value: Any) -> str | None:
+    """A text or a whole number as text; None for all else. Formats write other numbers and
+    booleans in different ways: 1.0 or 1, True or true."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if isinstance(value, str) or whole else None
+
+
+def look_up(row: Row, path: str, file: str | Path, place: str = "a row") -> Any:
     """The value at a dotted path of a row (`choices.text`, `answers.0`).
 
     A step into a list of mappings takes the step in each: `choices.text` of
     [{text: …}, …] is the list of texts. `answer{label}` names the field after another's value.
-    StudyError lists the existing fields.
+    StudyError names the row's `place` and lists the existing fields.
     """
+
+    def named(name: str) -> str:
+        text = text_of(row.get(name))
+        if text is None:
+            raise _lacking(path, row, file, place)
+        return text
+
     value: Any = row
-    for step in _filled(path, row, file).split("."):
-        if isinstance(value, dict) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        elif isinstance(value, list) and all(isinstance(v, dict) and step in v for v in value):
-            value = [v[step] for v in value]
-        else:
-            raise _lacking(path, row, file)
+    for step in path.split("."):
+        value = _stepped(value, filled(step, named))
+        if value is ABSENT:
+            raise _lacking(path, row, file, place)
     return value
 
 
-def _filled(path: str, row: Row, file: str | Path) -> str:
-    """A path with the values of its {field}s filled in."""
-    try:
-        return path.format_map(row) if "{" in path else path
-    except KeyError:
-        raise _lacking(path, row, file) from None
+def _stepped(value: Any, step: str) -> Any:
+    """What a value has at a step, ABSENT if it has none."""
+    if isinstance(value, dict):
+        return value.get(step, ABSENT)
+    if not isinstance(value, list):
+        return ABSENT
+    if re.fullmatch("[0-9]{1,9}", step) and int(step) < len(value):
+        return value[int(step)]
+    found = [_stepped(one, step) if isinstance(one, dict) else ABSENT for one in value]
+    return ABSENT if any(one is ABSENT for one in found) else found
 
 
-def _lacking(path: str, row: Row, file: str | Path) -> StudyError:
+def _lacking(path: str, row: Row, file: str | Path, place: str) -> StudyError:
     return StudyError(
-        "a row lacks a field",
+        f"{place} lacks a field",
         file=file,
         key=path,
         value=list(row),

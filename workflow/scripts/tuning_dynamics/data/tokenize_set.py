@@ -91,7 +91,7 @@ def _encoding(folder: Path, template: str | None, dialogue: str | None, longest:
     encoder = load_encoder(folder)
     if template is not None:
         return partial(completions, template=template, encoder=encoder, max_length=longest)
-    layout = chat_layout(folder) if dialogue == "chat_template" else tulu_layout
+    layout = chat_layout(folder, encoder) if dialogue == "chat_template" else tulu_layout
     return partial(dialogues, layout=layout, encoder=encoder, max_length=longest)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tuning_dynamics.data.prompts import template_fields
+from tuning_dynamics.common import templates
 from tuning_dynamics.data.tokenizer import Encoder
 
 
@@ -17,13 +17,12 @@ def cut_longest(
     `excess` gives how many tokens too long a prompt of given fields is. None if the prompt would
     be too long even without that field.
     """
-    names = template_fields(template)
+    names = templates.names(template)
     if not names:
         return None
     name = max(names, key=lambda name: len(fields[name]))
     text = fields[name]
-    encoded = encoder.tokenizer.encode(text, add_special_tokens=False)
-    starts = [start for start, _ in encoded.offsets]
+    starts = encoder.special.starts(text)
     kept, shorter = len(starts), dict(fields)
     # The rest is encoded again with its neighbours, so a second cut may be needed.
     while (too_many := excess(shorter)) > 0:

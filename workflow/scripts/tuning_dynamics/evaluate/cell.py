@@ -13,6 +13,7 @@ from tuning_dynamics.common.atomic_files import text_digest, whole_file
 from tuning_dynamics.common.errors import REFUSED_KEY, StudyError
 from tuning_dynamics.common.registry import Kinds
 from tuning_dynamics.data.items import Item, read_items
+from tuning_dynamics.data.prompts import completion
 from tuning_dynamics.evaluate.generate import generate
 from tuning_dynamics.evaluate.labels import match_label, refuse_alike
 from tuning_dynamics.evaluate.loglikelihood import option_scores
@@ -114,8 +115,27 @@ def _as_labels(
     model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[Answer]:
     refuse_alike(request.words, request.eval_set)
+    _refuse_longer(model, request)
     texts = _continued(model, request, prompts, batch_tokens)
     return [Answer(request.label_of(match_label(text, request.words)), []) for text in texts]
+
+
+def _refuse_longer(model: LoadedModel, request: CellRequest) -> None:
+    """StudyError for a label that no answer can hold: it would be wrong whatever is said."""
+    before = ":"  # alone, a label may have a token more
+    spelled = [before + completion(model.encoder.special.quoted(word)) for word in request.words]
+    first, *others = map(len, model.encoder.all_ids([before, *spelled]))
+    sizes = {word: size - first for word, size in zip(request.words, others, strict=True)}
+    longest = max(sizes, key=lambda word: sizes[word])
+    if sizes[longest] > request.max_new_tokens:
+        raise StudyError(
+            f"label {longest!r} has {sizes[longest]} tokens, a free answer at most "
+            f"{request.max_new_tokens}",
+            file=f"datasets/{request.eval_set}.yaml",
+            key="evaluate.label_tokens",
+            value=request.max_new_tokens,
+            fix=f"set it to {sizes[longest]} or more, or use `token_prob` or `constrained`",
+        )
 
 
 #: Prediction methods that generate.

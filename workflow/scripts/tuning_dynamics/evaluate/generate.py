@@ -1,15 +1,15 @@
 """Greedy decoding in batches."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 
 from tuning_dynamics.engine.attention import attending
+from tuning_dynamics.evaluate.decoding import likeliest
 from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
 from tuning_dynamics.evaluate.packed_forward import PackedForward, TokenSequence
 from tuning_dynamics.evaluate.prefix_attention import ATTENTION, KVCache, PackedBatch
-from tuning_dynamics.evaluate.unpacked import likeliest, whole_continuations
+from tuning_dynamics.evaluate.unpacked import whole_continuations
 
 #: Finished rows leave a batch once they are this share of it, which copies the others' keys and
 #: values. Measured on a CPU, 32 rows, a tenth of which ends at each step: 4.1 s, against 4.4 s if
@@ -22,8 +22,8 @@ def generate(
 ) -> list[str]:
     """The greedy continuation of each prompt (token ids), as one line.
 
-    It ends before the first line break or end-of-text, or after `max_new_tokens`. White space at
-    its ends is stripped. StudyError for logits that are NaN.
+    It ends before the first line break or token that is no text (`Encoder.ends_of_answers`), or
+    after `max_new_tokens`. White space at its ends is stripped. StudyError for logits that are NaN.
     """
     ends = _Ends(model)
     if model.supports_packing:
@@ -63,7 +63,7 @@ def _by_rows(
 def _decode(
     reader: PackedForward, texts: list[TokenSequence], new: int, ends: "_Ends"
 ) -> list[list[int]]:
-    """The new tokens of each row, without end-of-text."""
+    """The new tokens of each row, without the one that ends it."""
     answers: list[list[int]] = [[] for _ in texts]
     width = max(text.length for text in texts)
     batch = _Batch(reader, texts, KVCache(width + new))
@@ -121,11 +121,6 @@ class _Ends:
     model: LoadedModel
     known: dict[int, bool] = field(default_factory=dict)
 
-    @cached_property
-    def ids(self) -> frozenset[int]:
-        """The end-of-text ids."""
-        return self.model.encoder.ends | {self.model.encoder.eos}
-
     def at(self, token: int) -> bool:
         """Whether an answer ends with this token; StudyError for -1 (NaN)."""
         if token < 0:
@@ -133,10 +128,11 @@ class _Ends:
         if token not in self.known:
             # A line break is one byte in UTF-8, so it is never split over two tokens.
             text = self.model.encoder.decode([token])
-            self.known[token] = token in self.ids or "\n" in text
+            self.known[token] = token in self.model.encoder.ends_of_answers or "\n" in text
         return self.known[token]
 
     def cut(self, tokens: list[int]) -> list[int]:
-        """An answer's tokens up to the one that ends it, without end-of-text."""
+        """An answer's tokens up to the one that ends it, which may end in a line break."""
         end = next((place for place, token in enumerate(tokens) if self.at(token)), len(tokens))
-        return [token for token in tokens[: end + 1] if token not in self.ids]
+        ends = self.model.encoder.ends_of_answers
+        return [token for token in tokens[: end + 1] if token not in ends]

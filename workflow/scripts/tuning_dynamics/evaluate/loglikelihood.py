@@ -11,6 +11,7 @@ import torch
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.registry import Kinds
 from tuning_dynamics.data.prompts import completion
+from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.engine.attention import attending
 from tuning_dynamics.evaluate.model import LoadedModel, batches, not_a_number, shared_prefix
 from tuning_dynamics.evaluate.packed_forward import PackedForward, TokenSequence
@@ -122,21 +123,32 @@ def _pairs(first: list[T], second: list[U]) -> Iterator[tuple[T, U]]:
 def _unconditional(
     model: LoadedModel, request: CellRequest, prompts: list[Prompt], batch_tokens: int
 ) -> list[list[float]]:
-    """Log-likelihood of each option at the beginning of a text; formats and shots share them.
+    """Log-likelihood of each option at the beginning of a text, of the tokens that it has after
+    its question (`_alone`); formats and shots where these are the same share them.
 
     A text begins with the tokenizer's own tokens, else with end-of-text, which separates the
     documents of pre-training.
     """
-    encoder = model.encoder
-    start = list(encoder.beginning) or [encoder.eos]
+    start = list(model.encoder.beginning) or [model.encoder.eos]
+    rows = [_alone(model.encoder, request, prompt) for prompt in prompts]
 
     def scores() -> list[list[float]]:
-        rows = [[encoder.ids(completion(o)) for o in prompt.item.options] for prompt in prompts]
         asked = [Scored(start, answer) for row in rows for answer in row]
         found = iter(log_likelihoods(model, asked, batch_tokens))
         return [[next(found) for _ in row] for row in rows]
 
-    return model.remember("unconditional", request.items, scores)
+    return model.remember("unconditional", json.dumps([request.items, rows]), scores)
+
+
+def _alone(encoder: Encoder, request: CellRequest, prompt: Prompt) -> list[list[int]]:
+    """The tokens of each option after its question, without white space that the question ends
+    in: that is no part of an option."""
+    question = prompt.text.rstrip()
+    if question == prompt.text:
+        return [one.answer for one in _answers(request, prompt, [])]
+    options = [completion(encoder.special.quoted(option)) for option in prompt.item.options]
+    before, *wholes = encoder.all_ids([question, *(question + option for option in options)])
+    return [whole[len(before) :] for whole in wholes]
 
 
 def _log_likelihoods(

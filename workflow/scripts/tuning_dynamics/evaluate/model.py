@@ -17,6 +17,7 @@ from tuning_dynamics.engine.batch_size import (
     row_tokens,
     tokens_that_fit,
 )
+from tuning_dynamics.evaluate.decoding import supports_cache
 from tuning_dynamics.evaluate.packed_forward import supports_packing
 
 
@@ -47,6 +48,11 @@ class LoadedModel:
     def supports_packing(self) -> bool:
         """Whether texts may be packed (see `packed_forward.supports_packing`)."""
         return supports_packing(self.model, self.device)
+
+    @cached_property
+    def supports_cache(self) -> bool:
+        """Whether texts may be continued with a cache (see `decoding.supports_cache`)."""
+        return supports_cache(self.model, self.device)
 
     @property
     def dtype(self) -> str:

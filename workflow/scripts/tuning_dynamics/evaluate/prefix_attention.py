@@ -16,7 +16,9 @@ from transformers import AttentionInterface
 ATTENTION = "tuning_dynamics_rows"
 
 #: Arguments that models pass but that have no effect here.
-_WITHOUT_EFFECT = {"position_ids", "use_cache", "dropout", "output_attentions"}
+_WITHOUT_EFFECT = {
+    *("position_ids", "use_cache", "dropout", "output_attentions", "output_router_logits"),
+}
 
 
 @dataclass

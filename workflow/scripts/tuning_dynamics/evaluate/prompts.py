@@ -10,6 +10,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.registry import Kinds
 from tuning_dynamics.data.items import Item, read_items
 from tuning_dynamics.data.prompts import completion, few_shot, render
+from tuning_dynamics.data.special_tokens import plain
 from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.data.truncation import cut_longest
 from tuning_dynamics.evaluate.request import CellRequest
@@ -66,7 +67,7 @@ def make_prompts(
     too few demonstrations or ones among the items, and for a prompt that cannot be made to fit
     under the request's truncation policy.
     """
-    shown = read_demonstrations(request, items)
+    shown = read_demonstrations(request, items, encoder)
     fitting = _Fitting(request, encoder, context, shown)
     return [
         prompt
@@ -75,8 +76,11 @@ def make_prompts(
     ]
 
 
-def read_demonstrations(request: CellRequest, items: list[Item]) -> list[tuple[str, str]]:
-    """(prompt, answer) of the request's first demonstrations; StudyError as for `make_prompts`."""
+def read_demonstrations(
+    request: CellRequest, items: list[Item], encoder: Encoder
+) -> list[tuple[str, str]]:
+    """(prompt, answer) of the request's first demonstrations, with quotes; StudyError as for
+    `make_prompts`."""
     if not request.shots:
         return []
     found = read_items(request.demonstrations, "demonstration") if request.demonstrations else []
@@ -93,7 +97,11 @@ def read_demonstrations(request: CellRequest, items: list[Item]) -> list[tuple[s
         )
     chosen = found[: request.shots]
     _refuse_evaluated(request, chosen, items)
-    return [(render(request.template, item.fields), item.target) for item in chosen]
+    special = encoder.special
+    return [
+        (render(request.template, special.all_quoted(item.fields)), special.quoted(item.target))
+        for item in chosen
+    ]
 
 
 def _refuse_evaluated(request: CellRequest, chosen: list[Item], items: list[Item]) -> None:
@@ -169,8 +177,14 @@ class _Fitting:
     ) -> list[Prompt]:
         """The prompts of items with these fields, encoded together."""
         template, beginning = self.request.template, self.encoder.beginning
-        texts = [few_shot(shown, render(template, fields)) for _, fields in items]
-        answers = [candidates(self.request, item) for item, _ in items]
+        special = self.encoder.special
+        texts = [
+            few_shot(shown, render(template, special.all_quoted(fields))) for _, fields in items
+        ]
+        answers = [
+            [completion(special.quoted(answer)) for answer in candidates(self.request, item)]
+            for item, _ in items
+        ]
         # As in lm-evaluation-harness, white space at the end of a prompt (in sets that are shown
         # verbatim) belongs to what follows.
         encoded = iter(
@@ -178,14 +192,14 @@ class _Fitting:
                 [
                     one
                     for text, options in zip(texts, answers, strict=True)
-                    for one in (text.rstrip(), *(text + completion(o) for o in options))
+                    for one in (text.rstrip(), *(text + option for option in options))
                 ]
             )
         )
         return [
             Prompt(
                 item,
-                text,
+                plain(text),
                 [*beginning, *next(encoded)],
                 [[*beginning, *next(encoded)] for _ in options],
                 truncated=False,

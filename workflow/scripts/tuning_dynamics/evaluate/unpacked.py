@@ -1,4 +1,4 @@
-"""Texts read unpacked, with transformers' own attention and cache, for models that need them.
+"""Texts read unpacked, with transformers' own attention and decoding, for models that need them.
 
 Texts of equal length are read together, so that nothing is padded: layers that see a window or
 keep a recurrent state would treat padding as text.
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import torch
 
+from tuning_dynamics.evaluate.decoding import continued
 from tuning_dynamics.evaluate.model import LoadedModel, batches
 
 
@@ -32,17 +33,5 @@ def whole_continuations(
     logits."""
     for rows in batches([len(text) for text in prompts], new, batch_tokens, equal_lengths=True):
         ids = torch.tensor([prompts[row] for row in rows], device=model.device)
-        found, cache = [], None
-        for _ in range(new):
-            output = model.model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            model.tokens += ids.numel()
-            found.append(likeliest(output.logits[:, 0]))
-            ids, cache = found[-1].clamp(min=0)[:, None], output.past_key_values
-        yield rows, torch.stack(found, 1)
-
-
-def likeliest(logits: torch.Tensor) -> torch.Tensor:
-    """The likeliest token of each row, the first on a tie; -1 if any logit is NaN."""
-    # The maximum of numbers and NaN is NaN.
-    values, tokens = logits.max(-1)
-    return tokens.masked_fill(values.isnan(), -1)
+        model.tokens += len(rows) * (ids.shape[1] + new - 1)
+        yield rows, continued(model.model, ids, new, cached=model.supports_cache)

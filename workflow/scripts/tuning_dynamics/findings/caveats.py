@@ -68,6 +68,19 @@ def refused(unpaired: pd.DataFrame) -> dict[str, str]:
     return {"Cells that are missing, as refused": f"{len(lost):,}, of {sets}"}
 
 
+def leaked(overlaps: pd.DataFrame) -> dict[str, str]:
+    """For the top of a page: of which sets models saw evaluated items in full; empty if none."""
+    seen = overlaps[overlaps["exact"].fillna(0) > 0]
+    if seen.empty:
+        return {}
+    texts = [
+        f"{row['exact']:,} of {row['items']:,} of {row['eval_set']}, in {row['dataset']}"
+        + (f" (known: {row['known']})" if row["known"] else " (cells refused)")
+        for row in seen.to_dict("records")
+    ]
+    return {"Evaluated items that models saw in full": "; ".join(texts)}
+
+
 def out_of_line(checkpoints: pd.DataFrame) -> dict[str, str]:
     """For the top of a page: the checkpoints that do not fit their curve; empty if all do."""
     broken = checkpoints[checkpoints["breaks_curve"] == "yes"]

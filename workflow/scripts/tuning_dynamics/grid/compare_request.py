@@ -9,6 +9,9 @@ from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
 
+#: The folder of comparisons among those of studies.
+COMPARISONS = "compare"
+
 #: The config keys that name the sides; they are not settings of a study. Snakemake 9.27 refuses
 #: keys of one letter on its command line, so the short ones can only be used in a file.
 KEYS = ("side_a", "side_b", "a", "b")
@@ -30,7 +33,7 @@ class Sides:
     def root(self) -> str:
         """The folder of the comparison."""
         names = (_name(side) if side else "none" for side in (self.a, self.b))
-        return f"results/compare/{'_vs_'.join(names)}"
+        return f"results/{COMPARISONS}/{'_vs_'.join(names)}"
 
     @property
     def log(self) -> str:

@@ -1,45 +1,28 @@
-"""CSV files from users: read as text, with errors that name file, line and column."""
+"""Tables from users: CSV read as text, with errors that name file, line and column."""
 
-import csv
 from collections.abc import Collection
 from pathlib import Path
 
 from tuning_dynamics.common.errors import StudyError, nearest
+from tuning_dynamics.common.user_files import csv_records
+from tuning_dynamics.tables.inert_text import original_text
 
-#: A line's number in its file, and its text by column, without white space at the ends.
+#: A line's number in its file, and its text by column, without white space at the ends and the
+#: apostrophe that keeps it from being a formula.
 Line = tuple[int, dict[str, str]]
 
 
 def read_rows(path: str | Path, required: Collection[str], optional: Collection[str]) -> list[Line]:
-    """The lines below the header of a comma-separated file.
+    """The records below the header of a comma-separated file, with the lines where they begin.
 
     StudyError if the file is missing, empty or not UTF-8, lacks a required column, has an unknown
-    or repeated one, or if a line has more or fewer fields than the header.
+    or repeated one, or if a record has more or fewer fields than the header.
     """
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            _check_header(header, required, optional, path)
-            return [
-                (reader.line_num, _fields(header, fields, path, reader.line_num))
-                for fields in reader
-                if fields
-            ]
-    except (FileNotFoundError, IsADirectoryError):
-        raise StudyError(
-            "the file does not exist",
-            file=path,
-            key="path",
-            value=str(path),
-            fix="check the path; relative ones start at the repository",
-        ) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise StudyError(
-            f"the file is not a CSV file of UTF-8 text: {error}",
-            file=path,
-            fix="save it as CSV with commas, in UTF-8",
-        ) from None
+    records = csv_records(path)
+    _, header = next(records, (1, []))
+    header = [name.strip() for name in header]
+    _check_header(header, required, optional, path)
+    return [(line, _fields(header, fields, path, line)) for line, fields in records]
 
 
 def _check_header(
@@ -76,4 +59,4 @@ def _fields(header: list[str], fields: list[str], path: str | Path, line: int) -
             value=",".join(fields),
             fix="put text that holds a comma in double quotes; leave an unknown value empty",
         )
-    return {name: text.strip() for name, text in zip(header, fields, strict=True)}
+    return {name: original_text(text.strip()) for name, text in zip(header, fields, strict=True)}

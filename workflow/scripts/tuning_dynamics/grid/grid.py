@@ -1,11 +1,12 @@
 """The grid: the unique cells, variants and checkpoints that a study's blocks expand to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.templates import names
 from tuning_dynamics.common.variants import Cell, Checkpoint, Setting, Variant
 from tuning_dynamics.config.study import Block, ResolvedStudy
 
@@ -315,6 +316,7 @@ def _check_eval_set(resolved: ResolvedStudy, name: str, block: Block, key: str, 
                 value=prompt_format,
                 fix=f"known: {', '.join(known)}; or add it to the dataset or its task",
             )
+    _check_template_fields(resolved, name, block.formats)
     lender = resolved.demonstrations(name)
     if max(block.shots) and has_split(resolved, lender, "train") is False:
         raise StudyError(
@@ -324,6 +326,22 @@ def _check_eval_set(resolved: ResolvedStudy, name: str, block: Block, key: str, 
             value=block.shots,
             fix=f"name a set with one as `demonstrations` in datasets/{name}.yaml, or use 0 shots",
         )
+
+
+def _check_template_fields(resolved: ResolvedStudy, name: str, formats: Iterable[str]) -> None:
+    """StudyError for a format whose {fields} the set does not give."""
+    given, templates = resolved.datasets[name].fields, resolved.formats(name)
+    for prompt_format in formats:
+        lacking = sorted({*names(templates[prompt_format])} - {*given})
+        if lacking:
+            raise StudyError(
+                f"the format uses fields that the set does not give: {', '.join(lacking)}",
+                file=f"datasets/{name}.yaml or tasks/{resolved.datasets[name].task}.yaml",
+                key=f"formats.{prompt_format}",
+                value=templates[prompt_format],
+                fix=f"the set gives {', '.join(given) or 'none'} (its key fields): add the field "
+                "there, or correct the format",
+            )
 
 
 def role(resolved: ResolvedStudy, variant: Variant, eval_set: str) -> str:

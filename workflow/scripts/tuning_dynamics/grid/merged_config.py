@@ -14,7 +14,7 @@ from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.figures import StudyFigure, figure_list, grid_pieces
 from tuning_dynamics.grid.grid import Grid, expand, role
 from tuning_dynamics.grid.published_table import PublishedTable, read_published
-from tuning_dynamics.grid.splits import used_splits
+from tuning_dynamics.grid.splits import seen, used_splits
 from tuning_dynamics.tables.columns import KEY_COLUMNS
 
 
@@ -45,7 +45,8 @@ def read_merged(config: str) -> Merged:
 
 
 def cell_row(resolved: ResolvedStudy, cell: Cell) -> dict[str, Any]:
-    """A cell's key columns of scores.csv, and `path` of its records."""
+    """A cell's key columns of scores.csv, `path` of its records, and the sets and splits that its
+    model sees, `seen`."""
     variant = cell.variant
     return {
         "family": variant.family,
@@ -64,6 +65,10 @@ def cell_row(resolved: ResolvedStudy, cell: Cell) -> dict[str, Any]:
         "prediction": cell.prediction,
         "metric": resolved.metric(cell.eval_set),
         "path": Paths(resolved.study.study).cell(cell),
+        "seen": [
+            (use.dataset, use.split)
+            for use in seen(resolved, variant.recipe, variant.train_set, cell.eval_set, cell.shots)
+        ],
     }
 
 

@@ -4,6 +4,7 @@ Whatever could give a wrong number is refused with its line and column: a cell t
 scores in percent, one checkpoint with two numbers of tokens, one set with two kinds.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ _ROLES = ("id", "ood", "cross", "bench")
 # Columns that become the name of a folder or of a figure's file.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -183,14 +184,17 @@ def _number(text: str, kind: str, file: str, line: int, column: str) -> float | 
     if not _NUMBER.fullmatch(text):
         fix = "write a plain number; leave it empty if it is unknown"
         raise _refused("the value is not a number", file, line, column, text, fix)
+    number = float(text)
+    if not math.isfinite(number):
+        fix = "write a number that is not infinite; leave it empty if it is unknown"
+        raise _refused("the value is too large", file, line, column, text, fix)
     if kind == "float":
-        return float(text)
+        return number
     # Programs that keep empty values as not-a-number write 42 as 42.0.
-    whole = int(text) if text.isdigit() else float(text)
-    if whole != int(whole) or whole < 0:
-        fix = "write a whole number of at least 0"
+    if number != int(number) or not 0 <= number < 2**63:
+        fix = "write a whole number from 0 to 9223372036854775807"
         raise _refused("the value is not a count", file, line, column, text, fix)
-    return int(whole)
+    return int(text) if re.fullmatch("[0-9]{1,19}", text) else int(number)
 
 
 def _checks(row: Row) -> Iterator[tuple[bool, str, str, str]]:

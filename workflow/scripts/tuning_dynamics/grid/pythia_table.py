@@ -110,7 +110,7 @@ def _items(lines: Sequence[Line]) -> dict[str, int]:
             share, error = float(row["value"]), float(row["stderr"])
         except ValueError:
             continue  # reported with its line when the row is read
-        if error > 0:
+        if error > _WHOLE**2 and 0 <= share <= 1:
             n = share * (1 - share) / error**2 + 1
             found[row["task"]].add(round(n) if abs(n - round(n)) <= _WHOLE * n else None)
     return {task: only for task, (only, *more) in found.items() if only and not more}
@@ -125,7 +125,7 @@ def _score_row(
             raise _no_place(column, row, line, path, f"known: {', '.join(known)}")
     if model is None:
         raise _no_place("model", row, line, path, "names are pythia-SIZE and pythia-SIZE-deduped")
-    if not row["step"].isdigit():
+    if not re.fullmatch("[0-9]{1,12}", row["step"]):
         raise _no_place("step", row, line, path, "write a whole number")
     task, kind = TASKS[row["task"]]
     return {

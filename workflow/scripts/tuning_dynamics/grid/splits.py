@@ -1,9 +1,10 @@
 """Which splits of which datasets a study uses, and where they come from."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.common.paths import Paths, without_folders
 from tuning_dynamics.config.dataset import Dataset, HubDataset
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid
@@ -27,19 +28,62 @@ def uses(resolved: ResolvedStudy, grid: Grid) -> list[Use]:
         if shots
     }
     for _, recipe, train_set in grid.trainings:
-        mixed = {name for stage in resolved.recipes[recipe].stages for name in stage.data.mix}
-        found |= {Use(train_set if name == "$target" else name, "train") for name in mixed}
+        found |= {Use(name, "train") for name in tuned_on(resolved, recipe, train_set)}
     return sorted(found)
 
 
+def tuned_on(resolved: ResolvedStudy, recipe: str, train_set: str) -> set[str]:
+    """The sets whose training rows a variant sees; none for an untuned one."""
+    if recipe == "base":
+        return set()
+    mixed = {name for stage in resolved.recipes[recipe].stages for name in stage.data.mix}
+    return {train_set if name == "$target" else name for name in mixed}
+
+
+def seen(
+    resolved: ResolvedStudy, recipe: str, train_set: str, eval_set: str, shots: int
+) -> list[Use]:
+    """What a cell's model sees, and may hold the cell's items: training rows, demonstrations."""
+    tuned = {Use(name, "train") for name in tuned_on(resolved, recipe, train_set)}
+    shown = {Use(resolved.demonstrations(eval_set), "demonstration")} if shots else set()
+    return sorted(tuned | shown)
+
+
+def comparisons(resolved: ResolvedStudy, grid: Grid) -> list[dict[str, Any]]:
+    """Each evaluation set with each set that its models see (`seen`): `eval_set`, `dataset`, `use`;
+    the most demonstrations shown, `shots`; the reason, if an overlap is `known`."""
+    most: dict[tuple[str, Use], int] = {}
+    for block in grid.blocks:
+        # Untuned models have no train set.
+        trained = [*product(block.recipes - {"base"}, block.train_sets), ("base", "")]
+        settings = {(eval_set, shots) for eval_set, _, shots, _ in block.settings}
+        for (recipe, train_set), (eval_set, shots) in product(trained, settings):
+            for use in seen(resolved, recipe, train_set, eval_set, shots):
+                most[eval_set, use] = max(most.get((eval_set, use), 0), shots)
+    return [_comparison(resolved, *key, shots) for key, shots in sorted(most.items())]
+
+
+def _comparison(resolved: ResolvedStudy, eval_set: str, use: Use, shots: int) -> dict[str, Any]:
+    known = resolved.datasets[eval_set].known_overlaps.get(use.dataset)
+    return {
+        **{"eval_set": eval_set, "dataset": use.dataset, "use": use.split},
+        **({"shots": shots} if use.split == "demonstration" else {}),
+        **({"known": known} if known else {}),
+    }
+
+
 def used_splits(resolved: ResolvedStudy, grid: Grid) -> list[dict[str, Any]]:
-    """`use_row` of each split that a study uses, with its dataset's `manifest` and `items`."""
+    """`use_row` of each split that a study uses, with its dataset's `manifest` and `items`, and the
+    manifest of each family's first checkpoint as `models`."""
     paths = Paths(resolved.study.study)
+    last_first = sorted(grid.checkpoints, key=lambda point: point.step, reverse=True)
+    models = {point.family: paths.checkpoint(point) for point in last_first}
     return [
         {
             **use_row(resolved, use),
             "manifest": paths.data_manifest(use.dataset),
             "items": paths.items(use.dataset),
+            "models": dict(sorted(models.items())),
         }
         for use in uses(resolved, grid)
     ]
@@ -72,7 +116,11 @@ def source_text(dataset: Dataset) -> str:
         text = " ".join(["hub", *_hub_names(source.hub)])
     else:
         text = "files" if source.files is not None else f"world {source.world}"
-    return text if dataset.join is None else f"{text}, joined with {dataset.join.file}"
+    return (
+        text
+        if dataset.join is None
+        else f"{text}, joined with {without_folders(dataset.join.file)}"
+    )
 
 
 def _hub_names(hub: HubDataset) -> list[str]:
@@ -80,9 +128,11 @@ def _hub_names(hub: HubDataset) -> list[str]:
 
 
 def source_split(dataset: Dataset, role: str) -> str:
-    """The source's own name of the split for `train` or `evaluation`: a hub's split or a file."""
+    """The source's own name of the split for `train` or `evaluation`: a hub's split or a file,
+    without the folders of this machine."""
     source = dataset.source
     splits = source.hub.splits if source.hub is not None else source.files
     if splits is None:
         return role
-    return (splits.evaluation if role == "evaluation" else splits.train) or ""
+    found = (splits.evaluation if role == "evaluation" else splits.train) or ""
+    return without_folders(found) if source.files is not None else found

@@ -27,8 +27,14 @@ from tuning_dynamics.identity.code_tree import Tree
 #: The cache of parsed modules, for the processes of single jobs.
 KNOWN = Path(".snakemake", "code.json")
 
-#: Modules that run a job but compute nothing that it writes.
-AROUND = frozenset({"tuning_dynamics.identity.job", "tuning_dynamics.common.job_log"})
+#: Modules that run a job, or only stop it, but compute nothing that it writes.
+AROUND = frozenset(
+    {
+        "tuning_dynamics.identity.job",
+        "tuning_dynamics.common.job_log",
+        "tuning_dynamics.preflight.trial",
+    }
+)
 
 
 def code_parts(stub: str, words: frozenset[str] | None = None) -> tuple[Part, ...]:

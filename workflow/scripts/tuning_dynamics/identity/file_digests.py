@@ -70,23 +70,25 @@ def _stat(path: str) -> Stat:
     return found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
 
 
-#: The rule whose table states where checkpoints come from; for all others only their files count.
-ORIGIN_RULE = "checkpoints"
-#: Keys of a model's manifest, or of the note on a family's tokenizer: its origin, the number of
-#: tokens that it was trained on and its loss on a text; and the places of files.
-ORIGIN = ("repo", "revision", "commit", "tokens", "text_loss")
+#: Keys of a model's manifest, or of the note on a family's tokenizer, that say more of it than
+#: which files it is, each with the rule whose table states it; for all others only files count.
+STATED_BY = {
+    **dict.fromkeys(("repo", "revision", "commit", "tokens", "text_loss"), "checkpoints"),
+    "special_tokens": "datasets",
+}
+#: Keys of it for the places of files.
 PLACES = ("folder", "adapter", "checkpoint")
 
 
 def meaning(path: str, digest: str, rule: str) -> str:
     """The digest of what a rule's jobs read in an input: for a model or a tokenizer its files, not
-    their places; their origin counts for the table of checkpoints alone.
+    their places; what else they say counts for the table that states it.
 
     So moving a study makes nothing stale, and correcting a count of tokens makes no model stale.
     """
     if Path(path).name not in ("manifest.json", "tokenizer.json"):
         return digest
-    without = PLACES if rule == ORIGIN_RULE else (*PLACES, *ORIGIN)
+    without = (*PLACES, *(key for key, stated in STATED_BY.items() if stated != rule))
     if (digest, without) not in _MEANINGS:
         _MEANINGS[digest, without] = _meaning(path, digest, without)
     return _MEANINGS[digest, without]

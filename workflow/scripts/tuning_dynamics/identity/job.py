@@ -17,6 +17,7 @@ from typing import Any
 
 from tuning_dynamics.common.atomic_files import file_digest, read_json, remove, write_json
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.gpus import require_gpu
 from tuning_dynamics.common.job_log import RUN, leave, logged
 from tuning_dynamics.common.locks import work_on
 from tuning_dynamics.common.paths import Paths
@@ -125,6 +126,9 @@ def running(snakemake: Any) -> Iterator[Job]:
     """
     with logged(snakemake.log):
         job = _started(snakemake)
+        if job.due:
+            device = snakemake.config.get("execution", {}).get("device", "auto")
+            require_gpu(device, int(snakemake.resources.get("gpu", 0)))
         if not job.due:
             print("current: nothing to make", flush=True)
             yield job

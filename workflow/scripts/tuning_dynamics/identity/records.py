@@ -136,7 +136,8 @@ def read_record(path: str | Path, job: str) -> Record | None:
             raise ValueError(f"it is of {named}")
         units = [_unit(entry) for entry in document["units"]]
         by_name = {unit.name: unit for unit in units}
-        return Record(by_name, list(document["accepted"]), dict(document.get("formers", {})))
+        accepted = [_texts(entry, *_ACCEPTED) for entry in document["accepted"]]
+        return Record(by_name, accepted, dict(document.get("formers", {})))
     except (AttributeError, KeyError, TypeError, ValueError, StopIteration) as error:
         raise StudyError(
             f"a job's record is damaged ({type(error).__name__}: {error})",
@@ -172,7 +173,29 @@ def write_record(path: str | Path, job: str, record: Record) -> None:
 
 def _unit(entry: dict[str, Any]) -> Unit:
     inputs = {
-        name: [Input(found["path"], found["digest"]) for found in files]
+        name: [Input(**_texts(found, "path", "digest")) for found in files]
         for name, files in entry["inputs"].items()
     }
-    return Unit(**{**entry, "inputs": inputs})
+    _texts({key: value for key, value in entry.items() if key in ("code", "run", "date")})
+    return Unit(
+        **{
+            **entry,
+            "inputs": inputs,
+            "settings": dict(entry["settings"].items()),
+            "outputs": _texts(entry["outputs"]),
+            "versions": _texts(entry.get("versions", {})),
+        }
+    )
+
+
+#: What is noted where an output was accepted.
+_ACCEPTED = ("output", "date", "other", "before", "now")
+
+
+def _texts(value: Any, *keys: str) -> dict[str, str]:
+    """A mapping of texts that has some keys; TypeError or KeyError for anything else."""
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise TypeError(f"{value!r} is not texts by name")
+    for key in keys:
+        value[key]
+    return value

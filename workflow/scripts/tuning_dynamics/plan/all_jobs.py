@@ -14,8 +14,8 @@ PUBLISHED = "published_scores"
 #: Rules that run once, after the cells that they read.
 ONCE = tuple(name for name, rule in RULES.items() if rule.once and name != PUBLISHED)
 
-#: Rules that read models' results.
-FROM_RECORDS = ("checkpoints", "datasets", "scores")
+#: Rules that read models' results or their data.
+FROM_RECORDS = ("checkpoints", "overlaps", "datasets", "scores")
 
 
 def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:

@@ -5,8 +5,9 @@ One small file per device, `calibration/{device}.yaml` in a catalogue folder, wh
 """
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from tuning_dynamics.config.base import Strict
 from tuning_dynamics.config.device import Range
@@ -30,7 +31,7 @@ class Fit(Strict):
     """Low end of a job's seconds, as a share of the likely ones."""
     high: PositiveFloat
     """High end of a job's seconds, as a share."""
-    weights: tuple[PositiveFloat, PositiveFloat]
+    weights: Annotated[tuple[PositiveFloat, PositiveFloat], Field(strict=False)]
     """Fewest and most weights of the models."""
 
     def reaches(self, parameters: float) -> bool:

@@ -16,6 +16,7 @@ from tuning_dynamics.plan.render_csv import FOLDER, write_files
 from tuning_dynamics.plan.render_text import budget_text, refusal_lines
 from tuning_dynamics.plan.schedule import wall_times
 from tuning_dynamics.run.all_jobs import Jobs
+from tuning_dynamics.run.first_rows import lacking_fields
 from tuning_dynamics.run.start import LEFT, ONLY_COUNT
 
 
@@ -67,4 +68,5 @@ def _print_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> N
         refusal = unknown(jobs, plan) or refused(budget, jobs.resolved.study)
         lines.append(budget_text(budget, jobs.resolved, jobs.grid, walls, plan.again))
         lines += refusal_lines(refusal)
+        lines += [f"\n{error}" for error in lacking_fields(jobs)]
     sys.stdout.write("".join(f"{line}\n" for line in lines))

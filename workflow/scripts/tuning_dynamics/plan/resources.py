@@ -142,6 +142,7 @@ class Allocation:
             "verify": self._verify,
             "freeze": self._freeze,
             "encode": self._encode,
+            "overlaps": self._overlaps,
         }
         try:
             return own.get(job.rule, self._model)(job)
@@ -198,6 +199,12 @@ class Allocation:
         w = job.wildcards
         rows = self._known.train_rows(w["dataset"])
         return self._text(rows * self._known.train_tokens(w["dataset"], w["family"], w["format"]))
+
+    def _overlaps(self, job: Job) -> Need:
+        """The rows of all sets are read; evaluated items are held in parts that fit."""
+        del job
+        tokens = [self._known.split_tokens(name) for name in self.jobs.data.compared_sets]
+        return Need(sum(tokens) / TOKENIZE, PROCESS)
 
     def _text(self, tokens: float) -> Need:
         """Reading this many tokens of text into items."""

@@ -166,7 +166,7 @@ def _parse(path: str, modified: int) -> dict[str, Any]:
     del modified  # part of the cache's key: a file that is written again is read again
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -184,6 +184,13 @@ def built_size(architecture: Architecture) -> ModelSize:
     )
 
 
+#: Most bytes of a safetensors file's header, as its library has it.
+MOST_HEADER = 100_000_000
+
+#: What is raised by files that are not what their names say; verify says what is wrong with them.
+_ODD_FILES = (ValueError, TypeError, AttributeError, RecursionError, struct.error)
+
+
 def local_size(folder: Path, family: str) -> ModelSize:
     """The size of a Hugging Face folder: its config.json, and the shapes in its safetensors.
 
@@ -198,7 +205,7 @@ def local_size(folder: Path, family: str) -> ModelSize:
             vocab_size=config["vocab_size"],
             context=stated_context(config) or config["max_position_embeddings"],
         )
-    except (KeyError, ValueError, OSError, struct.error):
+    except (*_ODD_FILES, OSError, KeyError):
         raise NotKnown(f"families/{family}.yaml", "size") from None
 
 
@@ -206,6 +213,8 @@ def tensor_weights(path: Path) -> int:
     """How many weights a safetensors file holds, from its header: 8 bytes of length, JSON."""
     with path.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
+        if length > MOST_HEADER:
+            raise ValueError(f"a header of {length:,} bytes")
         header = json.loads(stream.read(length))
     shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
     return sum(_product(shape) for shape in shapes)

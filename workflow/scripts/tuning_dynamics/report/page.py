@@ -12,7 +12,8 @@ import pandas as pd
 from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.formatting import short_count, time_text
 from tuning_dynamics.common.paths import ROOT, Paths
-from tuning_dynamics.findings.caveats import out_of_line, refused
+from tuning_dynamics.config.load import published_config
+from tuning_dynamics.findings.caveats import leaked, out_of_line, refused
 from tuning_dynamics.grid.figures import StudyFigure
 from tuning_dynamics.grid.merged_config import cell_rows, figures_of, read_merged, seeds, summary
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
@@ -20,6 +21,7 @@ from tuning_dynamics.report.captions import column_meanings, table_caption
 from tuning_dynamics.report.gallery import Picture, existing_files, pictures, shows, themes
 from tuning_dynamics.report.interval import WIDTH, IntervalDrawing, drawing
 from tuning_dynamics.report.table_json import embedded_tables
+from tuning_dynamics.stats.leaks import overlap_sentences
 from tuning_dynamics.tables.tables import read_table
 
 #: The templates, styles and script of the pages.
@@ -79,7 +81,7 @@ def write_report(
         seeds=seeds(merged),
         asked=pd.DataFrame(cell_rows(merged)),
         level=study.statistics.level,
-        config=Path(config).read_text(encoding="utf-8"),
+        config=published_config(config),
         accepted=accepted,
     )
     paths = Paths(study.study)
@@ -105,6 +107,7 @@ def write_pages(
             **about.summary,
             **out_of_line(read["checkpoints"]),
             **refused(read["unpaired"]),
+            **leaked(read["overlaps"]),
         },
         "cards": shown,
         "above": {card.picture.anchor for own in shown.values() for card in own if card.picture},
@@ -142,6 +145,7 @@ def _body(
         "meanings": {name: column_meanings(name) for name in tables},
         "grid": grid_rows(about.asked, tables["scores"]),
         "unpaired": reasons(tables["unpaired"]),
+        "overlaps": overlap_sentences(tables["overlaps"]),
         "broken": checkpoints[checkpoints["breaks_curve"] == "yes"].to_dict("records"),
         "losses": int(checkpoints["text_loss"].notna().sum()),
         "gaps": checkpoints[checkpoints["gap_before"].notna()].to_dict("records"),

@@ -7,6 +7,8 @@ from tuning_dynamics.common.paths import RESERVED
 from tuning_dynamics.common.variants import variant_key
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.checks import require_named
+from tuning_dynamics.grid.compare_request import COMPARISONS
+from tuning_dynamics.grid.dataset_checks import require_fitting
 from tuning_dynamics.run.jobs.checkpoints import CheckpointJobs
 from tuning_dynamics.run.jobs.data import DataJobs
 from tuning_dynamics.run.jobs.evaluate import EvaluateJobs
@@ -35,6 +37,8 @@ class Jobs(Scope):
         self.stats = StatsJobs(self, self.tune)
         self.report = ReportJobs(self)
         self._check_names()
+        if self.table is None:
+            require_fitting(resolved, self.grid)
         self._check_main_recipe()
         self._check_statistics()
         self.tune.check_candidates()
@@ -60,11 +64,15 @@ class Jobs(Scope):
         )
 
     def check_whole(self) -> None:
-        """StudyError for errors that single jobs do not find: a missing local file of the study."""
+        """StudyError for errors that single jobs do not find: a missing local file of the study,
+        more parts than checkpoints, a file in the place of a folder of results."""
+        self._require_folders()
         if self.table is not None:
             return
         if self.part is not None and self.part.number is None:
             self._require_current_cells(self.part.parts)
+        if self.part is not None and self.part.number is not None:
+            self.part_files(self.part.number, self.part.parts)
         for dataset in self.resolved.datasets:
             for path in self.data.data_files(dataset):
                 if not Path(path).is_file():
@@ -77,6 +85,20 @@ class Jobs(Scope):
                     )
         for family in self.pretrained_to():
             self.checkpoints.corpus_files(family)
+        self.checkpoints.require_folders()
+
+    def _require_folders(self) -> None:
+        root = Path(self.paths.root)
+        own = [*sorted(RESERVED), *sorted(self.resolved.families)]
+        for folder in (*reversed(root.parents), root, *(root / name for name in own)):
+            if folder.exists() and not folder.is_dir():
+                raise StudyError(
+                    "a file is in the place of a folder of results",
+                    file=folder,
+                    key="study",
+                    value=self.resolved.study.study,
+                    fix="move it away, or give the study another name",
+                )
 
     def _require_current_cells(self, parts: int) -> None:
         """StudyError for cells of a study in parts that are missing or not current."""
@@ -97,6 +119,14 @@ class Jobs(Scope):
             )
 
     def _check_names(self) -> None:
+        if self.resolved.study.study == COMPARISONS:
+            raise StudyError(
+                "the study's name is that of the folder of comparisons",
+                file=self.file,
+                key="study",
+                value=COMPARISONS,
+                fix="rename it",
+            )
         taken = sorted(RESERVED & set(self.resolved.families))
         if taken:
             raise StudyError(

@@ -73,7 +73,16 @@ def end_orphans(note: Path, run: str | None) -> None:
     be left and cannot be found or ended.
     """
     if note.is_file():
-        earlier = read_json(note)["run"]
+        noted = read_json(note)
+        earlier = noted.get("run") if isinstance(noted, dict) else None
+        if not isinstance(earlier, str):
+            raise StudyError(
+                "the note on an earlier run's SLURM jobs is damaged",
+                file=note,
+                key="run",
+                value=noted,
+                fix="look for jobs of the study with squeue; when none is left, delete this file",
+            )
         if shutil.which("squeue") is None:
             raise StudyError(
                 "an earlier run of this study may have left jobs on SLURM, which is not available",

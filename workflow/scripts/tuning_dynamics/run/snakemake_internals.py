@@ -7,7 +7,8 @@ says which of them are finished.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ from snakemake.persistence.file import FilePersistence
 from snakemake.settings.types import RerunTrigger
 
 from tuning_dynamics.common.disk_full import system_error
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.identity.current import Current
 from tuning_dynamics.identity.reasons import Reason
 from tuning_dynamics.run.environments import asked_for
 from tuning_dynamics.run.views import recorded, view_of_planned
+
+#: Looks at the files that a command asks for, what tells whether a rule makes one, and the rules.
+Targets = Callable[[list[str], Callable[[str], bool], list[str]], None]
 
 
 class NotCurrent(ParamsChange):  # type: ignore[misc]
@@ -37,11 +42,16 @@ class Records(FilePersistence):  # type: ignore[misc]
 
     current: "Current | None" = None
     forces = True
+    require_targets: "Targets | None" = None
 
     def __init__(self, *arguments: Any, dag: Any, **options: Any) -> None:
         """As in Snakemake; called once its jobs are known and before any is planned."""
         options.pop("db_url", None)  # of a database for metadata
-        super().__init__(*arguments, dag=dag, **options)
+        with _system_errors():
+            super().__init__(*arguments, dag=dag, **options)
+        if self.require_targets is not None:
+            _find_partitions(dag.workflow)
+            _look_at_targets(dag, self.require_targets)
         # Its other reasons are times and metadata, which are not used.
         dag.workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.PARAMS})
         if not self.forces:
@@ -59,11 +69,8 @@ class Records(FilePersistence):  # type: ignore[misc]
     def params_changed(self, job: Any, file: Any = None) -> Any:
         """Why a job's outputs are not current, as the change that Snakemake prints."""
         del file
-        try:
+        with _system_errors():
             reason = reason_of(job)
-        except OSError as error:
-            found = system_error(error, Path("results"))
-            raise SystemExit(f"\nThe study can't be planned.\n{found}\n") from None
         if reason is None:
             return NO_PARAMS_CHANGE
         return NotCurrent(only_new={reason.text}, files=set(job.output))
@@ -114,6 +121,43 @@ class Records(FilePersistence):  # type: ignore[misc]
         """Nothing to clean."""
 
 
+@contextmanager
+def _system_errors() -> Iterator[None]:
+    """Make an error of the system end the process with only its text."""
+    try:
+        yield
+    except OSError as error:
+        found = system_error(error, Path("results"))
+        raise SystemExit(f"\nThe study can't be planned.\n{found}\n") from None
+
+
+def _find_partitions(workflow: Any) -> None:
+    """Correct the path of the cluster profile's partitions: Snakemake makes it from the current
+    folder, and leaves that for `--directory`."""
+    settings = workflow.executor_settings
+    if not workflow.non_local_exec or settings.partition_config is None:
+        return
+    file = Path(settings.partition_config)
+    own = Path(workflow.basedir, "profiles", "slurm", file.name)
+    if not file.is_file() and own.is_file():
+        settings.partition_config = own
+
+
+def _look_at_targets(dag: Any, require: Targets) -> None:
+    """End the process with only an error's text for a file of the command that no rule makes."""
+    given = dag.targetfiles, dag.forcefiles, dag.untilfiles, dag.omitfiles
+    asked = sorted({str(file) for files in given for file in files})
+    rules = list(dag.workflow.rules)
+    try:
+        require(
+            asked,
+            lambda file: any(rule.is_producer(file) for rule in rules),
+            [rule.name for rule in rules],
+        )
+    except StudyError as error:
+        raise SystemExit(f"\nThe study cannot begin.\n{error}\n") from None
+
+
 def reason_of(job: Any) -> Reason | None:
     """Why a planned job's outputs are not current."""
     if Records.current is None or not recorded(job):
@@ -134,14 +178,19 @@ async def _no_time(job: Any) -> None:
     del job
 
 
-def judge_by_records(current: Current | None, *, forces: bool = True) -> None:
+def judge_by_records(
+    current: Current | None, *, require_targets: Targets | None = None, forces: bool = True
+) -> None:
     """Make Snakemake judge by records what is current; call it before it plans.
+
+    `require_targets` raises StudyError for a target that is neither a rule's file nor a rule.
 
     `current` is None in the processes that it starts for single jobs, and if there is no study.
     Without `forces`, `--force`, `--forceall` and `--forcerun` have no effect: they have already
     been obeyed.
     """
     Records.current, Records.forces = current, forces
+    Records.require_targets = None if require_targets is None else staticmethod(require_targets)
     snakemake.workflow.FilePersistence = Records  # type: ignore[misc]
     snakemake.workflow.DbPersistence = Records  # type: ignore[misc]
     snakemake.jobs.Job.output_mintime = property(_no_time)  # type: ignore[method-assign]

@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.job_log import DRIVER, RUN, this_process
 from tuning_dynamics.common.locks import let_go, lock, without_jobs
 from tuning_dynamics.common.paths import Paths
+from tuning_dynamics.config.lines import lines_named
 from tuning_dynamics.config.load import load_study
 from tuning_dynamics.grid.compare_request import Sides, check_sides, sides_of
 from tuning_dynamics.grid.figures import StudyFigure
@@ -24,7 +26,9 @@ from tuning_dynamics.identity.current import Current
 from tuning_dynamics.identity.job import Planned, write_plan
 from tuning_dynamics.identity.units import planned_digest, unread
 from tuning_dynamics.run.all_jobs import Jobs
+from tuning_dynamics.run.command import require_files
 from tuning_dynamics.run.environments import asked_for
+from tuning_dynamics.run.outcome import say_where, show_outcome
 from tuning_dynamics.run.parts import parse_part, settings
 from tuning_dynamics.run.slurm import end_orphans, require_cluster
 from tuning_dynamics.run.slurm_watch import watch
@@ -35,6 +39,8 @@ from tuning_dynamics.run.snakemake_internals import (
     same_command,
     wake_when_jobs_end,
 )
+from tuning_dynamics.run.study_file import folders, given, read_strictly
+from tuning_dynamics.run.targets import require_targets
 from tuning_dynamics.run.views import recorded, view_of_planned
 from tuning_dynamics.tables.catalogue import caption_of
 
@@ -77,9 +83,14 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.environ[DRIVER] = this_process()
     file = ", ".join(str(path) for path in workflow.configfiles) or "config/config.yaml"
-    with _errors_in_words():
+    root = Path(workflow.basedir)
+    with _errors_in_words(), lines_named(folders(config, root), given(workflow)):
+        if workflow.is_main_process:
+            require_files([Path(path) for path in workflow.configfiles])
+            _require_no_braces(str(root))
         take_turns(workflow)
-        study = load_study(settings(config), Path(workflow.basedir), file)
+        read_strictly(config, workflow)
+        study = load_study(settings(config), root, file)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
         recall()
         current = None
@@ -89,9 +100,29 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
             os.environ[RUN] = uuid4().hex[:12]
             current = jobs.current
             jobs.check_whole()
-        judge_by_records(current, forces=LOOK not in os.environ)
+        targets = partial(require_targets, files=jobs.wanted, study=study.study.study)
+        judge_by_records(
+            current,
+            require_targets=targets if current else None,
+            forces=LOOK not in os.environ,
+        )
         leave_out(MISLEADING)
+        if workflow.is_main_process:
+            show_outcome(workflow, jobs)
     return jobs, sides
+
+
+def _require_no_braces(folder: str) -> None:
+    """StudyError if the repository's path has braces: Snakemake formats the commands that hold
+    it."""
+    if {"{", "}"} & {*folder}:
+        raise StudyError(
+            "the path of the repository has braces, which Snakemake takes for a variable",
+            file=folder,
+            key="path",
+            value=folder,
+            fix="rename the folder, or clone the repository into another one",
+        )
 
 
 def take_turns(workflow: Any, devices: Path = Path("/dev")) -> None:
@@ -211,18 +242,21 @@ def planned_of(workflow: Any, current: Current) -> dict[str, Planned]:
 
 def finish(workflow: Any, jobs: Jobs) -> None:
     """What a run does once all its jobs are done: it removes the note on its SLURM jobs and
-    half-written files of killed ones, and in a final check makes what is not current."""
+    half-written files of killed ones, in a final check makes what is not current, and says where
+    the results are."""
     Path(jobs.paths.root, SLURM_RUN).unlink(missing_ok=True)
     with _errors_in_words():
         sweep(jobs.paths.root)
         jobs.current.digests.keep()
-        if not workflow.touch:
-            look_again(jobs.paths.root)
+        if not workflow.touch and not look_again(jobs.paths.root):
+            return
+    say_where(workflow, jobs)
 
 
-def look_again(root: str) -> None:
+def look_again(root: str) -> bool:
     """Plan the same command again, in a new process that reads everything; run it again if
-    something is left. Ends this process with an error if that fails, or never ends."""
+    something is left. Returns whether nothing was. Ends this process with an error if that fails,
+    or never ends."""
     looks = int(os.environ.get(LOOK, 0)) + 1
     environment = {**os.environ, LOOK: str(looks)}
     let_go()
@@ -237,7 +271,7 @@ def look_again(root: str) -> None:
         raise SystemExit(f"\nThe study can't be planned again.\n{planned.stdout}{planned.stderr}")
     left = planned.stdout.rpartition(LEFT)[2].strip()
     if left == "0":
-        return
+        return True
     if looks > LOOKS:
         raise StudyError(
             f"{left} jobs are still not current after {LOOKS} runs: what they read changes",
@@ -248,3 +282,4 @@ def look_again(root: str) -> None:
     done = subprocess.run(same_command(), env=environment, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
+    return False

@@ -32,6 +32,7 @@ _ORDERS = {
 
 def cell_tables(
     cells: Sequence[Mapping[str, Any]],
+    leaked: Mapping[str, str] | None = None,
     *,
     resamples: int,
     level: float,
@@ -43,7 +44,8 @@ def cell_tables(
 ) -> Tables:
     """scores, changes, unpaired, seed_means and sensitivity from all cells of a study.
 
-    `cells` are dicts with the key columns and the `path` of each one's records, read once each.
+    `cells` are dicts with the key columns and the `path` of each one's records, read once each;
+    `leaked` (`stats.leaks`) maps the paths of those that are refused, as their items were seen.
     `interval` is the method of the intervals of scores and changes, `test_families` the columns
     in which the tests of a false-discovery family agree. A tuned cell without a base is a row of
     `unpaired`; so is, with `partial`, a refused cell. Refused cells do not change other rows,
@@ -54,7 +56,7 @@ def cell_tables(
     items or gold answers.
     """
     frame = cell_frame(cells)
-    refused = refused_cells(frame)
+    refused = refused_cells(frame, leaked or {})
     leave_out(refused, len(frame), partial=partial)
     resampling = Resampling(resamples, level, seed, interval)
     scored = frame.drop(index=refused.index)

@@ -1,5 +1,7 @@
 """datasets.csv: the source of each split that the study uses, and the rows left out."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,16 +12,29 @@ import pyarrow.parquet as pq
 
 from tuning_dynamics.common.atomic_files import read_json
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.words import spelling
+from tuning_dynamics.data.items import Item, read_in_batches
+from tuning_dynamics.stats.leaks import in_short
 from tuning_dynamics.tables.tables import from_rows
 
 #: Hex digits of a digest that are shown, as in the ids of items.
 _SHOWN = 16
 
+#: Items read together: a few megabytes of long dialogues.
+_TOGETHER = 256
 
-def dataset_rows(used: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """datasets.csv from the config's facts about each split (`grid.splits.use_row`), with the paths
-    `manifest` and `items` of its dataset. StudyError for a manifest that lacks a key."""
-    return from_rows([_row(use) for use in used], "datasets")
+
+def dataset_rows(used: Sequence[Mapping[str, Any]], overlaps: pd.DataFrame) -> pd.DataFrame:
+    """datasets.csv from the config's facts about each split (`grid.splits.used_splits`) and
+    overlaps.csv. StudyError for a manifest that lacks a key."""
+    rows = [
+        {
+            **_row(use),
+            "overlaps": in_short(overlaps, use["dataset"]) if use["use"] == "evaluation" else "",
+        }
+        for use in used
+    ]
+    return from_rows(rows, "datasets")
 
 
 def _row(use: Mapping[str, Any]) -> dict[str, object]:
@@ -44,6 +59,7 @@ def _row(use: Mapping[str, Any]) -> dict[str, object]:
         "commit": origin.get("commit") or "",
         "items": manifest["items"][split],
         "left_out": _left_out(manifest["left_out"], split),
+        "special_tokens": _special_tokens(use),
         "chance": _chance(use),
         "training_split_scored": use["training_split_scored"],
         "digest": manifest["digest"][split][:_SHOWN],
@@ -55,7 +71,7 @@ def _refused_row(use: Mapping[str, Any], reason: str) -> dict[str, object]:
     known = ("dataset", "use", "task", "kind", "licence", "source", "split")
     return {
         **{name: use[name] for name in known},
-        **dict.fromkeys(("revision", "commit", "digest"), ""),
+        **dict.fromkeys(("revision", "commit", "digest", "special_tokens"), ""),
         "items": 0,
         "left_out": f"all: {reason.splitlines()[0]}",
         "chance": float("nan"),
@@ -68,6 +84,29 @@ def _left_out(counts: Mapping[str, int], split: str) -> str:
     source = "evaluation: " if split == "evaluation" else "train: "
     found = {key: count for key, count in counts.items() if key.startswith(source)}
     return "; ".join(f"{key.removeprefix(source)} {count}" for key, count in found.items())
+
+
+def _special_tokens(use: Mapping[str, Any]) -> str:
+    """The number of items that spell special tokens, by family; manifests of 0.5.0 don't name
+    them."""
+    named = {
+        family: read_json(path).get("special_tokens") for family, path in use["models"].items()
+    }
+    spelled = {family: spelling(names) for family, names in named.items() if names is not None}
+    patterns = {pattern: re.compile(pattern) for pattern in spelled.values()}
+    counts: Counter[str] = Counter()
+    for items in read_in_batches(use["items"], use["use"], _TOGETHER) if patterns else ():
+        for text in map(_texts, items):
+            counts.update(name for name, pattern in patterns.items() if pattern.search(text))
+    found = {family: str(counts[pattern]) for family, pattern in spelled.items() if counts[pattern]}
+    unknown = {family: "not counted" for family, names in named.items() if names is None}
+    return "; ".join(f"{family} {count}" for family, count in sorted({**found, **unknown}.items()))
+
+
+def _texts(item: Item) -> str:
+    """All texts of an item that models are shown."""
+    turns = (turn["content"] for turn in item.messages)
+    return "\n".join([*item.fields.values(), *item.gold, *item.options, *turns])
 
 
 def _chance(use: Mapping[str, Any]) -> float:

@@ -54,8 +54,8 @@ def published_tables(
     chance: Mapping[str, float],
     train_kinds: Mapping[str, str],
 ) -> dict[str, pd.DataFrame]:
-    """Tables scores, changes, unpaired, seed_means, sensitivity, checkpoints and datasets, by name;
-    arguments as for `write_published`."""
+    """Tables scores, changes, unpaired, seed_means, sensitivity, checkpoints, datasets, overlaps by
+    name; arguments as for `write_published`."""
     scores = from_rows(list(table.rows), "scores").sort_values(ORDER_KEYS, ignore_index=True)
     changes, unpaired = change_tables(scores)
     return {
@@ -66,6 +66,7 @@ def published_tables(
         "sensitivity": sensitivity(scores),
         "checkpoints": _checkpoints(scores),
         "datasets": _datasets(table, scores, chance, train_kinds),
+        "overlaps": from_rows([], "overlaps"),
     }
 
 
@@ -186,7 +187,10 @@ def _datasets(
     train_kinds: Mapping[str, str],
 ) -> pd.DataFrame:
     empty = dict.fromkeys(
-        ("licence", "revision", "commit", "split", "left_out", "training_split_scored", "digest"),
+        (
+            *("licence", "revision", "commit", "split", "left_out", "special_tokens"),
+            *("training_split_scored", "overlaps", "digest"),
+        ),
         "",
     )
     evaluated = [

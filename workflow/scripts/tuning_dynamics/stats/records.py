@@ -54,6 +54,7 @@ def read_records(path: Path) -> Records:
         _check_columns(file.schema_arrow, path)
         _check_refused(file.schema_arrow, path)
         table = file.read(columns=_READ, use_threads=False)
+        table.validate(full=True)
     _check_items(table, path)
     table = table.take(pc.sort_indices(table["item"]))
     _check_repeats(table["item"].combine_chunks(), path)
@@ -85,7 +86,8 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
             file=path,
             fix="run the workflow again; it evaluates this cell",
         ) from error
-    except (pa.ArrowException, OSError) as error:
+    # ValueError: names in the file's metadata that are no text.
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise StudyError(
             f"the records of a cell can't be read as parquet: {str(error)[:200]}",
             file=path,

@@ -1,5 +1,6 @@
 """Cells that were refused for the content of their input, and have no records."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -14,13 +15,15 @@ REFUSED, BASE_REFUSED = "refused: ", "its base cell was refused: "
 NAMED = 8
 
 
-def refused_cells(cells: pd.DataFrame) -> pd.DataFrame:
+def refused_cells(cells: pd.DataFrame, leaked: Mapping[str, str]) -> pd.DataFrame:
     """The rows of `cells` that were refused, with the columns `text`, the reason in full, and
     `reason`, its first line.
 
-    `cells` has the `path` of each one's records; StudyError as for `refusal`.
+    `cells` has the `path` of each one's records; `leaked` has reasons by path, of cells that have
+    records. StudyError as for `refusal`.
     """
-    texts = pd.Series([refusal(Path(path)) for path in cells["path"]], cells.index, dtype="str")
+    reasons = [refusal(Path(path)) or leaked.get(path) for path in cells["path"]]
+    texts = pd.Series(reasons, cells.index, dtype="str")
     refused = cells.assign(text=texts)[texts.notna()]
     first_lines = [shorten(text.partition("\n")[0], 200) for text in refused["text"]]
     return refused.assign(reason=pd.Series(first_lines, refused.index, dtype="str"))

@@ -13,7 +13,7 @@ TABLES: Kinds[str, ModuleType] = Modules(
 SUMMARIES: Kinds[str, ModuleType] = Modules("tuning_dynamics.stats.summaries")
 
 #: The rules that make a study's tables, as the report shows them.
-_RULES = ("scores", "summaries", "findings", "checkpoints", "datasets", "cost")
+_RULES = ("scores", "summaries", "findings", "checkpoints", "overlaps", "datasets", "cost")
 
 
 def columns_of(table: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ rounded to nine significant digits first: far below any uncertainty, far above t
 which two linear algebra libraries differ, so that equal runs give equal bytes.
 """
 
+import csv
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ import pandas as pd
 from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.tables.catalogue import TABLES, caption_of, columns_of
+from tuning_dynamics.tables.inert_text import inert_text, original_text
 from tuning_dynamics.tables.latex import latex_table
 
 SIGNIFICANT_DIGITS = 9
@@ -59,9 +61,18 @@ def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
         rounded.to_parquet(temporary, index=False)
     with whole_file(csv_path.with_suffix(".tex")) as temporary:
         temporary.write_text(latex_table(rounded, name, caption_of(name)), encoding="utf-8")
+    texts = [column for column, kind in columns_of(name).items() if kind == "str"]
+    inert = rounded.assign(**{column: rounded[column].map(inert_text) for column in texts})
+    # csv quotes line feeds alone, and readers take carriage returns for line ends too.
+    returns = inert[texts].map(lambda text: "\r" in text).to_numpy().any()
+    quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
     with whole_file(csv_path) as temporary:
-        rounded.to_csv(
-            temporary, index=False, lineterminator="\n", float_format=f"%.{SIGNIFICANT_DIGITS}g"
+        inert.to_csv(
+            temporary,
+            quoting=quoting,
+            index=False,
+            lineterminator="\n",
+            float_format=f"%.{SIGNIFICANT_DIGITS}g",
         )
 
 
@@ -123,7 +134,7 @@ def _require_columns(found: list[str], table: str, file: Path | None) -> None:
 
 def _parsed(text: pd.Series, kind: str, path: Path) -> pd.Series:
     if kind == "str":
-        return text
+        return text.map(original_text)
     try:
         numbers = pd.to_numeric(text.where(text != "", None))
         return numbers.astype(_DTYPES[kind])

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from tuning_dynamics.common.atomic_files import read_json, write_json
+from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.base import Strict
 
 
@@ -26,7 +27,8 @@ SETTINGS = Lora
 
 
 def begin(model: Any, settings: Lora, seed: int) -> Any:
-    """The model with a seeded adapter; only the adapter trains."""
+    """The model with a seeded adapter; only the adapter trains. StudyError where peft has none for
+    the targets, such as parts of recurrent layers, or the model lacks them."""
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -38,7 +40,17 @@ def begin(model: Any, settings: Lora, seed: int) -> Any:
         target_modules=settings.targets,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    try:
+        return get_peft_model(model, config)
+    except ValueError as error:
+        linear = {name for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+        raise StudyError(
+            f"the model can't be given these adapters ({' '.join(str(error).split())})",
+            key="train.lora.targets",
+            value=settings.targets,
+            fix="name in `targets` those modules that are to get an adapter; its linear ones are "
+            + ", ".join(sorted({name.rpartition(".")[2] for name in linear})),
+        ) from None
 
 
 def end(model: Any) -> Any:

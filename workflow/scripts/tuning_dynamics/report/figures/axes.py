@@ -140,7 +140,7 @@ def draw_token_axis(ax: Axes, axis: TokenAxis, *, labels: bool) -> None:
 
 def checkpoint_words(name: str) -> str:
     """A checkpoint's label, shortened if it is a step."""
-    return short_count(int(name)) if name.isdigit() else name
+    return short_count(int(name)) if name.isdecimal() else name
 
 
 def _labels(axis: TokenAxis, gap: float) -> list[tuple[float, str]]:

@@ -140,6 +140,22 @@ class CheckpointJobs(RuleJobs):
         path = description.path.replace("{step}", str(step))
         return Path(self.scope.rooted(path, f"families/{family}.yaml"))
 
+    def require_folders(self) -> None:
+        """StudyError for folders of local checkpoints of the study that do not exist."""
+        for name, family in self.resolved.families.items():
+            if isinstance(family, LocalFamily):
+                steps = {*self.grid.steps(name), family.steps()[0]}
+                folders = {str(self.local_folder(name, step)): step for step in sorted(steps)}
+                absent = [folder for folder in folders if not Path(folder).is_dir()]
+                if absent:
+                    raise StudyError(
+                        f"{len(absent)} of {len(folders)} folders of checkpoints do not exist",
+                        file=f"families/{name}.yaml",
+                        key="path",
+                        value=absent,
+                        fix="check path, data_root and the steps, or copy the folders there",
+                    )
+
     def local_files(self, family: str, step: int) -> list[str]:
         """The files that a local checkpoint is read from; none for a downloaded one, and none if
         its folder does not exist: the job that loads it reports that."""

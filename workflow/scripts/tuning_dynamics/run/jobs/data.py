@@ -1,11 +1,13 @@
 """What the rules of data.smk need from a study."""
 
+from functools import cached_property
 from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.model_files import config_for_text
 from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.family import LocalFamily
+from tuning_dynamics.grid.splits import comparisons
 from tuning_dynamics.run.jobs.checkpoints import CheckpointJobs
 from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
 
@@ -44,12 +46,26 @@ class DataJobs(RuleJobs):
             "train_items": study.data.train_items_of.get(dataset, study.data.train_items),
             "evaluation_items": study.data.evaluation_items,
         }
-        # Formats only display items, and a size is for the budget; neither changes items.
-        for key in ("formats", "size"):
+        # Formats only display items, a size is for the budget, known overlaps are for the tables.
+        for key in ("formats", "size", "known_overlaps"):
             spec["dataset"].pop(key, None)
         if description.source.world is not None:
             spec["world"] = study.world.model_dump(exclude_defaults=True)
         return canonical(spec)
+
+    @cached_property
+    def _comparisons(self) -> list[dict[str, Any]]:
+        return comparisons(self.resolved, self.grid)
+
+    @property
+    def compared_sets(self) -> list[str]:
+        """The sets of which evaluated items, training rows or demonstrations are compared."""
+        names = ("eval_set", "dataset")
+        return sorted({pair[name] for pair in self._comparisons for name in names})
+
+    def overlaps_spec(self) -> str:
+        """The spec of the overlaps: pairs, and the sets in the inputs' order."""
+        return canonical({"pairs": self._comparisons, "sets": self.compared_sets})
 
     def encode_spec(self, family: str, dataset: str, layout: str) -> str:
         """The spec of a train set's token ids, without items and tokenizer: the template of a

@@ -1,5 +1,6 @@
 """A study, its grid and its paths, and the part of it that a run makes."""
 
+import re
 from functools import cached_property
 from pathlib import Path
 
@@ -43,8 +44,19 @@ class Scope:
         return Current(self.paths, Digests(Path(self.paths.seen)))
 
     def rooted(self, path: str, file: str) -> str:
+        """A path of the user's with {data_root} filled in; StudyError for one with braces, which
+        Snakemake takes for a wildcard."""
         root = self.resolved.study.data_root
-        return fill_root(path, root, file)
+        found = fill_root(path, root, file)
+        if re.search(r"\{.*\}", found):
+            raise StudyError(
+                "the path has braces, which Snakemake takes for a wildcard",
+                file=file,
+                key="path",
+                value=found,
+                fix="rename the folder, or name a link to it: ln -s FOLDER OTHER",
+            )
+        return found
 
     def families(self, *sources: str) -> str:
         """Pattern of the families of one or several sources."""

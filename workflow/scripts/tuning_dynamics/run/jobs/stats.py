@@ -71,10 +71,10 @@ class StatsJobs(RuleJobs):
         return canonical({"holes": holes})
 
     def dataset_files(self) -> list[str]:
-        """The manifest of every used dataset, and the items of those with options."""
+        """The manifest and the items of every used dataset, and a model's manifest per family."""
         used = used_splits(self.resolved, self.grid)
-        chosen = [row["items"] for row in used if row["kind"] == "multiple_choice"]
-        return sorted({*(row["manifest"] for row in used), *chosen})
+        data = {row[name] for row in used for name in ("manifest", "items")}
+        return sorted(data.union(*(row["models"].values() for row in used)))
 
     def metrics_files(self) -> list[str]:
         """The metrics of every training run and evaluation."""

@@ -1,7 +1,5 @@
 """F1 of the words that an answer shares with a right answer (SQuAD, Rajpurkar et al. 2016)."""
 
-import re
-import string
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,14 +8,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-_LEFT_OUT = re.compile(r"\b(a|an|the)\b")
+from tuning_dynamics.common.words import answer_words
 
 
 def scores(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """Largest F1 of each prediction's words over its right answers.
 
-    Words are lower-cased, without ASCII punctuation and articles; a repeated word counts as often
-    as it occurs. An answer without words scores 0.
+    Words are those of `answer_words`; a repeated word counts as often as it occurs. An answer
+    without words scores 0.
     """
     pairs = [
         (item, _numbered(prediction), _numbered(reference))
@@ -41,10 +39,9 @@ def scores(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> NDArra
 
 def _numbered(text: str) -> list[tuple[str, int]]:
     """The words of a text, each with the number of its earlier occurrences."""
-    plain = "".join(letter for letter in text.lower() if letter not in string.punctuation)
     seen: Counter[str] = Counter()
     found = []
-    for word in _LEFT_OUT.sub(" ", plain).split():
+    for word in answer_words(text):
         seen[word] += 1
         found.append((word, seen[word]))
     return found

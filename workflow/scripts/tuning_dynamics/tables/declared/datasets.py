@@ -37,10 +37,16 @@ class Row(Columns):
     """items frozen, after the study's caps"""
     left_out: str
     """rows left out, by reason: `repeated 3; label in drop 2`"""
+    special_tokens: str
+    """items whose texts spell a special token of a family's tokenizer (`</s>`), by family: `pythia
+    3`; models are given them as text, not as that token"""
     chance: float
     """accuracy of guessing: one over the labels, or the mean of that over items' options; empty for
     generation and if nothing is evaluated"""
     training_split_scored: str
     """the reason, if a training split is evaluated; else empty"""
+    overlaps: str
+    """of an evaluated set: how many of its items stand in what models are tuned on or shown:
+    `snli_6k: 2 exact, 31 near, 5 part`, as in `overlaps.csv`; empty if none"""
     digest: str
     """first 16 hex digits of the SHA-256 of the frozen items"""

@@ -1,0 +1,1 @@
+"""A checkpoint tried through tuning and evaluation, on a CPU, before either runs."""
