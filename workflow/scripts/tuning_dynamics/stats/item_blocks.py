@@ -31,13 +31,18 @@ from tuning_dynamics.stats.bootstrap import (
     unit_sums,
 )
 from tuning_dynamics.stats.cells import describe
+from tuning_dynamics.stats.degenerate import chosen_options, commonest_share
 from tuning_dynamics.stats.item_scores import item_scores
-from tuning_dynamics.stats.records import Records, read_records
+from tuning_dynamics.stats.records import Records, read_option_scores, read_records
 from tuning_dynamics.tables.columns import KEY_COLUMNS
 
 # Limit of a block's scores or draws, in numbers of 8 bytes: 48 MiB; a pass holds about seven times
 # as much at its peak (benchmarks/bootstrap.py).
 BLOCK_NUMBERS = 6 * 2**20
+
+
+#: Of a cell: its items' scores, how many prompts were truncated, share of the commonest answer.
+Scored = tuple[Floats, int, float]
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class ItemBlock:
     set, at any checkpoint, that was refused. Units are what is resampled: items, or contexts if
     items share them. `sums` is (units, cells), each unit's sum of scores;
     `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
+    By cell: `truncated` prompts, the share of items with the `commonest` answer, and the records'
+    `paths`.
     """
 
     cells: pd.DataFrame
@@ -66,6 +73,8 @@ class ItemBlock:
     sizes: Floats
     drawn: Floats
     truncated: NDArray[np.int64]
+    commonest: Floats
+    paths: list[str]
     resampling: Resampling
 
     @property
@@ -109,7 +118,7 @@ def blocks(
         reader = _SameItems(str(eval_set))
         lost = refused.loc[refused["eval_set"] == eval_set, list(KEY_COLUMNS)]
         points: list[pd.DataFrame] = []
-        scored: list[tuple[Floats, int]] = []
+        scored: list[Scored] = []
         for _, point in of_set.groupby(["family", "step"], sort=False):
             points.append(point)
             # Texts of all cells would take most of the memory: only scores and counts are kept.
@@ -125,11 +134,11 @@ def blocks(
 def _block(
     cells: pd.DataFrame,
     refused: pd.DataFrame,
-    scored: list[tuple[Floats, int]],
+    scored: list[Scored],
     units: Integers,
     resampling: Resampling,
 ) -> ItemBlock:
-    scores, truncated = zip(*scored, strict=True)
+    scores, truncated, commonest = zip(*scored, strict=True)
     sizes, sums = unit_sizes(units), unit_sums(np.column_stack(scores), units)
     return ItemBlock(
         cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
@@ -138,6 +147,8 @@ def _block(
         sizes=sizes,
         drawn=resampled_means(sums, sizes, resampling.resamples, resampling.seed),
         truncated=np.array(truncated),
+        commonest=np.array(commonest),
+        paths=[str(path) for path in cells["path"]],
         resampling=resampling,
     )
 
@@ -163,11 +174,15 @@ class _SameItems:
         golds: list[list[str]] = self.first[1].gold.to_pylist()
         return golds
 
-    def scored(self, cell: pd.Series) -> tuple[Floats, int]:
-        """A cell's scores (items,) by its metric, and how many prompts were truncated."""
+    def scored(self, cell: pd.Series) -> Scored:
+        """A cell's scores (items,) by its metric, how many prompts were truncated, and the share of
+        items with the commonest answer."""
         records = self.read(cell)
-        scores = item_scores(cell["metric"], records.prediction.to_pylist(), self.golds)
-        return scores, int(records.truncated.sum())
+        answers: list[str] = records.prediction.to_pylist()
+        scores = item_scores(cell["metric"], answers, self.golds)
+        if cell["kind"] == "multiple_choice":
+            answers = chosen_options(read_option_scores(Path(cell["path"])))
+        return scores, int(records.truncated.sum()), commonest_share(answers)
 
     def read(self, cell: pd.Series) -> Records:
         """A cell's records; StudyError if its items, contexts or gold answers differ."""
