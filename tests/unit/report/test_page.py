@@ -84,7 +84,7 @@ def test_the_findings_come_first_with_verdict_number_interval_and_figure(made: M
             "slope of change: +0.010, without an interval",
         ]
     headings = re.findall(r"<h2[^>]*>([^<]*)", made.report.read_text(encoding="utf-8"))
-    assert headings[0] == "Findings"
+    assert headings[:3] == ["What tuning changed", "Findings", "Examples"]
 
 
 def test_the_report_needs_no_other_file(made: Made) -> None:

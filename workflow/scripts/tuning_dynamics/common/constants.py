@@ -6,3 +6,18 @@ MOST_DEMONSTRATIONS, DEMONSTRATION_SHARE = 32, 10
 
 #: Fewer checkpoints give no turning point.
 LEAST_FOR_A_TURN = 5
+
+#: The prompt format that models are tuned in.
+DEFAULT_FORMAT = "default"
+
+#: Which prediction method stands for a cell's set if there are several: first the study's usual
+#: choice for the kind, then its substitutes.
+PREDICTION_ORDER = (
+    "token_prob",
+    "likelihood",
+    "greedy",
+    "constrained",
+    "likelihood_per_char",
+    "likelihood_pmi",
+    "free",
+)

@@ -6,13 +6,13 @@ from functools import cached_property
 
 import pandas as pd
 
+from tuning_dynamics.common.formatting import metric_text
 from tuning_dynamics.report.figures.axes import TokenAxis, percent_level, token_axis
 from tuning_dynamics.stats.base_pairs import base_rows
 from tuning_dynamics.stats.primary_cells import curve_cells
 from tuning_dynamics.tables.columns import PUBLISHED
 
 ROLES = {"id": "in domain", "ood": "out of domain", "cross": "other task", "bench": "benchmark"}
-METRICS = {"rouge_l": "ROUGE-L"}
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,7 @@ def changed(means: pd.DataFrame) -> pd.DataFrame:
 
 def metric_words(rows: pd.DataFrame) -> str:
     """The metric of rows that share one."""
-    name = str(rows["metric"].iloc[0])
-    return METRICS.get(name, name)
+    return metric_text(str(rows["metric"].iloc[0]))
 
 
 def shots_words(base: pd.DataFrame, tuned: pd.DataFrame) -> str:
