@@ -38,7 +38,7 @@ class ShownCell:
         """Whether an item's id is the one asked for. Snakemake reads ids of digits as numbers."""
         if name == str(self.item):
             return True
-        if not isinstance(self.item, int | float):
+        if not isinstance(self.item, int | float) or isinstance(self.item, bool):
             return False
         try:
             return type(self.item)(name) == self.item

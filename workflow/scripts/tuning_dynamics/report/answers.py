@@ -67,9 +67,9 @@ class TrainSetAnswers:
     def _in_full(self, answer: Answer) -> str:
         before, after = (shots_text(shots) for shots in (answer.before_shots, answer.after_shots))
         baselines = [
-            f"{words} would score {value:.3f}"
+            f"{words} {value:.3f}"
             for words, value in (
-                ("guessing", answer.chance),
+                ("guessing would score", answer.chance),
                 ("always giving the commonest label", answer.majority),
             )
             if not math.isnan(value)

@@ -131,7 +131,8 @@ class CellAnswers:
         if names:
             longest = max(names, key=lambda name: len(item.fields[name]))
             text = item.fields[longest]
-            for kept in range(len(text) - 1, -1, -1):
+            # From the shortest: a context bounds what was kept, and nothing what was cut.
+            for kept in range(len(text)):
                 cut = {**item.fields, longest: text[:kept].rstrip()}
                 yield Prompt("", render(self.request.template, cut))
 
