@@ -54,8 +54,8 @@ def published_tables(
     chance: Mapping[str, float],
     train_kinds: Mapping[str, str],
 ) -> dict[str, pd.DataFrame]:
-    """Tables scores, changes, unpaired, seed_means, sensitivity, checkpoints, datasets, overlaps by
-    name; arguments as for `write_published`."""
+    """Tables scores, changes, unpaired, seed_means, halves, sensitivity, checkpoints, datasets,
+    overlaps by name; arguments as for `write_published`."""
     scores = from_rows(list(table.rows), "scores").sort_values(ORDER_KEYS, ignore_index=True)
     changes, unpaired = change_tables(scores)
     return {
@@ -63,6 +63,7 @@ def published_tables(
         "changes": changes,
         "unpaired": unpaired,
         "seed_means": seed_means(scores, changes, level),
+        "halves": from_rows([], "halves"),
         "sensitivity": sensitivity(scores),
         "checkpoints": _checkpoints(scores),
         "datasets": _datasets(table, scores, chance, train_kinds),
@@ -145,7 +146,7 @@ def _own_intervals(rows: pd.DataFrame, level: float) -> tuple[Floats, Floats]:
 
 
 def sensitivity(scores: pd.DataFrame) -> pd.DataFrame:
-    """sensitivity.csv: best minus worst score over formats; its interval needs items."""
+    """sensitivity.csv: best minus worst score over formats; what is due to chance needs items."""
     formats = scores.groupby(_ONE_EVALUATION, dropna=False)["format"].transform("size")
     varied = scores[formats >= 2]
     chosen = one_per(varied, VARIANT_AND_SET)[_ONE_EVALUATION]
@@ -159,8 +160,7 @@ def sensitivity(scores: pd.DataFrame) -> pd.DataFrame:
             {
                 **{name: best[name] for name in [*VARIANT_AND_SET, "step"]},
                 "spread": best["score"] - worst["score"],
-                "low": np.nan,
-                "high": np.nan,
+                **dict.fromkeys(("chance", "beyond_chance", "p_value"), np.nan),
                 "best": best["format"],
                 "worst": worst["format"],
             }
