@@ -100,6 +100,7 @@ def _set_cells(
         "role": "",
         "format": "default",
         "shots": 4,
+        "draw": 0,
         "prediction": prediction,
         "metric": metric,
     }
@@ -121,6 +122,7 @@ def _set_cells(
                         "role": role,
                         "format": name,
                         "shots": 0,
+                        "draw": 0,
                     }
                     yield tuned, level + change - spread * place / max(1, len(formats) - 1)
 

@@ -22,8 +22,8 @@ from tuning_dynamics.tables.columns import KEY_COLUMNS, PUBLISHED
 from tuning_dynamics.tables.tables import from_rows, typed, write_table
 
 _KEYS = list(KEY_COLUMNS)
-_BUT_SEED = [name for name in _KEYS if name != "seed"]
-_ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "metric"]
+_BUT_SEED = [name for name in _KEYS if name not in ("seed", "draw")]
+_ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "draw", "metric"]
 
 
 def write_published(

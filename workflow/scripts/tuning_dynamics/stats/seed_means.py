@@ -11,8 +11,8 @@ from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.tables.columns import IDENTITY
 from tuning_dynamics.tables.tables import typed
 
-SEEDLESS = [name for name in IDENTITY if name != "seed"]
-SEEDLESS_ORDER = [name for name in ORDER_KEYS if name != "seed"]
+SEEDLESS = [name for name in IDENTITY if name not in ("seed", "draw")]
+SEEDLESS_ORDER = [name for name in ORDER_KEYS if name not in ("seed", "draw")]
 
 
 def seed_mean_rows(
@@ -35,7 +35,7 @@ def seed_mean_rows(
     has_change = np.unique(own)
     change = _mean_over_seeds(block, np.searchsorted(has_change, own), tuned, bases, changes)
     base_score = block.sums[:, bases].sum(axis=0) / block.items
-    table = block.cells.iloc[first].drop(columns="seed").reset_index(drop=True)
+    table = block.cells.iloc[first].drop(columns=["seed", "draw"]).reset_index(drop=True)
     untuned = table["recipe"] == "base"
     table = table.assign(
         seeds=pd.Series(seeds, dtype="Int64").mask(untuned),

@@ -8,15 +8,15 @@ from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.stats.primary_cells import VARIANT_AND_SET, one_per
 from tuning_dynamics.tables.tables import from_rows
 
-_ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots"]
+_ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "draw"]
 _KEYS = ("family", "checkpoint", "step", "recipe", "train_set", "seed", "eval_set")
 
 
 def sensitivity_rows(block: ItemBlock) -> pd.DataFrame:
     """Rows of sensitivity.csv: best minus worst score over formats for each variant of a block.
 
-    Takes variants evaluated in at least 2 formats with the same shots and prediction method (of
-    several such groups, the first by `primary_cells.one_per`). The interval is a percentile
+    Takes variants evaluated in at least 2 formats with the same shots, draw and prediction method
+    (of several such groups, the first by `primary_cells.one_per`). The interval is a percentile
     interval, with the same items drawn in all formats: a spread has a kink where two formats are
     equal, which BCa does not allow. A spread is never negative, and chance alone makes it positive:
     compare spreads with one another, not with 0. If a format's cell was refused, there is no

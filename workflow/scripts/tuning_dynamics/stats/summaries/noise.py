@@ -44,6 +44,8 @@ class Row(Columns):
     """as in `scores.csv`; empty in pooled rows"""
     shots: int
     """as in `scores.csv`; empty in pooled rows"""
+    draw: int
+    """as in `scores.csv`; empty in pooled rows"""
     prediction: str
     """as in `scores.csv`; empty in pooled rows"""
     metric: str
