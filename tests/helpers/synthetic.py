@@ -17,7 +17,7 @@ from tuning_dynamics.common.atomic_files import write_json
 from tuning_dynamics.common.errors import REFUSED_KEY
 from tuning_dynamics.plan.cost_table import cost_rows
 from tuning_dynamics.stats import item_scores, metrics
-from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.checkpoint_curve import checkpoint_rows
 from tuning_dynamics.stats.summarise import SummarySettings, summary_tables
@@ -100,6 +100,7 @@ def _set_cells(
         "role": "",
         "format": "default",
         "shots": 4,
+        "draw": 0,
         "prediction": prediction,
         "metric": metric,
     }
@@ -121,6 +122,7 @@ def _set_cells(
                         "role": role,
                         "format": name,
                         "shots": 0,
+                        "draw": 0,
                     }
                     yield tuned, level + change - spread * place / max(1, len(formats) - 1)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.curve_shape import (
     END_OPEN,
     FALLS,

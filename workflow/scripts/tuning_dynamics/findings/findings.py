@@ -76,8 +76,7 @@ class Context:
         """The largest noise floor of the recipes on these sets in these formats (none: all)."""
         noise, sets = self.tables["noise"], set(eval_sets)
         floors = [
-            noise_floor(noise, recipe=recipe, eval_sets=sets, formats=formats)
-            for recipe in recipes
+            noise_floor(noise, recipe=recipe, eval_sets=sets, formats=formats) for recipe in recipes
         ]
         known = [floor for floor in floors if floor.pairs]
         floor = max(known, key=lambda floor: floor.value, default=UNKNOWN)

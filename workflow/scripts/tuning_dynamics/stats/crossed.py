@@ -130,7 +130,9 @@ def _estimate(pairs: Pairs, weights: Floats, groups: Integers, level: float) -> 
     train_sets, eval_sets = _codes(pairs.train_sets), _codes(pairs.eval_sets)
     parts = _components(pairs.values, weights, groups, train_sets, eval_sets)
     total = np.asarray(sum(part.variance for part in parts))
-    half = (normal_quantile(level) + float(beyond_normal(total, parts, level))) * float(total) ** 0.5
+    half = (normal_quantile(level) + float(beyond_normal(total, parts, level))) * float(
+        total
+    ) ** 0.5
     return Estimate(value, value - half, value + half, cells)
 
 
@@ -201,9 +203,7 @@ def _left_over(
 ) -> tuple[Floats, float]:
     """The variance that single pairs add beyond their sets', and its degrees of freedom (0: the
     pairs leave none)."""
-    columns = [
-        np.eye(codes.max() + 1)[codes] for codes in (train_sets, eval_sets)
-    ]
+    columns = [np.eye(codes.max() + 1)[codes] for codes in (train_sets, eval_sets)]
     design = np.hstack(columns)
     fitted, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
     freedom = len(values) - int(rank)

@@ -89,9 +89,7 @@ def group_rows(
     named = None if declared is None else _declared(declared)
 
     def shape(curve: Curve) -> str:
-        return curve_shape(
-            curve.x, curve.y, curve.error, drawing, alpha=alpha, margin=margin
-        ).shape
+        return curve_shape(curve.x, curve.y, curve.error, drawing, alpha=alpha, margin=margin).shape
 
     rows: list[dict[str, object]] = []
     for row in base.sort_values(["family", "eval_set"]).to_dict("records"):

@@ -38,7 +38,7 @@ def half_rows(block: ItemBlock, compared: Comparisons) -> pd.DataFrame:
     change = mean_changes(second, compared, np.searchsorted(has_change, own))
     cells = block.cells.iloc[rows].reset_index(drop=True)
     untuned = (cells["recipe"] == "base").to_numpy()
-    table = cells.drop(columns=[name for name in REPLICATED if name in cells]).assign(
+    table = cells.drop(columns=list(REPLICATED)).assign(
         first_score=np.where(untuned, score.value, np.nan),
         first_se=np.where(untuned, score.se, np.nan),
         second_change=placed(change.value, has_change, len(cells)),
@@ -49,6 +49,4 @@ def half_rows(block: ItemBlock, compared: Comparisons) -> pd.DataFrame:
 
 def _part(block: ItemBlock, units: Integers) -> ItemBlock:
     """The block with some of its units. Intervals are not used, so there are no draws."""
-    return replace(
-        block, sums=block.sums[units], sizes=block.sizes[units], drawn=block.drawn[:2]
-    )
+    return replace(block, sums=block.sums[units], sizes=block.sizes[units], drawn=block.drawn[:2])

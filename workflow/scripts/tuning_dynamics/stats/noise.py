@@ -27,6 +27,7 @@ _SAME_CELL = [
     "eval_set",
     "format",
     "shots",
+    "draw",
     "prediction",
     "metric",
 ]
@@ -91,7 +92,7 @@ def _pool(own: pd.DataFrame) -> dict[str, object]:
         "checkpoint": POOLED,
         "step": pd.NA,
         **{name: "" for name in ("other", "train_set", "prediction")},
-        **{name: pd.NA for name in ("seed", "shots")},
+        **{name: pd.NA for name in ("seed", "shots", "draw")},
         "n": int(own["n"].sum()),
         "pairs": int(own["pairs"].sum()),
         "sd": difference / sqrt(2),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array
 
 from tuning_dynamics.stats.bootstrap import Estimates, Floats, Integers
 from tuning_dynamics.stats.cells import ORDER_KEYS
@@ -31,8 +30,7 @@ def seed_mean_rows(block: ItemBlock, compared: Comparisons) -> pd.DataFrame:
     own = groups[compared.tuned]
     has_change = np.unique(own)
     change = mean_changes(block, compared, np.searchsorted(has_change, own))
-    cells = block.cells.iloc[first].reset_index(drop=True)
-    table = cells.drop(columns=[name for name in REPLICATED if name in cells])
+    table = block.cells.iloc[first].drop(columns=list(REPLICATED)).reset_index(drop=True)
     untuned = table["recipe"] == "base"
     table = table.assign(
         seeds=_counted(block.cells, groups, "seed").mask(untuned),
@@ -90,8 +88,6 @@ def _replicated(
     and the group of each part."""
     own = cells.iloc[rows]
     for name in REPLICATED:
-        if name not in own:
-            continue
         keys = pd.DataFrame({"group": groups, "part": own[name].to_numpy()})
         parts = keys.groupby(["group", "part"], sort=False, dropna=False).ngroup().to_numpy()
         owners = groups[np.unique(parts, return_index=True)[1]]

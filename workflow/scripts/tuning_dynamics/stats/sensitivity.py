@@ -8,7 +8,7 @@ from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.stats.primary_cells import VARIANT_AND_SET, one_per
 from tuning_dynamics.tables.tables import from_rows
 
-_ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots"]
+_ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "draw"]
 _KEYS = ("family", "checkpoint", "step", "recipe", "train_set", "seed", "eval_set")
 
 
@@ -22,8 +22,8 @@ _ROUNDING = 1e-12
 def sensitivity_rows(block: ItemBlock) -> pd.DataFrame:
     """Rows of sensitivity.csv: best minus worst score over formats for each variant of a block.
 
-    Takes variants evaluated in at least 2 formats with the same shots and prediction method (of
-    several such groups, the first by `primary_cells.one_per`). A spread is never negative, and
+    Takes variants evaluated in at least 2 formats with the same shots, draw and prediction method
+    (of several such groups, the first by `primary_cells.one_per`). A spread is never negative, and
     chance alone makes it positive: `chance` is its mean where each item's scores change places
     among the formats, by rotations drawn for each item (or context). If a format's cell was
     refused, there is no spread: that of the other formats would be another number.

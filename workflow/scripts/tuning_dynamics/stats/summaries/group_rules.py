@@ -4,9 +4,9 @@ How the groups, and the changes by tuning in them, depend on the rule that makes
 per rule, the study's own first.
 
 Groups are made from one half of each set's items, changes are those of the other (`halves.csv`).
-`study` is `compared_group` of `groups.csv`. `kendall`: trend above 0 and Kendall's p-value below `alpha`,
-undecided as there. `slope_t_test`: the same with the t-test of the least-squares slope over log10
-tokens, undecided below 3 checkpoints. `last_above_first`: the last checkpoint's `ci_low` above the
+`study` is `compared_group` of `groups.csv`. `kendall`: trend above 0 and Kendall's p-value below
+`alpha`, undecided where no order of the checkpoints reaches it. `slope_t_test`: the same with the
+t-test of the least-squares slope over log10 tokens, undecided below 3 checkpoints. `last_above_first`: the last checkpoint's `ci_low` above the
 first one's `ci_high`, undecided if intervals are unknown.
 """
 

@@ -55,9 +55,7 @@ def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """The table."""
     level = asked.drawing.level
     changes = compared_changes(tables, level, declared=asked.groups is not None)
-    grouped = grouped_changes(
-        changes, tables["groups"], recipes=[asked.recipe], roles=asked.roles
-    )
+    grouped = grouped_changes(changes, tables["groups"], recipes=[asked.recipe], roles=asked.roles)
     return latent_gain_rows(
         grouped, tables["seed_means"], tables["noise"], level=level, recipe=asked.recipe
     )

@@ -9,8 +9,8 @@ the finding's evaluation sets in format `default` (for the spread over formats, 
 their pairs; from seeds or from near-identical
 checkpoints, whichever is larger. A smaller value supports and contradicts nothing, whatever its
 interval. This is conservative: a mean over many cells varies less than the difference of two
-scores. A slope is compared with the slope that such differences make on its checkpoints. With one seed and no near-identical
-checkpoints the floor is unknown, and the findings say so.
+scores. A slope is compared with the slope that such differences make on its checkpoints. With one
+seed and no near-identical checkpoints the floor is unknown, and the findings say so.
 """
 
 import pandas as pd
@@ -44,6 +44,8 @@ class Row(Columns):
     format: str
     """as in `scores.csv`"""
     shots: int
+    """as in `scores.csv`; empty in pooled rows"""
+    draw: int
     """as in `scores.csv`; empty in pooled rows"""
     prediction: str
     """as in `scores.csv`; empty in pooled rows"""

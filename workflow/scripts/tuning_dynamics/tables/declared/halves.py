@@ -4,8 +4,8 @@ One row per cell, without its seed. Which sets the base model learns is judged b
 these scores are also what tuning is compared with: on the same items, a score that is low by chance
 would put a set among those that are not learned, and make its change large. So where changes are
 compared between groups of sets, groups are made from the first half of each set's items, and
-changes are taken from the second. Halves are drawn with `statistics.seed`, contexts whole; fewer than 4 items or contexts are
-not divided. Published scores have no items, and no rows here.
+changes are taken from the second. Halves are drawn with `statistics.seed`, contexts whole; fewer
+than 4 items or contexts are not divided. Published scores have no items, and no rows here.
 """
 
 from tuning_dynamics.tables.columns import Columns

@@ -1,7 +1,7 @@
 """Spread of scores over prompt formats.
 
 One row per variant and evaluation set that is evaluated in at least 2 formats with the same number
-of shots and prediction method.
+of shots, draw and prediction method.
 
 A spread is never negative, and chance alone makes it positive: by about 1 / sqrt(n) of a standard
 deviation, so less where scores leave the middle. `chance` is what it is by chance; what is beyond
