@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.curve_shape import (
     END_OPEN,
     FALLS,
@@ -22,6 +21,7 @@ from tuning_dynamics.stats.curve_shape import (
     CurveShape,
     curve_shape,
 )
+from tuning_dynamics.stats.drawing import Drawing
 
 DRAWING = Drawing(400, 0.95, 0)
 TIMES = 60

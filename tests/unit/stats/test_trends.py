@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.denominators import denominator_rows, weak_bases, weak_denominators
+from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.summaries.forgetting import forgetting_rows
 from tuning_dynamics.stats.trends import format_trend_rows, latent_gain_rows

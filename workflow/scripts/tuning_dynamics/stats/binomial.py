@@ -3,9 +3,9 @@
 A bootstrap of zeros and ones has no width where all items agree, and covers little near 0 and 1: 70
 of 95 % for one item in a hundred of 120. These intervals always have a width.
 
-Up to 20 right or wrong answers have Blaker's interval (2000, Canadian Journal of Statistics 28:783):
-all shares p under which a count at least as unlikely as the observed one has a probability above
-alpha. It is exact, so that it holds the truth too often, as counts are discrete; its alpha is
+Up to 20 right or wrong answers have Blaker's interval (2000, Canadian Journal of Statistics 28:
+783): all shares p under which a count at least as unlikely as the observed one has a probability
+above alpha. It is exact, so that it holds the truth too often, as counts are discrete; its alpha is
 therefore 1 - level times 1 + 2 / sqrt(n). More have Jeffreys' interval (Brown, Cai and DasGupta
 2001, Statistical Science 16:101). At a level of .95 and 30 to 5,000 items the two cover at least
 93 % everywhere, and 95 to 98 % in the mean over close shares (benchmarks/coverage.py).

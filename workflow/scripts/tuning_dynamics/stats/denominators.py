@@ -20,9 +20,9 @@ def denominator_rows(seed_means: pd.DataFrame, chance: Mapping[str, float]) -> p
     """denominators.csv: the base cells that changes are divided by, and what is wrong with them.
 
     For each family, checkpoint, evaluation set, prediction method and metric: the cell in format
-    `default` with most shots, draws of demonstrations averaged. `chance` is the accuracy of guessing on each set that has one. A
-    cell is `at_chance` if the low end of its interval, or its score if that is unknown, is at
-    chance or below.
+    `default` with most shots, draws of demonstrations averaged. `chance` is the accuracy of
+    guessing on each set that has one. A cell is `at_chance` if the low end of its interval, or its
+    score if that is unknown, is at chance or below.
     """
     base = seed_means[seed_means["recipe"] == "base"]
     default = base[base["format"] == DEFAULT_FORMAT]

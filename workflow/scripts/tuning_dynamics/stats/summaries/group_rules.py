@@ -1,13 +1,14 @@
 """The groups' difference under other rules for what is learned.
 
 How the groups, and the changes by tuning in them, depend on the rule that makes the groups. A row
-per rule, the study's own first.
+per rule, the study's own first. Groups are made from one half of each set's items, changes are
+those of the other (`halves.csv`).
 
-Groups are made from one half of each set's items, changes are those of the other (`halves.csv`).
 `study` is `compared_group` of `groups.csv`. `kendall`: trend above 0 and Kendall's p-value below
 `alpha`, undecided where no order of the checkpoints reaches it. `slope_t_test`: the same with the
-t-test of the least-squares slope over log10 tokens, undecided below 3 checkpoints. `last_above_first`: the last checkpoint's `ci_low` above the
-first one's `ci_high`, undecided if intervals are unknown.
+t-test of the least-squares slope over log10 tokens, undecided below 3 checkpoints.
+`last_above_first`: the low end of the last checkpoint's interval above the high end of the first
+one's, undecided if intervals are unknown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
