@@ -65,6 +65,7 @@ def test_cells_that_differ_in_anything_but_the_seed_are_no_noise() -> None:
         {"eval_set": "nli_places"},
         {"format": "io"},
         {"shots": 4},
+        {"draw": 1},
         {"recipe": "lora"},
         {"train_set": "b"},
         {"prediction": "free"},
