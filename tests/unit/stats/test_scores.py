@@ -32,6 +32,7 @@ def cell(path: Path, scores: Any, **changes: Any) -> dict[str, Any]:
         "role": "",
         "format": "default",
         "shots": 4,
+        "draw": 0,
         "prediction": "token_prob",
         "metric": PLANTED,
         "path": path,
@@ -110,6 +111,21 @@ def test_truncated_items_are_counted(tmp_path: Path) -> None:
     one = cell(tmp_path / "a", SKEWED)
     records_of(SKEWED).assign(truncated=[True] * 3 + [False] * 7).to_parquet(one["path"])
     assert score_rows([one])["truncated"].iloc[0] == 3
+
+
+def test_draws_are_cells_of_their_own(tmp_path: Path) -> None:
+    cells = [
+        cell(tmp_path / f"{shots}{draw}", [0.5, 0.1 * draw], shots=shots, draw=draw)
+        for shots, draw in ((4, 2), (2, 0), (4, 0))
+    ]
+    tables = cell_tables(cells, **DRAWING)
+    rows = tables["scores"][["shots", "draw", "score"]].to_numpy().tolist()
+    assert rows == [[2, 0, 0.25], [4, 0, 0.25], [4, 2, pytest.approx(0.35)]]
+    # Their mean has one row.
+    means = tables["seed_means"]
+    assert "draw" not in means
+    assert means["shots"].tolist() == [2, 4]
+    assert means["score"].tolist() == pytest.approx([0.25, 0.3])
 
 
 def test_a_cell_given_twice_is_refused(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class Answer:
     metric: str
     before: float
     before_shots: int
+    before_draws: int
     after: float
     after_shots: int
     change: float
@@ -44,6 +45,12 @@ class Answer:
     chance: float
     majority: float
     note: str
+
+    @property
+    def shown(self) -> str:
+        """What the base model was shown, in words."""
+        draws = f", mean of {self.before_draws} draws" if self.before_draws > 1 else ""
+        return shots_text(self.before_shots) + draws
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class TrainSetAnswers:
         return [*(self._in_full(answer) for answer in own), *self._counted(others, bool(own))]
 
     def _in_full(self, answer: Answer) -> str:
-        before, after = (shots_text(shots) for shots in (answer.before_shots, answer.after_shots))
+        after = shots_text(answer.after_shots)
         baselines = [
             f"{words} {value:.3f}"
             for words, value in (
@@ -78,8 +85,8 @@ class TrainSetAnswers:
         where = "its own set" if same else f"{answer.eval_set}, of its own task and domain"
         return " ".join(
             [
-                f"On {where}, {answer.metric} went from {answer.before:.3f} (base, {before}) to "
-                f"{answer.after:.3f} (tuned, {after}): {answer.verdict} (change "
+                f"On {where}, {answer.metric} went from {answer.before:.3f} (base, "
+                f"{answer.shown}) to {answer.after:.3f} (tuned, {after}): {answer.verdict} (change "
                 f"{signed(answer.change)}, {interval_text(answer.low, answer.high, self.level)}).",
                 *(_sentence(words) for words in (", ".join(baselines), answer.note) if words),
             ]
@@ -130,6 +137,7 @@ def _shown(tables: Mapping[str, pd.DataFrame], rows: pd.DataFrame) -> list[Answe
     """The answers of one variant's rows of seed_means.csv."""
     means = tables["seed_means"]
     both = pd.concat([rows, means[means["recipe"] == "base"]], ignore_index=True)
+    both = both.assign(draw=0)  # means over draws are not of one draw
     before = base_rows(both)
     found = [_answer(tables, row, both.loc[before[place]]) for place, row in rows.iterrows()]
     return sorted(found, key=lambda one: (list(ROLES).index(one.role), one.eval_set))
@@ -156,6 +164,7 @@ def _answer(tables: Mapping[str, pd.DataFrame], row: pd.Series, base: pd.Series)
         metric=metric_text(str(row["metric"])),
         before=float(row["base_score"]),
         before_shots=int(base["shots"]),
+        before_draws=int(base["draws"]),
         after=float(row["score"]),
         after_shots=int(row["shots"]),
         change=change,

@@ -50,8 +50,8 @@ def change_by_group(view: View) -> Figure:
             title,
             joined(
                 "Bars: mean of tuned minus base score; number: cells in it. Whiskers: "
-                f"{view.interval} over evaluation sets; none where there are fewer than 5. "
-                "x: none of the group. Below: checkpoint.",
+                f"{view.interval} over train sets and evaluation sets; none for 1 train set, or "
+                "fewer than 4 evaluation sets. x: none of the group. Below: checkpoint.",
                 view.compared_shots,
             ),
             legend=legend,
@@ -168,8 +168,8 @@ def group_rules(view: View) -> Figure:
             title,
             joined(
                 "Mean change of other sets minus that of those learned in pre-training. Whiskers: "
-                f"{view.interval} over evaluation sets; none where a group has fewer than 5. "
-                "n/a: a group is empty.",
+                f"{view.interval} over train sets and evaluation sets; none for 1 train set, or "
+                "where a group has fewer than 2 evaluation sets. n/a: a group is empty.",
                 view.compared_shots,
             ),
             size=(5.6, height(len(rows))),
@@ -206,11 +206,12 @@ def latent_gain(view: View) -> Figure:
         draw,
         title=f"{view.family}: gain by tuning along pre-training",
         note=joined(
-            "Blue: learned in pre-training, orange: other sets, grey: undecided.",
+            "Blue: learned in pre-training, orange: other sets, grey: undecided. Left: all items; "
+            "right: where groups are made from one half of the items, the other half.",
             view.compared_shots,
         ),
         unit="change of gain per tenfold tokens",
-        over="items and seeds",
+        over="items and seeds (of what a line leaves, where items are unknown)",
         colour=lambda row: GROUP_COLOURS.get(str(row["group"]), "#222222"),
     )
 

@@ -131,8 +131,8 @@ def transfer_by_checkpoint(view: View) -> Figure:
         )
     with style():
         note = joined(
-            f"Bands: {view.interval} over pairs of train set and evaluation set; none where there "
-            "are fewer than 5.",
+            f"Bands: {view.interval} over train sets and evaluation sets; none for 1 train set, or "
+            "fewer than 4 evaluation sets.",
             view.compared_shots,
         )
         frame = series_figure(view.axis, shown, title, note)
@@ -156,9 +156,10 @@ def transfer_statistics(view: View) -> Figure:
             3,
             title,
             joined(
-                f"All checkpoints. Whiskers: {view.interval} over pairs of train set and "
-                "evaluation set; none where there are fewer than 5. Ratios are shares of the base "
-                "score, changes are in points of score. x: the mean ratio as published.",
+                f"All checkpoints. Whiskers: {view.interval} over train sets and evaluation sets; "
+                "none for a median, 1 train set, or fewer than 4 evaluation sets. Ratios are "
+                "shares of the base score, changes are in points of score. x: the mean ratio as "
+                "published.",
                 view.compared_shots,
             ),
             size=(2.7, height(len(statistics))),

@@ -79,6 +79,7 @@ class View:
         tuned = self.primary[self.primary["change"].notna()]
         means = self.tables["seed_means"]
         both = pd.concat([tuned, means[means["recipe"] == "base"]], ignore_index=True)
+        both = both.assign(draw=0)  # means over draws are not of one draw
         found = both.loc[base_rows(both).dropna().unique()]
         return shots_words(found, tuned)
 
