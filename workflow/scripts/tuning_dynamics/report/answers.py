@@ -164,7 +164,7 @@ def _answer(tables: Mapping[str, pd.DataFrame], row: pd.Series, base: pd.Series)
         metric=metric_text(str(row["metric"])),
         before=float(row["base_score"]),
         before_shots=int(base["shots"]),
-        before_draws=int(base["draws"]),
+        before_draws=1 if pd.isna(base["draws"]) else int(base["draws"]),
         after=float(row["score"]),
         after_shots=int(row["shots"]),
         change=change,
