@@ -27,9 +27,8 @@ from tuning_dynamics.stats.bootstrap import Estimates, Floats, Integers
 from tuning_dynamics.stats.components import Component, beyond_normal, normal_quantile
 from tuning_dynamics.stats.item_intervals import effective_items
 
-
-# With few right, or few wrong, answers the variance of their share is itself uncertain, so that it is
-# drawn towards that of independent items, as if so many more answers were known.
+# With few right, or few wrong, answers the variance of their share is itself uncertain, so that it
+# is drawn towards that of independent items, as if so many more answers were known.
 _PRIOR = 0.5
 
 
