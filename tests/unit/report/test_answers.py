@@ -98,8 +98,16 @@ def with_change(tables: Tables, low: float, change: float, high: float) -> Table
 def noise(eval_set: str, difference: float) -> pd.DataFrame:
     row: dict[str, Any] = {
         **{"kind": "seeds", "family": "toy", "checkpoint": "all", "step": None, "other": ""},
-        **{"recipe": "full", "train_set": "", "seed": None, "eval_set": eval_set, "format": ""},
-        **{"shots": None, "prediction": "", "metric": "accuracy", "n": 2, "pairs": 1, "sd": 0.1},
+        **{"recipe": "full", "train_set": "", "seed": None, "eval_set": eval_set},
+        **{
+            "format": "default",
+            "shots": None,
+            "prediction": "",
+            "metric": "accuracy",
+            "n": 2,
+            "pairs": 1,
+            "sd": 0.1,
+        },
         **{"range": difference, "difference": difference},
     }
     return from_rows([row], "noise")
