@@ -99,6 +99,17 @@ def test_the_page_leads_with_what_tuning_changed(made: Made) -> None:
     assert "of 32 comparisons without any true change, about 1.6 would be" in page.text
 
 
+def test_a_study_of_many_comparisons_lists_no_single_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages_module, "MOST_ANSWERS", 31)
+    made = make_pages(tmp_path)
+    text = Page(made.report).text
+    assert "These are too many to list each." in text
+    assert "On its own set, accuracy went from" in text
+    assert '<details class="answers"' not in raw(made)
+
+
 def test_findings_without_data_are_folded_and_their_figures_stay_with_the_others(
     made: Made,
 ) -> None:

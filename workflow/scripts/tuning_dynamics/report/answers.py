@@ -156,7 +156,7 @@ def _answer(tables: Mapping[str, pd.DataFrame], row: pd.Series, base: pd.Series)
     notes = [
         "the change is under the noise floor" if quiet and not low <= 0 <= high else "",
         _beaten(float(row["ci_low"]), levels),
-        *(_collapsed(tables["scores"], one) for one in (base, row)),
+        *(_collapsed(degenerate_cells(tables["scores"]), one) for one in (base, row)),
     ]
     return Answer(
         eval_set=str(row["eval_set"]),
@@ -203,13 +203,14 @@ def verdict(low: float, high: float, *, quiet: bool) -> str:
     return BETTER if low > 0 else WORSE
 
 
-def _collapsed(scores: pd.DataFrame, row: pd.Series) -> str:
-    """How many of the seeds of a row of seed_means.csv give one answer to nearly all items."""
+def _collapsed(degenerate: pd.DataFrame, row: pd.Series) -> str:
+    """How many of the seeds of a row of seed_means.csv give one answer to nearly all items, from
+    the degenerate rows of scores.csv."""
     columns = ["family", "checkpoint", "recipe", "format", *_SET]
-    alike = (scores[columns] == row[columns]).all(axis=1)
-    seeds, found = int(alike.sum()), len(degenerate_cells(scores[alike]))
+    found = int((degenerate[columns] == row[columns]).all(axis=1).sum())
     if not found:
         return ""
-    whose = "base" if row["recipe"] == "base" else "the tuned model"
-    some = f" at {found} of {seeds} seeds" if row["recipe"] != "base" and seeds > 1 else ""
-    return f"{whose} gives one answer to nearly all items{some}"
+    if row["recipe"] == "base":
+        return "base gives one answer to nearly all items"
+    some = f" at {found} of {row['seeds']} seeds" if row["seeds"] > 1 else ""
+    return f"the tuned model gives one answer to nearly all items{some}"

@@ -43,6 +43,9 @@ CAPTIONS = ROOT / "workflow" / "report"
 #: Characters of a page that figures and tables may take: so the page stays below 10 MiB.
 FIGURE_CHARACTERS, TABLE_CHARACTERS = 6_500_000, 2_500_000
 
+#: Comparisons of before and after that the page lists one by one: half a megabyte.
+MOST_ANSWERS = 800
+
 
 @dataclass(frozen=True)
 class About:
@@ -206,6 +209,7 @@ def _render(template: str, output: Path, context: Mapping[str, Any]) -> None:
     )
     environment.globals |= {
         "drawing_width": WIDTH,
+        "most_answers": MOST_ANSWERS,
         "roles": ROLES,
         "file": lambda name: (TEMPLATES / name).read_text(encoding="utf-8"),
     }
