@@ -1,6 +1,6 @@
 """The tables made from cells' records, in one pass over them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -62,7 +62,15 @@ def cell_tables(
     leave_out(refused, len(frame), partial=partial)
     resampling = Resampling(resamples, level, seed, interval)
     scored = frame.drop(index=refused.index)
-    made = [_of_block(block, permutations) for block in blocks(scored, refused, resampling)]
+    made = block_tables(blocks(scored, refused, resampling), permutations, test_families)
+    return {**made, "unpaired": _unpaired_rows(frame, refused)}
+
+
+def block_tables(
+    of_blocks: Iterable[ItemBlock], permutations: int, test_families: Sequence[str]
+) -> Tables:
+    """The tables of blocks, but for `unpaired`; arguments as for `cell_tables`."""
+    made = [_of_block(block, permutations) for block in of_blocks]
     tables = {
         name: pd.concat(
             [from_rows([], name), *(tables[name] for tables in made if len(tables[name]))]
@@ -70,11 +78,7 @@ def cell_tables(
         for name, order in _ORDERS.items()
     }
     q_values = q_values_within(tables["changes"], test_families)
-    return {
-        **tables,
-        "changes": tables["changes"].assign(q_value=q_values),
-        "unpaired": _unpaired_rows(frame, refused),
-    }
+    return {**tables, "changes": tables["changes"].assign(q_value=q_values)}
 
 
 def _of_block(block: ItemBlock, permutations: int) -> Tables:
