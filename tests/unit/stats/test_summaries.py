@@ -75,9 +75,7 @@ def changes_of(rows: list[tuple[str, str, str, float, float]], **more: Any) -> p
 def transfer(
     changes: pd.DataFrame, kinds: dict[str, str], chance: Any = None, **more: Any
 ) -> pd.DataFrame:
-    return transfer_rows(
-        changes, kinds, chance or {}, **{"level": LEVEL, "recipe": "full", **more}
-    )
+    return transfer_rows(changes, kinds, chance or {}, **{"level": LEVEL, "recipe": "full", **more})
 
 
 def test_the_papers_mean_ratio_and_its_robust_alternatives() -> None:
