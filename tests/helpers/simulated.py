@@ -24,7 +24,7 @@ from tuning_dynamics.stats.bootstrap import (
 )
 from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, averaged
 from tuning_dynamics.stats.permutation import q_values, sign_flip_p_values
-from tuning_dynamics.stats.replicates import Factor, over_replicates
+from tuning_dynamics.stats.replicates import Factor, Shares, over_replicates
 
 Method = Literal["percentile", "bca"]
 
@@ -180,7 +180,8 @@ def _over_seeds(block: ItemBlock, columns: Integers) -> Estimates:
     mean = averaged(np.arange(seeds), columns, cells)
     if cells == seeds:
         factor = Factor(block.means(each), columns)
-        return over_replicates(block.means(mean), [factor], LEVEL, block.all_binary(mean))
+        shares = Shares(block.all_binary(mean), block.items)
+        return over_replicates(block.means(mean), [factor], LEVEL, shares)
     models = np.arange(cells - seeds)
     base = csr_array((np.ones(len(models)), (models + seeds, models)), (cells, len(models)))
     factor = Factor(block.differences(each - base[:, columns]), columns)
