@@ -205,13 +205,13 @@ def test_intervals_over_seeds_remain(tmp_path: Path) -> None:
     assert means["seeds"].isna().to_dict() == {key: key[0] == "base" for key in means.index}
 
 
-def test_the_spread_over_formats_has_no_interval(tmp_path: Path) -> None:
+def test_what_of_the_spread_over_formats_is_chance_is_unknown(tmp_path: Path) -> None:
     rows = [base(), *(row(format=name, score=s) for name, s in (("io", 0.1), ("default", 0.5)))]
     rows += [row(format="io", eval_set="b"), base(eval_set="b")]
     (found,) = tables_of(rows, tmp_path)["sensitivity"].to_dict("records")
     assert (found["eval_set"], found["spread"]) == ("a", pytest.approx(0.4))
     assert (found["best"], found["worst"]) == ("default", "io")
-    assert np.isnan(found["low"])
+    assert all(np.isnan(found[name]) for name in ("chance", "beyond_chance", "p_value"))
 
 
 def test_checkpoints_and_datasets_are_those_of_the_table(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """The tables made from cells' records, in one pass over them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -9,7 +9,7 @@ from scipy.sparse import eye_array
 from tuning_dynamics.stats.base_pairs import base_rows, unpaired_reason
 from tuning_dynamics.stats.cells import ORDER_KEYS, cell_frame
 from tuning_dynamics.stats.changes import PERMUTATIONS, change_rows
-from tuning_dynamics.stats.comparisons import Comparisons
+from tuning_dynamics.stats.comparisons import DRAWLESS, Comparisons
 from tuning_dynamics.stats.halves import half_rows
 from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, blocks
 from tuning_dynamics.stats.permutation import q_values_within
@@ -62,7 +62,15 @@ def cell_tables(
     leave_out(refused, len(frame), partial=partial)
     resampling = Resampling(resamples, level, seed, interval)
     scored = frame.drop(index=refused.index)
-    made = [_of_block(block, permutations) for block in blocks(scored, refused, resampling)]
+    made = block_tables(blocks(scored, refused, resampling), permutations, test_families)
+    return {**made, "unpaired": _unpaired_rows(frame, refused)}
+
+
+def block_tables(
+    of_blocks: Iterable[ItemBlock], permutations: int, test_families: Sequence[str]
+) -> Tables:
+    """The tables of blocks, but for `unpaired`; arguments as for `cell_tables`."""
+    made = [_of_block(block, permutations) for block in of_blocks]
     tables = {
         name: pd.concat(
             [from_rows([], name), *(tables[name] for tables in made if len(tables[name]))]
@@ -70,11 +78,7 @@ def cell_tables(
         for name, order in _ORDERS.items()
     }
     q_values = q_values_within(tables["changes"], test_families)
-    return {
-        **tables,
-        "changes": tables["changes"].assign(q_value=q_values),
-        "unpaired": _unpaired_rows(frame, refused),
-    }
+    return {**tables, "changes": tables["changes"].assign(q_value=q_values)}
 
 
 def _of_block(block: ItemBlock, permutations: int) -> Tables:
@@ -92,10 +96,13 @@ def _unpaired_rows(cells: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
     """Rows of unpaired.csv: tuned cells without a base, and refused ones, base among them."""
     base = cells[cells["recipe"] == "base"]
     reasons = (REFUSED + refused["reason"]).to_dict()
+    settings = cells.groupby(DRAWLESS, sort=False, dropna=False).ngroup()
+    # Of several draws of a base, one that was refused leaves none to compare with.
+    lost = refused["reason"].groupby(settings[refused.index]).first().to_dict()
     for row, its_base in base_rows(cells).drop(index=reasons, errors="ignore").items():
         if pd.isna(its_base):
             reasons[row] = unpaired_reason(cells.loc[row], base)
-        elif its_base in refused.index:
-            reasons[row] = BASE_REFUSED + refused["reason"][its_base]
+        elif settings[its_base] in lost:
+            reasons[row] = BASE_REFUSED + lost[settings[its_base]]
     listed = cells.loc[sorted(reasons), list(KEY_COLUMNS)]
     return typed(listed.assign(reason=listed.index.map(reasons)), "unpaired")

@@ -5,7 +5,7 @@ so a tuned cell and its base, the seeds of a recipe and the formats of a variant
 Memory holds one block, however many cells a study has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -157,7 +157,18 @@ def _block(
     resampling: Resampling,
 ) -> ItemBlock:
     columns, truncated = zip(*scored, strict=True)
-    scores = np.column_stack(columns)
+    return block_of(cells, refused, np.column_stack(columns), units, truncated, resampling)
+
+
+def block_of(
+    cells: pd.DataFrame,
+    refused: pd.DataFrame,
+    scores: Floats,
+    units: Integers,
+    truncated: Sequence[int],
+    resampling: Resampling,
+) -> ItemBlock:
+    """The block of `scores` (items, cells); `units` is each item's, `truncated` each cell's."""
     sizes, sums = unit_sizes(units), unit_sums(scores, units)
     return ItemBlock(
         cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
