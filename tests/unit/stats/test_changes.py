@@ -217,3 +217,23 @@ def test_contexts_are_flipped_whole(tmp_path: Path) -> None:
 
 def test_no_tests_have_no_q_values() -> None:
     assert q_values(np.array([])).size == 0
+
+
+def test_a_change_is_also_taken_at_equal_shots(tmp_path: Path) -> None:
+    cells = [
+        cell(tmp_path / "few", [1.0, 1.0, 0.0, 1.0], shots=4),
+        cell(tmp_path / "none", [0.0, 1.0, 0.0, 0.0], shots=0),
+        cell(
+            tmp_path / "tuned", [1.0, 1.0, 1.0, 1.0], recipe="full", train_set="t", seed=1, shots=0
+        ),
+        cell(
+            tmp_path / "shown", [1.0, 0.0, 1.0, 1.0], recipe="full", train_set="t", seed=1, shots=2
+        ),
+    ]
+    rows = cell_tables(cells, **DRAWING)["changes"].set_index("shots")
+    # Both are compared with the base of most shots; one has a base of as many.
+    assert rows["base_shots"].tolist() == [4, 4]
+    assert rows["change"].to_dict() == pytest.approx({0: 0.25, 2: 0.0})
+    assert rows.loc[0, ["equal_base_score", "equal_change"]].tolist() == pytest.approx([0.25, 0.75])
+    assert rows.loc[0, "equal_low"] < 0.75 <= rows.loc[0, "equal_high"]
+    assert rows.loc[2, ["equal_base_score", "equal_change", "equal_low"]].isna().all()

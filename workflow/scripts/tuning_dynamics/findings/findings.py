@@ -11,7 +11,7 @@ from tuning_dynamics.common.formatting import interval_text, percent, percent_in
 from tuning_dynamics.findings.caveats import base_words, floor_words, marked, refused_words
 from tuning_dynamics.findings.limits import limit_rows
 from tuning_dynamics.stats.compared_changes import compared_changes, on_halves
-from tuning_dynamics.stats.crossed import Estimate, too_few
+from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_mean, too_few
 from tuning_dynamics.stats.denominators import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, OTHER, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
@@ -203,7 +203,25 @@ def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction 
             interval = percent_interval(found["low"], found["high"], level)
             words.append(f"{percent(found['value'])} ({interval}) {name}")
     weak = weak_bases(cells, tables["denominators"])
-    return _Direction(change, noise, f"{', '.join(words)}.{base_words(weak)}")
+    sentences = f"{', '.join(words)}.{_equal_shots(cells, level)}{base_words(weak)}"
+    return _Direction(change, noise, sentences)
+
+
+def _equal_shots(cells: pd.DataFrame, level: float) -> str:
+    """The change where base has as many shots as tuned models, as a sentence; empty if it has as
+    many in all cells."""
+    if (cells["base_shots"] == cells["shots"]).all():
+        return ""
+    shots = " and ".join(map(str, sorted(cells["base_shots"].unique())))
+    alike = cells[cells["equal_change"].notna()]
+    if alike.empty:
+        return f" Base has {shots} shots, and was not evaluated with as many as tuned models."
+    found = crossed_mean(Pairs.of(alike, "equal_change"), level)
+    interval = interval_text(found.low, found.high, level)
+    return (
+        f" Base has {shots} shots; with as many as tuned models have, the change is "
+        f"{signed(found.value)} ({interval}; {found.cells} cells)."
+    )
 
 
 def _compared(one: Estimate, other: Estimate) -> str:

@@ -82,10 +82,10 @@ def block_tables(
 
 
 def _of_block(block: ItemBlock, permutations: int) -> Tables:
-    compared = Comparisons.of(block)
+    compared, equal = Comparisons.of(block), Comparisons.of(block, equal_shots=True)
     return {
         "scores": score_rows(block, block.means(eye_array(len(block.cells), format="csr"))),
-        "changes": change_rows(block, compared, permutations),
+        "changes": change_rows(block, compared, equal, permutations),
         "seed_means": seed_mean_rows(block, compared),
         "halves": half_rows(block, compared),
         "sensitivity": sensitivity_rows(block),

@@ -86,13 +86,20 @@ def change_tables(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     over_draws = scores.groupby(_DRAWLESS, dropna=False)["score"].transform("mean")
     before = over_draws.loc[found.dropna().astype(int)].to_numpy(dtype=float)
     change = tuned["score"].to_numpy(dtype=float) - before
+    equal = base_rows(scores, equal_shots=True).reindex(tuned.index)
+    alike = equal.map(over_draws).to_numpy(dtype=float)
     changes = tuned[_KEYS].assign(
+        base_shots=scores.loc[found.dropna().astype(int), "shots"].to_numpy(),
         base_score=before,
         tuned_score=tuned["score"],
         change=change,
         change_low=np.nan,
         change_high=np.nan,
         ratio=ratios(change, before),
+        equal_base_score=alike,
+        equal_change=tuned["score"].to_numpy(dtype=float) - alike,
+        equal_low=np.nan,
+        equal_high=np.nan,
         p_value=np.nan,
         q_value=np.nan,
     )
