@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tuning_dynamics.config.base import Seed, Strict, Unique
 
@@ -67,6 +67,11 @@ class StatisticsSettings(Strict):
     flat_margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """A slope, in score per tenfold tokens, that counts as none: a curve whose slope lies within
     it, with its interval, is flat; one that rises by less at its end has stopped rising."""
+    last_checkpoints: Annotated[int, Field(ge=3)] = 10
+    """How many of the last checkpoints noise between checkpoints is over; where there are fewer,
+    all of them."""
+    reruns: dict[str, str] = {}
+    """Families whose pre-training is another's done again -> that other family."""
     main_recipe: str = "full"
     """Recipe that transfer and groups are computed on, so that like is compared with like."""
     transfer: TransferSettings = TransferSettings()
@@ -78,3 +83,11 @@ class StatisticsSettings(Strict):
         list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
     ] = ["id", "ood"]
     """Roles of evaluation sets whose changes the groups compare."""
+
+    @field_validator("reruns")
+    @classmethod
+    def _of_originals(cls, reruns: dict[str, str]) -> dict[str, str]:
+        for again, original in reruns.items():
+            if original in reruns:
+                raise ValueError(f"{again} repeats {original}, which is a rerun: name the original")
+        return reruns
