@@ -46,6 +46,28 @@ TestColumn = Literal[
 ]
 
 
+class PowerSettings(Strict):
+    """What is assumed before a run, to say the smallest difference that it can see."""
+
+    base_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of right answers of the untuned model; at .5 answers vary most."""
+    flips: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Share of items whose answer tuning turns right or wrong, both ways together."""
+    sd_items: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Generation: standard deviation between items of a score, and of a change."""
+    sd_seeds: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Standard deviation of a change between seeds of tuning, items aside."""
+    sd_draws: Annotated[float, Field(ge=0, le=1)] = 0.03
+    """Standard deviation of a few-shot score between draws of demonstrations, items aside."""
+    sd_train_sets: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Standard deviation of the true mean change between train sets of one kind."""
+    sd_eval_sets: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """The same between evaluation sets of one kind."""
+    sd_pairs: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Standard deviation of the true change between pairs of train and evaluation set, beyond
+    those of the sets."""
+
+
 class StatisticsSettings(Strict):
     """Resampling and thresholds."""
 
@@ -72,6 +94,7 @@ class StatisticsSettings(Strict):
     all of them."""
     reruns: dict[str, str] = {}
     """Families whose pre-training is another's done again -> that other family."""
+    power: PowerSettings = PowerSettings()
     main_recipe: str = "full"
     """Recipe that transfer and groups are computed on, so that like is compared with like."""
     transfer: TransferSettings = TransferSettings()
