@@ -65,7 +65,10 @@ def ladder_rows(path: str) -> tuple[list[Line], list[str]]:
     columns = {name: found for name in header if (found := _scores_of(name)) is not None}
     left_out = Counter(_reason(name, path) for name in header if name not in columns)
     left_out.pop("", None)
-    text = [f"{count} columns: {reason}" for reason, count in sorted(left_out.items())]
+    text = [
+        f"{count} column{'' if count == 1 else 's'}: {reason}"
+        for reason, count in sorted(left_out.items())
+    ]
     rows: list[Line] = []
     empty = 0
     for line, row in read_rows(path, (STEP, BATCH), [*header, *columns]):
