@@ -202,7 +202,7 @@ def test_bands_of_given_scores_are_over_no_items(tables: Tables) -> None:
     assert "over seeds, of a single score as published, or of its standard error" in text
     assert "over seeds and items" in words(drawn("in_domain", tables))
     base = words(drawn("base_by_checkpoint", published))
-    assert "95 % interval as published or from its standard error" in base
+    assert "95 % interval as published, or of its standard error or items" in base
     assert "No bands" in words(drawn("sensitivity", published))
     assert "No bands" not in words(drawn("sensitivity", tables))
 

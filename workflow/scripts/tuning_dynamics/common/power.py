@@ -43,11 +43,13 @@ def smallest_difference(parts: Sequence[ErrorPart]) -> float:
 
 
 def _reach(parts: Sequence[ErrorPart], error: float, probability: float) -> float:
+    """How many standard errors the quantile of a probability is away."""
     normal = quantile(probability, None)
-    return normal + sum(
-        (quantile(probability, part.freedom) - normal) * (part.variance / error**2) ** SHARE_POWER
-        for part in parts
-    )
+    beyond = 0.0
+    for part in parts:
+        share = part.variance / error**2
+        beyond += (quantile(probability, part.freedom) - normal) * math.pow(share, SHARE_POWER)
+    return normal + beyond
 
 
 @cache

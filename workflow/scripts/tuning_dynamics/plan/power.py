@@ -42,9 +42,9 @@ def power_of(resolved: ResolvedStudy, grid: Grid, known: Known) -> Power:
     items = {name: found for name in grid.eval_sets if (found := _items(known, name)) is not None}
     design = _Design(resolved, items, settings)
     cells = tuned_cells(grid, resolved.study.statistics.main_recipe)
-    found = [*_changes(design, grid, cells), *_transfers(design, cells), *_bases(design, grid)]
+    seen = (*_changes(design, grid, cells), *_transfers(design, cells), *_bases(design, grid))
     unknown = tuple(name for name in grid.eval_sets if name not in items)
-    return Power(tuple(found), unknown, assumed(settings))
+    return Power(seen, unknown, assumed(settings))
 
 
 def assumed(settings: PowerSettings) -> list[str]:

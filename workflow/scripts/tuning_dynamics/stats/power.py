@@ -85,7 +85,7 @@ def _change_rows(
 def _cells(rows: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     """Each row's cell, without its seed."""
     names = [*_POINT, "recipe", "train_set", "eval_set", "format", "shots", "prediction", "metric"]
-    return rows[names].itertuples(index=False, name=None)
+    yield from rows[names].itertuples(index=False, name=None)
 
 
 def _base_rows(seed_means: pd.DataFrame, level: float) -> Iterator[dict[str, object]]:
