@@ -8,6 +8,7 @@ import pytest
 from assumed_changes import ASSUMED, EVAL_SETS, ITEMS, SEEDS, TRAIN_SETS, studies
 from priced import BASE, TUNED, budget_for, dataset, study
 
+from tuning_dynamics.common.power import ErrorPart, smallest_difference
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import expand
 from tuning_dynamics.plan.contrasts import Contrast, Power
@@ -73,6 +74,19 @@ def test_a_few_shot_score_by_hand(tmp_path: Path) -> None:
     block = {**FEW_SHOT, "eval_sets": ["pairs"]}
     own = contrasts(tmp_path, block, statistics=statistics)["few-shot base on one set"]
     assert own.least == pytest.approx((Z + Z_POWER) * np.sqrt(0.2 * 0.8 / 500), rel=1e-5)
+
+
+def test_draws_of_the_base_count_on_both_sides(tmp_path: Path) -> None:
+    block = {**FEW_SHOT, "eval_sets": ["pairs"], "draws": [0, 1, 2]}
+    seen = contrasts(tmp_path, block, TUNED)
+    own = seen["few-shot base on one set"]
+    parts = [ErrorPart(0.25 / 500), ErrorPart(0.03**2 / 3, 2)]
+    assert own.least == pytest.approx(smallest_difference(parts))
+    assert own.design == "500 items, 3 draws"
+    change = seen["tuned - base on one set"]
+    # A quarter of the items flips, as many as vary at a score of .5.
+    assert change.least == pytest.approx(own.least)
+    assert change.design == "500 items, 1 seed, 3 draws"
 
 
 def test_too_few_sets_have_no_mean_change_and_say_so(tmp_path: Path) -> None:

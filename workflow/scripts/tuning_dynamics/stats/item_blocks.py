@@ -23,6 +23,7 @@ from tuning_dynamics.stats.bootstrap import (
     Integers,
     accelerations,
     bca_interval,
+    expanded,
     interval_of,
     means,
     resampled_means,
@@ -31,6 +32,7 @@ from tuning_dynamics.stats.bootstrap import (
     unit_sums,
 )
 from tuning_dynamics.stats.cells import describe
+from tuning_dynamics.stats.item_intervals import of_differences, of_shares
 from tuning_dynamics.stats.item_scores import item_scores
 from tuning_dynamics.stats.records import Records, read_records
 from tuning_dynamics.tables.columns import KEY_COLUMNS
@@ -58,6 +60,7 @@ class ItemBlock:
     set, at any checkpoint, that was refused. Units are what is resampled: items, or contexts if
     items share them. `sums` is (units, cells), each unit's sum of scores;
     `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
+    `binary` (cells,): whether all of a cell's scores are 0 or 1.
     """
 
     cells: pd.DataFrame
@@ -65,6 +68,7 @@ class ItemBlock:
     sums: Floats
     sizes: Floats
     drawn: Floats
+    binary: NDArray[np.bool_]
     truncated: NDArray[np.int64]
     resampling: Resampling
 
@@ -78,16 +82,39 @@ class ItemBlock:
         """`cells`, then `refused`: a choice among all of them does not depend on refusals."""
         return pd.concat([self.cells, self.refused], ignore_index=True)
 
+    def means(self, weights: csr_array) -> Estimates:
+        """Estimates of cells' scores or means of them; `weights` (cells, means) add up to 1."""
+        found = self.estimates(weights)
+        return of_shares(found, self.all_binary(weights), self.sizes, self.resampling.level)
+
+    def differences(self, weights: csr_array) -> Estimates:
+        """Estimates of differences of two means of cells; `weights` (cells, differences) add up to
+        1 and to -1."""
+        replicates = 2 / np.asarray((weights**2).sum(axis=0), dtype=float)
+        found, binary = self.estimates(weights), self.all_binary(weights)
+        return of_differences(found, binary, self.sizes, replicates, self.resampling.level)
+
+    def all_binary(self, weights: csr_array) -> NDArray[np.bool_]:
+        """Which columns of `weights` (cells, n) have only binary cells; (n,)."""
+        return np.asarray((abs(weights).T @ (~self.binary).astype(float)) == 0)
+
     def estimates(self, weights: csr_array) -> Estimates:
-        """Estimates of weighted sums of cells; `weights` is (cells, sums)."""
+        """Estimates of weighted sums of cells by the bootstrap; `weights` is (cells, sums)."""
         sums, drawn = self.sums @ weights, self.drawn @ weights
         value = means(sums, self.sizes)
+        level = expanded(self.resampling.level, len(self.sizes))
         if self.resampling.interval == "bca":
-            skew = accelerations(sums, self.sizes)
-            ends = bca_interval(drawn, value, skew, self.resampling.level)
+            ends = bca_interval(drawn, value, accelerations(sums, self.sizes), level)
         else:
-            ends = interval_of(drawn, self.resampling.level)
+            ends = interval_of(drawn, level)
         return Estimates(value, standard_errors(sums, self.sizes), ends[:, 0], ends[:, 1])
+
+
+def averaged(rows: Integers, groups: Integers, cells: int) -> csr_array:
+    """Weights (cells, groups) of the means over the rows of each group."""
+    shares = 1.0 / np.bincount(groups)[groups] if len(groups) else np.empty(0)
+    shape = (cells, int(groups.max(initial=-1)) + 1)
+    return csr_array((shares, (rows, groups)), shape=shape)
 
 
 def selected(rows: NDArray[np.int64], cells: int) -> csr_array:
@@ -129,14 +156,16 @@ def _block(
     units: Integers,
     resampling: Resampling,
 ) -> ItemBlock:
-    scores, truncated = zip(*scored, strict=True)
-    sizes, sums = unit_sizes(units), unit_sums(np.column_stack(scores), units)
+    columns, truncated = zip(*scored, strict=True)
+    scores = np.column_stack(columns)
+    sizes, sums = unit_sizes(units), unit_sums(scores, units)
     return ItemBlock(
         cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
         refused=refused,
         sums=sums,
         sizes=sizes,
         drawn=resampled_means(sums, sizes, resampling.resamples, resampling.seed),
+        binary=((scores == 0) | (scores == 1)).all(axis=0),
         truncated=np.array(truncated),
         resampling=resampling,
     )

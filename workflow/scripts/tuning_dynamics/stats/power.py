@@ -11,16 +11,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuning_dynamics.common.constants import MIN_EVAL_SETS, MIN_TRAIN_SETS
 from tuning_dynamics.common.power import (
-    Crossed,
     ErrorPart,
-    crossed_parts,
     quantile,
     repeated_parts,
     smallest_difference,
     standard_error,
 )
+from tuning_dynamics.stats.crossed import Pairs, crossed_mean, mean_components
 from tuning_dynamics.stats.primary_cells import primary_cells
 from tuning_dynamics.stats.transfer import transferred
 from tuning_dynamics.tables.tables import from_rows
@@ -34,7 +32,7 @@ _POINT = ["family", "step", "checkpoint"]
 #: Columns that only some kinds of contrast have.
 _EMPTY: dict[str, object] = {
     **dict.fromkeys(("train_set", "eval_set", "train_kind", "eval_kind"), ""),
-    **dict.fromkeys(("n", "seeds", "train_sets", "eval_sets"), pd.NA),
+    **dict.fromkeys(("n", "seeds", "draws", "train_sets", "eval_sets"), pd.NA),
 }
 
 
@@ -56,7 +54,7 @@ def power_rows(
     )
     rows = [
         *_change_rows(own, seed_means, level),
-        *_transfer_rows(covered),
+        *_transfer_rows(covered, level),
         *_base_rows(seed_means, level),
     ]
     return from_rows([{**_EMPTY, **row} for row in rows], "power")
@@ -95,70 +93,35 @@ def _base_rows(seed_means: pd.DataFrame, level: float) -> Iterator[dict[str, obj
     errors = _errors(cells["ci_low"], cells["ci_high"], level)
     for row, error in zip(cells.to_dict("records"), errors, strict=True):
         yield {
-            **{name: row[name] for name in (*_POINT, "eval_set", "n")},
+            **{name: row[name] for name in (*_POINT, "eval_set", "n", "draws")},
             "contrast": BASE,
             "value": row["score"],
             **_seen([ErrorPart(error**2)], "the score's interval is unknown"),
         }
 
 
-def _transfer_rows(covered: pd.DataFrame) -> Iterator[dict[str, object]]:
+def _transfer_rows(covered: pd.DataFrame, level: float) -> Iterator[dict[str, object]]:
     """A row per checkpoint, kind of train set and kind of evaluation set."""
     names = [*_POINT, "train_kind", "kind"]
     for key, own in covered.groupby(names, sort=True):
-        pairs = own.groupby(["train_set", "eval_set"], sort=True)["change"].mean().reset_index()
-        sets = pairs["train_set"].nunique(), pairs["eval_set"].nunique()
-        reason = _too_few(*sets)
+        pairs = Pairs.of(own, "change")
+        found = crossed_mean(pairs, level)
         yield {
             **dict(zip([*_POINT, "train_kind", "eval_kind"], key, strict=True)),
             "contrast": TRANSFER,
-            "train_sets": sets[0],
-            "eval_sets": sets[1],
-            "value": float(pairs["change"].mean()),
-            **(_nothing(reason) if reason else _seen(crossed_parts(crossed_of(pairs)), "")),
+            "train_sets": len(set(pairs.train_sets)),
+            "eval_sets": len(set(pairs.eval_sets)),
+            "value": found.value,
+            **(_nothing(found.reason) if found.reason else _seen(_parts(pairs), "")),
         }
 
 
-def _too_few(train_sets: int, eval_sets: int) -> str:
-    for number, least, noun in (
-        (train_sets, MIN_TRAIN_SETS, "train"),
-        (eval_sets, MIN_EVAL_SETS, "evaluation"),
-    ):
-        if number < least:
-            return f"{number} {noun} set{'' if number == 1 else 's'} where {least} are needed"
-    return ""
-
-
-def crossed_of(pairs: pd.DataFrame) -> Crossed:
-    """The variances of the mean of the column `change` over pairs of train_set and eval_set.
-
-    Sums over clusters (Cameron, Gelbach and Miller 2011), so that missing pairs do no harm. Where
-    each evaluation set has one train set, or each train set one evaluation set, the variance over
-    the others' sums holds everything.
-    """
-    change = pairs["change"].to_numpy(dtype=float)
-    around = (change - change.mean()) / len(change)
-    trains, evals = (pd.factorize(pairs[name])[0] for name in ("train_set", "eval_set"))
-    sizes = trains.max() + 1, evals.max() + 1
-    by_train, by_eval = (
-        float(size / (size - 1) * (np.bincount(codes, weights=around) ** 2).sum())
-        for size, codes in zip(sizes, (trains, evals), strict=True)
-    )
-    left = _left_over(change, trains, evals)
-    if sizes[1] == len(change):
-        by_eval, left = 0.0, 0.0
-    elif sizes[0] == len(change):
-        by_train, left = 0.0, 0.0
-    return Crossed(int(sizes[0]), int(sizes[1]), by_train, by_eval, left)
-
-
-def _left_over(change: Floats, trains: NDArray[np.int64], evals: NDArray[np.int64]) -> float:
-    """The variance that single pairs add to the mean, beyond effects of their sets."""
-    design = np.hstack([np.eye(codes.max() + 1)[codes] for codes in (trains, evals)])
-    fitted, _, rank, _ = np.linalg.lstsq(design, change, rcond=None)
-    freedom = len(change) - int(rank)
-    rest = change - design @ fitted
-    return float(rest @ rest) / freedom / len(change) if freedom else 0.0
+def _parts(pairs: Pairs) -> list[ErrorPart]:
+    """The components of a mean over pairs."""
+    return [
+        ErrorPart(float(part.variance), round(float(part.freedom)))
+        for part in mean_components(pairs)
+    ]
 
 
 def _errors(low: pd.Series, high: pd.Series, level: float) -> Floats:

@@ -42,6 +42,8 @@ class Row(Columns):
     """items of the evaluation set; empty for a `transfer`"""
     seeds: int
     """seeds of a `change`; else empty"""
+    draws: int
+    """draws of demonstrations of a `base` score; else empty"""
     train_sets: int
     """train sets of a `transfer`; else empty"""
     eval_sets: int
