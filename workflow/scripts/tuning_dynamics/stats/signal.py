@@ -129,7 +129,7 @@ def _between_runs(own: pd.DataFrame, again: pd.DataFrame, last: int) -> tuple[fl
 def _reasons(checkpoints: int, noise: float, families: int, signal: float) -> Iterator[str]:
     """Why a row has no noise, no signal or no ratio of the two."""
     if checkpoints < LEAST:
-        yield f"{checkpoints} checkpoints, noise needs {LEAST}"
+        yield f"{checkpoints} checkpoint{'' if checkpoints == 1 else 's'}, noise needs {LEAST}"
     elif np.isnan(noise):
         yield "all scores are 0"
     elif noise == 0:
