@@ -55,7 +55,9 @@ class StatsJobs(RuleJobs):
     def summaries_spec(self) -> str:
         """The spec of the summaries and findings: settings of `statistics`."""
         drawing = ("resamples", "level", "seed", "recipe", "alpha", "margin")
-        return self.statistics_spec(*drawing, "transfer", "groups", "group_recipes", "group_roles")
+        groups = ("groups", "group_recipes", "group_roles")
+        noise = ("last_checkpoints", "reruns")
+        return self.statistics_spec(*drawing, "transfer", *groups, *noise)
 
     def merged_config(self) -> str:
         """The merged config as JSON, keys in their order."""
