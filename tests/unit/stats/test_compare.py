@@ -59,7 +59,8 @@ def test_over_the_same_items_a_difference_is_paired(tmp_path: Path) -> None:
         ]
         scores = cell_tables(cells[:1], **DRAWING)["scores"]
         scores = pd.concat([scores, cell_tables(cells[1:], **DRAWING)["scores"]])
-        sides.append(scores.assign(path=[str(one["path"]) for one in cells]))
+        paths = [str(one["path"]) for one in cells]
+        sides.append(scores.assign(path=paths, answer_pattern=None))
     table = comparison_rows(*sides).set_index("eval_set")
     found = table.loc["nli_people"]
     assert (found["paired"], found["n"]) == ("items", 200)
@@ -83,7 +84,10 @@ def test_the_writers_type_of_text_makes_no_other_items(tmp_path: Path) -> None:
         gold = records["gold"].cast(pa.list_(kind))
         pq.write_table(records.set_column(place, "gold", gold), cells[1]["path"])
         sides = [
-            cell_tables([one], **DRAWING)["scores"].assign(path=str(one["path"])) for one in cells
+            cell_tables([one], **DRAWING)["scores"].assign(
+                path=str(one["path"]), answer_pattern=None
+            )
+            for one in cells
         ]
         assert comparison_rows(*sides)["paired"].tolist() == ["items"]
     other = pa.array([["no"]] * len(records), pa.list_(pa.large_string()))
@@ -113,7 +117,7 @@ def test_what_a_comparison_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_study_of_published_scores_has_no_records(tmp_path: Path) -> None:
     folder = tmp_path / "results/s"
     (folder / "tables").mkdir(parents=True)
-    frame = side(tmp_path / "mine.csv", [base()]).drop(columns="path")
+    frame = side(tmp_path / "mine.csv", [base()]).drop(columns=["path", "answer_pattern"])
     frame.to_csv(folder / "tables/scores.csv", index=False)
     study = {"study": "s", "scores": "gone.csv"}
     merged = {"study": study, **{key: {} for key in ("families", "tasks", "datasets", "recipes")}}

@@ -6,14 +6,18 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from tuning_dynamics.grid.evaluated_sets import EvaluatedSet
 from tuning_dynamics.stats.base_pairs import base_rows, unpaired_reason
 from tuning_dynamics.stats.bootstrap import Integers
 from tuning_dynamics.stats.cells import ORDER_KEYS, cell_frame
 from tuning_dynamics.stats.changes import PERMUTATIONS, change_rows
 from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, blocks, selected
+from tuning_dynamics.stats.item_changes import item_change_rows
+from tuning_dynamics.stats.measures import measure_rows
 from tuning_dynamics.stats.permutation import q_values_within
 from tuning_dynamics.stats.refusals import BASE_REFUSED, REFUSED, leave_out, refused_cells
 from tuning_dynamics.stats.scores import score_rows
+from tuning_dynamics.stats.seed_agreement import seed_agreement_rows
 from tuning_dynamics.stats.seed_means import SEEDLESS_ORDER, seed_mean_rows
 from tuning_dynamics.stats.sensitivity import sensitivity_rows
 from tuning_dynamics.tables.columns import KEY_COLUMNS
@@ -27,6 +31,9 @@ _ORDERS = {
     "changes": ORDER_KEYS,
     "seed_means": SEEDLESS_ORDER,
     "sensitivity": ["family", "step", "recipe", "train_set", "seed", "eval_set"],
+    "measures": [*ORDER_KEYS, "measure"],
+    "item_changes": ORDER_KEYS,
+    "seed_agreement": SEEDLESS_ORDER,
 }
 
 
@@ -41,15 +48,18 @@ def cell_tables(
     test_families: Sequence[str] = ("recipe",),
     partial: bool = False,
     permutations: int = PERMUTATIONS,
+    sets: Mapping[str, EvaluatedSet] | None = None,
 ) -> Tables:
-    """scores, changes, unpaired, seed_means and sensitivity from all cells of a study.
+    """scores, changes, unpaired, seed_means, sensitivity, measures, item_changes and
+    seed_agreement from all cells of a study.
 
     `cells` are dicts with the key columns and the `path` of each one's records, read once each;
     `leaked` (`stats.leaks`) maps the paths of those that are refused, as their items were seen.
     `interval` is the method of the intervals of scores and changes, `test_families` the columns
     in which the tests of a false-discovery family agree. A tuned cell without a base is a row of
     `unpaired`; so is, with `partial`, a refused cell. Refused cells do not change other rows,
-    except for q-values and means over fewer seeds.
+    except for q-values and means over fewer seeds. Without its entry in `sets` an evaluation set
+    has no measures of options, and its answers are whole texts.
 
     Raises StudyError for a repeated cell, a missing or broken file of records, a refused cell
     unless `partial`, fewer than 2 items or contexts, or cells of one evaluation set with different
@@ -60,7 +70,8 @@ def cell_tables(
     leave_out(refused, len(frame), partial=partial)
     resampling = Resampling(resamples, level, seed, interval)
     scored = frame.drop(index=refused.index)
-    made = [_of_block(block, permutations) for block in blocks(scored, refused, resampling)]
+    found = blocks(scored, refused, resampling, sets or {})
+    made = [_of_block(block, permutations) for block in found]
     tables = {
         name: pd.concat(
             [from_rows([], name), *(tables[name] for tables in made if len(tables[name]))]
@@ -85,6 +96,9 @@ def _of_block(block: ItemBlock, permutations: int) -> Tables:
         "changes": change_rows(block, tuned, base, changes, permutations),
         "seed_means": seed_mean_rows(block, scores, tuned, base, changes),
         "sensitivity": sensitivity_rows(block),
+        "measures": measure_rows(block),
+        "item_changes": item_change_rows(block, tuned, base),
+        "seed_agreement": seed_agreement_rows(block),
     }
 
 

@@ -24,6 +24,7 @@ from tuning_dynamics.tables.tables import from_rows, typed, write_table
 _KEYS = list(KEY_COLUMNS)
 _BUT_SEED = [name for name in _KEYS if name != "seed"]
 _ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "metric"]
+_OF_ITEMS = ("measures", "item_changes", "seed_agreement", "overlaps")
 
 
 def write_published(
@@ -54,8 +55,8 @@ def published_tables(
     chance: Mapping[str, float],
     train_kinds: Mapping[str, str],
 ) -> dict[str, pd.DataFrame]:
-    """Tables scores, changes, unpaired, seed_means, sensitivity, checkpoints, datasets, overlaps by
-    name; arguments as for `write_published`."""
+    """Tables scores, changes, unpaired, seed_means, sensitivity, checkpoints and datasets by name,
+    and those that need items, empty; arguments as for `write_published`."""
     scores = from_rows(list(table.rows), "scores").sort_values(ORDER_KEYS, ignore_index=True)
     changes, unpaired = change_tables(scores)
     return {
@@ -66,7 +67,7 @@ def published_tables(
         "sensitivity": sensitivity(scores),
         "checkpoints": _checkpoints(scores),
         "datasets": _datasets(table, scores, chance, train_kinds),
-        "overlaps": from_rows([], "overlaps"),
+        **{name: from_rows([], name) for name in _OF_ITEMS},
     }
 
 
