@@ -13,7 +13,7 @@ from tuning_dynamics.tables.tables import read_table, write_table
 with running(snakemake) as job:
     if job.due:
         merged = read_merged(snakemake.input.config)
-        rows, sets = cell_rows(merged), evaluated_sets(merged)
+        rows, sets = cell_rows(merged), evaluated_sets(merged.resolved, merged.grid)
         leaked = leaked_cells(rows, read_table(Path(snakemake.input.overlaps)))
         tables = cell_tables(rows, leaked, sets=sets, **json.loads(snakemake.params.spec))
         for path in map(Path, snakemake.output.csv):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from tuning_dynamics.common.paths import Paths
 from tuning_dynamics.config.answer_pattern import AnswerPattern
 from tuning_dynamics.config.dataset import Dataset
-from tuning_dynamics.grid.merged_config import Merged
+from tuning_dynamics.config.study import ResolvedStudy
+from tuning_dynamics.grid.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -23,19 +24,17 @@ class EvaluatedSet:
     answer_pattern: AnswerPattern | None = None
 
 
-def evaluated_sets(merged: Merged) -> dict[str, EvaluatedSet]:
-    """The evaluation sets of a study by name; none for published scores."""
-    if merged.table is not None:
-        return {}
-    paths = Paths(merged.resolved.study.study)
+def evaluated_sets(resolved: ResolvedStudy, grid: Grid) -> dict[str, EvaluatedSet]:
+    """The evaluation sets of a study of models by name."""
+    paths = Paths(resolved.study.study)
     return {
         name: EvaluatedSet(
             name=name,
-            labels=_labels(merged.resolved.datasets[name]),
+            labels=_labels(resolved.datasets[name]),
             items=paths.items(name),
-            answer_pattern=merged.resolved.datasets[name].answer_pattern,
+            answer_pattern=resolved.datasets[name].answer_pattern,
         )
-        for name in merged.grid.eval_sets
+        for name in grid.eval_sets
     }
 
 

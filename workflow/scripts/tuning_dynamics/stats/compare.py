@@ -102,7 +102,7 @@ def _paths(folder: Path) -> pd.DataFrame:
     if config.is_file() and load_merged(config).study.scores is None:
         # results/STUDY/FAMILY/… -> FOLDER/FAMILY/…
         merged = read_merged(str(config))
-        sets = evaluated_sets(merged)
+        sets = evaluated_sets(merged.resolved, merged.grid)
         for row in cell_rows(merged):
             path = Path(folder, *Path(row["path"]).parts[2:])
             pattern = sets[row["eval_set"]].answer_pattern
