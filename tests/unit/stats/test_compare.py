@@ -15,7 +15,9 @@ from unit.stats.test_published_tables import base, row
 from unit.stats.test_scores import cell
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.answer_pattern import AnswerPattern
 from tuning_dynamics.grid.compare_request import Sides, check_sides, sides_of
+from tuning_dynamics.grid.evaluated_sets import EvaluatedSet
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.compare import (
     comparison_rows,
@@ -93,6 +95,22 @@ def test_the_writers_type_of_text_makes_no_other_items(tmp_path: Path) -> None:
     other = pa.array([["no"]] * len(records), pa.list_(pa.large_string()))
     pq.write_table(records.set_column(place, "gold", other), cells[1]["path"])
     assert comparison_rows(*sides)["paired"].tolist() == ["errors"]
+
+
+def test_each_side_is_scored_by_its_own_pattern(tmp_path: Path) -> None:
+    patterns = (None, AnswerPattern(pattern=r"([\d.]+)"))
+    sides = []
+    for name, pattern in zip("ab", patterns, strict=True):
+        own = cell(tmp_path / name, np.tile([0.0, 1.0], 10), metric="accuracy")
+        records = pd.read_parquet(own["path"])
+        records["prediction"] = "answer: " + records["prediction"]
+        records.to_parquet(own["path"], index=False)
+        sets = {"nli_people": EvaluatedSet("nli_people", (), "no such file", pattern)}
+        scores = cell_tables([{**own, "prediction": "greedy"}], sets=sets, **DRAWING)["scores"]
+        sides.append(scores.assign(path=str(own["path"]), answer_pattern=[pattern]))
+    (found,) = comparison_rows(*sides).to_dict("records")
+    assert (found["a_score"], found["b_score"], found["paired"]) == (0.0, 0.5, "items")
+    assert found["p_value"] == pytest.approx(2 * 0.5**10)
 
 
 def test_what_a_comparison_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
