@@ -53,7 +53,7 @@ WORDS, VOCABULARY = 25, 3000
 BASE = {
     **{"family": "f", "tokens": 0, "recipe": "base", "train_set": "", "seed": None},
     **{"eval_set": "e", "task": "t", "kind": "generation", "role": "", "format": "default"},
-    **{"shots": 4, "prediction": "greedy", "metric": "rouge_l"},
+    **{"shots": 4, "draw": 0, "prediction": "greedy", "metric": "rouge_l"},
 }
 
 

@@ -44,6 +44,7 @@ def cell(path: Path, values: list[float]) -> dict[str, Any]:
         "role": "",
         "format": "default",
         "shots": 4,
+        "draw": 0,
         "prediction": "greedy",
         "metric": PLANTED,
         "path": path,

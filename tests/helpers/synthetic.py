@@ -4,6 +4,7 @@ from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -17,9 +18,9 @@ from tuning_dynamics.common.atomic_files import write_json
 from tuning_dynamics.common.errors import REFUSED_KEY
 from tuning_dynamics.plan.cost_table import cost_rows
 from tuning_dynamics.stats import item_scores, metrics
-from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.checkpoint_curve import checkpoint_rows
+from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.summarise import SummarySettings, summary_tables
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows
@@ -58,6 +59,7 @@ class Truth:
     recipes: tuple[str, ...] = ("full",)
     tasks: tuple[str, ...] = tuple(TASKS)
     domains: tuple[str, ...] = DOMAINS
+    trained: tuple[str, ...] = DOMAINS
     formats: tuple[str, ...] = ("default", "io", "instruct")
     items: int = 120
     base: dict[str, float] = field(
@@ -100,15 +102,16 @@ def _set_cells(
         "role": "",
         "format": "default",
         "shots": 4,
+        "draw": 0,
         "prediction": prediction,
         "metric": metric,
     }
     yield key, level
     for recipe in truth.recipes:
-        for train_task in truth.tasks:
+        for train_task, train_domain in product(truth.tasks, truth.trained):
             for seed in truth.seeds:
                 own = train_task == eval_task
-                role = "cross" if not own else ("id" if domain == "people" else "ood")
+                role = "cross" if not own else ("id" if domain == train_domain else "ood")
                 change = _change(truth, train_task, eval_task, depth)
                 spread = max(0.0, truth.spread + truth.spread_slope * depth) if own else 0.0
                 formats = truth.formats if own else truth.formats[:1]
@@ -116,11 +119,12 @@ def _set_cells(
                     tuned = {
                         **key,
                         "recipe": recipe,
-                        "train_set": f"{train_task}_people",
+                        "train_set": f"{train_task}_{train_domain}",
                         "seed": seed,
                         "role": role,
                         "format": name,
                         "shots": 0,
+                        "draw": 0,
                     }
                     yield tuned, level + change - spread * place / max(1, len(formats) - 1)
 

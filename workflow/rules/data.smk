@@ -3,6 +3,7 @@
 Inputs: local files, the hub, or the mini world. Outputs: results/{study}/data/{dataset}/
 items.parquet (checked items with stable ids: training, evaluation, demonstrations),
 manifest.json (counts, labels, digests, or why the set is refused),
+draws/{draw}.parquet (its demonstrations in another order),
 tables/overlaps.csv (evaluated items that stand in training rows or demonstrations),
 tokens/{family}/{format}.arrow (training rows as token ids, which the loss counts) with .json.
 """
@@ -36,10 +37,31 @@ rule freeze:
         "../scripts/data_freeze.py"
 
 
+rule draw:
+    """Put a set's demonstrations in the order of a draw."""
+    input:
+        frozen=paths.items("{dataset}"),
+    output:
+        drawn=paths.draw("{dataset}", "{draw}"),
+    log:
+        paths.log("draw", "{dataset}", "{draw}"),
+    benchmark:
+        paths.benchmark("draw", "{dataset}", "{draw}")
+    wildcard_constraints:
+        draw="[1-9][0-9]*",
+    localrule: True  # a second of work
+    conda:
+        "../../envs/data.yaml"
+    params:
+        spec=lambda wildcards: jobs.data.draw_spec(wildcards.dataset, wildcards.draw),
+    script:
+        "../scripts/data_draw.py"
+
+
 rule overlaps:
     """Count the evaluated items that stand in training rows and in demonstrations."""
     input:
-        frozen=lambda wildcards: [paths.items(name) for name in jobs.data.compared_sets],
+        frozen=lambda wildcards: jobs.data.compared_files(),
     output:
         csv=shown.table("overlaps"),
         parquet=paths.parquet("overlaps"),

@@ -1,8 +1,8 @@
 """Evaluate: one job per variant, one file of per-item records per cell.
 
 Inputs: a variant's manifest and frozen items. Outputs: results/{study}/{variant}/cells/
-{eval_set}/{format}/{shots}shot/{prediction}.parquet (answers and log-likelihoods, or why an input
-is refused) and evaluation.json (seconds, loads, cells, tokens, memory). Variants with the same
+{eval_set}/{format}/{shots}shot/{prediction}.parquet ({shots}shot_draw{draw} for another draw of the
+demonstrations: answers and log-likelihoods, or why an input is refused) and evaluation.json (seconds, loads, cells, tokens, memory). Variants with the same
 cells share a rule. A job keeps the cells that are current, and loads the model only for others.
 A study too large for one plan is made in parts (docs/scale.md).
 """

@@ -1,9 +1,9 @@
 """Published scores: the tables of a study from published scores, without any model.
 
 Input: the CSV file that the study's key `scores` names. Outputs: results/{study}/tables/ scores,
-changes, unpaired, seed_means, sensitivity, checkpoints, datasets, and those that need items (empty),
-each as CSV and parquet; all other tables are made from these as in any study. docs/published.md says
-what the file must hold.
+changes, unpaired, seed_means, halves, sensitivity, checkpoints, datasets, and those that need items
+(empty), each as CSV and parquet; all other tables are made from these as in any study.
+docs/published.md says what the file must hold.
 """
 
 PUBLISHED_TABLES = [*tables_of("scores"), "checkpoints", "datasets", "overlaps"]

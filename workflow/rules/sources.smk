@@ -3,7 +3,7 @@
 Inputs: manifests of checkpoints and of datasets, the cells' per-item records. Outputs, in
 results/{study}/tables/: checkpoints.csv (revisions, digests, and which losses do not fit
 their place), datasets.csv (sources, commits, counts, digests), and the tables made from records:
-scores, changes, unpaired, seed_means, sensitivity, measures, item_changes, seed_agreement.
+scores, changes, unpaired, seed_means, halves, sensitivity, measures, item_changes, seed_agreement.
 """
 
 

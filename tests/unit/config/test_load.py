@@ -12,7 +12,7 @@ import yaml
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.paths import Paths
-from tuning_dynamics.common.variants import Variant, parse_variant, variant_key
+from tuning_dynamics.common.variants import Setting, Variant, parse_variant, variant_key
 from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.dataset import Dataset, Task
 from tuning_dynamics.config.family import Family
@@ -253,16 +253,16 @@ def test_identity_leaves_defaults_and_execution_out() -> None:
     plain = canonical(Study.model_validate(study))
     assert plain == canonical(Study.model_validate({**study, "seed": 0}))
     assert plain != canonical(Study.model_validate({**study, "seed": 1}))
-    setting = ("nli_people", "io", 0, "token_prob")
+    setting = Setting("nli_people", "io", 0, 0, "token_prob")
     one, other = (
-        Jobs(smoke(execution={"batch_tokens": number}), "x").evaluate.setting_spec(*setting)
+        Jobs(smoke(execution={"batch_tokens": number}), "x").evaluate.setting_spec(setting)
         for number in (64, 99)
     )
     assert one == other
     # Cells of studies that do not set a dtype are the same as before the key existed.
     assert "dtype" not in json.loads(one)
     half = {**read_yaml(SMOKE).get("evaluate", {}), "dtype": "bfloat16"}
-    assert json.loads(Jobs(smoke(evaluate=half), "x").evaluate.setting_spec(*setting)) == {
+    assert json.loads(Jobs(smoke(evaluate=half), "x").evaluate.setting_spec(setting)) == {
         **json.loads(one),
         "dtype": "bfloat16",
     }
@@ -273,9 +273,8 @@ def test_another_format_changes_no_other_cells_spec() -> None:
     more = [*blocks[:2], {**blocks[2], "formats": ["default", "io", "instruct"]}, blocks[3]]
     before, after = Jobs(smoke(), "x"), Jobs(smoke(blocks=more), "x")
     for cell in before.grid.cells:
-        assert before.evaluate.setting_spec(*cell.setting) == after.evaluate.setting_spec(
-            *cell.setting
-        )
+        one, other = (jobs.evaluate.setting_spec(cell.setting) for jobs in (before, after))
+        assert one == other
     for variant in before.grid.tuned:
         assert before.tune.tune_spec(variant) == after.tune.tune_spec(variant)
 

@@ -142,7 +142,7 @@ def test_what_is_missing_is_said(made: Made) -> None:
 def test_a_seed_is_the_same_whatever_type_it_has() -> None:
     key: dict[str, Any] = {
         **{"family": "f", "checkpoint": "1", "recipe": "full", "train_set": "t", "eval_set": "e"},
-        **{"format": "default", "shots": 0, "prediction": "greedy", "metric": "rouge_l"},
+        **{"format": "default", "shots": 0, "draw": 0, "prediction": "greedy", "metric": "rouge_l"},
     }
     asked = pd.DataFrame([{**key, "seed": 1}, {**key, "recipe": "base", "seed": None}])
     scores = pd.DataFrame([{**key, "seed": 1, "score": 0.5}]).astype({"seed": "Int64"})
@@ -195,7 +195,7 @@ def test_tables_that_are_too_large_together_show_fewer_rows(made: Made) -> None:
 
 def test_numbers_are_shown_with_four_digits_and_empty_ones_are_null() -> None:
     row: dict[str, object] = dict.fromkeys(columns_of("noise"), "") | {
-        **{"step": None, "seed": None, "shots": 1, "n": 123456, "pairs": 1},
+        **{"step": None, "seed": None, "shots": 1, "draw": 0, "n": 123456, "pairs": 1},
         **{"sd": 0.123456, "range": None, "difference": 1e-9},
     }
     shown = {
@@ -209,7 +209,7 @@ def test_numbers_are_shown_with_four_digits_and_empty_ones_are_null() -> None:
 
 def test_text_sorts_numbers_by_size() -> None:
     rows = [
-        dict.fromkeys(columns_of("groups"), "") | {"trend": 0.0, "trend_p": 1.0, "family": name}
+        {"family": name, "eval_set": "x", "group": "other", "shape": "flat", "trend": 0.0}
         for name in ("100", "all", "20")
     ]
     columns = embedded_table(from_rows(rows, "groups"), "groups", 9)["columns"]

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.curve_shape import (
     END_OPEN,
     FALLS,
@@ -22,6 +21,7 @@ from tuning_dynamics.stats.curve_shape import (
     CurveShape,
     curve_shape,
 )
+from tuning_dynamics.stats.drawing import Drawing
 
 DRAWING = Drawing(400, 0.95, 0)
 TIMES = 60
@@ -95,7 +95,7 @@ def test_a_rise_that_slows_down_is_said_to() -> None:
     assert sum(one.slower for one in all_shapes("floor", 12)) == 0
 
 
-@settings(max_examples=40, derandomize=True, deadline=None)
+@settings(derandomize=True, database=None, max_examples=40, deadline=None)
 @given(
     st.lists(st.floats(0, 1), min_size=3, max_size=12),
     st.floats(0, 0.4),

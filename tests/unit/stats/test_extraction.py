@@ -84,8 +84,8 @@ def generated(path: Path, answers: list[str], **changes: Any) -> dict[str, Any]:
 
 def test_scores_and_agreement_are_those_of_the_extracted_answers(tmp_path: Path) -> None:
     answers = [
-        ["one\n#### 12", "#### 12", "12", "#### 3"],
-        ["two\n#### 12", "#### 4", "12", "and #### 3"],
+        ["one\n#### 12", "#### 12", "12", "#### 3"] * 3,
+        ["two\n#### 12", "#### 4", "12", "and #### 3"] * 3,
     ]
     cells = [
         generated(tmp_path / f"{seed}", own, recipe="full", train_set="t", seed=seed)

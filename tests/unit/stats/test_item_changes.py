@@ -64,10 +64,24 @@ def test_items_are_counted_by_what_tuning_did_to_them(tmp_path: Path) -> None:
     assert (row["gained"] - row["lost"]) / row["n"] == pytest.approx(change)
 
 
+def test_several_draws_of_the_base_are_averaged(tmp_path: Path) -> None:
+    other = ["no", *BASE[1:]]
+    bases = [labelled(tmp_path / "0", BASE), labelled(tmp_path / "1", other, draw=1)]
+    after = tuned(tmp_path / "t", TUNED)
+    made = tables([*bases, after])
+    (row,) = made["item_changes"].to_dict("records")
+    alone = [tables([one, after])["item_changes"].iloc[0] for one in bases]
+    for name in ("gained", "lost", "kept_right", "gained_by_chance", "right_kappa", "kappa"):
+        assert row[name] == pytest.approx((alone[0][name] + alone[1][name]) / 2), name
+    assert row["gained"] == 2.5
+    change = made["changes"].iloc[0]["change"]
+    assert (row["gained"] - row["lost"]) / row["n"] == pytest.approx(change)
+
+
 def test_scores_between_0_and_1_have_no_items_gained(tmp_path: Path) -> None:
-    some = [0.0, 0.5, 1.0, 1.0]
+    some = [0.0, 0.5, 1.0, 1.0] * 3
     key = {"recipe": "full", "train_set": "t", "seed": 1}
-    cells = [cell(tmp_path / "base", [0.0, 1.0, 1.0, 0.0]), cell(tmp_path / "t", some, **key)]
+    cells = [cell(tmp_path / "base", [0.0, 1.0, 1.0, 0.0] * 3), cell(tmp_path / "t", some, **key)]
     made = tables(cells)
     assert len(made["changes"]) == 1
     assert made["item_changes"].empty
@@ -112,10 +126,13 @@ def test_fleiss_kappa_is_that_of_his_example() -> None:
 def test_agreement_over_seeds_is_that_of_all_pairs(tmp_path: Path) -> None:
     answers = [TUNED, BASE, ["no"] * 8]
     cells = [tuned(tmp_path / f"{seed}", own, seed) for seed, own in enumerate(answers)]
+    # Another draw of demonstrations is another question.
+    cells += [tuned(tmp_path / f"draw{n}", TUNED, n, draw=1, shots=2) for n in (0, 1)]
     alone = tuned(tmp_path / "alone", TUNED, 7, format="io")
     made = tables([*cells, alone, labelled(tmp_path / "base", BASE)])["seed_agreement"]
-    (row,) = made.to_dict("records")
-    assert (row["format"], row["seeds"], row["n"]) == ("default", 3, 8)
+    row, of_draw = made.to_dict("records")
+    assert (of_draw["draw"], of_draw["seeds"], of_draw["agreement"]) == (1, 2, 1.0)
+    assert (row["format"], row["draw"], row["seeds"], row["n"]) == ("default", 0, 3, 8)
     assert pd.isna(row["seed"])
     shares = [np.mean(np.array(a) == np.array(b)) for a, b in combinations(answers, 2)]
     assert row["agreement"] == pytest.approx(np.mean(shares))
@@ -139,8 +156,8 @@ def test_collapsed_seeds_agree_without_a_kappa(tmp_path: Path) -> None:
 def test_texts_that_are_scored_between_0_and_1_agree_as_texts(tmp_path: Path) -> None:
     key = {"recipe": "full", "train_set": "t", "kind": "generation", "prediction": "greedy"}
     cells = [
-        cell(tmp_path / "1", [0.1, 0.2, 0.3, 0.4], **key, seed=1),
-        cell(tmp_path / "2", [0.1, 0.2, 0.3, 0.5], **key, seed=2),
+        cell(tmp_path / "1", [0.1, 0.2, 0.3, 0.4] * 3, **key, seed=1),
+        cell(tmp_path / "2", [0.1, 0.2, 0.3, 0.5] * 3, **key, seed=2),
     ]
     (row,) = tables(cells)["seed_agreement"].to_dict("records")
     assert row["agreement"] == 0.75

@@ -14,7 +14,9 @@ from unit.stats.test_scores import cell
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.grid.evaluated_sets import EvaluatedSet
 from tuning_dynamics.stats import macro_f1
+from tuning_dynamics.stats.bootstrap import expanded
 from tuning_dynamics.stats.cell_tables import cell_tables
+from tuning_dynamics.stats.skewed_means import skewed_means
 
 LABELS = ("yes", "no", "maybe")
 SET = EvaluatedSet("nli_people", tuple((label,) for label in LABELS), "no such file")
@@ -77,17 +79,54 @@ def test_each_measure_is_its_mean_over_items_with_scipy_s_interval(tmp_path: Pat
     assert table["measure"].tolist() == ["macro_f1", *expected]
     for name, values in expected.items():
         row = value_of(table, name)
+        assert row["n"] == ITEMS
+        assert row["value"] == pytest.approx(values.mean(), rel=1e-12)
+        assert row["se"] == pytest.approx(values.std(ddof=1) / np.sqrt(ITEMS), rel=1e-9)
+        if name == "nats":
+            continue
         ends = stats.bootstrap(
             (values,),
             np.mean,
             n_resamples=DRAWING["resamples"],
+            confidence_level=expanded(DRAWING["level"], ITEMS),
             method="percentile",
             rng=np.random.default_rng(DRAWING["seed"]),
         ).confidence_interval
-        assert row["n"] == ITEMS
-        assert row["value"] == pytest.approx(values.mean(), rel=1e-12)
-        assert row["se"] == pytest.approx(values.std(ddof=1) / np.sqrt(ITEMS), rel=1e-9)
         assert (row["ci_low"], row["ci_high"]) == pytest.approx(tuple(ends), rel=1e-9)
+
+
+def test_a_loss_has_an_interval_that_allows_for_skew(tmp_path: Path) -> None:
+    records = answered(1)
+    scores = np.array(records["option_scores"].tolist())
+    scores[:5] -= 20
+    records["option_scores"] = scores.tolist()
+    row = value_of(measures([labelled(tmp_path / "cell", records)]), "nats")
+    assert row["ci_high"] - row["value"] > 1.3 * (row["value"] - row["ci_low"])
+    found = skewed_means(np.array([[1.0], [2.0], [6.0]]), np.ones(3), 0.95)
+    # By hand: mean 3, skewness .595, deviation sqrt(7), t of 2 degrees of freedom 4.303.
+    skewness, deviation, reach = 6 / (14 / 3) ** 1.5, np.sqrt(7.0), stats.t.ppf(0.975, 2)
+    for end, sign in ((found.low[0], 1), (found.high[0], -1)):
+        moved = (3.0 - end) / deviation
+        # Hall's transformation of the end is the quantile.
+        transformed = moved + skewness * moved**2 / 3 + skewness**2 * moved**3 / 27 + skewness / 18
+        assert transformed * np.sqrt(3) == pytest.approx(sign * reach)
+
+
+def test_without_skew_the_interval_is_student_s() -> None:
+    values = np.random.default_rng(0).normal(size=50)
+    values = np.concatenate([values, -values])
+    found = skewed_means(values[:, None], np.ones(100), 0.9)
+    half = stats.t.ppf(0.95, 99) * values.std(ddof=1) / 10
+    assert found.high[0] == pytest.approx(half, rel=1e-4)
+    assert found.low[0] == pytest.approx(-half, rel=1e-4)
+
+
+def test_items_of_one_context_are_one_value_of_a_loss() -> None:
+    own = np.random.default_rng(0).exponential(size=(30, 1))
+    alone = skewed_means(own, np.ones(30), 0.95)
+    together = skewed_means(own * 4, np.full(30, 4.0), 0.95)
+    for name in ("value", "se", "low", "high"):
+        assert getattr(together, name) == pytest.approx(getattr(alone, name), rel=1e-12)
 
 
 def test_macro_f1_is_scikit_learn_s_over_the_labels_that_are_right_answers(tmp_path: Path) -> None:
@@ -124,6 +163,7 @@ def test_the_interval_of_macro_f1_is_that_of_resampled_items(
         of_units,
         vectorized=False,
         n_resamples=DRAWING["resamples"],
+        confidence_level=expanded(DRAWING["level"], len(units) if contexts is None else contexts),
         method={"percentile": "percentile", "bca": "BCa"}[interval],
         rng=np.random.default_rng(DRAWING["seed"]),
     )

@@ -24,6 +24,7 @@ KEY: dict[str, Any] = {
     "role": "id",
     "format": "default",
     "shots": 0,
+    "draw": 0,
     "prediction": "token_prob",
     "metric": "accuracy",
     "n": 100,

@@ -32,6 +32,7 @@ def cell(path: Path, scores: Any, **changes: Any) -> dict[str, Any]:
         "role": "",
         "format": "default",
         "shots": 4,
+        "draw": 0,
         "prediction": "token_prob",
         "metric": PLANTED,
         "path": path,

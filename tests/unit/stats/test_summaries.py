@@ -60,6 +60,7 @@ def changes_of(rows: list[tuple[str, str, str, float, float]], **more: Any) -> p
         "role": "cross",
         "format": "default",
         "shots": 0,
+        "draw": 0,
         "prediction": "greedy",
         "metric": "rouge_l",
         "change_low": np.nan,

@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.stats.cell_bootstrap import Drawing
 from tuning_dynamics.stats.denominators import denominator_rows, weak_bases, weak_denominators
+from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.summaries.forgetting import forgetting_rows
 from tuning_dynamics.stats.trends import format_trend_rows, latent_gain_rows
@@ -26,7 +26,7 @@ def row(table: str, step: int, **more: Any) -> dict[str, Any]:
     known = {
         **{"family": "toy", "checkpoint": str(step), "step": step, "tokens": step * 1000},
         **{"recipe": "full", "train_set": "t", "eval_set": "a", "task": "nli"},
-        **{"kind": "classification", "role": "id", "format": "default", "shots": 0},
+        **{"kind": "classification", "role": "id", "format": "default", "shots": 0, "draw": 0},
         **{"prediction": "token_prob", "metric": "accuracy", "seed": 1, "seeds": 1, "n": 100},
     }
     empty = {name: "" if kind == "str" else None for name, kind in kinds.items()}

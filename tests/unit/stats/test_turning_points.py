@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from synthetic import asked
 
-from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.summaries.turning_points import Turn, turning_point, turning_rows
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows

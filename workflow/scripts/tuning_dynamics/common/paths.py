@@ -97,6 +97,14 @@ class Paths:
         """Frozen items of a dataset: training, evaluation and demonstrations."""
         return f"{self.root}/data/{dataset}/items.parquet"
 
+    def draw(self, dataset: str, draw: str | int) -> str:
+        """A dataset's demonstrations in the order of a draw; draw 0 is that of its items."""
+        return f"{self.root}/data/{dataset}/draws/{draw}.parquet"
+
+    def demonstrations(self, dataset: str, draw: int) -> str:
+        """The file that has a draw of a dataset's demonstrations."""
+        return self.draw(dataset, draw) if draw else self.items(dataset)
+
     def data_manifest(self, dataset: str) -> str:
         """Counts, labels and digests of a dataset's frozen items."""
         return f"{self.root}/data/{dataset}/manifest.json"
@@ -148,17 +156,22 @@ class Paths:
         return self.variant_file(variant_key(variant), "manifest.json")
 
     def cell_file(
-        self, variant: str, eval_set: str, prompt_format: str, shots: str | int, prediction: str
+        self,
+        variant: str,
+        eval_set: str,
+        prompt_format: str,
+        shots: int,
+        draw: int,
+        prediction: str,
     ) -> str:
         """Per-item records of a cell, from the parts of its key."""
-        name = f"{eval_set}/{prompt_format}/{shots}shot/{prediction}.parquet"
+        shown = f"{shots}shot_draw{draw}" if draw else f"{shots}shot"
+        name = f"{eval_set}/{prompt_format}/{shown}/{prediction}.parquet"
         return f"{self.root}/{variant}/cells/{name}"
 
     def cell(self, cell: Cell) -> str:
         """Per-item records of a cell."""
-        return self.cell_file(
-            variant_key(cell.variant), cell.eval_set, cell.format, cell.shots, cell.prediction
-        )
+        return self.cell_file(variant_key(cell.variant), *cell.setting)
 
 
 def without_folders(path: str) -> str:

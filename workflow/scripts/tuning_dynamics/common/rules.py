@@ -56,6 +56,7 @@ RULES = {
     "pretrain": _source("pretrain", "pretrain"),
     "verify": _source("verify"),
     "freeze": _source("data"),
+    "draw": _source("data"),
     "encode": _source("data"),
     "try_rate": _source("rate", "tune"),
     "choose_rate": _source("rate"),

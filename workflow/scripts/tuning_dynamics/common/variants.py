@@ -3,10 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cache
-
-#: Evaluation set, format, shots and prediction method: a cell's key, less its variant.
-Setting = tuple[str, str, int, str]
-
+from typing import NamedTuple
 
 #: Checkpoints whose tokens differ by less than this share are the same point of pre-training:
 #: on the axis of log10 tokens they lie less than 0.005 apart.
@@ -41,19 +38,41 @@ class Variant:
         return (self.family, self.step, self.recipe, self.train_set, seed)
 
 
+class Setting(NamedTuple):
+    """Evaluation set, format, shots, draw of the demonstrations and prediction method: a cell's
+    key, less its variant."""
+
+    eval_set: str
+    format: str
+    shots: int
+    draw: int
+    prediction: str
+
+    def named(self) -> list[str | int]:
+        """Its parts without draw 0: what is named after them keeps its name."""
+        shown = [self.shots, self.draw] if self.draw else [self.shots]
+        return [self.eval_set, self.format, *shown, self.prediction]
+
+
 @dataclass(frozen=True)
 class Cell:
-    """Variant x evaluation set x format x shots x prediction method."""
+    """Variant x evaluation set x format x shots x draw x prediction method."""
 
     variant: Variant
     eval_set: str
     format: str
     shots: int
+    draw: int
     prediction: str
 
     @property
     def setting(self) -> Setting:
-        return (self.eval_set, self.format, self.shots, self.prediction)
+        return Setting(self.eval_set, self.format, self.shots, self.draw, self.prediction)
+
+
+def drawn_name(dataset: str, draw: int) -> str:
+    """The name of a draw of a set's demonstrations; draw 0 is the set's own."""
+    return f"{dataset}/{draw}" if draw else dataset
 
 
 def variant_key(variant: Variant) -> str:

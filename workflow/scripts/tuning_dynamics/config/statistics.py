@@ -41,6 +41,7 @@ TestColumn = Literal[
     "role",
     "format",
     "shots",
+    "draw",
     "prediction",
     "metric",
 ]

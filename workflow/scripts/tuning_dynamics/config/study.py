@@ -36,6 +36,9 @@ class Block(Strict):
     """Prompt formats at evaluation."""
     shots: Annotated[list[Count], Field(min_length=1), Unique] = [0]
     """Numbers of demonstrations in the prompt."""
+    draws: Annotated[list[Count], Field(min_length=1), Unique] = [0]
+    """Draws of the demonstrations: each shows others, or in another order. Prompts without
+    demonstrations have draw 0 alone."""
     predictions: Predictions = Predictions()
     """Prediction methods."""
 

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuning_dynamics.common.variants import drawn_name
 from tuning_dynamics.data.items import Item, read_in_batches
 from tuning_dynamics.data.text_windows import (
     WINDOW,
@@ -55,15 +56,21 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Source:
-    """Rows that a model sees: the training rows of a dataset (`use` is `train`), or its first
-    `most` demonstrations."""
+    """Rows that a model sees: the training rows of a dataset (`use` is `train`), or the first
+    `most` demonstrations of its `draws`."""
 
     dataset: str
     use: str
     most: int | None = None
+    draws: tuple[int, ...] = (0,)
+
+    @property
+    def files(self) -> list[str]:
+        """The names of the files of frozen items that have its rows."""
+        return [drawn_name(self.dataset, draw) for draw in self.draws]
 
     def rows(self, path: str) -> Iterator[Item]:
-        """Its rows, from the frozen items; errors as for `read_in_batches`."""
+        """Its rows in one of its files; errors as for `read_in_batches`."""
         batches = read_in_batches(path, self.use, ROWS)
         return islice((item for batch in batches for item in batch), self.most)
 

@@ -1,6 +1,7 @@
 """Counts of evaluated items that stand in what models are tuned on or shown, by pair of sets."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tuning_dynamics.common.errors import RefusedError
@@ -16,7 +17,8 @@ Row = dict[str, object]
 def overlap_rows(pairs: Sequence[Mapping[str, Any]], files: Mapping[str, str]) -> list[Row]:
     """A row of overlaps.csv for each of `pairs` (`grid.splits.comparisons`), in their order.
 
-    `files` are the frozen items by dataset. Counts are empty if one of the two sets was refused.
+    `files` are the frozen items by dataset, and draws of demonstrations by `drawn_name`. Counts
+    are empty if one of the two sets was refused; a refused draw shows nothing.
     UnavailableError if a file can't be read.
     """
     evaluated = dict.fromkeys(pair["eval_set"] for pair in pairs)
@@ -29,7 +31,7 @@ def overlap_rows(pairs: Sequence[Mapping[str, Any]], files: Mapping[str, str]) -
                 for pair in pairs
                 if _source(pair) == source and pair["eval_set"] in sets
             ]
-            rows = _Counted(source, files[source.dataset])
+            rows = _Counted(source, [files[name] for name in source.files])
             overlaps = index.overlaps(rows, names) if names else {}
             for name, overlap in overlaps.items() if rows.accepted else ():
                 found[name, source] = _counts(len(sets[name]), rows.count, overlap)
@@ -45,7 +47,7 @@ _REFUSED: Row = {
 
 
 def _source(pair: Mapping[str, Any]) -> Source:
-    return Source(pair["dataset"], pair["use"], pair.get("shots"))
+    return Source(pair["dataset"], pair["use"], pair.get("shots"), tuple(pair.get("draws", (0,))))
 
 
 def _named(pair: Mapping[str, Any]) -> Row:
@@ -58,19 +60,25 @@ def _counts(items: int, rows: int, overlap: Overlap) -> Row:
 
 
 class _Counted:
-    """A source's rows, counted as they are read; none, and not `accepted`, if it was refused."""
+    """A source's rows, counted as they are read, those of several draws once; none, and not
+    `accepted`, if all of its files were refused."""
 
-    def __init__(self, source: Source, path: str) -> None:
-        self.source, self.path = source, path
-        self.count, self.accepted = 0, True
+    def __init__(self, source: Source, paths: Sequence[str]) -> None:
+        self.source, self.paths = source, paths
+        self.count, self.accepted = 0, False
 
     def __iter__(self) -> Iterator[Item]:
-        try:
-            for row in self.source.rows(self.path):
-                self.count += 1
-                yield row
-        except RefusedError:
-            self.accepted = False
+        shown: set[str] = set()
+        for path in self.paths:
+            with suppress(RefusedError):
+                for row in self.source.rows(path):
+                    if row.item not in shown:
+                        self.count += 1
+                        yield row
+                    # Of draws alone: training rows may be many, and have one file.
+                    if len(self.paths) > 1:
+                        shown.add(row.item)
+                self.accepted = True
 
 
 def _groups(names: Iterable[str], files: Mapping[str, str]) -> Iterator[dict[str, list[Item]]]:

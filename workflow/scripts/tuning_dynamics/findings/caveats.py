@@ -16,8 +16,9 @@ def marked(value: float, floor: Floor) -> str:
     return signed(value) + (" (under the noise floor)" if under(value, floor) else "")
 
 
-def floor_words(floor: Floor, eval_sets: int) -> str:
-    """The noise floor of `eval_sets` evaluation sets, or that it is unknown, as a sentence."""
+def floor_words(floor: Floor, eval_sets: int, scores: float | None = None) -> str:
+    """The noise floor of `eval_sets` evaluation sets, or that it is unknown, as a sentence. For a
+    slope, `scores` is the typical difference between two scores."""
     if not floor.pairs:
         return (
             " The noise floor is unknown: no two seeds and no near-identical checkpoints on these "
@@ -25,9 +26,14 @@ def floor_words(floor: Floor, eval_sets: int) -> str:
         )
     pairs = "1 pair" if floor.pairs == 1 else f"{floor.pairs} pairs"
     sets = "" if floor.sets == eval_sets else f", on {floor.sets} of the {eval_sets} sets only"
+    if scores is None:
+        return (
+            f" The noise floor is {floor.value:.3f}, the typical difference between scores of "
+            f"{_FROM[floor.kind]} ({pairs}{sets})."
+        )
     return (
-        f" The noise floor is {floor.value:.3f}, the typical difference between scores of "
-        f"{_FROM[floor.kind]} ({pairs}{sets})."
+        f" The noise floor is {floor.value:.3f}, the typical slope that scores of "
+        f"{_FROM[floor.kind]} make, which differ by {scores:.3f} ({pairs}{sets})."
     )
 
 

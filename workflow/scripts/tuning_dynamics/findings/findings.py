@@ -1,7 +1,7 @@
 """findings.csv: what a study's tables say on each published finding, and on its limitations."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
@@ -10,10 +10,12 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.formatting import interval_text, percent, percent_interval, signed
 from tuning_dynamics.findings.caveats import base_words, floor_words, marked, refused_words
 from tuning_dynamics.findings.limits import limit_rows
-from tuning_dynamics.stats.cell_bootstrap import MIN_UNITS, Estimate, pair_units
+from tuning_dynamics.stats.compared_changes import compared_changes, on_halves
+from tuning_dynamics.stats.crossed import Estimate, too_few
 from tuning_dynamics.stats.denominators import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, OTHER, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
+from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.stats.summarise import SummarySettings
 from tuning_dynamics.stats.transfer import train_kinds_of, transferred
 from tuning_dynamics.stats.trends import MIN_CHECKPOINTS
@@ -42,7 +44,8 @@ FINDINGS = {
 }
 
 NEEDED = (
-    *("scores", "changes", "seed_means", "sensitivity", "unpaired", "datasets", "transfer"),
+    *("scores", "changes", "seed_means", "halves", "sensitivity", "unpaired", "datasets"),
+    "transfer",
     *("denominators", "groups", "group_rules", "turning_points", "latent_gain", "format_trend"),
     "noise",
 )
@@ -59,11 +62,21 @@ class Context:
     tables: Tables
     asked: SummarySettings
 
-    def noise(self, recipes: Collection[str], eval_sets: Collection[str]) -> "Noise":
-        """The largest noise floor of the recipes on these sets."""
+    @property
+    def declared(self) -> bool:
+        """Whether the study declares the groups of sets."""
+        return self.asked.groups is not None
+
+    def noise(
+        self,
+        recipes: Collection[str],
+        eval_sets: Collection[str],
+        formats: Collection[str] = (DEFAULT_FORMAT,),
+    ) -> "Noise":
+        """The largest noise floor of the recipes on these sets in these formats (none: all)."""
+        noise, sets = self.tables["noise"], set(eval_sets)
         floors = [
-            noise_floor(self.tables["noise"], recipe=recipe, eval_sets=set(eval_sets))
-            for recipe in recipes
+            noise_floor(noise, recipe=recipe, eval_sets=sets, formats=formats) for recipe in recipes
         ]
         known = [floor for floor in floors if floor.pairs]
         floor = max(known, key=lambda floor: floor.value, default=UNKNOWN)
@@ -72,15 +85,22 @@ class Context:
 
 @dataclass(frozen=True)
 class Noise:
-    """The noise floor of a finding's evaluation sets, and how many sets those are."""
+    """The noise floor of a finding's evaluation sets, and how many sets those are; of a slope, the
+    typical difference between `scores` as well."""
 
     floor: Floor
     eval_sets: int
 
+    scores: float | None = None
+
     @property
     def sentence(self) -> str:
         """The floor in words."""
-        return floor_words(self.floor, self.eval_sets)
+        return floor_words(self.floor, self.eval_sets, self.scores)
+
+    def of_slope(self, floor: float) -> "Noise":
+        """The same for a slope: `floor` is the one that such scores make."""
+        return Noise(replace(self.floor, value=floor), self.eval_sets, self.floor.value)
 
 
 def finding_rows(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
@@ -164,9 +184,9 @@ def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction 
     ].set_index("statistic")
     if rows.empty:
         return None
-    units, level = len(set(pair_units(cells))), asked.drawing.level
+    level = asked.drawing.level
     row = rows.loc["mean_change"]
-    change = _estimate(row, "value", int(row["cells"]), units)
+    change = _estimate(row, "value", int(row["cells"]), cells)
     noise = context.noise([asked.recipe], cells["eval_set"])
     words = [number(change, level, noise.floor)]
     for statistic, name in (
@@ -198,14 +218,17 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     if pd.isna(pooled["slope"]):
         return no_verdict("format_sensitivity", name, _NO_SLOPE)
     found = _mean_slope(pooled, pairs)
-    noise = context.noise([context.asked.recipe], pairs["eval_set"])
+    noise = context.noise([context.asked.recipe], pairs["eval_set"], ()).of_slope(pooled["floor"])
     first, last = (f"{pooled[end]:.3f}" for end in ("first_spread", "last_spread"))
     ends = _ends(pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last")
+    corrected = context.tables["sensitivity"]["beyond_chance"].notna().any()
+    beyond = " beyond chance" if corrected else ""
     text = (
-        "The spread of tuned scores over formats changed by "
-        f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens; {ends}. "
-        "A spread is never negative, and chance alone makes it positive."
+        f"The spread of tuned scores over formats{beyond} changed by "
+        f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens; {ends}."
     )
+    if not corrected:
+        text += " Chance alone makes a spread positive, and without items can't be taken off."
     return finding("format_sensitivity", name, found, text, noise, supports="below")
 
 
@@ -221,7 +244,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
     if pd.isna(pooled["slope"]):
         return no_verdict("latent_gain", name, _NO_SLOPE)
     found = _mean_slope(pooled, pairs)
-    noise = context.noise([context.asked.recipe], pairs["eval_set"])
+    noise = context.noise([context.asked.recipe], pairs["eval_set"]).of_slope(pooled["floor"])
     first, last = (
         marked(float(pooled[end]), noise.floor) for end in ("first_change", "last_change")
     )
@@ -229,7 +252,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
     text = (
         f"On the {pairs['eval_set'].nunique()} sets {_others(context)}, the change by tuning moved "
         f"by {number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
-        f"pre-training; {ends}."
+        f"pre-training; {ends}.{_halves(context)}"
     )
     return finding("latent_gain", name, found, text, noise, supports="above")
 
@@ -243,8 +266,9 @@ def _others(context: Context) -> str:
 def _dichotomy(context: Context) -> dict[str, object]:
     name = f"mean change of sets {_others(context)} minus that of learned ones, all checkpoints"
     asked = context.asked
+    changes = compared_changes(context.tables, asked.drawing.level, declared=context.declared)
     rows = grouped_changes(
-        context.tables["changes"],
+        changes,
         context.tables["groups"],
         recipes=asked.group_recipes,
         roles=asked.roles,
@@ -256,9 +280,10 @@ def _dichotomy(context: Context) -> dict[str, object]:
             "dichotomy", name, f"no tuned evaluation set is in the group '{empty[0]}'"
         )
     rows = rows[rows["group"].isin([LEARNED, OTHER])]
-    found = group_contrast(rows, asked.drawing)
+    found = group_contrast(rows, asked.drawing.level)
     noise = context.noise(asked.group_recipes, rows["eval_set"])
-    means = rows.groupby("group")["change"].mean()
+    by_set = rows.groupby(["group", "eval_set"])["change"].mean()
+    means = by_set.groupby("group").mean()
     sets = rows.groupby("group")["eval_set"].nunique()
     new, old = (
         f"{marked(float(means[group]), noise.floor)} ({sets[group]} sets)"
@@ -266,10 +291,16 @@ def _dichotomy(context: Context) -> dict[str, object]:
     )
     text = (
         f"Tuning changed sets {_others(context)} by {new} and learned ones by {old}; "
-        f"the difference is {number(found, asked.drawing.level, noise.floor)}."
+        f"the difference is {number(found, asked.drawing.level, noise.floor)}.{_halves(context)}"
     )
-    units = "evaluation set(s) in the smaller group"
-    return finding("dichotomy", name, found, text, noise, supports="above", units=units)
+    return finding("dichotomy", name, found, text, noise, supports="above")
+
+
+def _halves(context: Context) -> str:
+    """That groups and changes are from separate items, as a sentence; empty if they are not."""
+    if on_halves(context.tables, declared=context.declared):
+        return " Groups are from one half of the items, changes from the other."
+    return ""
 
 
 def finding(
@@ -280,7 +311,6 @@ def finding(
     noise: Noise,
     *,
     supports: Literal["above", "below"],
-    units: str = "pair(s) of train set and evaluation set",
 ) -> dict[str, object]:
     """The row of a published finding, which a value above or below 0 supports."""
     verdict: Verdict = "cannot tell"
@@ -294,15 +324,14 @@ def finding(
         "statistic": statistic,
         **{"value": found.value, "low": found.low, "high": found.high, "cells": found.cells},
         "floor": noise.floor.value,
-        "sentence": text + _reason(found, clear, verdict, units) + noise.sentence,
+        "sentence": text + _reason(found, clear, verdict) + noise.sentence,
     }
 
 
-def _reason(found: Estimate, clear: bool, verdict: Verdict, units: str) -> str:
-    """Why there is no verdict; empty if there is one. `units` is what intervals resample."""
-    if found.thin:
-        counted = units.replace("(s)", "" if found.units == 1 else "s")
-        return f" No interval: {found.units} {counted} where {MIN_UNITS} are needed."
+def _reason(found: Estimate, clear: bool, verdict: Verdict) -> str:
+    """Why there is no verdict; empty if there is one."""
+    if found.reason:
+        return f" No interval: {found.reason}."
     if not clear:
         return " The interval includes 0."
     return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""
@@ -330,7 +359,7 @@ def number(found: Estimate, level: float, floor: Floor) -> str:
 def _mean_slope(pooled: pd.Series, pairs: pd.DataFrame) -> Estimate:
     """The mean slope of the pairs that have one; its cells are all cells of those slopes."""
     sloped = pairs[pairs["slope"].notna()]
-    return _estimate(pooled, "slope", int(sloped["checkpoints"].sum()), len(sloped))
+    return _estimate(pooled, "slope", int(sloped["checkpoints"].sum()), sloped)
 
 
 def _ends(pooled: pd.Series, pairs: pd.DataFrame, words: str) -> str:
@@ -347,5 +376,7 @@ def _ends(pooled: pd.Series, pairs: pd.DataFrame, words: str) -> str:
     return f"on the {whole} of {sloped} pairs that are evaluated at every checkpoint, {words}"
 
 
-def _estimate(row: pd.Series, value: str, cells: int, units: int) -> Estimate:
-    return Estimate(float(row[value]), float(row["low"]), float(row["high"]), cells, units)
+def _estimate(row: pd.Series, value: str, cells: int, pairs: pd.DataFrame) -> Estimate:
+    """An estimate over `pairs` from a table, with the reason if it has no interval."""
+    reason = too_few(pairs["train_set"], pairs["eval_set"], [0] * len(pairs))
+    return Estimate(float(row[value]), float(row["low"]), float(row["high"]), cells, reason)

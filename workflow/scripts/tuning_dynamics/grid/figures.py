@@ -36,7 +36,7 @@ SCORES = ("seed_means", "datasets")
 
 @dataclass(frozen=True)
 class Piece:
-    """Cells that differ only in checkpoint, seed, shots or prediction method.
+    """Cells that differ only in checkpoint, seed, shots, draw or prediction method.
 
     `points` are its checkpoints, each by its tokens and its label; `seeds` those of tuning.
     """

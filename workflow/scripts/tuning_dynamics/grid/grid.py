@@ -134,8 +134,9 @@ def expand(resolved: ResolvedStudy, file: str) -> Grid:
 def _axes(resolved: ResolvedStudy, block: Block, key: str, file: str) -> Axes:
     _check_block(resolved, block, key, file)
     settings = {
-        (eval_set, prompt_format, shots, prediction)
+        Setting(eval_set, prompt_format, shots, draw, prediction)
         for eval_set, prompt_format, shots in product(block.eval_sets, block.formats, block.shots)
+        for draw in (block.draws if shots else [0])
         for prediction in getattr(block.predictions, resolved.kind(eval_set))
     }
     return Axes(
@@ -162,12 +163,14 @@ def unpaired_cells(grid: Grid) -> list[Cell]:
 
 def _not_compared(tuned: tuple[Setting, ...], base: tuple[Setting, ...]) -> tuple[Setting, ...]:
     """The settings of a tuned model that its base has neither in the same nor in the default
-    format; the number of shots may differ."""
-    compared = {(eval_set, name, prediction) for eval_set, name, _, prediction in base}
+    format; the number of shots and the draw may differ."""
+    compared = {(one.eval_set, one.format, one.prediction) for one in base}
     return tuple(
-        setting
-        for setting in tuned
-        if not any((setting[0], given, setting[3]) in compared for given in (setting[1], "default"))
+        one
+        for one in tuned
+        if not any(
+            (one.eval_set, given, one.prediction) in compared for given in (one.format, "default")
+        )
     )
 
 

@@ -62,6 +62,7 @@ def cell_row(resolved: ResolvedStudy, cell: Cell) -> dict[str, Any]:
         "role": role(resolved, variant, cell.eval_set),
         "format": cell.format,
         "shots": cell.shots,
+        "draw": cell.draw,
         "prediction": cell.prediction,
         "metric": resolved.metric(cell.eval_set),
         "path": Paths(resolved.study.study).cell(cell),

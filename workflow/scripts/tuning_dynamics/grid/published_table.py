@@ -17,6 +17,7 @@ from typing import Any
 from tuning_dynamics.common.atomic_files import file_digest
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.paths import RESERVED, fill_root
+from tuning_dynamics.common.variants import Setting
 from tuning_dynamics.config.study import Study
 from tuning_dynamics.grid.csv_file import Line, read_rows
 from tuning_dynamics.grid.figures import Piece
@@ -35,7 +36,7 @@ OWN_TASK = ("id", "ood")
 UNKNOWN = "unknown"
 
 #: Columns that a cell requires; the others may be left out.
-REQUIRED = (*KEY_COLUMNS, "score")
+REQUIRED = (*(name for name in KEY_COLUMNS if name != "draw"), "score")
 OPTIONAL = tuple(name for name in columns_of("scores") if name not in REQUIRED)
 
 # Empty if they do not apply; everything else in REQUIRED needs a value.
@@ -74,7 +75,8 @@ class PublishedTable:
         return Grid(tuple(_axes(*rows) for rows in _by(self.rows, variant).values()))
 
     def pieces(self) -> Iterator[Piece]:
-        """What there is to draw: cells that differ only in checkpoint, seed, shots or method."""
+        """What a figure may show: cells that differ only in checkpoint, seed, shots, draw or
+        method."""
         same = ("family", "recipe", "train_set", "eval_set", "kind", "role", "format")
         for (family, recipe, train_set, *rest), rows in _by(self.rows, same).items():
             eval_set, kind, role, name = rest
@@ -101,13 +103,13 @@ class PublishedTable:
 
 def _axes(*rows: Row) -> Axes:
     """The block of one variant's rows."""
-    first, setting = rows[0], itemgetter("eval_set", "format", "shots", "prediction")
+    first, setting = rows[0], itemgetter(*Setting._fields)
     return Axes(
         steps={first["family"]: frozenset({first["step"]})},
         recipes=frozenset({first["recipe"]}),
         train_sets=frozenset({first["train_set"]} - {""}),
         seeds=frozenset({first["seed"]} - {None}),
-        settings=frozenset(map(setting, rows)),
+        settings=frozenset(Setting(*setting(row)) for row in rows),
     )
 
 
@@ -172,6 +174,9 @@ def _parsed(line: int, text: Mapping[str, str], file: str) -> Row:
     # One seed that is not given still counts as a seed.
     if row["recipe"] != "base" and row["seed"] is None:
         row["seed"] = 0
+    # Tables have had this column only since there are draws.
+    if row["draw"] is None:
+        row["draw"] = 0
     for wrong, column, what, fix in _checks(row):
         if wrong:
             raise _refused(what, file, line, column, text.get(column, ""), fix)
@@ -219,6 +224,8 @@ def _checks(row: Row) -> Iterator[tuple[bool, str, str, str]]:
         "the value is not a name",
         name,
     )
+    shown = row["shots"] or not row["draw"]
+    yield not shown, "draw", "a prompt without demonstrations has no draw", "write 0"
     yield row["kind"] not in _KINDS, "kind", "the kind is not known", _one_of(_KINDS)
     roles = ("", "bench") if base else _ROLES
     what = "the role of a set to base" if base else "the role of a set to a tuned model"
@@ -260,7 +267,7 @@ def _require_unique(rows: Sequence[tuple[int, Row]], file: str) -> None:
                 key=f"line {line}, column eval_set",
                 value=", ".join(f"{name}={value}" for name, value in cell.items()),
                 fix="keep one of the two lines; if they are two evaluations, give them "
-                "different values of eval_set, format, shots, prediction or metric",
+                "different values of eval_set, format, shots, draw, prediction or metric",
             )
 
 

@@ -1,5 +1,6 @@
 """Which splits of which datasets a study uses, and where they come from."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -24,12 +25,24 @@ def uses(resolved: ResolvedStudy, grid: Grid) -> list[Use]:
     found |= {
         Use(resolved.demonstrations(eval_set), "demonstration")
         for block in grid.blocks
-        for eval_set, _, shots, _ in block.settings
+        for eval_set, _, shots, _, _ in block.settings
         if shots
     }
     for _, recipe, train_set in grid.trainings:
         found |= {Use(name, "train") for name in tuned_on(resolved, recipe, train_set)}
     return sorted(found)
+
+
+def draws(resolved: ResolvedStudy, grid: Grid) -> list[tuple[str, int]]:
+    """The sets whose demonstrations are drawn anew, with each draw after the first."""
+    return sorted(
+        {
+            (resolved.demonstrations(setting.eval_set), setting.draw)
+            for block in grid.blocks
+            for setting in block.settings
+            if setting.draw
+        }
+    )
 
 
 def tuned_on(resolved: ResolvedStudy, recipe: str, train_set: str) -> set[str]:
@@ -51,23 +64,28 @@ def seen(
 
 def comparisons(resolved: ResolvedStudy, grid: Grid) -> list[dict[str, Any]]:
     """Each evaluation set with each set that its models see (`seen`): `eval_set`, `dataset`, `use`;
-    the most demonstrations shown, `shots`; the reason, if an overlap is `known`."""
-    most: dict[tuple[str, Use], int] = {}
+    the most demonstrations shown, `shots`, and their `draws`, unless it is the first alone; the
+    reason, if an overlap is `known`."""
+    shown: dict[tuple[str, Use], set[tuple[int, int]]] = defaultdict(set)
     for block in grid.blocks:
         # Untuned models have no train set.
         trained = [*product(block.recipes - {"base"}, block.train_sets), ("base", "")]
-        settings = {(eval_set, shots) for eval_set, _, shots, _ in block.settings}
-        for (recipe, train_set), (eval_set, shots) in product(trained, settings):
+        settings = {(eval_set, shots, draw) for eval_set, _, shots, draw, _ in block.settings}
+        for (recipe, train_set), (eval_set, shots, draw) in product(trained, settings):
             for use in seen(resolved, recipe, train_set, eval_set, shots):
-                most[eval_set, use] = max(most.get((eval_set, use), 0), shots)
-    return [_comparison(resolved, *key, shots) for key, shots in sorted(most.items())]
+                shown[eval_set, use].add((shots, draw))
+    return [_comparison(resolved, *key, shown[key]) for key in sorted(shown)]
 
 
-def _comparison(resolved: ResolvedStudy, eval_set: str, use: Use, shots: int) -> dict[str, Any]:
+def _comparison(
+    resolved: ResolvedStudy, eval_set: str, use: Use, shown: set[tuple[int, int]]
+) -> dict[str, Any]:
+    shots, draws = max(shots for shots, _ in shown), sorted({draw for _, draw in shown})
     known = resolved.datasets[eval_set].known_overlaps.get(use.dataset)
     return {
         **{"eval_set": eval_set, "dataset": use.dataset, "use": use.split},
         **({"shots": shots} if use.split == "demonstration" else {}),
+        **({"draws": draws} if use.split == "demonstration" and draws != [0] else {}),
         **({"known": known} if known else {}),
     }
 

@@ -6,6 +6,7 @@ from tuning_dynamics.config.family import HubFamily, PretrainFamily
 from tuning_dynamics.config.recipe import RateSelection, rate_name, selecting
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid
+from tuning_dynamics.grid.splits import draws
 from tuning_dynamics.plan.price import Job
 
 #: Published scores have one rule in place of all those that read models' results.
@@ -50,7 +51,7 @@ def _checkpoint_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
 
 
 def _data_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    """Freezing each set, and encoding train sets."""
+    """Freezing each set, drawing its demonstrations anew, and encoding train sets."""
     encoded = sorted(
         {
             (*layout, family)
@@ -60,6 +61,10 @@ def _data_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
     )
     return [
         *(Job("freeze", {"dataset": name}) for name in resolved.datasets),
+        *(
+            Job("draw", {"dataset": name, "draw": str(draw)})
+            for name, draw in draws(resolved, grid)
+        ),
         *(
             Job("encode", {"dataset": name, "family": family, "format": layout})
             for name, layout, family in encoded

@@ -298,11 +298,11 @@ class Prices:
 
     def _shared(self, cell: Cell, read: set[tuple[object, ...]]) -> "_Shared":
         """What a multiple-choice cell need not read, as its job has already `read` it: methods
-        share a pass over the options, and formats and shots share the one without the question.
+        share a pass over the options, and formats, shots and draws the one without the question.
         Adds what the cell reads."""
         if self.resolved.kind(cell.eval_set) != "multiple_choice":
             return _Shared()
-        options, alone = (cell.eval_set, cell.format, cell.shots), (cell.eval_set,)
+        options, alone = cell.setting[:-1], (cell.eval_set,)
         pmi = cell.prediction == "likelihood_pmi"
         shared = _Shared(options in read, pmi and alone in read)
         read.update({options, alone} if pmi else {options})

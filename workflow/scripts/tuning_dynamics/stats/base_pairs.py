@@ -13,9 +13,10 @@ def base_rows(frame: pd.DataFrame) -> pd.Series:
 
     `frame` has the key columns of scores.csv and unique labels. A tuned row's base agrees with it
     in SAME; of several, the one in the tuned row's format is taken, else the one in format
-    `default`, and of those the one with most shots.
+    `default`, of those the one with most shots, and of several draws the first.
     """
-    base = frame[frame["recipe"] == "base"].sort_values("shots", ascending=False, kind="stable")
+    ordered = frame.sort_values(["shots", "draw"], ascending=[False, True], kind="stable")
+    base = ordered[ordered["recipe"] == "base"]
     tuned = frame[frame["recipe"] != "base"]
     in_format = _found(tuned, base, [*SAME, "format"])
     in_default = _found(tuned, base[base["format"] == DEFAULT_FORMAT], SAME)

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of means over items: percentile and BCa, clustered, hierarchical over seeds.
+"""Bootstrap intervals of means over items: percentile and BCa, clustered.
 
 Items that share a context (a story, a passage) are drawn together: the unit of resampling is the
 context, and a mean is the ratio of the units' sums of scores to their numbers of items. If no two
@@ -112,6 +112,17 @@ def interval_of(drawn: Floats, level: float) -> Floats:
     return np.asarray(np.quantile(drawn, [tail, 1.0 - tail], axis=0).T)
 
 
+def expanded(level: float, units: int) -> float:
+    """The level of a percentile interval that has coverage `level` even for few units.
+
+    That of k units is too narrow by the root of (k - 1) / k, and by a normal distribution in place
+    of Student's t with k - 1 degrees of freedom. The expanded percentile interval (Hesterberg 2015,
+    The American Statistician 69:371) takes quantiles further out.
+    """
+    reach = np.sqrt(units / (units - 1)) * stdtrit(units - 1, 1.0 - _tail(level))
+    return float(2 * ndtr(reach) - 1)
+
+
 def bca_interval(drawn: Floats, value: Floats, acceleration: Floats, level: float) -> Floats:
     """Bias-corrected and accelerated interval of each column of `drawn`; shape (cells, 2).
 
@@ -170,54 +181,6 @@ def accelerations(sums: Floats, sizes: Floats) -> Floats:
     # Scores that are equal up to rounding have no skew.
     np.divide(cubes, 6 * squares**1.5, out=none, where=squares > _ROUNDING**2)
     return none
-
-
-# --- intervals over seeds and items ------------------------------------------------------------
-
-
-def over_seeds(each: Estimates, groups: Integers, mean: Estimates, level: float) -> Estimates:
-    """Means over seeds with intervals over seeds and items.
-
-    `each` is one estimate per seed's cell, `groups` the mean that each belongs to, `mean` the
-    means over seeds with intervals over items alone. All seeds of a group are scored on the same
-    items, so seeds and items are crossed, with three components of variance: items (ease), seeds
-    (skill), and their interaction. The interaction is part of the variance between the seeds'
-    scores and of the variance of the seeds' mean over items; it must count once:
-
-        seeds: (variance between seeds - kept x interaction) / S, at least 0
-        items: variance of the mean over items - (1 - kept) x interaction / S, at least 0
-
-    for S seeds. `kept` = (S - 2) / (S - 1): the variance of few seeds is so uncertain that
-    subtracting all of it would too often leave nothing (docs/statistics.md has the simulation). A
-    bootstrap of 2 to 5 seeds would make the first too small, so it has Student's t with S - 1
-    degrees of freedom, and the two quantiles are weighted by their variances (Cochran 1964,
-    Biometrics 20:191). The interval over items keeps its skew; with one seed it is the result.
-    """
-    seeds = np.bincount(groups, minlength=len(mean.value))
-    others = np.maximum(seeds - 1, 1)  # 1 for a single seed, whose variances are not used
-    between = _sum_by(groups, (each.value - mean.value[groups]) ** 2, seeds) / others
-    own_way = (_sum_by(groups, each.se**2, seeds) / seeds - mean.se**2) * seeds / others
-    kept = (others - 1) / others
-    of_seeds = np.maximum(0.0, between - kept * own_way) / seeds
-    of_items = np.maximum(0.0, mean.se**2 - (1 - kept) * own_way / seeds)
-    quantile = stdtrit(others, 1.0 - _tail(level))
-    total = np.sqrt(of_items + of_seeds)
-    several = (seeds > 1) & (total > 0)
-
-    def widened(half: Floats) -> Floats:
-        items: Floats = np.zeros(len(half))
-        np.divide(half * of_items, mean.se, out=items, where=mean.se > 0)
-        result = half.copy()
-        np.divide(items + quantile * of_seeds, total, out=result, where=several)
-        return result
-
-    low = mean.value - widened(mean.value - mean.low)
-    high = mean.value + widened(mean.high - mean.value)
-    return Estimates(mean.value, np.where(several, total, mean.se), low, high)
-
-
-def _sum_by(groups: Integers, values: Floats, seeds: Integers) -> Floats:
-    return np.bincount(groups, weights=values, minlength=len(seeds)).astype(float)
 
 
 # --- checks ------------------------------------------------------------------------------------

@@ -3,15 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
+from scipy.sparse import eye_array
 
 from tuning_dynamics.grid.evaluated_sets import EvaluatedSet
 from tuning_dynamics.stats.base_pairs import base_rows, unpaired_reason
-from tuning_dynamics.stats.bootstrap import Integers
 from tuning_dynamics.stats.cells import ORDER_KEYS, cell_frame
 from tuning_dynamics.stats.changes import PERMUTATIONS, change_rows
-from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, blocks, selected
+from tuning_dynamics.stats.comparisons import Comparisons
+from tuning_dynamics.stats.halves import half_rows
+from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, blocks
 from tuning_dynamics.stats.item_changes import item_change_rows
 from tuning_dynamics.stats.measures import measure_rows
 from tuning_dynamics.stats.permutation import q_values_within
@@ -30,10 +31,11 @@ _ORDERS = {
     "scores": ORDER_KEYS,
     "changes": ORDER_KEYS,
     "seed_means": SEEDLESS_ORDER,
+    "halves": SEEDLESS_ORDER,
     "sensitivity": ["family", "step", "recipe", "train_set", "seed", "eval_set"],
     "measures": [*ORDER_KEYS, "measure"],
     "item_changes": ORDER_KEYS,
-    "seed_agreement": SEEDLESS_ORDER,
+    "seed_agreement": ORDER_KEYS,
 }
 
 
@@ -50,7 +52,7 @@ def cell_tables(
     permutations: int = PERMUTATIONS,
     sets: Mapping[str, EvaluatedSet] | None = None,
 ) -> Tables:
-    """scores, changes, unpaired, seed_means, sensitivity, measures, item_changes and
+    """scores, changes, unpaired, seed_means, halves, sensitivity, measures, item_changes and
     seed_agreement from all cells of a study.
 
     `cells` are dicts with the key columns and the `path` of each one's records, read once each;
@@ -87,30 +89,17 @@ def cell_tables(
 
 
 def _of_block(block: ItemBlock, permutations: int) -> Tables:
-    cells = len(block.cells)
-    tuned, base = _pairs(block)
-    scores = block.estimates(selected(np.arange(cells), cells))
-    changes = block.estimates(selected(tuned, cells) - selected(base, cells))
+    compared = Comparisons.of(block)
     return {
-        "scores": score_rows(block, scores),
-        "changes": change_rows(block, tuned, base, changes, permutations),
-        "seed_means": seed_mean_rows(block, scores, tuned, base, changes),
+        "scores": score_rows(block, block.means(eye_array(len(block.cells), format="csr"))),
+        "changes": change_rows(block, compared, permutations),
+        "seed_means": seed_mean_rows(block, compared),
+        "halves": half_rows(block, compared),
         "sensitivity": sensitivity_rows(block),
         "measures": measure_rows(block),
-        "item_changes": item_change_rows(block, tuned, base),
+        "item_changes": item_change_rows(block, compared),
         "seed_agreement": seed_agreement_rows(block),
     }
-
-
-def _pairs(block: ItemBlock) -> tuple[Integers, Integers]:
-    """Rows of tuned cells and of the base cell of each, neither refused.
-
-    No other base replaces a refused one: the changes would be other numbers.
-    """
-    found = base_rows(block.asked).dropna()
-    cells = len(block.cells)
-    there = found[(found.index < cells) & (found < cells)]
-    return there.index.to_numpy(), there.to_numpy(dtype=np.int64)
 
 
 def _unpaired_rows(cells: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS
 
 # Rows are sorted by numbers before names, so that checkpoints are in order.
-ORDER = ("family", "step", "recipe", "train_set", "seed", "eval_set", "format", "shots")
+ORDER = ("family", "step", "recipe", "train_set", "seed", "eval_set", "format", "shots", "draw")
 ORDER_KEYS = [*ORDER, *(name for name in KEY_COLUMNS if name not in ORDER)]
 
 

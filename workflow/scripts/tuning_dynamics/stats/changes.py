@@ -2,9 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from tuning_dynamics.stats.bootstrap import Estimates, Floats
+from tuning_dynamics.stats.bootstrap import Floats
+from tuning_dynamics.stats.comparisons import Comparisons
 from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.stats.permutation import sign_flip_p_values
 from tuning_dynamics.tables.tables import typed
@@ -17,21 +17,20 @@ PERMUTATIONS = 9999
 
 
 def change_rows(
-    block: ItemBlock,
-    tuned: NDArray[np.int64],
-    bases: NDArray[np.int64],
-    changes: Estimates,
-    permutations: int = PERMUTATIONS,
+    block: ItemBlock, compared: Comparisons, permutations: int = PERMUTATIONS
 ) -> pd.DataFrame:
-    """Rows of changes.csv for the block's cells `tuned`, whose base cells are `bases`.
+    """Rows of changes.csv for the block's tuned cells that have a base.
 
-    `changes` are estimates of tuned minus base over the same items; `ratio` is change / base
-    score, empty below RATIO_FLOOR; `p_value` a sign-flip test over items, or over contexts if
-    items share one. `q_value` is left empty: it needs the tests of all blocks.
+    A change is tuned minus base over the same items, the base's draws of demonstrations averaged;
+    its interval is over items and these draws. `ratio` is change / base score, empty below
+    RATIO_FLOOR; `p_value` a sign-flip test over items, or over contexts if items share one.
+    `q_value` is left empty: it needs the tests of all blocks.
     """
-    before, after = (block.sums[:, rows] for rows in (bases, tuned))
+    tuned, changes = compared.tuned, compared.changes(block)
+    after = block.sums[:, tuned]
+    before = (block.sums @ compared.base_weights(len(block.cells)))[:, compared.base]
     p_values = sign_flip_p_values(after - before, permutations, block.resampling.seed)
-    base_score = before.sum(axis=0) / block.items
+    base_score = compared.base_scores(block)
     table = block.cells.iloc[tuned].assign(
         base_score=base_score,
         tuned_score=after.sum(axis=0) / block.items,

@@ -45,6 +45,9 @@ Q = 0.05
 #: Differences that the summary names.
 NAMED = 10
 
+#: Columns that results of earlier versions lack, and what they would have there.
+NEW_COLUMNS = {"draw": "0"}
+
 _IDENTITY = list(IDENTITY)
 
 
@@ -89,7 +92,7 @@ def read_side(side: str) -> pd.DataFrame:
     if not Path(side).is_dir():
         table = read_layout(side, "scores")
         return from_rows(list(table.rows), "scores").assign(path="", answer_pattern=None)
-    scores = read_table(Path(scores_file(side)))
+    scores = read_table(Path(scores_file(side)), NEW_COLUMNS)
     return scores.merge(_paths(Path(side)), on=_IDENTITY, how="left").fillna({"path": ""})
 
 

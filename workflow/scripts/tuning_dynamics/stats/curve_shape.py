@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm, t
 
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
-from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.drawing import Drawing
 
 Floats = NDArray[np.float64]
 

@@ -16,15 +16,16 @@ ZERO, NEAR_ZERO, AT_CHANCE = "zero", "near_zero", "at_chance"
 _BASE = ["family", "checkpoint", "eval_set", "prediction", "metric"]
 
 
-def denominator_rows(scores: pd.DataFrame, chance: Mapping[str, float]) -> pd.DataFrame:
+def denominator_rows(seed_means: pd.DataFrame, chance: Mapping[str, float]) -> pd.DataFrame:
     """denominators.csv: the base cells that changes are divided by, and what is wrong with them.
 
     For each family, checkpoint, evaluation set, prediction method and metric: the cell in format
-    `default` with most shots. `chance` is the accuracy of guessing on each set that has one. A
-    cell is `at_chance` if the low end of its interval, or its score if that is unknown, is at
-    chance or below.
+    `default` with most shots, draws of demonstrations averaged. `chance` is the accuracy of
+    guessing on each set that has one. A cell is `at_chance` if the low end of its interval, or its
+    score if that is unknown, is at chance or below.
     """
-    default = scores[(scores["recipe"] == "base") & (scores["format"] == DEFAULT_FORMAT)]
+    base = seed_means[seed_means["recipe"] == "base"]
+    default = base[base["format"] == DEFAULT_FORMAT]
     base = one_per(default, _BASE)
     guessed = base["eval_set"].map(chance).astype(float)
     score = base["score"].to_numpy(dtype=float)

@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.stats.cell_bootstrap import Drawing, Estimate, Sample, contrast, estimate, mean
-from tuning_dynamics.stats.cells import require_unique
-from tuning_dynamics.stats.curve_shape import RISES, TOO_FEW
-from tuning_dynamics.stats.primary_cells import curve_cells, primary_cells
+from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_contrast, crossed_mean
+from tuning_dynamics.stats.curve_shape import RISES, TOO_FEW, curve_shape
+from tuning_dynamics.stats.drawing import Drawing
+from tuning_dynamics.stats.primary_cells import (
+    DEFAULT_FORMAT,
+    VARIANT_AND_SET,
+    curve_cells,
+    one_per,
+)
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import estimate_columns
 from tuning_dynamics.tables.columns import POOLED
@@ -28,16 +33,19 @@ _ENUMERATED = 8
 
 OWN_TASK = ("id", "ood")
 
+SEEDLESS_VARIANT_AND_SET = [name for name in VARIANT_AND_SET if name != "seed"]
+
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Curve:
     """The base model's primary scores on one set, by tokens: places on the log10 axis, scores,
-    and the ends of their intervals (NaN if unknown)."""
+    their standard errors and the ends of their intervals (NaN if unknown)."""
 
     x: Floats
     y: Floats
+    error: Floats
     low: Floats
     high: Floats
 
@@ -50,38 +58,51 @@ class Curve:
 
 
 def base_curves(scores: pd.DataFrame) -> dict[tuple[str, str], Curve]:
-    """The curve of every family and evaluation set in scores.csv."""
-    require_unique(scores)
-    base = curve_cells(scores[scores["recipe"] == "base"])
+    """The curve of every family and evaluation set; `scores` as of `grouping_scores`."""
+    base = curve_cells(scores)
     curves = {}
     for (family, eval_set), cells in base.groupby(["family", "eval_set"], sort=True):
         own = cells.sort_values(["tokens", "step"])
-        score, low, high = (own[name].to_numpy(float) for name in ("score", "ci_low", "ci_high"))
-        curves[str(family), str(eval_set)] = Curve(log_tokens(own["tokens"]), score, low, high)
+        columns = (own[name].to_numpy(float) for name in ("score", "error", "ci_low", "ci_high"))
+        curves[str(family), str(eval_set)] = Curve(log_tokens(own["tokens"]), *columns)
     return curves
 
 
 def group_rows(
-    curves: pd.DataFrame, *, declared: Mapping[str, Sequence[str]] | None = None
+    curves: pd.DataFrame,
+    compared: Mapping[tuple[str, str], Curve],
+    *,
+    drawing: Drawing,
+    alpha: float,
+    margin: float,
+    declared: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """groups.csv: for each family and evaluation set, whether the base model learns it.
 
     `curves` are rows of turning_points.csv, whose shape decides: a set is LEARNED if its curve is
-    shown to rise, UNDECIDED if it has too few checkpoints, else OTHER. With `declared` groups, the
-    set is in the one that names it, and UNDECIDED if none does. Raises StudyError for a set that is
-    declared twice.
+    shown to rise, UNDECIDED if it has too few checkpoints, else OTHER. `compared` are the curves
+    that the groups are made from in which changes are compared, by the same rule (`curve_shape`,
+    with `alpha` and `margin`). With `declared` groups, the set is in the one that names it, and
+    UNDECIDED if none does. Raises StudyError for a set that is declared twice.
     """
     base = curves[(curves["recipe"] == "base") & (curves["eval_set"] != POOLED)]
     named = None if declared is None else _declared(declared)
+
+    def shape(curve: Curve) -> str:
+        return curve_shape(curve.x, curve.y, curve.error, drawing, alpha=alpha, margin=margin).shape
+
     rows: list[dict[str, object]] = []
     for row in base.sort_values(["family", "eval_set"]).to_dict("records"):
-        group = (
-            shape_group(row["shape"]) if named is None else named.get(row["eval_set"], UNDECIDED)
-        )
+        key = row["family"], row["eval_set"]
+        if named is not None:
+            groups = [named.get(row["eval_set"], UNDECIDED)] * 2
+        else:
+            shapes = [row["shape"], shape(compared[key]) if key in compared else row["shape"]]
+            groups = [shape_group(found) for found in shapes]
         rows.append(
             {
                 **{name: row[name] for name in ("family", "eval_set", "shape")},
-                "group": group,
+                **dict(zip(("group", "compared_group"), groups, strict=True)),
                 **{f"trend{end}": row[f"slope{end}"] for end in ("", "_low", "_high")},
                 "trend_p": row["rise_p"],
             }
@@ -124,35 +145,19 @@ def kendall_group(curve: Curve, alpha: float, *, rise: bool = True) -> str:
     return LEARNED if rising and (curve.rose or not rise) else OTHER
 
 
-def group_change_rows(
-    changes: pd.DataFrame,
-    groups: pd.DataFrame,
-    *,
-    drawing: Drawing,
-    recipes: Sequence[str],
-    roles: Sequence[str] = OWN_TASK,
-) -> pd.DataFrame:
+def group_change_rows(grouped: pd.DataFrame, level: float) -> pd.DataFrame:
     """group_changes.csv: mean change over each group's sets, per checkpoint and over `all`.
 
-    A set counts once per checkpoint, with the mean of its cells. Intervals resample evaluation
-    sets, each with all its checkpoints, and are empty for fewer than 5.
+    `grouped` as of `grouped_changes`. A set counts once, with the mean of its cells. Intervals are
+    over train sets and evaluation sets.
     """
-    chosen = grouped_changes(changes, groups, recipes=recipes, roles=roles)
     rows: list[dict[str, object]] = []
-    for (family, group), block in chosen.groupby(["family", "group"], sort=True):
+    for (family, group), block in grouped.groupby(["family", "group"], sort=True):
         parts = list(block.groupby(["step", "checkpoint"], sort=True))
-        for (step, checkpoint), sets in [*parts, ((pd.NA, POOLED), block)]:
-            found = estimate(mean, _sample(sets), drawing)
-            rows.append(
-                {
-                    "family": family,
-                    "checkpoint": checkpoint,
-                    "step": step,
-                    "group": group,
-                    **estimate_columns(found, "mean_change"),
-                    "cells": int(sets["cells"].sum()),
-                }
-            )
+        for (step, checkpoint), cells in [*parts, ((pd.NA, POOLED), block)]:
+            found = crossed_mean(Pairs.of(cells, "change"), level, by_set=True)
+            place = {"family": family, "checkpoint": checkpoint, "step": step, "group": group}
+            rows.append({**place, **estimate_columns(found, "mean_change")})
     return from_rows(rows, "group_changes")
 
 
@@ -163,29 +168,20 @@ def grouped_changes(
     recipes: Sequence[str],
     roles: Sequence[str] = OWN_TASK,
 ) -> pd.DataFrame:
-    """`set_changes` with the column `group`; StudyError as there and in `with_groups`."""
-    return with_groups(set_changes(changes, recipes=recipes, roles=roles), groups)
+    """The primary cells of `changes` (as of `compared_changes`) of `recipes` in `roles`, with the
+    column `group`, that in which changes are compared.
 
-
-def set_changes(
-    changes: pd.DataFrame, *, recipes: Sequence[str], roles: Sequence[str] = OWN_TASK
-) -> pd.DataFrame:
-    """The change of each evaluation set at each checkpoint.
-
-    From the primary cells of `recipes` in `roles`; columns family, step, checkpoint, eval_set,
-    change (mean of the set's cells) and cells. Raises StudyError for a repeated cell, or a set
-    that two of the recipes have.
+    Raises StudyError for a set that two of the recipes have, or that has no group, or two.
     """
-    require_unique(changes)
     chosen = changes[changes["recipe"].isin(list(recipes)) & changes["role"].isin(list(roles))]
-    cells = primary_cells(chosen)
+    cells = one_per(chosen[chosen["format"] == DEFAULT_FORMAT], SEEDLESS_VARIANT_AND_SET)
     _require_one_recipe(cells)
-    sets = cells.groupby(["family", "step", "checkpoint", "eval_set"], sort=True)["change"]
-    return sets.agg(change="mean", cells="size").reset_index()
+    return with_groups(cells, groups)
 
 
-def with_groups(sets: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
-    """The sets with their `group`; StudyError for one that has none, or two."""
+def with_groups(cells: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
+    """The cells with their `group`, the column `compared_group` of `groups`; StudyError for a set
+    that has none, or two."""
     repeated = groups[groups.duplicated(["family", "eval_set"])]
     if not repeated.empty:
         raise StudyError(
@@ -194,8 +190,9 @@ def with_groups(sets: pd.DataFrame, groups: pd.DataFrame) -> pd.DataFrame:
             value=repeated["eval_set"].iloc[0],
             fix="give each family's evaluation set one row",
         )
-    joined = sets.merge(
-        groups[["family", "eval_set", "group"]], on=["family", "eval_set"], how="left"
+    named = groups[["family", "eval_set", "compared_group"]]
+    joined = cells.drop(columns="group", errors="ignore").merge(
+        named.rename(columns={"compared_group": "group"}), on=["family", "eval_set"], how="left"
     )
     lost = joined[joined["group"].isna()]
     if not lost.empty:
@@ -224,14 +221,12 @@ def _require_one_recipe(cells: pd.DataFrame) -> None:
         )
 
 
-def group_contrast(grouped: pd.DataFrame, drawing: Drawing) -> Estimate:
+def group_contrast(grouped: pd.DataFrame, level: float) -> Estimate:
     """Mean change of other sets minus that of learned ones; rows of `grouped_changes`."""
-    new, old = (grouped[grouped["group"] == group] for group in (OTHER, LEARNED))
-    return contrast(_sample(new), _sample(old), drawing)
-
-
-def _sample(sets: pd.DataFrame) -> Sample:
-    return Sample(sets["change"].to_numpy(dtype=float), sets["eval_set"].tolist())
+    new, old = (
+        Pairs.of(grouped[grouped["group"] == group], "change") for group in (OTHER, LEARNED)
+    )
+    return crossed_contrast(new, old, level)
 
 
 def kendall_p_value(x: Floats, y: Floats) -> float:

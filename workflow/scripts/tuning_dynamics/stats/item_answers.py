@@ -29,27 +29,23 @@ class ItemAnswers:
 
     `units` (items,) is each item's unit of resampling, `gold` (items,) the code of its first right
     answer; `answers` (items, cells) are codes of answers, `right` (items, cells) whether each
-    scored 1; `binary` (cells,) whether all scores of a cell are 0 or 1; `measures` has a
-    dictionary per cell.
+    scored 1; `measures` has a dictionary per cell.
     """
 
     units: Integers
     gold: Codes
     answers: Codes
     right: NDArray[np.bool_]
-    binary: NDArray[np.bool_]
     measures: tuple[dict[str, Floats], ...]
 
 
 def answers_of(cells: Sequence[CellItems], units: Integers, gold: Codes) -> ItemAnswers:
     """The items of several cells side by side."""
-    scores = [cell.scores for cell in cells]
     return ItemAnswers(
         units=units,
         gold=gold,
         answers=np.column_stack([cell.answers for cell in cells]),
-        right=np.column_stack([one == 1.0 for one in scores]),
-        binary=np.array([bool(np.isin(one, (0.0, 1.0)).all()) for one in scores]),
+        right=np.column_stack([cell.scores == 1.0 for cell in cells]),
         measures=tuple(cell.measures for cell in cells),
     )
 

@@ -24,6 +24,7 @@ from tuning_dynamics.stats.bootstrap import (
     Integers,
     accelerations,
     bca_interval,
+    expanded,
     interval_of,
     means,
     resampled_means,
@@ -34,6 +35,7 @@ from tuning_dynamics.stats.bootstrap import (
 from tuning_dynamics.stats.cells import describe
 from tuning_dynamics.stats.extraction import extracted
 from tuning_dynamics.stats.item_answers import CellItems, Codes, ItemAnswers, answers_of, codes
+from tuning_dynamics.stats.item_intervals import of_differences, of_shares
 from tuning_dynamics.stats.item_scores import item_scores
 from tuning_dynamics.stats.option_measures import MEASURES, Options, item_measures, options_of
 from tuning_dynamics.stats.records import Records, read_records
@@ -61,7 +63,8 @@ class ItemBlock:
     `cells` has a row per cell, with its key columns, `refused` one per cell of the study on this
     set, at any checkpoint, that was refused. Units are what is resampled: items, or contexts if
     items share them. `sums` is (units, cells), each unit's sum of scores;
-    `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units;
+    `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
+    `binary` (cells,): whether all of a cell's scores are 0 or 1.
     `answers` are the cells' items one by one.
     """
 
@@ -70,6 +73,7 @@ class ItemBlock:
     sums: Floats
     sizes: Floats
     drawn: Floats
+    binary: NDArray[np.bool_]
     truncated: NDArray[np.int64]
     resampling: Resampling
     answers: ItemAnswers
@@ -84,16 +88,39 @@ class ItemBlock:
         """`cells`, then `refused`: a choice among all of them does not depend on refusals."""
         return pd.concat([self.cells, self.refused], ignore_index=True)
 
+    def means(self, weights: csr_array) -> Estimates:
+        """Estimates of cells' scores or means of them; `weights` (cells, means) add up to 1."""
+        found = self.estimates(weights)
+        return of_shares(found, self.all_binary(weights), self.sizes, self.resampling.level)
+
+    def differences(self, weights: csr_array) -> Estimates:
+        """Estimates of differences of two means of cells; `weights` (cells, differences) add up to
+        1 and to -1."""
+        replicates = 2 / np.asarray((weights**2).sum(axis=0), dtype=float)
+        found, binary = self.estimates(weights), self.all_binary(weights)
+        return of_differences(found, binary, self.sizes, replicates, self.resampling.level)
+
+    def all_binary(self, weights: csr_array) -> NDArray[np.bool_]:
+        """Which columns of `weights` (cells, n) have only binary cells; (n,)."""
+        return np.asarray((abs(weights).T @ (~self.binary).astype(float)) == 0)
+
     def estimates(self, weights: csr_array) -> Estimates:
-        """Estimates of weighted sums of cells; `weights` is (cells, sums)."""
+        """Estimates of weighted sums of cells by the bootstrap; `weights` is (cells, sums)."""
         sums, drawn = self.sums @ weights, self.drawn @ weights
         value = means(sums, self.sizes)
+        level = expanded(self.resampling.level, len(self.sizes))
         if self.resampling.interval == "bca":
-            skew = accelerations(sums, self.sizes)
-            ends = bca_interval(drawn, value, skew, self.resampling.level)
+            ends = bca_interval(drawn, value, accelerations(sums, self.sizes), level)
         else:
-            ends = interval_of(drawn, self.resampling.level)
+            ends = interval_of(drawn, level)
         return Estimates(value, standard_errors(sums, self.sizes), ends[:, 0], ends[:, 1])
+
+
+def averaged(rows: Integers, groups: Integers, cells: int) -> csr_array:
+    """Weights (cells, groups) of the means over the rows of each group."""
+    shares = 1.0 / np.bincount(groups)[groups] if len(groups) else np.empty(0)
+    shape = (cells, int(groups.max(initial=-1)) + 1)
+    return csr_array((shares, (rows, groups)), shape=shape)
 
 
 def selected(rows: NDArray[np.int64], cells: int) -> csr_array:
@@ -140,13 +167,15 @@ def _block(
     resampling: Resampling,
 ) -> ItemBlock:
     units = reader.units
-    sizes, sums = unit_sizes(units), unit_sums(np.column_stack([c.scores for c in scored]), units)
+    scores = np.column_stack([cell.scores for cell in scored])
+    sizes, sums = unit_sizes(units), unit_sums(scores, units)
     return ItemBlock(
         cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
         refused=refused,
         sums=sums,
         sizes=sizes,
         drawn=resampled_means(sums, sizes, resampling.resamples, resampling.seed),
+        binary=((scores == 0) | (scores == 1)).all(axis=0),
         truncated=np.array([cell.truncated for cell in scored]),
         resampling=resampling,
         answers=answers_of(scored, units, reader.gold_codes),

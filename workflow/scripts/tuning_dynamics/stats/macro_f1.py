@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tuning_dynamics.stats.bootstrap import (
     Estimates,
     bca_interval,
+    expanded,
     interval_of,
     resampled_means,
     unit_sums,
@@ -62,11 +63,12 @@ def _estimated(block: ItemBlock, rows: Integers) -> Estimates:
     means = resampled_means(sums, block.sizes, resampling.resamples, resampling.seed)
     drawn = _counts(means, cells).macro_f1()
     value = _counts(sums.sum(axis=0), cells).macro_f1()
+    level = expanded(resampling.level, len(block.sizes))
     if resampling.interval == "bca":
         without = _counts(sums.sum(axis=0) - sums, cells).macro_f1()
-        ends = bca_interval(drawn, value, _acceleration(without), resampling.level)
+        ends = bca_interval(drawn, value, _acceleration(without), level)
     else:
-        ends = interval_of(drawn, resampling.level)
+        ends = interval_of(drawn, level)
     return Estimates(value, drawn.std(axis=0, ddof=1), ends[:, 0], ends[:, 1])
 
 

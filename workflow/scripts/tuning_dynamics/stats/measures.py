@@ -9,9 +9,14 @@ import pandas as pd
 from tuning_dynamics.stats.bootstrap import Estimates, Floats, Integers, resampled_means, unit_sums
 from tuning_dynamics.stats.item_blocks import ItemBlock, selected
 from tuning_dynamics.stats.macro_f1 import macro_f1
+from tuning_dynamics.stats.option_measures import BITS, NATS
+from tuning_dynamics.stats.skewed_means import skewed_means
 from tuning_dynamics.tables.tables import from_rows, typed
 
 MACRO_F1 = "macro_f1"
+
+#: Measures that are losses, of which few items may have most.
+LOSSES = (NATS, BITS)
 
 # An interval this narrow has its width from rounding: no resample differs from another.
 _ROUNDING = 1e-12
@@ -21,8 +26,8 @@ def measure_rows(block: ItemBlock) -> pd.DataFrame:
     """Rows of measures.csv for a block's cells: means over items of each cell's measures, and
     macro-F1 of classification.
 
-    Intervals are those of scores.csv; empty, with the standard error, where no resample differs,
-    as such an interval would claim certainty.
+    Intervals are those of scores.csv, for losses those of `skewed_means`; empty, with the standard
+    error, where no item differs, as such an interval would claim certainty.
     """
     rows = [_rows(block, *made) for made in _estimates(block)]
     return pd.concat([from_rows([], "measures"), *(part for part in rows if len(part))])
@@ -34,10 +39,16 @@ def _estimates(block: ItemBlock) -> Iterator[tuple[str, Integers, Estimates]]:
     for name in sorted({name for of_cell in measures for name in of_cell}):
         has = np.flatnonzero([name in of_cell for of_cell in measures])
         values = np.column_stack([measures[cell][name] for cell in has])
-        yield name, has, _over_items(block, has, values)
+        estimated = _of_losses if name in LOSSES else _over_items
+        yield name, has, estimated(block, has, values)
     labelled = np.flatnonzero(block.cells["kind"] == "classification")
     if len(labelled):
         yield MACRO_F1, labelled, macro_f1(block, labelled)
+
+
+def _of_losses(block: ItemBlock, _cells: Integers, values: Floats) -> Estimates:
+    sums = unit_sums(values, block.answers.units)
+    return skewed_means(sums, block.sizes, block.resampling.level)
 
 
 def _over_items(block: ItemBlock, cells: Integers, values: Floats) -> Estimates:
@@ -48,6 +59,7 @@ def _over_items(block: ItemBlock, cells: Integers, values: Floats) -> Estimates:
         cells=block.cells.iloc[cells].reset_index(drop=True),
         sums=sums,
         drawn=resampled_means(sums, block.sizes, drawing.resamples, drawing.seed),
+        binary=np.zeros(len(cells), dtype=bool),
     )
     return of_values.estimates(selected(np.arange(len(cells)), len(cells)))
 

@@ -5,14 +5,16 @@ much they differ is the floor below which no difference is a finding.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import sqrt
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tuning_dynamics.common.variants import NEAR_SHARE
+from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
 
@@ -25,15 +27,16 @@ _SAME_CELL = [
     "eval_set",
     "format",
     "shots",
+    "draw",
     "prediction",
     "metric",
 ]
-_POOLED = ["kind", "family", "recipe", "eval_set", "metric"]
+_POOLED = ["kind", "family", "recipe", "eval_set", "format", "metric"]
 
 
 def noise_rows(scores: pd.DataFrame) -> pd.DataFrame:
     """noise.csv from scores.csv: cells at several seeds, cells at near-identical checkpoints, and
-    both pooled by recipe and evaluation set (`checkpoint` is `all`)."""
+    both pooled by recipe, evaluation set and format (`checkpoint` is `all`)."""
     cells = from_rows([*_over_seeds(scores), *_over_near_checkpoints(scores)], "noise")
     rows = cells.to_dict("records") + [_pool(own) for _, own in cells.groupby(_POOLED, sort=True)]
     return from_rows(rows, "noise")
@@ -88,8 +91,8 @@ def _pool(own: pd.DataFrame) -> dict[str, object]:
         **{name: own[name].iloc[0] for name in _POOLED},
         "checkpoint": POOLED,
         "step": pd.NA,
-        **{name: "" for name in ("other", "train_set", "format", "prediction")},
-        **{name: pd.NA for name in ("seed", "shots")},
+        **{name: "" for name in ("other", "train_set", "prediction")},
+        **{name: pd.NA for name in ("seed", "shots", "draw")},
         "n": int(own["n"].sum()),
         "pairs": int(own["pairs"].sum()),
         "sd": difference / sqrt(2),
@@ -120,8 +123,15 @@ class Floor:
 UNKNOWN = Floor(float("nan"), "", 0, 0)
 
 
-def noise_floor(noise: pd.DataFrame, *, recipe: str, eval_sets: Collection[str]) -> Floor:
-    """The floor for one recipe on some evaluation sets, from one family's noise.csv.
+def noise_floor(
+    noise: pd.DataFrame,
+    *,
+    recipe: str,
+    eval_sets: Collection[str],
+    formats: Collection[str] = (DEFAULT_FORMAT,),
+) -> Floor:
+    """The floor for one recipe on some evaluation sets in some formats (none: all), from one
+    family's noise.csv.
 
     The pooled difference between seeds or between near-identical checkpoints, whichever is the
     larger; UNKNOWN if there is neither.
@@ -130,6 +140,7 @@ def noise_floor(noise: pd.DataFrame, *, recipe: str, eval_sets: Collection[str])
         (noise["checkpoint"] == POOLED)
         & (noise["recipe"] == recipe)
         & noise["eval_set"].isin(list(eval_sets))
+        & (noise["format"].isin(list(formats)) | (not formats))
     ]
     found = [
         Floor(
@@ -142,6 +153,17 @@ def noise_floor(noise: pd.DataFrame, *, recipe: str, eval_sets: Collection[str])
         for kind, own in pooled.groupby("kind", sort=True)
     ]
     return max(found, key=lambda floor: floor.value, default=UNKNOWN)
+
+
+def slope_floor(floor: Floor, x: NDArray[np.float64]) -> Floor:
+    """The typical slope, on the axis of `x`, of scores that should be equal.
+
+    A difference of two scores has twice the variance of one; a least-squares slope has that of one
+    over the sum of squares of `x`.
+    """
+    spread = float(((x - x.mean()) ** 2).sum())
+    value = floor.value / sqrt(2 * spread) if spread > 0 else float("nan")
+    return replace(floor, value=value)
 
 
 def marks(value: float, floor: Floor) -> dict[str, object]:

@@ -18,12 +18,13 @@ from tuning_dynamics.stats.bootstrap import Floats
 from tuning_dynamics.stats.cells import ORDER_KEYS
 from tuning_dynamics.stats.changes import ratios
 from tuning_dynamics.stats.primary_cells import VARIANT_AND_SET, one_per
-from tuning_dynamics.tables.columns import KEY_COLUMNS, PUBLISHED
+from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS, PUBLISHED
 from tuning_dynamics.tables.tables import from_rows, typed, write_table
 
 _KEYS = list(KEY_COLUMNS)
-_BUT_SEED = [name for name in _KEYS if name != "seed"]
-_ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "metric"]
+_BUT_SEED = [name for name in _KEYS if name not in ("seed", "draw")]
+_DRAWLESS = [name for name in IDENTITY if name != "draw"]
+_ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "draw", "metric"]
 _OF_ITEMS = ("measures", "item_changes", "seed_agreement", "overlaps")
 
 
@@ -55,15 +56,18 @@ def published_tables(
     chance: Mapping[str, float],
     train_kinds: Mapping[str, str],
 ) -> dict[str, pd.DataFrame]:
-    """Tables scores, changes, unpaired, seed_means, sensitivity, checkpoints and datasets by name,
-    and those that need items, empty; arguments as for `write_published`."""
+    """Tables scores, changes, unpaired, seed_means, halves, sensitivity, checkpoints and datasets
+    by name, and those that need items, empty; arguments as for `write_published`."""
     scores = from_rows(list(table.rows), "scores").sort_values(ORDER_KEYS, ignore_index=True)
+    low, high = _own_intervals(scores, level)
+    scores = scores.assign(ci_low=low, ci_high=high)
     changes, unpaired = change_tables(scores)
     return {
         "scores": scores,
         "changes": changes,
         "unpaired": unpaired,
         "seed_means": seed_means(scores, changes, level),
+        "halves": from_rows([], "halves"),
         "sensitivity": sensitivity(scores),
         "checkpoints": _checkpoints(scores),
         "datasets": _datasets(table, scores, chance, train_kinds),
@@ -80,7 +84,8 @@ def change_tables(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     base = scores[scores["recipe"] == "base"]
     found = base_rows(scores)
     tuned = scores.loc[found.index[found.notna()]]
-    before = scores.loc[found.dropna().astype(int), "score"].to_numpy(dtype=float)
+    over_draws = scores.groupby(_DRAWLESS, dropna=False)["score"].transform("mean")
+    before = over_draws.loc[found.dropna().astype(int)].to_numpy(dtype=float)
     change = tuned["score"].to_numpy(dtype=float) - before
     changes = tuned[_KEYS].assign(
         base_score=before,
@@ -115,7 +120,8 @@ def seed_means(scores: pd.DataFrame, changes: pd.DataFrame, level: float) -> pd.
         for name in ("score", "change")
     }
     table = means.assign(
-        seeds=number.astype("Int64"),
+        seeds=seeds["seed"].nunique().astype("Int64"),
+        draws=seeds["draw"].nunique().astype("Int64"),
         n=items["min"].astype("Int64").where(alike),
         ci_low=np.where(several, ends["score"][0], own[0]),
         ci_high=np.where(several, ends["score"][1], own[1]),
@@ -146,7 +152,7 @@ def _own_intervals(rows: pd.DataFrame, level: float) -> tuple[Floats, Floats]:
 
 
 def sensitivity(scores: pd.DataFrame) -> pd.DataFrame:
-    """sensitivity.csv: best minus worst score over formats; its interval needs items."""
+    """sensitivity.csv: best minus worst score over formats; what is due to chance needs items."""
     formats = scores.groupby(_ONE_EVALUATION, dropna=False)["format"].transform("size")
     varied = scores[formats >= 2]
     chosen = one_per(varied, VARIANT_AND_SET)[_ONE_EVALUATION]
@@ -160,8 +166,7 @@ def sensitivity(scores: pd.DataFrame) -> pd.DataFrame:
             {
                 **{name: best[name] for name in [*VARIANT_AND_SET, "step"]},
                 "spread": best["score"] - worst["score"],
-                "low": np.nan,
-                "high": np.nan,
+                **dict.fromkeys(("chance", "beyond_chance", "p_value"), np.nan),
                 "best": best["format"],
                 "worst": worst["format"],
             }

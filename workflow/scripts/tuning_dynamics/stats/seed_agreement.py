@@ -6,10 +6,12 @@ from numpy.typing import NDArray
 
 from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.stats.kappa import fleiss_kappa, pairwise_agreement
-from tuning_dynamics.stats.seed_means import SEEDLESS
+from tuning_dynamics.tables.columns import IDENTITY
 from tuning_dynamics.tables.tables import from_rows
 
 Integers = NDArray[np.int64]
+
+_SEEDLESS = [name for name in IDENTITY if name != "seed"]
 
 
 def seed_agreement_rows(block: ItemBlock) -> pd.DataFrame:
@@ -19,7 +21,7 @@ def seed_agreement_rows(block: ItemBlock) -> pd.DataFrame:
     labels, and of right and wrong where all scores are 0 or 1.
     """
     tuned = block.cells[block.cells["seed"].notna()]
-    groups = [own.index.to_numpy() for _, own in tuned.groupby(SEEDLESS, sort=False)]
+    groups = [own.index.to_numpy() for _, own in tuned.groupby(_SEEDLESS, sort=False)]
     rows = [_row(block, cells) for cells in groups if len(cells) > 1]
     return from_rows(rows, "seed_agreement")
 
@@ -28,7 +30,7 @@ def _row(block: ItemBlock, cells: Integers) -> dict[str, object]:
     answers, right = block.answers.answers[:, cells], block.answers.right[:, cells]
     first = block.cells.iloc[cells[0]]
     labelled = first["kind"] == "classification"
-    binary = bool(block.answers.binary[cells].all())
+    binary = bool(block.binary[cells].all())
     return {
         **first.to_dict(),
         "seed": pd.NA,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tuning_dynamics.common.errors import require_known
-from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.primary_cells import primary_cells, require_recipe
 from tuning_dynamics.tables.catalogue import SUMMARIES
 

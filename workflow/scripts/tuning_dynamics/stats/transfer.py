@@ -1,23 +1,20 @@
 """transfer.csv: the effect of tuning on one kind of task on sets of each kind."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.stats.cell_bootstrap import (
-    Drawing,
-    Estimate,
-    Sample,
-    errors_of,
-    estimate,
-    mean,
-    median,
-    over,
-    pair_units,
-)
 from tuning_dynamics.stats.cells import require_unique
+from tuning_dynamics.stats.crossed import (
+    NOTHING,
+    Estimate,
+    Pairs,
+    crossed_mean,
+    crossed_ratio,
+)
 from tuning_dynamics.stats.primary_cells import primary_cells
 from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
@@ -28,7 +25,7 @@ def transfer_rows(
     train_kinds: Mapping[str, str],
     chance: Mapping[str, float],
     *,
-    drawing: Drawing,
+    level: float,
     recipe: str,
     train_sets: Sequence[str] | None = None,
     eval_sets: Sequence[str] | None = None,
@@ -57,7 +54,7 @@ def transfer_rows(
         parts = list(block.groupby(["step", "checkpoint"], sort=True))
         for (step, checkpoint), cells in [*parts, ((pd.NA, POOLED), block)]:
             place = {**key, "checkpoint": checkpoint, "step": step}
-            for name, found in transfer_statistics(cells, drawing).items():
+            for name, found in transfer_statistics(cells, level).items():
                 rows.append({**place, "statistic": name, **estimate_columns(found, "value")})
     return from_rows(rows, "transfer")
 
@@ -83,27 +80,38 @@ def transferred(
     return chosen.assign(train_kind=_kinds_of(chosen["train_set"], train_kinds))
 
 
-def transfer_statistics(cells: pd.DataFrame, drawing: Drawing) -> dict[str, Estimate]:
+def transfer_statistics(cells: pd.DataFrame, level: float) -> dict[str, Estimate]:
     """The statistics of `cells`, with the columns train_set, eval_set, base_score, change and,
-    empty if unknown, change_low, change_high and chance."""
-    change = cells["change"].to_numpy(dtype=float)
-    base = cells["base_score"].to_numpy(dtype=float)
-    errors = errors_of(cells["change_low"], cells["change_high"], drawing.level)
-    room = 1 - cells["chance"].to_numpy(dtype=float)
-    units, items_of = pair_units(cells), cells["eval_set"].tolist()
+    empty if unknown, chance; intervals are over train sets and evaluation sets.
+
+    A ratio can't be below -1: a score does not fall by more than all of it. The median of ratios
+    has no interval, as none holds it with few pairs that share sets.
+    """
     # A ratio is undefined over a base of 0; ratio_of_means and mean_change keep those cells.
-    kept = base > 0
-    below = np.where(kept, base, 1.0)
-    plain = Sample(change, units, errors, items_of)
-    ratios = Sample(change / below, units, errors / below, items_of).where(kept)
-    normalised = Sample(change / room, units, errors / room, items_of).where(~np.isnan(room))
+    ratios = cells[cells["base_score"] > 0].assign(
+        ratio=lambda kept: kept["change"] / kept["base_score"]
+    )
+    known = cells[cells["chance"].notna()].assign(
+        normalised=lambda kept: kept["change"] / (1 - kept["chance"])
+    )
+    change, base = Pairs.of(cells, "change"), Pairs.of(cells, "base_score")
     return {
-        "mean_ratio": estimate(mean, ratios, drawing),
-        "ratio_of_means": estimate(over(base), plain, drawing),
-        "median_ratio": estimate(median, ratios, drawing),
-        "mean_change": estimate(mean, plain, drawing),
-        "normalised_change": estimate(mean, normalised, drawing),
+        "mean_ratio": _share(crossed_mean(Pairs.of(ratios, "ratio"), level)),
+        "ratio_of_means": _share(crossed_ratio(change, base.values, level)),
+        "median_ratio": _median(ratios["ratio"]),
+        "mean_change": crossed_mean(change, level),
+        "normalised_change": crossed_mean(Pairs.of(known, "normalised"), level),
     }
+
+
+def _share(found: Estimate) -> Estimate:
+    return replace(found, low=max(found.low, -1.0)) if found.low < -1 else found
+
+
+def _median(ratios: pd.Series) -> Estimate:
+    if ratios.empty:
+        return NOTHING
+    return Estimate(float(ratios.median()), np.nan, np.nan, len(ratios), "none holds a median")
 
 
 def _chances(cells: pd.DataFrame, chance: Mapping[str, float]) -> pd.Series:

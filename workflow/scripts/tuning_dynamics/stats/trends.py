@@ -1,16 +1,16 @@
 """latent_gain.csv and format_trend.csv: how an effect of tuning varies with pre-training."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
+from functools import partial
 from math import sqrt
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from tuning_dynamics.stats.cell_bootstrap import Drawing, Sample, errors_of, estimate, mean
-from tuning_dynamics.stats.groups import OWN_TASK
-from tuning_dynamics.stats.noise import marks, noise_floor
-from tuning_dynamics.stats.primary_cells import curve_cells
+from tuning_dynamics.stats.crossed import Pairs, crossed_mean
+from tuning_dynamics.stats.noise import Floor, marks, noise_floor, slope_floor
+from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT, curve_cells
 from tuning_dynamics.stats.tokens import Floats, placed, slope
 from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
@@ -22,34 +22,25 @@ _VARIANT = ["family", "checkpoint", "recipe", "train_set", "eval_set"]
 
 
 def latent_gain_rows(
+    grouped: pd.DataFrame,
     seed_means: pd.DataFrame,
-    groups: pd.DataFrame,
     noise: pd.DataFrame,
     *,
-    drawing: Drawing,
+    level: float,
     recipe: str,
-    roles: Sequence[str] = OWN_TASK,
 ) -> pd.DataFrame:
     """latent_gain.csv: the change by tuning over pre-training, for each train and evaluation set.
 
-    From one recipe's primary cells in `roles`. A pooled row per group has the mean slope of its
-    pairs, with an interval over them.
+    `grouped` are one recipe's changes (as of `groups.grouped_changes`), `seed_means` has all
+    checkpoints. A pooled row per group has the mean slope of its pairs, with an interval over train
+    sets and evaluation sets.
     """
-    tuned = seed_means[
-        (seed_means["recipe"] == recipe)
-        & seed_means["role"].isin(list(roles))
-        & seed_means["change"].notna()
-    ]
-    cells = curve_cells(tuned).merge(
-        groups[["family", "eval_set", "group"]], on=["family", "eval_set"], how="left"
-    )
-    points = placed(cells, seed_means).assign(
-        value=cells["change"].to_numpy(dtype=float),
-        error=errors_of(cells["change_low"], cells["change_high"], drawing.level),
-    )
+    cells = curve_cells(grouped)
+    points = placed(cells, seed_means).assign(value=cells["change"].to_numpy(dtype=float))
     rows: list[dict[str, object]] = []
     for (family, group), own in points.groupby(["family", "group"], sort=True):
-        for row in _rows(own, noise[noise["family"] == family], recipe, drawing):
+        floor_of = partial(_floor, noise[noise["family"] == family], recipe, (DEFAULT_FORMAT,))
+        for row in _rows(own, floor_of, recipe, level):
             rows.append({"family": family, "group": group, **_named(row, "change")})
     return from_rows(rows, "latent_gain")
 
@@ -59,62 +50,55 @@ def format_trend_rows(
     scores: pd.DataFrame,
     noise: pd.DataFrame,
     *,
-    drawing: Drawing,
+    level: float,
     recipe: str,
 ) -> pd.DataFrame:
-    """format_trend.csv: the spread over formats over pre-training, for each train and evaluation
-    set, seeds averaged; and, pooled, the mean slope of the pairs with an interval over them."""
+    """format_trend.csv: the spread over formats beyond chance over pre-training, for each train and
+    evaluation set, seeds averaged; and, pooled, the mean slope of the pairs with an interval over
+    train sets and evaluation sets."""
     tuned = sensitivity[sensitivity["recipe"] == recipe]
-    errors = errors_of(tuned["low"], tuned["high"], drawing.level)
-    seeds = tuned.assign(error=errors).groupby(_VARIANT, sort=True)
-    # Seeds are evaluated on the same items, so their mean is as uncertain as one of them.
-    cells = seeds.agg(value=("spread", "mean"), error=("error", "mean"), step=("step", "first"))
+    # Published scores have no items, so that what is due to chance is unknown.
+    value = "beyond_chance" if tuned["beyond_chance"].notna().any() else "spread"
+    seeds = tuned.groupby(_VARIANT, sort=True)
+    cells = seeds.agg(value=(value, "mean"), step=("step", "first")).assign(error=np.nan)
     points = placed(cells.reset_index(), scores)
     rows: list[dict[str, object]] = []
     for family, own in points.groupby("family", sort=True):
-        for row in _rows(own, noise[noise["family"] == family], recipe, drawing):
+        floor_of = partial(_floor, noise[noise["family"] == family], recipe, ())
+        for row in _rows(own, floor_of, recipe, level):
             rows.append({"family": family, **_named(row, "spread")})
     return from_rows(rows, "format_trend")
 
 
+def _floor(
+    noise: pd.DataFrame, recipe: str, formats: Collection[str], eval_sets: set[str]
+) -> Floor:
+    return noise_floor(noise, recipe=recipe, eval_sets=eval_sets, formats=formats)
+
+
 def _rows(
-    points: pd.DataFrame, noise: pd.DataFrame, recipe: str, drawing: Drawing
+    points: pd.DataFrame, floor_of: Callable[[set[str]], Floor], recipe: str, level: float
 ) -> list[dict[str, object]]:
-    """A row per (train set, evaluation set), and then the pooled one."""
-    rows, slopes, errors, pairs = [], [], [], []
+    """A row per (train set, evaluation set), and then the pooled one. `floor_of` gives the noise
+    floor of evaluation sets."""
+    rows = []
     for (train_set, eval_set), pair in points.groupby(["train_set", "eval_set"], sort=True):
         curve = pair.sort_values(["x", "checkpoint"])
-        found = _slope(curve, drawing.level)
-        if not np.isnan(found[0]):
-            slopes.append(found[0])
-            errors.append((found[2] - found[1]) / 2 / float(norm.ppf((1 + drawing.level) / 2)))
-            pairs.append((str(train_set), str(eval_set)))
+        found = _slope(curve, level)
         rows.append(
             {
                 "recipe": recipe,
                 "train_set": train_set,
                 "eval_set": eval_set,
-                **_columns(curve, found, noise, recipe, {str(eval_set)}),
+                **_columns(curve, found, floor_of({str(eval_set)})),
             }
         )
-    sample = Sample(
-        np.array(slopes, dtype=float),
-        [f"{train_set} on {eval_set}" for train_set, eval_set in pairs],
-        np.array(errors, dtype=float),
-        [eval_set for _, eval_set in pairs],
-    )
-    pooled = estimate(mean, sample, drawing)
+    sloped = pd.DataFrame([row for row in rows if not np.isnan(row["slope"])], columns=[*rows[0]])
+    pooled = crossed_mean(Pairs.of(sloped, "slope"), level)
     found = (pooled.value, pooled.low, pooled.high)
-    sets = set(points["eval_set"])
-    return [
-        *rows,
-        {
-            "recipe": recipe,
-            "train_set": "",
-            "eval_set": POOLED,
-            **_columns(_mean_curve(points), found, noise, recipe, sets),
-        },
-    ]
+    mean_curve = _mean_curve(points)
+    place = {"recipe": recipe, "train_set": "", "eval_set": POOLED}
+    return [*rows, place | _columns(mean_curve, found, floor_of(set(points["eval_set"])))]
 
 
 def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
@@ -128,17 +112,14 @@ def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
 def _columns(
     curve: pd.DataFrame,
     found: tuple[float, float, float],
-    noise: pd.DataFrame,
-    recipe: str,
-    eval_sets: Collection[str],
+    floor: Floor,
 ) -> dict[str, object]:
-    floor = noise_floor(noise, recipe=recipe, eval_sets=eval_sets)
     return {
         "checkpoints": len(curve),
         "first": float(curve["value"].iloc[0]),
         "last": float(curve["value"].iloc[-1]),
         **dict(zip(("slope", "low", "high"), found, strict=True)),
-        **marks(found[0], floor),
+        **marks(found[0], slope_floor(floor, curve["x"].to_numpy(dtype=float))),
     }
 
 

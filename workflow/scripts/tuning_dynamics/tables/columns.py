@@ -54,6 +54,9 @@ class CellColumns(Columns):
     """prompt format: `default`, `io`, `instruct` or another that the task defines"""
     shots: int
     """demonstrations in the prompt"""
+    draw: int
+    """which demonstrations: 0 the first of the set's demonstrations, others seeded draws of them; 0
+    without demonstrations"""
     prediction: str
     """`token_prob`, `constrained` or `free` (classification), `likelihood`, `likelihood_per_char`
     or `likelihood_pmi` (multiple choice), `greedy` (generation)"""
@@ -73,6 +76,7 @@ IDENTITY = (
     "eval_set",
     "format",
     "shots",
+    "draw",
     "prediction",
     "metric",
 )

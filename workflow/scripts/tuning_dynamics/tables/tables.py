@@ -7,7 +7,7 @@ which two linear algebra libraries differ, so that equal runs give equal bytes.
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +76,11 @@ def write_table(frame: pd.DataFrame, csv_path: Path) -> None:
         )
 
 
-def read_table(csv_path: Path) -> pd.DataFrame:
+def read_table(csv_path: Path, absent: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Read the CSV table named by the file's stem; empty text stays "", an empty number is NA.
 
-    Raises StudyError for a missing or broken file, wrong columns, or a value of a wrong type.
+    `absent` has the texts of columns that earlier versions did not write. Raises StudyError for a
+    missing or broken file, wrong columns, or a value of a wrong type.
     """
     table = _table_name(csv_path)
     try:
@@ -96,6 +97,8 @@ def read_table(csv_path: Path) -> pd.DataFrame:
             file=csv_path,
             fix="delete the file and let the workflow write it again",
         ) from error
+    lacking = {name: value for name, value in (absent or {}).items() if name not in text}
+    text = text.assign(**lacking)
     _require_columns(list(text.columns), table, file=csv_path)
     return pd.DataFrame(
         {name: _parsed(text[name], kind, csv_path) for name, kind in columns_of(table).items()}

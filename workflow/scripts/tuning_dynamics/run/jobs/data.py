@@ -5,6 +5,7 @@ from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.model_files import config_for_text
+from tuning_dynamics.common.variants import drawn_name
 from tuning_dynamics.config.base import canonical
 from tuning_dynamics.config.family import LocalFamily
 from tuning_dynamics.grid.splits import comparisons
@@ -53,6 +54,11 @@ class DataJobs(RuleJobs):
             spec["world"] = study.world.model_dump(exclude_defaults=True)
         return canonical(spec)
 
+    def draw_spec(self, dataset: str, draw: str) -> str:
+        """The spec of a draw of a dataset's demonstrations, without its items."""
+        kind, seed = self.resolved.kind(dataset), self.resolved.study.seed
+        return canonical({"kind": kind, "seed": seed, "draw": int(draw)})
+
     @cached_property
     def _comparisons(self) -> list[dict[str, Any]]:
         return comparisons(self.resolved, self.grid)
@@ -63,9 +69,25 @@ class DataJobs(RuleJobs):
         names = ("eval_set", "dataset")
         return sorted({pair[name] for pair in self._comparisons for name in names})
 
+    @cached_property
+    def _compared(self) -> dict[str, str]:
+        """The files of items that are compared, by the names of sets and of draws."""
+        sets = {name: self.paths.items(name) for name in self.compared_sets}
+        draws = {
+            (pair["dataset"], draw)
+            for pair in self._comparisons
+            for draw in pair.get("draws", ())
+            if draw
+        }
+        return sets | {drawn_name(*one): self.paths.draw(*one) for one in sorted(draws)}
+
+    def compared_files(self) -> list[str]:
+        """The files of items that are compared."""
+        return list(self._compared.values())
+
     def overlaps_spec(self) -> str:
-        """The spec of the overlaps: pairs, and the sets in the inputs' order."""
-        return canonical({"pairs": self._comparisons, "sets": self.compared_sets})
+        """The spec of the overlaps: pairs, and the sets and draws in the inputs' order."""
+        return canonical({"pairs": self._comparisons, "sets": list(self._compared)})
 
     def encode_spec(self, family: str, dataset: str, layout: str) -> str:
         """The spec of a train set's token ids, without items and tokenizer: the template of a

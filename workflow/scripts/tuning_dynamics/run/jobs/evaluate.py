@@ -83,13 +83,19 @@ class EvaluateJobs(RuleJobs):
         return self._cells_params[settings]
 
     def _cell_entry(self, setting: Setting) -> dict[str, str]:
-        eval_set, _, shots, _ = setting
-        lender = self.paths.items(self.resolved.demonstrations(eval_set)) if shots else ""
-        spec = self.setting_spec(*setting)
-        return {"spec": spec, "items": self.paths.items(eval_set), "demonstrations": lender}
+        lender = self.resolved.demonstrations(setting.eval_set)
+        shown = self.paths.demonstrations(lender, setting.draw) if setting.shots else ""
+        spec = self.setting_spec(setting)
+        return {
+            "spec": spec,
+            "items": self.paths.items(setting.eval_set),
+            "demonstrations": shown,
+        }
 
-    def setting_spec(self, eval_set: str, name: str, shots: int, prediction: str) -> str:
-        """The spec of a cell's records, without its inputs: the same for every variant."""
+    def setting_spec(self, setting: Setting) -> str:
+        """The spec of a cell's records, without its inputs, of which the demonstrations' draw is
+        one: the same for every variant."""
+        eval_set, name, shots, _, prediction = setting
         settings = self.resolved.study.evaluate
         kind = self.resolved.kind(eval_set)
         short = kind == "classification"

@@ -14,7 +14,9 @@ NOTHING = "(?!)"
 
 def evaluation_name(settings: tuple[Setting, ...]) -> str:
     """`evaluate_`, the number of cells, and a digest of their settings."""
-    return f"evaluate_{len(settings)}_{text_digest(canonical([*map(list, settings)]))[:8]}"
+    return (
+        f"evaluate_{len(settings)}_{text_digest(canonical([one.named() for one in settings]))[:8]}"
+    )
 
 
 def pattern_of(variants: Iterable[Variant]) -> str:

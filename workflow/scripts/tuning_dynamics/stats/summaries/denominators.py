@@ -43,4 +43,4 @@ class Row(Columns):
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """The table."""
     del asked
-    return denominator_rows(tables["scores"], chance_of(tables["datasets"]))
+    return denominator_rows(tables["seed_means"], chance_of(tables["datasets"]))

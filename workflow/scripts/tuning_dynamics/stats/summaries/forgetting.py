@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import pandas as pd
 from scipy.stats import norm
 
-from tuning_dynamics.stats.cell_bootstrap import error_of_mean, errors_of
+from tuning_dynamics.stats.cell_errors import error_of_mean, errors_of
 from tuning_dynamics.stats.noise import marks, noise_floor
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT, one_per
 from tuning_dynamics.stats.summarise import SummarySettings, Tables

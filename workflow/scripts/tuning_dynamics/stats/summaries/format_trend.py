@@ -25,8 +25,9 @@ class Row(Columns):
     checkpoints: int
     """checkpoints; in pooled rows those that any pair has"""
     first_spread: float
-    """spread at the first checkpoint; in the pooled row the mean over the pairs that have every
-    checkpoint, empty if none has"""
+    """spread beyond chance (`beyond_chance` of `sensitivity.csv`) at the first checkpoint, `spread`
+    for published scores; in the pooled row the mean over the pairs that have every checkpoint,
+    empty if none has"""
     last_spread: float
     """spread at the last one"""
     slope: float
@@ -47,6 +48,6 @@ def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
         tables["sensitivity"],
         tables["scores"],
         tables["noise"],
-        drawing=asked.drawing,
+        level=asked.drawing.level,
         recipe=asked.recipe,
     )

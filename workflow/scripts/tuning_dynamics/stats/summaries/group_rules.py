@@ -1,12 +1,14 @@
 """The groups' difference under other rules for what is learned.
 
 How the groups, and the changes by tuning in them, depend on the rule that makes the groups. A row
-per rule, the study's own first.
+per rule, the study's own first. Groups are made from one half of each set's items, changes are
+those of the other (`halves.csv`).
 
-`study` is `groups.csv` as it is. `kendall`: trend above 0 and Kendall's p-value below `alpha`,
-undecided as there. `slope_t_test`: the same with the t-test of the least-squares slope over log10
-tokens, undecided below 3 checkpoints. `last_above_first`: the last checkpoint's `ci_low` above the
-first one's `ci_high`, undecided if intervals are unknown.
+`study` is `compared_group` of `groups.csv`. `kendall`: trend above 0 and Kendall's p-value below
+`alpha`, undecided where no order of the checkpoints reaches it. `slope_t_test`: the same with the
+t-test of the least-squares slope over log10 tokens, undecided below 3 checkpoints.
+`last_above_first`: the low end of the last checkpoint's interval above the high end of the first
+one's, undecided if intervals are unknown.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import linregress
 
-from tuning_dynamics.stats.cell_bootstrap import Drawing
+from tuning_dynamics.stats.compared_changes import compared_changes, grouping_scores
 from tuning_dynamics.stats.groups import (
     LEARNED,
     OTHER,
@@ -25,8 +27,8 @@ from tuning_dynamics.stats.groups import (
     Curve,
     base_curves,
     group_contrast,
+    grouped_changes,
     kendall_group,
-    set_changes,
     with_groups,
 )
 from tuning_dynamics.stats.summarise import SummarySettings, Tables
@@ -53,7 +55,8 @@ class Row(Columns):
     """mean change of sets not learned minus that of learned ones, of cells as in
     `group_changes.csv`"""
     low: float
-    """low end of its interval over evaluation sets; empty for fewer than 5 in a group"""
+    """low end of its interval over train sets and evaluation sets; empty for 1 train set, and for
+    fewer than 2 evaluation sets in a group"""
     high: float
     """high end"""
     cells: int
@@ -62,11 +65,12 @@ class Row(Columns):
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """The table."""
+    level, declared = asked.drawing.level, asked.groups is not None
     return group_rule_rows(
-        tables["scores"],
-        tables["changes"],
+        base_curves(grouping_scores(tables, level, declared=declared)),
+        compared_changes(tables, level, declared=declared),
         tables["groups"],
-        drawing=asked.drawing,
+        level=level,
         recipes=asked.group_recipes,
         roles=asked.roles,
     )
@@ -79,39 +83,39 @@ STUDY, KENDALL, SLOPE, INTERVALS = "study", "kendall", "slope_t_test", "last_abo
 
 
 def group_rule_rows(
-    scores: pd.DataFrame,
+    curves: Mapping[tuple[str, str], Curve],
     changes: pd.DataFrame,
     groups: pd.DataFrame,
     *,
-    drawing: Drawing,
+    level: float,
     recipes: Sequence[str],
     roles: Sequence[str] = OWN_TASK,
 ) -> pd.DataFrame:
     """group_rules.csv: a row per family and rule, `study` (groups.csv as it is) first.
 
-    The numbers of sets count all sets that base is evaluated on; `difference` is the mean change of
-    sets not learned minus that of learned ones, with its interval over evaluation sets.
+    `curves` as of `base_curves`, `changes` as of `compared_changes`. The numbers of sets count all
+    sets that base is evaluated on; `difference` is the mean change of sets not learned minus that
+    of learned ones, with its interval over train sets and evaluation sets.
     """
-    curves = base_curves(scores)
-    sets = set_changes(changes, recipes=recipes, roles=roles)
+    cells = grouped_changes(changes, groups, recipes=recipes, roles=roles)
     rules = [(STUDY, np.nan, groups)]
     rules += [(name, alpha, _classified(curves, rule)) for name, alpha, rule in _rules()]
     rows: list[dict[str, object]] = []
     for name, alpha, placed in rules:
-        grouped = with_groups(sets, placed)
+        grouped = with_groups(cells, placed)
         for family, own in placed.groupby("family", sort=True):
             compared = grouped[(grouped["family"] == family) & (grouped["group"] != UNDECIDED)]
-            found = group_contrast(compared, drawing)
+            found = group_contrast(compared, level)
             rows.append(
                 {
                     "family": family,
                     "rule": name,
                     "alpha": alpha,
-                    **{group: int((own["group"] == group).sum()) for group in _GROUPS},
+                    **{group: int((own["compared_group"] == group).sum()) for group in _GROUPS},
                     "difference": found.value,
                     "low": found.low,
                     "high": found.high,
-                    "cells": int(compared["cells"].sum()),
+                    "cells": len(compared),
                 }
             )
     return from_rows(rows, "group_rules").sort_values("family", kind="stable", ignore_index=True)
@@ -133,10 +137,10 @@ def _classified(
     curves: Mapping[tuple[str, str], Curve], rule: Callable[[Curve], str]
 ) -> pd.DataFrame:
     rows = [
-        {"family": family, "eval_set": eval_set, "group": rule(curve)}
+        {"family": family, "eval_set": eval_set, "compared_group": rule(curve)}
         for (family, eval_set), curve in curves.items()
     ]
-    return pd.DataFrame(rows, columns=["family", "eval_set", "group"])
+    return pd.DataFrame(rows, columns=["family", "eval_set", "compared_group"])
 
 
 def slope_group(curve: Curve, alpha: float) -> str:

@@ -13,7 +13,8 @@ refused. Shapes and trends are not affected.
 
 import pandas as pd
 
-from tuning_dynamics.stats.groups import group_rows
+from tuning_dynamics.stats.compared_changes import grouping_scores
+from tuning_dynamics.stats.groups import base_curves, group_rows
 from tuning_dynamics.stats.summarise import SummarySettings, Tables
 from tuning_dynamics.tables.columns import Columns
 
@@ -27,6 +28,10 @@ class Row(Columns):
     """the evaluation set"""
     group: str
     """`learned`, `other` or `undecided`"""
+    compared_group: str
+    """the same from the first half of the items alone (`halves.csv`): the groups in which changes
+    by tuning, of the second half, are compared; as `group` if groups are declared, and for
+    published scores"""
     shape: str
     """as in `turning_points.csv`"""
     trend: float
@@ -42,4 +47,12 @@ class Row(Columns):
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """The table."""
-    return group_rows(tables["turning_points"], declared=asked.groups)
+    scores = grouping_scores(tables, asked.drawing.level, declared=asked.groups is not None)
+    return group_rows(
+        tables["turning_points"],
+        base_curves(scores),
+        drawing=asked.drawing,
+        alpha=asked.alpha,
+        margin=asked.margin,
+        declared=asked.groups,
+    )

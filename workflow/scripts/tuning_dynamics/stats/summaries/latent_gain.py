@@ -6,6 +6,8 @@ seeds. Each group's pairs are followed by a pooled row.
 
 import pandas as pd
 
+from tuning_dynamics.stats.compared_changes import compared_changes
+from tuning_dynamics.stats.groups import grouped_changes
 from tuning_dynamics.stats.summarise import SummarySettings, Tables
 from tuning_dynamics.stats.trends import latent_gain_rows
 from tuning_dynamics.tables.columns import Columns
@@ -23,7 +25,7 @@ class Row(Columns):
     eval_set: str
     """evaluation set; `all` in pooled rows"""
     group: str
-    """group of the evaluation set, as in `groups.csv`"""
+    """group of the evaluation set, `compared_group` of `groups.csv`"""
     checkpoints: int
     """checkpoints; in pooled rows those that any pair has"""
     first_change: float
@@ -33,27 +35,27 @@ class Row(Columns):
     """change at the last one"""
     slope: float
     """least-squares slope over log10 tokens: change per tenfold tokens, from 3 checkpoints on; in
-    pooled rows the mean of the pairs' slopes"""
+    pooled rows the mean of the pairs' slopes; changes are those of the second half of the items
+    (`halves.csv`)"""
     low: float
     """low end of its interval: over items and seeds, with errors of different checkpoints taken as
     independent; from the residuals if items are unknown (from 4 checkpoints on); in pooled rows
-    over pairs"""
+    over train sets and evaluation sets (empty for 1 train set, and for fewer than 4 evaluation
+    sets)"""
     high: float
     """high end"""
     floor: float
-    """noise floor of the evaluation sets, see `noise.csv`; empty if it is unknown"""
+    """typical slope of scores that should be equal, from the noise floor of the evaluation sets
+    (`noise.csv`) over the root of twice the sum of squares on the axis; empty if it is unknown"""
     under_floor: str
-    """`yes` if the slope is smaller, per tenfold tokens; `unknown` if the floor is; else
-    empty"""
+    """`yes` if the slope is smaller; `unknown` if the floor is; else empty"""
 
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """The table."""
+    level = asked.drawing.level
+    changes = compared_changes(tables, level, declared=asked.groups is not None)
+    grouped = grouped_changes(changes, tables["groups"], recipes=[asked.recipe], roles=asked.roles)
     return latent_gain_rows(
-        tables["seed_means"],
-        tables["groups"],
-        tables["noise"],
-        drawing=asked.drawing,
-        recipe=asked.recipe,
-        roles=asked.roles,
+        grouped, tables["seed_means"], tables["noise"], level=level, recipe=asked.recipe
     )

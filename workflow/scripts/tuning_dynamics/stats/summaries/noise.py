@@ -2,14 +2,15 @@
 
 A row per tuned cell with several seeds; a row per cell, tuned or not, that two checkpoints of a
 family share whose tokens differ by less than 1 %; and last, pooled over both kinds' cells, a row
-per recipe and evaluation set.
+per recipe, evaluation set and format.
 
 `difference` of the pooled rows is the noise floor. A finding's floor is that of the main recipe on
-the finding's evaluation sets, pooled over their pairs; from seeds or from near-identical
+the finding's evaluation sets in format `default` (for the spread over formats, in all), pooled over
+their pairs; from seeds or from near-identical
 checkpoints, whichever is larger. A smaller value supports and contradicts nothing, whatever its
 interval. This is conservative: a mean over many cells varies less than the difference of two
-scores. A slope is compared by its change per tenfold tokens. With one seed and no near-identical
-checkpoints the floor is unknown, and the findings say so.
+scores. A slope is compared with the slope that such differences make on its checkpoints. With one
+seed and no near-identical checkpoints the floor is unknown, and the findings say so.
 """
 
 import pandas as pd
@@ -41,8 +42,10 @@ class Row(Columns):
     eval_set: str
     """as in `scores.csv`"""
     format: str
-    """as in `scores.csv`; empty in pooled rows"""
+    """as in `scores.csv`"""
     shots: int
+    """as in `scores.csv`; empty in pooled rows"""
+    draw: int
     """as in `scores.csv`; empty in pooled rows"""
     prediction: str
     """as in `scores.csv`; empty in pooled rows"""

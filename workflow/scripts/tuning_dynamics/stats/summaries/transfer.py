@@ -40,7 +40,8 @@ class Row(Columns):
     value: float
     """the statistic"""
     low: float
-    """low end of its interval over pairs; empty for fewer than 5"""
+    """low end of its interval over train sets and evaluation sets; empty for a median, for 1 train
+    set, and for fewer than 4 evaluation sets"""
     high: float
     """high end"""
     cells: int
@@ -53,7 +54,7 @@ def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
         tables["changes"],
         train_kinds_of(tables["datasets"]),
         chance_of(tables["datasets"]),
-        drawing=asked.drawing,
+        level=asked.drawing.level,
         recipe=asked.recipe,
         train_sets=asked.train_sets,
         eval_sets=asked.eval_sets,

@@ -31,7 +31,7 @@ from scipy.stats import chi2
 
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
 from tuning_dynamics.common.formatting import interval_text, signed
-from tuning_dynamics.stats.cell_bootstrap import Drawing, error_of_mean, errors_of
+from tuning_dynamics.stats.cell_errors import error_of_mean, errors_of
 from tuning_dynamics.stats.curve_shape import (
     END_OPEN,
     FALLS,
@@ -43,6 +43,7 @@ from tuning_dynamics.stats.curve_shape import (
     CurveShape,
     curve_shape,
 )
+from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.primary_cells import curve_cells
 from tuning_dynamics.stats.summarise import SummarySettings, Tables
 from tuning_dynamics.stats.tokens import placed

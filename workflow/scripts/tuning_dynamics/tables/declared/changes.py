@@ -2,8 +2,8 @@
 
 One row per tuned cell, against the `base` cell of the same family, step, evaluation set, prediction
 method and metric, over the same items. Of several base cells, the one in the tuned cell's
-format is taken, else the one in format `default`; of those, the one with most shots. A tuned cell
-without such a base is in `unpaired.csv`, with the reason.
+format is taken, else the one in format `default`; of those, the one with most shots, its draws of
+demonstrations averaged. A tuned cell without such a base is in `unpaired.csv`, with the reason.
 """
 
 from tuning_dynamics.tables.columns import CellColumns
@@ -18,6 +18,8 @@ class Row(CellColumns):
     format: str
     """of the tuned cell"""
     shots: int
+    """of the tuned cell"""
+    draw: int
     """of the tuned cell"""
     base_score: float
     """score of the base cell"""

@@ -17,15 +17,17 @@ class Row(CellColumns):
     """of the tuned cell"""
     shots: int
     """of the tuned cell"""
+    draw: int
+    """of the tuned cell"""
     n: int
     """items"""
-    gained: int
+    gained: float
     """wrong before tuning and right after it"""
-    lost: int
+    lost: float
     """right before and wrong after; over `n` it is the negative flip rate"""
-    kept_right: int
+    kept_right: float
     """right before and after"""
-    kept_wrong: int
+    kept_wrong: float
     """wrong before and after"""
     gained_by_chance: float
     """`gained` as expected of two models with these scores that are right independently"""

@@ -1,6 +1,7 @@
 """Score of every cell, with its interval.
 
-One row per cell, sorted by family, step, recipe, train set, seed, evaluation set, format and shots.
+One row per cell, sorted by family, step, recipe, train set, seed, evaluation set, format,
+shots and draw.
 
 Items that share a context (a story, a passage: `context_field` of the dataset) are drawn together.
 A cell needs at least 2 items, and 2 contexts. The bootstrap's draws are those of

@@ -1,7 +1,7 @@
 """Means over seeds, with their intervals.
 
-One row per cell, without its seed: the mean over the seeds of tuning. `base` cells, which have no
-seed, have rows too. The figures draw from this table.
+One row per cell, without its seed and draw: the mean over seeds of tuning and draws of
+demonstrations. `base` cells, which have no seed, have rows too. The figures draw from this table.
 """
 
 from tuning_dynamics.tables.columns import Columns
@@ -43,17 +43,19 @@ class Row(Columns):
     """as in `scores.csv`"""
     seeds: int
     """seeds of tuning in the mean; empty for `base`"""
+    draws: int
+    """draws of demonstrations in the mean"""
     n: int
-    """items; all seeds are scored on the same ones"""
+    """items; all seeds and draws are scored on the same ones"""
     score: float
-    """mean over seeds and items"""
+    """mean over seeds, draws and items"""
     ci_low: float
-    """low end of its interval, over seeds and items; with one seed, over items; for published
-    scores see [published.md](published.md)"""
+    """low end of its interval, over seeds, draws and items; what has one seed, or one draw, is
+    fixed; for published scores see [published.md](published.md)"""
     ci_high: float
     """high end"""
     base_score: float
-    """score of the base cell, as in `changes.csv`; empty for `base` and if there is none"""
+    """score of the base, as in `changes.csv`; empty for `base` and if there is none"""
     change: float
     """mean over seeds of tuned minus base; empty if `base_score` is"""
     change_low: float

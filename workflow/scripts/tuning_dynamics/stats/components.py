@@ -1,0 +1,48 @@
+"""Intervals from several components of variance, some of which are estimated from few values.
+
+A mean over seeds and items, or over train sets and evaluation sets, varies for several reasons at
+once. Each is estimated from its own number of values, so that no one Student's t fits their sum.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
+
+Floats = NDArray[np.float64]
+
+# The power of a component's share in the quantile. 1 is Cochran's rule (1964, Biometrics 20:191),
+# which covers too much where a component of one degree of freedom is small (97.8 % of 95 %); 2 is
+# the first order of Welch's, which then covers too little where it is large (90.7 %). In between
+# coverage is 93 to 97 % for one degree of freedom, and 94.7 to 96.5 % for two.
+_POWER = 1.25
+
+
+@dataclass(frozen=True)
+class Component:
+    """Variances that one source adds, and their degrees of freedom; both of the same shape."""
+
+    variance: Floats
+    freedom: Floats
+
+
+def normal_quantile(level: float) -> float:
+    """How many standard errors an interval of this level reaches if they are known."""
+    return float(ndtri((1 + level) / 2))
+
+
+def beyond_normal(total: Floats, components: Sequence[Component], level: float) -> Floats:
+    """How much further than the normal quantile z an interval reaches, in standard errors.
+
+    The sum over components of (t - z) times the component's share of the variance `total` to the
+    power of 1.25, t being Student's quantile for its degrees of freedom. 0 where nothing varies.
+    """
+    reach: Floats = np.zeros(total.shape)
+    for component in components:
+        part: Floats = np.zeros(total.shape)
+        np.divide(component.variance, total, out=part, where=total > 0)
+        student = stdtrit(component.freedom, (1 + level) / 2)
+        reach += (student - normal_quantile(level)) * part**_POWER
+    return reach
