@@ -42,7 +42,7 @@ MANY = 1_000_000
 KEY: dict[str, Any] = {
     **{"family": "f", "checkpoint": "1", "step": 1, "tokens": 1, "recipe": "base"},
     **{"train_set": "", "seed": pd.NA, "eval_set": "e", "task": "t", "kind": "classification"},
-    **{"role": "", "format": "default", "shots": 0, "prediction": "likelihood"},
+    **{"role": "", "format": "default", "shots": 0, "draw": 0, "prediction": "likelihood"},
     "metric": "accuracy",
 }
 
@@ -75,6 +75,7 @@ def block(items: int, seed: int, interval: Literal["percentile", "bca"]) -> Item
         sums=cell.scores[:, None],
         sizes=np.ones(items),
         drawn=few,
+        binary=np.ones(1, dtype=bool),
         truncated=np.zeros(1, dtype=np.int64),
         resampling=Resampling(1 if items == MANY else RESAMPLES, 0.95, seed, interval),
         answers=answers_of([cell], np.arange(items), gold.astype(np.uint64)),
