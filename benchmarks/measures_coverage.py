@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,10 +26,10 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import pyarrow as pa  # noqa: E402
+from sklearn.metrics import f1_score  # noqa: E402
 
-from tuning_dynamics.stats.bootstrap import resampled_means  # noqa: E402
-from tuning_dynamics.stats.item_answers import CellItems, answers_of  # noqa: E402
-from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling  # noqa: E402
+from tuning_dynamics.stats.item_answers import CellItems, ItemAnswers, answers_of  # noqa: E402
+from tuning_dynamics.stats.item_blocks import Resampling, block_of  # noqa: E402
 from tuning_dynamics.stats.measures import measure_rows  # noqa: E402
 from tuning_dynamics.stats.option_measures import Options, item_measures  # noqa: E402
 
@@ -47,7 +48,7 @@ KEY: dict[str, Any] = {
 }
 
 
-def block(items: int, seed: int, interval: Literal["percentile", "bca"]) -> ItemBlock:
+def simulated(items: int, seed: int) -> ItemAnswers:
     """One cell of new items."""
     rng = np.random.default_rng([seed, items])
     gold = rng.choice(3, items, p=SHARES)
@@ -67,26 +68,25 @@ def block(items: int, seed: int, interval: Literal["percentile", "bca"]) -> Item
         measures=item_measures(scores, options, "likelihood", "simulated"),
         truncated=0,
     )
-    # Drawn for scores alone, which this leaves aside.
-    few = resampled_means(cell.scores[:, None], np.ones(items), 1, 0)
-    return ItemBlock(
-        cells=pd.DataFrame([KEY]).astype({"seed": "Int64"}),
-        refused=pd.DataFrame(columns=list(KEY)),
-        sums=cell.scores[:, None],
-        sizes=np.ones(items),
-        drawn=few,
-        binary=np.ones(1, dtype=bool),
-        truncated=np.zeros(1, dtype=np.int64),
-        resampling=Resampling(1 if items == MANY else RESAMPLES, 0.95, seed, interval),
-        answers=answers_of([cell], np.arange(items), gold.astype(np.uint64)),
-    )
+    return answers_of([cell], np.arange(items), gold.astype(np.uint64))
+
+
+def measured(items: int, seed: int, interval: Literal["percentile", "bca"]) -> pd.DataFrame:
+    """measures.csv of one cell."""
+    answers = simulated(items, seed)
+    cells = pd.DataFrame([KEY]).astype({"seed": "Int64"})
+    # Its own draws are of scores, which are left aside here.
+    resampling = Resampling(RESAMPLES, 0.95, seed, interval)
+    scores, none = answers.right.astype(float), cells.iloc[:0]
+    block = block_of(cells, none, scores, answers.units, [0], resampling)
+    return measure_rows(block, answers)
 
 
 def coverage(items: int, studies: int, interval: Literal["percentile", "bca"]) -> pd.DataFrame:
     """Of each measure: share of intervals that hold the truth, of those that miss it above and
     below, and their mean width."""
     truth = truths()
-    made = pd.concat([measure_rows(block(items, seed, interval)) for seed in range(studies)])
+    made = pd.concat([measured(items, seed, interval) for seed in range(studies)])
     known = made["measure"].map(truth)
     made = made.assign(
         coverage=(made["ci_low"] <= known) & (known <= made["ci_high"]),
@@ -98,17 +98,13 @@ def coverage(items: int, studies: int, interval: Literal["percentile", "bca"]) -
     return made.groupby("measure")[names].mean().assign(items=items, interval=interval)
 
 
+@cache
 def truths() -> dict[str, float]:
     """Each measure of MANY items."""
-    found = block(MANY, 12345, "percentile")
-    means = {name: float(values.mean()) for name, values in found.answers.measures[0].items()}
-    hits = found.answers.right[:, 0]
-    answers, gold = found.answers.answers[:, 0], found.answers.gold
-    f1 = [
-        2 * (hits & (gold == label)).sum() / ((answers == label).sum() + (gold == label).sum())
-        for label in range(3)
-    ]
-    return {**means, "macro_f1": float(np.mean(f1))}
+    found = simulated(MANY, 12345)
+    means = {name: float(values.mean()) for name, values in found.measures[0].items()}
+    f1 = f1_score(found.gold, found.answers[:, 0], average="macro")
+    return {**means, "macro_f1": float(f1)}
 
 
 def main() -> None:

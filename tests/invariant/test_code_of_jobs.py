@@ -198,6 +198,21 @@ def test_tuning_runs_its_code_alone(
     assert (pull in without) == ("pulled" in kinds)
 
 
+@pytest.mark.usefixtures("study")
+def test_a_draw_runs_its_code_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = json.dumps({"kind": "classification", "seed": 0, "draw": 2})
+    snakemake = as_snakemake(
+        wildcards=Named(dataset="x", draw="2"),
+        params=Named(spec=spec),
+        input=Named(frozen="items.parquet"),
+        output=Named(drawn="2.parquet"),
+    )
+    job = SimpleNamespace(due=[1], code="c")
+    seen = run_stub(monkeypatch, "data_draw.py", snakemake, job)
+    assert ("tuning_dynamics/data/draws.py", "drawn_demonstrations") in seen
+    assert unsaid("data_draw.py", spec_words(spec), seen) == set()
+
+
 @pytest.mark.parametrize(
     "settings",
     [

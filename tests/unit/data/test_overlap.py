@@ -161,6 +161,34 @@ def test_each_pair_of_sets_has_a_row_and_refused_ones_no_counts(tmp_path: Path) 
     assert [row["known"] for row in found] == ["a test of leakage", *[""] * 4]
 
 
+def test_demonstrations_of_several_draws_count_once(tmp_path: Path) -> None:
+    writer = Writer("latin", 1, 1000)
+    evaluated = items("text", writer, 20)
+    shown = [
+        Item(f"s{place}", "demonstration", "", item.fields, item.gold)
+        for place, item in enumerate(evaluated[:6])
+    ]
+    files = frozen(tmp_path, own=[*evaluated, *shown])
+    for draw, order in ((1, [5, 0, 1, 2, 3, 4]), (2, [4, 5, 0, 1, 2, 3])):
+        path = tmp_path / f"draw{draw}"
+        write_items(path, [shown[place] for place in order])
+        files = {**files, f"own/{draw}": str(path)}
+    write_refused(tmp_path / "draw3", SCHEMA, "too few demonstrations")
+    files = {**files, "own/3": str(tmp_path / "draw3")}
+
+    def found(*draws: int) -> tuple[object, object]:
+        pair = {"eval_set": "own", "dataset": "own", "use": "demonstration", "shots": 2}
+        (row,) = overlap_rows([{**pair, "draws": list(draws)}], files)
+        return row["rows"], row["exact"]
+
+    assert found(0) == found(1) == found(2) == (2, 2)
+    assert found(0, 1) == (3, 3)  # s0, s1, s5
+    assert found(0, 1, 2) == (4, 4)
+    # A draw that there is none of shows nothing, and hides nothing of the others.
+    assert found(0, 3) == (2, 2)
+    assert found(3) == (None, None)
+
+
 def test_sets_that_do_not_fit_together_are_compared_in_turn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from tokenizers.trainers import BpeTrainer
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.evaluation import Predictions
+from tuning_dynamics.data.draws import draw_or_refuse
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.data.tokenizer import Encoder
 from tuning_dynamics.evaluate import cell
@@ -20,6 +21,7 @@ from tuning_dynamics.evaluate.cell import REQUEST_KEY, evaluate_cell, predict
 from tuning_dynamics.evaluate.model import LoadedModel, batches, shared_prefix
 from tuning_dynamics.evaluate.request import GENERATES, parse_request
 
+LABELS = ("entailment", "neutral", "contradiction")
 RECORDS = [
     "item",
     "context",
@@ -47,6 +49,58 @@ def evaluate(model, items, tmp_path, **changes):
     asked = request(items, tmp_path / "out" / "cell.parquet", **changes)
     evaluate_cell(model, asked)
     return pq.read_table(asked.out).to_pylist()
+
+
+def test_another_draw_shows_other_demonstrations(model, tmp_path):
+    pool = [pair(number, "demonstration", LABELS[number % 3]) for number in range(6)]
+    frozen, drawn = tmp_path / "items.parquet", tmp_path / "draw.parquet"
+    write_items(frozen, [*(pair(number) for number in range(5)), *pool])
+    draw_or_refuse(str(frozen), str(drawn), kind="classification", seed=0, draw=1)
+    files = {0: str(frozen), 1: str(drawn)}
+    asked = {
+        draw: request(frozen, tmp_path / f"{draw}.parquet", shots=2, demonstrations=path)
+        for draw, path in files.items()
+    }
+    for one in asked.values():
+        evaluate_cell(model, one)
+    first, other = (pq.read_table(one.out).to_pylist() for one in asked.values())
+    for column, same in (("item", True), ("gold", True), ("prompt_digest", False)):
+        assert all((a[column] == b[column]) == same for a, b in zip(first, other, strict=True))
+    scores = [[row["option_scores"] for row in rows] for rows in (first, other)]
+    assert scores[0] != scores[1]
+    # The records say which demonstrations they are of.
+    keys = [
+        json.loads(pq.read_schema(one.out).metadata[REQUEST_KEY.encode()]) for one in asked.values()
+    ]
+    assert {name for name in keys[0] if keys[0][name] != keys[1][name]} == {"demonstrations"}
+    # Draws of the same options share nothing that the model remembers.
+    again = evaluate(model, frozen, tmp_path, shots=2, demonstrations=files[0])
+    assert [row["option_scores"] for row in again] == scores[0]
+
+
+def test_options_of_another_draw_are_read_again(model, tmp_path):
+    shown = [
+        Item(f"d{n}", "demonstration", "", {"q": f"Where is house {n}?"}, ["near"], ["near", "far"])
+        for n in range(4)
+    ]
+    asked = [
+        Item(f"e{n}", "evaluation", "", {"q": f"Where is river {n}?"}, ["far"], ["near", "far"])
+        for n in range(3)
+    ]
+    frozen, drawn = tmp_path / "items.parquet", tmp_path / "draw.parquet"
+    write_items(frozen, [*asked, *shown])
+    draw_or_refuse(str(frozen), str(drawn), kind="multiple_choice", seed=0, draw=1)
+    kind = {"kind": "multiple_choice", "template": "{q}", "labels": (), "shots": 1}
+
+    def scores(demonstrations, prediction="likelihood", by=model):
+        changes = {**kind, "demonstrations": str(demonstrations), "prediction": prediction}
+        rows = evaluate(by, frozen, tmp_path, **changes)
+        return [row["option_scores"] for row in rows]
+
+    # One after another, as a job does; the model remembers the options' scores of a cell.
+    found = [scores(path) for path in (frozen, drawn, frozen)]
+    assert found[0] == found[2] != found[1]
+    assert scores(drawn, by=loaded()) == found[1]
 
 
 def test_records_have_the_contract_s_columns_sorted_by_item(model, items, tmp_path):

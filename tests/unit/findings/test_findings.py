@@ -17,7 +17,7 @@ from synthetic import (
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.findings.caveats import out_of_line
 from tuning_dynamics.findings.findings import FINDINGS, Noise, finding, finding_rows
-from tuning_dynamics.stats.cell_bootstrap import Estimate
+from tuning_dynamics.stats.crossed import Estimate
 from tuning_dynamics.stats.noise import SEEDS, Floor, noise_rows
 from tuning_dynamics.stats.summarise import summary_tables
 
@@ -51,13 +51,13 @@ def test_what_was_published_is_supported_where_it_is_planted(published: Tables) 
     assert [item.verdict for item in found] == ["supported"] * 4
     forgetting, formats, latent, groups = found
     assert forgetting.low <= -0.12 <= forgetting.high
-    assert forgetting.cells == 72
+    assert forgetting.cells == 216
     assert formats.high < 0
     assert latent.low <= 0.05 <= latent.high
     assert groups.low > 0
-    assert "−0.120" in forgetting.sentence  # noqa: RUF001
+    assert "−0.122" in forgetting.sentence  # noqa: RUF001
     assert "95 % interval" in forgetting.sentence
-    assert "72 cells" in forgetting.sentence
+    assert "216 cells" in forgetting.sentence
 
 
 def test_a_thin_study_has_no_verdict_and_says_why(tmp_path: Path) -> None:

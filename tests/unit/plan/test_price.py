@@ -93,6 +93,28 @@ def test_formats_share_the_pass_over_options_without_their_questions(tmp_path: P
     assert second < first
 
 
+def test_each_draw_costs_what_the_first_does(tmp_path: Path) -> None:
+    block = {**BASE, "eval_sets": ["pairs", "choices"], "shots": [0, 4]}
+    one, three = (study(tmp_path, {**block, "draws": drawn}) for drawn in ([0], [0, 1, 2]))
+    first, every = ([price.seconds.mid for price in cells(resolved)] for resolved in (one, three))
+    # choices and pairs, each without demonstrations and then with three draws of them.
+    assert len(every) == 8
+    assert every[2:4] == [every[1]] * 2
+    assert every[6:8] == [every[5]] * 2
+    assert [every[place] for place in (0, 1, 4, 5)] == first
+    jobs = [job.wildcards for job in all_jobs(three, expand(three, "x")) if job.rule == "draw"]
+    named = [(job["dataset"], job["draw"]) for job in jobs]
+    assert named == [("choices", "1"), ("choices", "2"), ("pairs", "1"), ("pairs", "2")]
+    assert not [job for job in all_jobs(one, expand(one, "x")) if job.rule == "draw"]
+
+
+def test_methods_of_each_draw_share_a_pass(tmp_path: Path) -> None:
+    methods = {"multiple_choice": ["likelihood", "likelihood_per_char"]}
+    block = {**BASE, "eval_sets": ["choices"], "predictions": methods, "shots": [2]}
+    found = [price.seconds.mid for price in cells(study(tmp_path, {**block, "draws": [0, 1]}))]
+    assert found[0] == found[2] > found[1] == found[3]
+
+
 def test_an_evaluation_loads_once_and_makes_the_cells_that_it_is_given(tmp_path: Path) -> None:
     resolved = study(tmp_path, {**BASE, "eval_sets": ["pairs", "texts"]})
     every = prices(resolved)

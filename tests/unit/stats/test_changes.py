@@ -48,6 +48,26 @@ def test_a_change_is_paired(tmp_path: Path) -> None:
     assert row["p_value"] == pytest.approx(2**-99)
 
 
+def test_right_answers_have_bonett_and_prices_interval(tmp_path: Path) -> None:
+    """60 items, of which 9 get better and 4 worse; one more of each is counted."""
+    before = np.repeat([0.0, 1.0, 0.0, 1.0], [9, 4, 20, 27])
+    after = np.repeat([1.0, 0.0, 0.0, 1.0], [9, 4, 20, 27])
+    row = change_rows(pair(tmp_path, before, after)).iloc[0]
+    better, worse = 10 / 62, 5 / 62
+    error = np.sqrt((better + worse - (better - worse) ** 2) / 62)
+    ends = stats.norm.interval(0.95, loc=better - worse, scale=error)
+    assert row["change"] == pytest.approx(5 / 60)
+    # Ours has n - 1 in the variance of the 60 items.
+    assert (row["change_low"], row["change_high"]) == pytest.approx(ends, abs=0.002)
+
+
+def test_right_answers_that_all_stay_leave_uncertainty(tmp_path: Path) -> None:
+    row = change_rows(pair(tmp_path, [0.0, 1.0] * 20, [0.0, 1.0] * 20)).iloc[0]
+    assert row["change"] == 0
+    assert row["change_low"] == pytest.approx(-row["change_high"])
+    assert row["change_high"] == pytest.approx(stats.norm.ppf(0.975) * np.sqrt(2) / 42)
+
+
 def test_pairing_is_by_item_and_not_by_row(tmp_path: Path) -> None:
     scores = np.linspace(0, 1, 11)
     cells = pair(tmp_path, scores, scores)
@@ -60,6 +80,18 @@ def test_a_ratio_over_almost_nothing_is_left_empty(tmp_path: Path) -> None:
     for base, empty in ((RATIO_FLOOR - 0.001, True), (RATIO_FLOOR + 0.001, False), (0.0, True)):
         cells = pair(tmp_path, [base] * 10, [0.5] * 10)
         assert np.isnan(change_rows(cells)["ratio"].iloc[0]) == empty
+
+
+def test_of_several_draws_base_is_the_first(tmp_path: Path) -> None:
+    bases = [
+        cell(tmp_path / f"{draw}{shots}", [value] * 4, draw=draw, shots=shots)
+        for draw, shots, value in ((2, 4, 0.1), (1, 4, 0.2), (0, 2, 0.3))
+    ]
+    tuned = cell(tmp_path / "tuned", [0.5] * 4, **TUNED)
+    rows = change_rows([*bases, tuned])
+    assert len(rows) == 1
+    # Of most shots, though there is no draw 0 of them.
+    assert rows["base_score"].iloc[0] == pytest.approx(0.2)
 
 
 def test_base_is_chosen_by_format_then_by_shots(tmp_path: Path) -> None:

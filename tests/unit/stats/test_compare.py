@@ -143,6 +143,26 @@ def test_a_study_of_published_scores_has_no_records(tmp_path: Path) -> None:
     assert read_side(str(folder))["path"].tolist() == [""]
 
 
+def test_results_from_before_there_were_draws_have_draw_0(tmp_path: Path) -> None:
+    folder = tmp_path / "results/old"
+    (folder / "tables").mkdir(parents=True)
+    rows = [base(score=0.4), row(score=0.5)]
+    frame = side(tmp_path / "mine.csv", rows).drop(columns=["path", "answer_pattern", "draw"])
+    frame.to_csv(folder / "tables/scores.csv", index=False)
+    old = read_side(str(folder))
+    assert old["draw"].tolist() == [0, 0]
+    new = side(tmp_path / "new.csv", [base(score=0.6), base(score=0.9, draw=1), row(score=0.5)])
+    table = comparison_rows(old, new)
+    assert table[["recipe", "draw"]].to_numpy().tolist() == [["base", 0], ["full", 0]]
+    assert table["difference"].tolist() == pytest.approx([0.2, 0])
+    alone = unshared_rows(old, new)
+    assert alone[["side", "draw"]].to_numpy().tolist() == [["b", 1]]
+    # Another column may not be missing.
+    frame.drop(columns="shots").to_csv(folder / "tables/scores.csv", index=False)
+    with pytest.raises(StudyError, match="missing \\['shots'\\]"):
+        read_side(str(folder))
+
+
 @pytest.mark.parametrize(
     ("a", "b", "what"),
     [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from planted import ROOT, DemoJobs, demo
+from planted import ROOT, demo
 from synthetic import DRAWING
 from unit.stats.test_scores import cell
 
@@ -16,6 +16,7 @@ from tuning_dynamics.config.load import load_study, read_yaml
 from tuning_dynamics.grid.dataset_checks import require_fitting
 from tuning_dynamics.grid.evaluated_sets import EvaluatedSet
 from tuning_dynamics.grid.grid import expand
+from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.stats import extraction
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.extraction import extracted
@@ -119,7 +120,7 @@ def test_only_a_set_whose_answers_are_generated_has_a_pattern() -> None:
 def test_a_pattern_freezes_and_evaluates_nothing_again() -> None:
     name = "summary_people"
     plain = demo()
-    with_pattern = DemoJobs(demo_with(name, answer_pattern=AnswerPattern(pattern=NUMBER)), "x")
+    with_pattern = Jobs(demo_with(name, answer_pattern=AnswerPattern(pattern=NUMBER)), "x")
     for jobs in (plain, with_pattern):
         assert "answer_pattern" not in json.loads(jobs.data.freeze_spec(name))["dataset"]
     assert with_pattern.data.freeze_spec(name) == plain.data.freeze_spec(name)

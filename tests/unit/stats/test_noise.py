@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tuning_dynamics.stats.noise import NEAR, SEEDS, UNKNOWN, noise_floor, noise_rows
+from tuning_dynamics.stats.noise import (
+    NEAR,
+    SEEDS,
+    UNKNOWN,
+    Floor,
+    noise_floor,
+    noise_rows,
+    slope_floor,
+)
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows
 
@@ -65,6 +73,7 @@ def test_cells_that_differ_in_anything_but_the_seed_are_no_noise() -> None:
         {"eval_set": "nli_places"},
         {"format": "io"},
         {"shots": 4},
+        {"draw": 1},
         {"recipe": "lora"},
         {"train_set": "b"},
         {"prediction": "free"},
@@ -110,17 +119,43 @@ def test_the_untrained_checkpoint_is_near_none() -> None:
     assert noise_rows(scores(at(0), at(1))).empty
 
 
-def test_the_pooled_row_is_over_pairs() -> None:
+def test_the_pooled_rows_are_over_pairs_of_one_format() -> None:
     table = noise_rows(
         scores(
             *({"seed": k, "score": v} for k, v in enumerate([0.5, 0.6, 0.7])),
-            *({"seed": k, "score": v, "format": "io"} for k, v in enumerate([0.2, 0.6])),
+            *({"seed": k, "score": v} | at(2000) for k, v in enumerate([0.2, 0.6])),
+            *({"seed": k, "score": v, "format": "io"} for k, v in enumerate([0.2, 0.9])),
         )
     )
-    pooled = table[table["checkpoint"] == "all"].iloc[0]
-    assert (pooled["n"], pooled["pairs"]) == (5, 4)
-    assert pooled["difference"] == pytest.approx(np.sqrt((0.01 + 0.01 + 0.04 + 0.16) / 4))
-    assert pooled["range"] == pytest.approx(0.4)
+    pooled = table[table["checkpoint"] == "all"].set_index("format")
+    assert pooled["n"].to_dict() == {"default": 5, "io": 2}
+    assert pooled["pairs"].to_dict() == {"default": 4, "io": 1}
+    default = np.sqrt((0.01 + 0.01 + 0.04 + 0.16) / 4)
+    assert pooled["difference"].to_dict() == pytest.approx({"default": default, "io": 0.7})
+    assert pooled["range"].to_dict() == pytest.approx({"default": 0.4, "io": 0.7})
+    asked = {"recipe": "full", "eval_sets": ["nli_people"]}
+    assert noise_floor(table, **asked).value == pytest.approx(default)
+    assert noise_floor(table, **asked, formats=["io"]).value == pytest.approx(0.7)
+    every = noise_floor(table, **asked, formats=())
+    assert (every.pairs, every.sets) == (5, 1)
+    assert every.value == pytest.approx(np.sqrt((4 * default**2 + 0.49) / 5))
+
+
+def test_draws_of_demonstrations_are_no_seeds() -> None:
+    two = [{"seed": 1, "score": 0.3, "draw": 0}, {"seed": 1, "score": 0.6, "draw": 1}]
+    assert noise_rows(scores(*two)).empty
+    table = noise_rows(scores(*two, {"seed": 2, "score": 0.4, "draw": 0}))
+    assert table["difference"].tolist() == pytest.approx([0.1, 0.1])
+
+
+def test_the_floor_of_a_slope_is_how_much_equal_scores_tilt() -> None:
+    x = np.array([0.0, 1.0, 1.5, 3.0])
+    series = np.random.default_rng(0).normal(0.5, 0.1, size=(20_000, len(x)))
+    slopes = np.polyfit(x, series.T, 1)[0]
+    floor = slope_floor(Floor(0.1 * np.sqrt(2), SEEDS, 4, 2), x)
+    assert floor.value == pytest.approx(slopes.std(), rel=0.02)
+    assert (floor.kind, floor.pairs, floor.sets) == (SEEDS, 4, 2)
+    assert np.isnan(slope_floor(Floor(0.1, SEEDS, 4, 2), np.ones(3)).value)
 
 
 def test_the_floor_is_the_larger_kind_of_the_sets_asked_for() -> None:

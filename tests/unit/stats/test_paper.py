@@ -167,7 +167,7 @@ def test_findings_say_what_they_have_no_items_for(tmp_path: Path) -> None:
     assert set(found["verdict"]) <= {"cannot tell", "supported", "contradicted"}
     assert list(found["verdict"].iloc[:4]) == ["cannot tell"] * 4
     assert found.loc["forgetting", "value"] == pytest.approx((-0.05 - 0.20 - 0.10 - 0.40) / 4)
-    assert "No interval: 2 " in found.loc["forgetting", "sentence"]
+    assert "No interval: 1 train set where 2 are needed." in found.loc["forgetting", "sentence"]
     assert "2 checkpoints where 5 are needed" in found.loc["turning_point", "sentence"]
     assert tables["forgetting"]["low"].isna().all()
     assert set(tables["latent_gain"]["under_floor"]) == {"unknown"}

@@ -83,6 +83,10 @@ def base(**changes: Any) -> dict[str, Any]:
         ([row(se="1e999")], "se", "too large"),
         ([row(score="\u0661")], "score", "not a number"),
         ([row(shots="\u00b2")], "shots", "not a number"),
+        ([row(draw=-1)], "draw", "the value is not a count"),
+        ([row(draw=1)], "draw", "a prompt without demonstrations has no draw"),
+        ([base(draw=1), base(draw=1)], "line 3, column eval_set", "lines 2 and 3 are the same"),
+        ([base(draw=0), base(draw="")], "line 3, column eval_set", "lines 2 and 3 are the same"),
         ([row(format="Default")], "format", "no row has the format `default`"),
     ],
 )
@@ -138,6 +142,16 @@ def test_unknown_values_and_columns_stay_unknown(tmp_path: Path) -> None:
     assert without.rows[1]["seed"] == 0
 
 
+def test_a_table_may_have_draws(tmp_path: Path) -> None:
+    rows = [base(score=score, draw=draw) for draw, score in ((1, 0.5), (0, 0.3), (2, 0.1))]
+    tables = tables_of([*rows, row(score=0.6)], tmp_path)
+    assert tables["scores"]["draw"].tolist() == [0, 1, 2, 0]
+    assert tables["changes"][["draw", "base_score"]].to_numpy().tolist() == [[0, 0.3]]
+    means = tables["seed_means"].set_index("recipe")["score"]
+    assert means.to_dict() == pytest.approx({"base": 0.3, "full": 0.6})
+    assert tables["sensitivity"].empty
+
+
 def test_changes_are_tuned_less_base_and_need_items_for_more(tmp_path: Path) -> None:
     rows = [
         base(score=0.4),
@@ -191,13 +205,13 @@ def test_intervals_over_seeds_remain(tmp_path: Path) -> None:
     assert means["seeds"].isna().to_dict() == {key: key[0] == "base" for key in means.index}
 
 
-def test_the_spread_over_formats_has_no_interval(tmp_path: Path) -> None:
+def test_what_of_the_spread_over_formats_is_chance_is_unknown(tmp_path: Path) -> None:
     rows = [base(), *(row(format=name, score=s) for name, s in (("io", 0.1), ("default", 0.5)))]
     rows += [row(format="io", eval_set="b"), base(eval_set="b")]
     (found,) = tables_of(rows, tmp_path)["sensitivity"].to_dict("records")
     assert (found["eval_set"], found["spread"]) == ("a", pytest.approx(0.4))
     assert (found["best"], found["worst"]) == ("default", "io")
-    assert np.isnan(found["low"])
+    assert all(np.isnan(found[name]) for name in ("chance", "beyond_chance", "p_value"))
 
 
 def test_checkpoints_and_datasets_are_those_of_the_table(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ SMALL = Truth(
     families=("other", "toy"),
     steps=(100, 1000),
     domains=("people", "places"),
+    trained=("people",),
     formats=("default", "io"),
     items=20,
 )

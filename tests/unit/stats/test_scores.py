@@ -11,6 +11,7 @@ from synthetic import DRAWING, PLANTED, records_of
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats import item_blocks as blocks
+from tuning_dynamics.stats.bootstrap import expanded
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.tables.catalogue import columns_of
 
@@ -46,28 +47,44 @@ def score_rows(cells: list[dict[str, Any]], **more: Any) -> pd.DataFrame:
 
 
 def scipy_ends(scores: Any, method: str) -> tuple[float, float]:
-    """The interval that scipy gives the mean of `scores`."""
+    """The interval that scipy gives the mean of `scores` at the level expanded for their number."""
     found = stats.bootstrap(
         (np.asarray(scores),),
         np.mean,
         n_resamples=DRAWING["resamples"],
-        confidence_level=DRAWING["level"],
+        confidence_level=expanded(DRAWING["level"], len(scores)),
         method=method,
         rng=np.random.default_rng(DRAWING["seed"]),
     )
     return tuple(found.confidence_interval)
 
 
-SKEWED = [0.0] * 9 + [1.0]
+#: The mean is .1, the middle of the interval is not.
+SKEWED = [0.0] * 8 + [0.1, 0.9]
 
 
 def test_the_score_is_the_mean_and_not_the_middle_of_the_interval(tmp_path: Path) -> None:
     row = score_rows([cell(tmp_path / "a", SKEWED)]).iloc[0]
     assert row["score"] == pytest.approx(0.1)
     assert (row["ci_low"] + row["ci_high"]) / 2 != pytest.approx(0.1)
-    assert (row["ci_low"], row["ci_high"]) == scipy_ends(SKEWED, "percentile")
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx(scipy_ends(SKEWED, "percentile"))
     assert row["se"] == pytest.approx(np.std(SKEWED, ddof=1) / np.sqrt(10))
     assert (row["n"], row["truncated"]) == (10, 0)
+
+
+@pytest.mark.parametrize("interval", ["percentile", "bca"])
+def test_shares_of_right_answers_have_intervals_of_shares(tmp_path: Path, interval: str) -> None:
+    """One right answer of ten, and none: whatever the method for other scores."""
+    answers = [[0.0] * 9 + [1.0], [0.0] * 10, [1.0] * 10]
+    cells = [cell(tmp_path / str(n), a, shots=n) for n, a in enumerate(answers)]
+    table = score_rows(cells, interval=interval)
+    assert table["score"].tolist() == pytest.approx([0.1, 0, 1])
+    for _, row in table.iterrows():
+        # Clopper and Pearson's interval holds Blaker's, which holds the share.
+        wide = stats.binomtest(round(10 * row["score"]), 10).proportion_ci(0.95, "exact")
+        assert wide.low <= row["ci_low"] <= row["score"] <= row["ci_high"] <= wide.high
+    assert (table["ci_high"] - table["ci_low"]).min() > 0.2
+    assert table["se"].min() > 0
 
 
 def test_rows_are_sorted_by_number_and_have_the_tables_columns(tmp_path: Path) -> None:
@@ -87,7 +104,7 @@ def test_the_study_chooses_the_interval(tmp_path: Path, interval: str) -> None:
 
 
 def test_items_that_share_a_context_are_drawn_together(tmp_path: Path) -> None:
-    """Five stories of four questions each, answered alike: as good as five items."""
+    """Five stories of four questions each, scored alike: as good as five items."""
     stories = [0.0, 0.25, 0.5, 0.5, 1.0]
     one = cell(tmp_path / "a", np.repeat(stories, 4))
     names = np.repeat([f"story-{number}" for number in range(5)], 4)
@@ -111,6 +128,21 @@ def test_truncated_items_are_counted(tmp_path: Path) -> None:
     one = cell(tmp_path / "a", SKEWED)
     records_of(SKEWED).assign(truncated=[True] * 3 + [False] * 7).to_parquet(one["path"])
     assert score_rows([one])["truncated"].iloc[0] == 3
+
+
+def test_draws_are_cells_of_their_own(tmp_path: Path) -> None:
+    cells = [
+        cell(tmp_path / f"{shots}{draw}", [0.5, 0.1 * draw], shots=shots, draw=draw)
+        for shots, draw in ((4, 2), (2, 0), (4, 0))
+    ]
+    tables = cell_tables(cells, **DRAWING)
+    rows = tables["scores"][["shots", "draw", "score"]].to_numpy().tolist()
+    assert rows == [[2, 0, 0.25], [4, 0, 0.25], [4, 2, pytest.approx(0.35)]]
+    # Their mean has one row.
+    means = tables["seed_means"]
+    assert "draw" not in means
+    assert means["shots"].tolist() == [2, 4]
+    assert means["score"].tolist() == pytest.approx([0.25, 0.3])
 
 
 def test_a_cell_given_twice_is_refused(tmp_path: Path) -> None:

@@ -20,25 +20,26 @@ from synthetic import (
 from unit.stats.test_scores import cell
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.stats.cell_bootstrap import (
-    Drawing,
-    Sample,
-    contrast,
-    errors_of,
-    estimate,
-    mean,
-    median,
-)
+from tuning_dynamics.stats.cell_errors import error_of_mean, errors_of
 from tuning_dynamics.stats.cell_tables import cell_tables
-from tuning_dynamics.stats.groups import group_change_rows, group_rows, kendall_p_value
+from tuning_dynamics.stats.compared_changes import compared_changes, grouping_scores
+from tuning_dynamics.stats.curve_shape import curve_shape
+from tuning_dynamics.stats.drawing import Drawing
+from tuning_dynamics.stats.groups import (
+    base_curves,
+    group_rows,
+    grouped_changes,
+    kendall_p_value,
+    shape_group,
+)
 from tuning_dynamics.stats.primary_cells import curve_cells, primary_cells
 from tuning_dynamics.stats.summaries.turning_points import turning_rows
 from tuning_dynamics.stats.summarise import require_asked
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import transfer_rows
 
-DRAWN = Drawing(**DRAWING)
-FULL: dict[str, Any] = {"drawing": DRAWN, "recipes": ["full"]}
+LEVEL = DRAWING["level"]
+RULE: dict[str, Any] = {"drawing": Drawing(**DRAWING), "alpha": 0.05, "margin": 0.02}
 KINDS = ("train_kind", "eval_kind")
 
 
@@ -74,9 +75,7 @@ def changes_of(rows: list[tuple[str, str, str, float, float]], **more: Any) -> p
 def transfer(
     changes: pd.DataFrame, kinds: dict[str, str], chance: Any = None, **more: Any
 ) -> pd.DataFrame:
-    return transfer_rows(
-        changes, kinds, chance or {}, **{"drawing": DRAWN, "recipe": "full", **more}
-    )
+    return transfer_rows(changes, kinds, chance or {}, **{"level": LEVEL, "recipe": "full", **more})
 
 
 def test_the_papers_mean_ratio_and_its_robust_alternatives() -> None:
@@ -145,7 +144,7 @@ def test_named_sets_restrict_transfer_and_are_pooled_over_kinds() -> None:
 
 NAMES: list[tuple[dict[str, Any], str]] = [
     ({"train_sets": ("nli_peeple",)}, "did you mean 'nli_people'"),
-    ({"train_sets": ("nowhere",)}, "known: nli_people, paraphrase_people"),
+    ({"train_sets": ("nowhere",)}, "known: nli_events, nli_people, nli_places, paraphrase_events"),
     ({"eval_sets": ("nli_people", "nowhere")}, r"statistics\.transfer\.eval_sets"),
     ({"groups": {"learned": ["nowhere"], "not_learned": []}}, r"statistics\.groups\.learned"),
     ({"recipe": "mix"}, "recipe 'mix'"),
@@ -182,21 +181,23 @@ def test_transfer_recovers_what_was_planted(tables: dict[str, pd.DataFrame]) -> 
     transfer = tables["transfer"].set_index(["checkpoint", "train_kind", "eval_kind", "statistic"])
     row = transfer.loc[("all", "classification", "generation", "mean_change")]
     assert row["low"] <= -0.12 <= row["high"]
-    # 2 train sets on 6 evaluation sets at 6 checkpoints.
-    assert row["cells"] == 72
-    assert transfer.loc[("1000", "classification", "generation", "mean_change")]["cells"] == 12
+    # 6 train sets on 6 evaluation sets at 6 checkpoints.
+    assert row["cells"] == 216
+    assert transfer.loc[("1000", "classification", "generation", "mean_change")]["cells"] == 36
 
 
 def test_a_train_set_of_unknown_kind_is_refused(tables: dict[str, pd.DataFrame]) -> None:
-    with pytest.raises(StudyError, match="nli_people"):
+    with pytest.raises(StudyError, match="nli_events"):
         transfer(tables["changes"], {})
 
 
 def test_groups_are_those_planted(tables: dict[str, pd.DataFrame]) -> None:
     groups = tables["groups"].set_index("eval_set")
-    for name, row in groups.iterrows():
-        learned = str(name).startswith(("nli", "summary"))
-        assert row["group"] == ("learned" if learned else "other")
+    rising = groups.index.str.startswith(("nli", "summary"))
+    for name in ("group", "compared_group"):
+        assert set(groups.loc[rising, name]) == {"learned"}
+        # Each of the six others has a chance of .05 to be shown to rise.
+        assert (groups.loc[~rising, name] == "other").sum() >= 5
     assert groups.loc["summary_people", "trend"] == pytest.approx(0.12, abs=0.02)
 
 
@@ -205,22 +206,23 @@ def test_group_changes_are_those_planted_and_count_each_cell_once(
 ) -> None:
     table = tables["group_changes"].set_index(["checkpoint", "group"])
     assert table.loc[("all", "learned"), "mean_change"] == pytest.approx(0.01, abs=0.01)
-    # Two tasks of a group, three sets each, each tuned on by its own task's train set.
+    # Two tasks of a group, three sets each, each tuned on by its own task's three train sets.
     cells = tables["group_changes"].groupby("checkpoint")["cells"].unique()
     assert {name: list(found) for name, found in cells.items()} == {
-        "all": [36],
-        **{str(step): [6] for step in PUBLISHED.steps},
+        "all": [108],
+        **{str(step): [18] for step in PUBLISHED.steps},
     }
     last = table.loc[("10000", "other")]
     assert last["low"] <= 0.12 + 0.05 * 2 <= last["high"] + 0.01
 
 
 def test_a_set_in_two_groups_or_in_none_is_refused(tables: dict[str, pd.DataFrame]) -> None:
-    groups, changes = tables["groups"], tables["changes"]
+    groups = tables["groups"]
+    changes = compared_changes(tables, LEVEL, declared=False)
     with pytest.raises(StudyError, match="twice"):
-        group_change_rows(changes, pd.concat([groups, groups.head(1)]), **FULL)
+        grouped_changes(changes, pd.concat([groups, groups.head(1)]), recipes=["full"])
     with pytest.raises(StudyError, match="no group"):
-        group_change_rows(changes, groups.iloc[1:], **FULL)
+        grouped_changes(changes, groups.iloc[1:], recipes=["full"])
 
 
 def test_a_set_is_learned_by_the_shape_of_its_curve(tables: dict[str, pd.DataFrame]) -> None:
@@ -229,23 +231,71 @@ def test_a_set_is_learned_by_the_shape_of_its_curve(tables: dict[str, pd.DataFra
         *((rising, "learned") for rising in ("still_rising", "stops", "falls", "end_open")),
         *(("flat", "other"), ("not_shown", "other"), ("too_few", "undecided")),
     ):
-        found = group_rows(base.assign(shape=shape))
+        found = group_rows(base.assign(shape=shape), {}, **RULE)
         assert set(found["group"]) == {group}
+        assert set(found["compared_group"]) == {group}
         assert set(found["shape"]) == {shape}
-    declared = group_rows(base, declared={"learned": ["nli_people"], "not_learned": ["nli_places"]})
+    names = {"learned": ["nli_people"], "not_learned": ["nli_places"]}
+    declared = group_rows(base, {}, **RULE, declared=names)
     assert Counter(declared["group"])["learned"] == 1
     assert Counter(declared["group"])["other"] == 1
+    assert declared["compared_group"].equals(declared["group"])
+
+
+def test_compared_groups_are_of_the_first_half_of_the_items(
+    tables: dict[str, pd.DataFrame],
+) -> None:
+    halves = tables["halves"]
+    curves = base_curves(grouping_scores(tables, LEVEL, declared=False))
+    for row in tables["groups"].itertuples():
+        own = halves[(halves["recipe"] == "base") & (halves["eval_set"] == row.eval_set)]
+        curve = curves["toy", row.eval_set]
+        assert curve.y.tolist() == own.sort_values("tokens")["first_score"].tolist()
+        found = curve_shape(curve.x, curve.y, curve.error, **RULE)
+        assert row.compared_group == shape_group(found.shape)
+    # A half that says otherwise changes this column alone, and what is compared by it.
+    flat = halves.assign(first_score=halves["first_score"].where(halves["recipe"] != "base", 0.5))
+    moved = group_rows(
+        tables["turning_points"],
+        base_curves(grouping_scores({**tables, "halves": flat}, LEVEL, declared=False)),
+        **RULE,
+    )
+    assert set(moved["compared_group"]) == {"other"}
+    assert moved["group"].equals(tables["groups"]["group"])
+    changes = compared_changes(tables, LEVEL, declared=False)
+    assert set(grouped_changes(changes, moved, recipes=["full"])["group"]) == {"other"}
+
+
+def test_changes_are_compared_on_the_second_half_unless_groups_are_declared(
+    tables: dict[str, pd.DataFrame],
+) -> None:
+    halves, means = tables["halves"], tables["seed_means"]
+    on_half = compared_changes(tables, LEVEL, declared=False)
+    assert on_half["change"].tolist() == halves["second_change"].dropna().tolist()
+    assert on_half["error"].tolist() == halves["second_se"].dropna().tolist()
+    on_all = compared_changes(tables, LEVEL, declared=True)
+    assert on_all["change"].tolist() == means["change"].dropna().tolist()
+    scores = grouping_scores(tables, LEVEL, declared=True)
+    assert scores["score"].tolist() == means.query("recipe == 'base'")["score"].tolist()
+    # Published scores have no items.
+    published = {**tables, "halves": halves.iloc[:0]}
+    assert compared_changes(published, LEVEL, declared=False).equals(on_all)
 
 
 def test_few_checkpoints_leave_a_set_undecided(tables: dict[str, pd.DataFrame]) -> None:
     few = tables["seed_means"][tables["seed_means"]["step"].isin([0, 100, 300, 1000])]
-    assert set(group_rows(turning_rows(few, asked()))["group"]) == {"undecided"}
+    found = group_rows(turning_rows(few, asked()), {}, **RULE)
+    assert set(found["group"]) == {"undecided"}
 
 
 def test_a_falling_set_is_not_learned(tables: dict[str, pd.DataFrame]) -> None:
     falling = tables["seed_means"].copy()
     falling[["score", "ci_low", "ci_high"]] = 1 - falling[["score", "ci_high", "ci_low"]]
-    assert set(group_rows(turning_rows(falling, asked()))["group"]) == {"other"}
+    found = group_rows(turning_rows(falling, asked()), {}, **RULE).set_index("eval_set")
+    learned = found.index[found["group"] != "other"]
+    # By chance one of the sets that stay flat.
+    assert not learned.str.startswith(("nli", "summary")).any()
+    assert len(learned) <= 1
 
 
 def test_kendall_p_values() -> None:
@@ -277,7 +327,8 @@ def test_sensitivity_is_best_less_worst_format(tmp_path: Path) -> None:
     assert len(table) == 1
     row = table.iloc[0]
     assert (row["best"], row["worst"]) == ("default", "io")
-    assert [row["spread"], row["low"], row["high"]] == pytest.approx([0.5, 0.5, 0.5])
+    assert row["spread"] == pytest.approx(0.5)
+    assert row["beyond_chance"] == pytest.approx(0.5 - row["chance"])
 
 
 def test_sensitivity_of_base_has_a_row_where_base_has_formats(tmp_path: Path) -> None:
@@ -314,75 +365,6 @@ def test_a_curve_has_one_number_of_shots() -> None:
     assert curve_cells(both.assign(recipe="full"))["shots"].tolist() == [0] * 4
 
 
-def sample(values: Any, units: Any, **more: Any) -> Sample:
-    return Sample(np.asarray(values, dtype=float), list(units), **more)
-
-
-def test_an_interval_over_units_needs_5_and_seeds_are_no_units() -> None:
-    values = np.arange(40.0)
-    few = estimate(mean, sample(values, ["a", "b", "c", "d"] * 10), DRAWN)
-    assert few.thin
-    assert np.isnan(few.low)
-    assert (few.cells, few.units, few.value) == (40, 4, 19.5)
-    enough = estimate(mean, sample(values, ["a", "b", "c", "d", "e"] * 8), DRAWN)
-    assert enough.low < enough.value < enough.high
-    assert estimate(mean, sample(values[:0], []), DRAWN).cells == 0
-
-
-def test_seeds_of_one_pair_do_not_narrow_the_interval() -> None:
-    once = np.random.default_rng(0).normal(size=8)
-    names = list("abcdefgh")
-    single = estimate(mean, sample(once, names), DRAWN)
-    repeated = estimate(mean, sample(np.tile(once, 3), names * 3), DRAWN)
-    assert (repeated.low, repeated.high) == pytest.approx((single.low, single.high))
-
-
-def test_the_median_is_that_of_the_drawn_cells() -> None:
-    generator = np.random.default_rng(4)
-    values = generator.normal(size=9)
-    weights = generator.integers(0, 4, size=(50, 9)).astype(float)
-    expected = [np.median(np.repeat(values, row.astype(int))) for row in weights]
-    assert np.allclose(median(weights, values[None, :]), expected)
-    shifted = values + generator.normal(size=(50, 1))
-    moved = [np.median(np.repeat(v, w.astype(int))) for v, w in zip(shifted, weights, strict=True)]
-    assert np.allclose(median(weights, shifted), moved)
-
-
-@pytest.mark.parametrize("pairs", [5, 8, 20])
-def test_intervals_over_units_cover_the_truth(pairs: int) -> None:
-    generator = np.random.default_rng(1)
-    names = [str(number) for number in range(pairs)]
-    hits = 0
-    for _ in range(400):
-        found = estimate(mean, sample(generator.normal(0.3, 0.1, size=pairs), names), DRAWN)
-        hits += found.low <= 0.3 <= found.high
-    assert 0.92 <= hits / 400 <= 0.99
-
-
-def test_items_that_pairs_share_widen_the_interval_to_cover_the_truth() -> None:
-    """Three train sets on six evaluation sets, whose noise the three have in common."""
-    generator = np.random.default_rng(2)
-    sets = [f"e{number}" for number in range(6)] * 3
-    units = [f"t{number // 6} on {name}" for number, name in enumerate(sets)]
-    hits = {"ours": 0, "as if independent": 0}
-    for _ in range(300):
-        values = np.tile(generator.normal(0, 0.05, size=6), 3) + generator.normal(0, 0.01, size=18)
-        says = {"errors": np.full(18, 0.05), "items_of": sets}
-        for name, more in (("ours", says), ("as if independent", {})):
-            found = estimate(mean, sample(values, units, **more), DRAWN)
-            hits[name] += found.low <= 0 <= found.high
-    assert hits["as if independent"] / 300 < 0.85
-    assert 0.93 <= hits["ours"] / 300 <= 0.995
-
-
-def test_noise_is_added_only_where_items_are_shared_and_errors_known() -> None:
-    values, units = np.arange(8.0), list("abcdefgh")
-    plain = estimate(mean, sample(values, units), DRAWN)
-    for errors, items_of in ((np.full(8, 5.0), units), (np.full(8, np.nan), ["one"] * 8)):
-        found = estimate(mean, sample(values, units, errors=errors, items_of=items_of), DRAWN)
-        assert found == plain
-
-
 def test_an_interval_stands_for_its_standard_error() -> None:
     low, high = stats.norm.interval(0.95, loc=0.1, scale=0.02)
     errors = errors_of(pd.Series([low, np.nan]), pd.Series([high, np.nan]), 0.95)
@@ -390,15 +372,13 @@ def test_an_interval_stands_for_its_standard_error() -> None:
     assert np.isnan(errors[1])
 
 
-def test_a_contrast_of_equal_groups_holds_0_and_needs_5_units_on_both_sides() -> None:
-    generator = np.random.default_rng(6)
-    names = [str(number) for number in range(30)]
-    one, two = (sample(generator.normal(size=30), names) for _ in range(2))
-    found = contrast(one, two, DRAWN)
-    assert found.low < 0 < found.high
-    few = np.arange(30) < 4
-    assert contrast(one, two.where(few), DRAWN).thin
-    assert np.isnan(contrast(one, two.where(np.zeros(30, dtype=bool)), DRAWN).value)
+def test_errors_of_cells_that_share_items_add_up() -> None:
+    """Against draws: three cells of one set move as one, the fourth on its own."""
+    cells = pd.DataFrame({"eval_set": list("aaab"), "error": [0.1, 0.2, 0.3, 0.4]})
+    drawn = np.random.default_rng(0).normal(size=(100_000, 2))
+    means = (drawn[:, [0, 0, 0, 1]] * cells["error"].to_numpy()).mean(axis=1)
+    assert error_of_mean(cells) == pytest.approx(means.std(), rel=0.01)
+    assert np.isnan(error_of_mean(cells.assign(error=[0.1, np.nan, 0.3, 0.4])))
 
 
 def test_log_tokens_set_the_untrained_checkpoint_to_the_left() -> None:
@@ -415,6 +395,7 @@ def test_two_families_are_kept_apart(tmp_path: Path) -> None:
         families=("a", "b"),
         steps=(100, 300, 1000, 3000),
         domains=("people",),
+        trained=("people",),
         tasks=("nli", "summary"),
         formats=("default",),
         items=20,
@@ -423,3 +404,31 @@ def test_two_families_are_kept_apart(tmp_path: Path) -> None:
     for name in ("transfer", "groups", "group_changes"):
         assert set(tables[name]["family"]) == {"a", "b"}
     assert tables["sensitivity"].empty
+
+
+def test_of_several_draws_summaries_take_the_first() -> None:
+    early = changes_of([("", "a", "multiple_choice", 0.5, 0.0)] * 3, recipe="base")
+    early["checkpoint"] = ["0", "1", "2"]
+    drawn = pd.concat([early.assign(draw=draw, shots=4) for draw in (2, 0, 1)], ignore_index=True)
+    assert primary_cells(drawn)["draw"].tolist() == [0] * 3
+    assert curve_cells(drawn)["draw"].tolist() == [0] * 3
+    # A curve keeps to one draw, that of most checkpoints; more shots come before a lower draw.
+    gap = drawn[(drawn["draw"] != 0) | (drawn["checkpoint"] != "1")]
+    assert curve_cells(gap)["draw"].tolist() == [1] * 3
+    assert sorted(primary_cells(gap)["draw"]) == [0, 0, 1]
+    fewer = pd.concat([drawn[drawn["draw"] == 2], early.assign(shots=2)])
+    assert primary_cells(fewer)["shots"].tolist() == [4] * 3
+    # Means over draws have no such column.
+    assert len(curve_cells(early.drop(columns="draw"))) == 3
+
+
+def test_draws_are_no_formats(tmp_path: Path) -> None:
+    base = {("default", 0): 0.9, ("default", 1): 0.1, ("io", 0): 0.7, ("io", 1): 0.8}
+    cells = [
+        cell(tmp_path / f"{name}{draw}", [value] * 4, format=name, draw=draw)
+        for (name, draw), value in base.items()
+    ]
+    table = cell_tables(cells, **DRAWING)["sensitivity"]
+    assert table["spread"].tolist() == pytest.approx([0.2])
+    drawn = [one for one in cells if one["format"] == "default"]
+    assert cell_tables(drawn, **DRAWING)["sensitivity"].empty

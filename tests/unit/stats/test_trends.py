@@ -8,15 +8,17 @@ import pytest
 from scipy import stats
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.stats.compared_changes import compared_changes
+from tuning_dynamics.stats.crossed import Pairs, crossed_mean
 from tuning_dynamics.stats.denominators import denominator_rows, weak_bases, weak_denominators
-from tuning_dynamics.stats.drawing import Drawing
+from tuning_dynamics.stats.groups import grouped_changes
 from tuning_dynamics.stats.noise import noise_rows
 from tuning_dynamics.stats.summaries.forgetting import forgetting_rows
 from tuning_dynamics.stats.trends import format_trend_rows, latent_gain_rows
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows
 
-DRAWING = Drawing(400, 0.95, 0)
+LEVEL = 0.95
 HALF = float(stats.norm.ppf(0.975))
 STEPS = (10, 100, 1000, 10_000)
 
@@ -53,7 +55,10 @@ def means(*series: tuple[str, Any, float], **more: Any) -> pd.DataFrame:
 
 
 def groups(**names: str) -> pd.DataFrame:
-    rows = [{"family": "toy", "eval_set": name, "group": group} for name, group in names.items()]
+    rows = [
+        {"family": "toy", "eval_set": name, "compared_group": group}
+        for name, group in names.items()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -68,7 +73,11 @@ def noise(difference: float, *sets: str) -> pd.DataFrame:
 
 
 def latent(table: pd.DataFrame, found: pd.DataFrame, floor: pd.DataFrame) -> pd.DataFrame:
-    return latent_gain_rows(table, found, floor, drawing=DRAWING, recipe="full")
+    """latent_gain.csv of changes of all items, as where groups are declared."""
+    tables = {"seed_means": table, "halves": from_rows([], "halves")}
+    changes = compared_changes(tables, LEVEL, declared=True)
+    cells = grouped_changes(changes, found, recipes=["full"])
+    return latent_gain_rows(cells, table, floor, level=LEVEL, recipe="full")
 
 
 def test_latent_gain_is_the_slope_of_the_change_per_tenfold_tokens() -> None:
@@ -80,26 +89,37 @@ def test_latent_gain_is_the_slope_of_the_change_per_tenfold_tokens() -> None:
     assert (one["first_change"], one["last_change"]) == pytest.approx((0.1, 0.25))
     # Of points at -1.5, -.5, .5, 1.5 about their middle, each with an error of .02.
     assert one["high"] - one["slope"] == pytest.approx(HALF * 0.02 / np.sqrt(5))
-    assert (one["floor"], one["under_floor"]) == (pytest.approx(0.03), "")
+    # Scores that differ by .03 differ in their slope by .03 / sqrt(2 * 5).
+    assert (one["floor"], one["under_floor"]) == (pytest.approx(0.03 / np.sqrt(10)), "")
     assert rows.loc[("learned", "b"), "under_floor"] == "unknown"
     pooled = rows.loc[("not_learned", "all")]
     assert (pooled["train_set"], pooled["slope"]) == ("", pytest.approx(0.05))
     assert np.isnan(pooled["low"])
     assert pooled["checkpoints"] == 4
-    assert set(latent(made, groups(a="learned", b="learned"), noise(0.06, "a"))["under_floor"]) == {
+    assert set(latent(made, groups(a="learned", b="learned"), noise(0.2, "a"))["under_floor"]) == {
         "yes",
         "unknown",
     }
 
 
-def test_the_pooled_slope_has_an_interval_over_5_pairs() -> None:
-    sets = [
-        (f"s{k}", [0.1, 0.1 + 0.01 * k, 0.1 + 0.02 * k, 0.1 + 0.03 * k], 0.01) for k in range(6)
-    ]
-    found = groups(**{name: "not_learned" for name, _, _ in sets})
-    pooled = latent(means(*sets), found, noise(0.0)).iloc[-1]
-    assert pooled["slope"] == pytest.approx(0.025)
-    assert 0 <= pooled["low"] < 0.025 < pooled["high"] <= 0.05
+def test_the_pooled_slope_has_an_interval_over_train_sets_and_evaluation_sets() -> None:
+    found = groups(**{f"s{k}": "other" for k in range(6)})
+
+    def made(train_set: str, more: float) -> pd.DataFrame:
+        slopes = {f"s{k}": 0.01 * k + more for k in range(6)}
+        sets = [(name, [0.1 + own * at for at in range(4)], 0.01) for name, own in slopes.items()]
+        return means(*sets, train_set=train_set)
+
+    alone = latent(made("t", 0.0), found, noise(0.0)).iloc[-1]
+    assert alone["slope"] == pytest.approx(0.025)
+    assert np.isnan([alone["low"], alone["high"]]).all()
+    table = latent(pd.concat([made("t", 0.0), made("u", 0.02)]), found, noise(0.0))
+    pooled, pairs = table.iloc[-1], table.iloc[:-1]
+    assert len(pairs) == 12
+    assert pooled["slope"] == pytest.approx(0.035)
+    assert pooled["low"] < 0.025 < 0.045 < pooled["high"]
+    expected = crossed_mean(Pairs.of(pairs, "slope"), LEVEL)
+    assert (pooled["low"], pooled["high"]) == (expected.low, expected.high)
     assert pooled["under_floor"] == "unknown"
 
 
@@ -140,29 +160,43 @@ def test_labels_at_one_number_of_tokens_have_no_slope() -> None:
     assert found["low"].isna().all()
 
 
-def test_the_format_trend_is_the_slope_of_the_spread_seeds_averaged() -> None:
+SPREADS = (0.5, 0.38, 0.32, 0.2)
+
+
+def format_trend(known: bool) -> pd.DataFrame:
+    """format_trend.csv of spreads that fall, of two seeds; by chance they are .1, if `known`."""
     rows = [
         row(
             "sensitivity",
             step,
             seed=seed,
             spread=spread + shift,
-            low=spread - 0.1,
-            high=spread + 0.1,
+            beyond_chance=spread + shift - 0.1 if known else np.nan,
         )
         for seed, shift in ((0, 0.02), (1, -0.02))
-        for step, spread in zip(STEPS, (0.4, 0.3, 0.2, 0.1), strict=True)
+        for step, spread in zip(STEPS, SPREADS, strict=True)
     ]
-    rows.append(row("sensitivity", 10, recipe="base", train_set="", seed=None, spread=0.9))
+    base = {"recipe": "base", "train_set": "", "seed": None}
+    rows.append(row("sensitivity", 10, **base, spread=0.9, beyond_chance=0.8))
     scores = from_rows([row("scores", step, score=0.5) for step in STEPS], "scores")
-    table = format_trend_rows(
-        from_rows(rows, "sensitivity"), scores, noise(0.2, "a"), drawing=DRAWING, recipe="full"
-    )
+    table = from_rows(rows, "sensitivity")
+    return format_trend_rows(table, scores, noise(0.5, "a"), level=LEVEL, recipe="full")
+
+
+@pytest.mark.parametrize(("known", "first", "last"), [(True, 0.4, 0.1), (False, 0.5, 0.2)])
+def test_the_format_trend_is_the_slope_of_the_spread_seeds_averaged(
+    known: bool, first: float, last: float
+) -> None:
+    """Of the spread beyond chance; where that is unknown, of the spread."""
+    table = format_trend(known)
     assert table["eval_set"].tolist() == ["a", "all"]
     one = table.iloc[0]
-    assert (one["slope"], one["checkpoints"]) == (pytest.approx(-0.1), 4)
-    assert (one["first_spread"], one["last_spread"]) == pytest.approx((0.4, 0.1))
-    assert one["low"] < -0.1 < one["high"]
+    assert (one["first_spread"], one["last_spread"]) == pytest.approx((first, last))
+    fit = stats.linregress(range(4), SPREADS)
+    half = stats.t.ppf(0.975, 2) * fit.stderr
+    assert (one["slope"], one["checkpoints"]) == (pytest.approx(fit.slope), 4)
+    assert (one["low"], one["high"]) == pytest.approx((fit.slope - half, fit.slope + half))
+    assert table["floor"].tolist() == pytest.approx([0.5 / np.sqrt(10)] * 2)
     assert table["under_floor"].tolist() == ["yes", "yes"]
 
 
@@ -192,16 +226,16 @@ def test_forgetting_is_the_mean_change_by_task_tuned_on_and_task_evaluated() -> 
 
 
 def test_denominators_are_flagged_at_zero_near_zero_and_at_chance() -> None:
-    base = {"recipe": "base", "train_set": "", "seed": None, "role": "", "shots": 4}
+    base = {"recipe": "base", "train_set": "", "seeds": None, "role": "", "shots": 4}
     cells = {"zero": (0.0, 0.0), "near": (0.019, 0.01), "chance": (0.4, 0.33), "sound": (0.4, 0.34)}
     rows = [
-        row("scores", 10, eval_set=name, score=score, ci_low=low, **base)
+        row("seed_means", 10, eval_set=name, score=score, ci_low=low, **base)
         for name, (score, low) in cells.items()
     ]
-    rows.append(row("scores", 10, eval_set="chance", score=0.1, **base) | {"format": "io"})
-    rows.append(row("scores", 10, eval_set="unknown", score=0.3, **base))
-    rows.append(row("scores", 10, eval_set="free", score=0.3, ci_low=0.01, **base))
-    scores = from_rows(rows, "scores")
+    rows.append(row("seed_means", 10, eval_set="chance", score=0.1, **base) | {"format": "io"})
+    rows.append(row("seed_means", 10, eval_set="unknown", score=0.3, **base))
+    rows.append(row("seed_means", 10, eval_set="free", score=0.3, ci_low=0.01, **base))
+    scores = from_rows(rows, "seed_means")
     table = denominator_rows(scores, dict.fromkeys([*cells, "unknown"], 1 / 3))
     assert dict(zip(table["eval_set"], table["flag"], strict=True)) == {
         "zero": "zero",

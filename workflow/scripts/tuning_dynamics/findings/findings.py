@@ -1,6 +1,6 @@
 """findings.csv: what a study's tables say on each published finding, and on its limitations."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -127,13 +127,18 @@ def finding_rows(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
         }
         context = Context(str(family), own, asked)
         missing_cells = refused_words(own["unpaired"])
-        for published in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
-            row = published(context)
+        for slug in FINDINGS:
+            row = published_row(slug, context)
             row["sentence"] = f"{row['sentence']}{missing_cells}"
             rows.append({"family": str(family), **row})
         for row in limit_rows(own, recipe=asked.recipe, level=asked.drawing.level):
             rows.append({"family": str(family), **row})
     return from_rows(rows, "findings")
+
+
+def published_row(slug: str, context: Context) -> dict[str, object]:
+    """The row of a published finding, by its key in FINDINGS."""
+    return _ROWS[slug](context)
 
 
 def _forgetting(context: Context) -> dict[str, object]:
@@ -301,6 +306,14 @@ def _halves(context: Context) -> str:
     if on_halves(context.tables, declared=context.declared):
         return " Groups are from one half of the items, changes from the other."
     return ""
+
+
+_ROWS: dict[str, Callable[[Context], dict[str, object]]] = {
+    "forgetting": _forgetting,
+    "format_sensitivity": _format_sensitivity,
+    "latent_gain": _latent_gain,
+    "dichotomy": _dichotomy,
+}
 
 
 def finding(

@@ -27,6 +27,9 @@ Integers = NDArray[np.int64]
 # Limit of one block of counts, in numbers of 8 bytes: 32 MiB.
 _BLOCK_NUMBERS = 4 * 2**20
 
+# The level furthest out: of 1, which rounding makes of the level for 2 units, BCa has no quantile.
+_OUTERMOST = 1 - 1e-12
+
 # Means closer than this differ only by rounding: scores lie in [-1, 1].
 _ROUNDING = 1e-12
 
@@ -120,7 +123,7 @@ def expanded(level: float, units: int) -> float:
     The American Statistician 69:371) takes quantiles further out.
     """
     reach = np.sqrt(units / (units - 1)) * stdtrit(units - 1, 1.0 - _tail(level))
-    return float(2 * ndtr(reach) - 1)
+    return min(float(2 * ndtr(reach) - 1), _OUTERMOST)
 
 
 def bca_interval(drawn: Floats, value: Floats, acceleration: Floats, level: float) -> Floats:

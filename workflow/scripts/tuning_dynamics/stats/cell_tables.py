@@ -1,6 +1,6 @@
 """The tables made from cells' records, in one pass over them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -12,6 +12,7 @@ from tuning_dynamics.stats.cells import ORDER_KEYS, cell_frame
 from tuning_dynamics.stats.changes import PERMUTATIONS, change_rows
 from tuning_dynamics.stats.comparisons import Comparisons
 from tuning_dynamics.stats.halves import half_rows
+from tuning_dynamics.stats.item_answers import ItemAnswers
 from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, blocks
 from tuning_dynamics.stats.item_changes import item_change_rows
 from tuning_dynamics.stats.measures import measure_rows
@@ -73,32 +74,53 @@ def cell_tables(
     resampling = Resampling(resamples, level, seed, interval)
     scored = frame.drop(index=refused.index)
     found = blocks(scored, refused, resampling, sets or {})
-    made = [_of_block(block, permutations) for block in found]
+    made = block_tables(found, permutations, test_families)
+    return {**made, "unpaired": _unpaired_rows(frame, refused)}
+
+
+def block_tables(
+    of_blocks: Iterable[ItemBlock], permutations: int, test_families: Sequence[str]
+) -> Tables:
+    """The tables of blocks, but for `unpaired`; arguments as for `cell_tables`.
+
+    Those that compare answers are empty where blocks have none.
+    """
+    made = [_of_block(block, permutations) for block in of_blocks]
     tables = {
-        name: pd.concat(
-            [from_rows([], name), *(tables[name] for tables in made if len(tables[name]))]
-        ).sort_values(order, ignore_index=True)
+        name: pd.concat([from_rows([], name), *_filled(name, made)]).sort_values(
+            order, ignore_index=True
+        )
         for name, order in _ORDERS.items()
     }
     q_values = q_values_within(tables["changes"], test_families)
-    return {
-        **tables,
-        "changes": tables["changes"].assign(q_value=q_values),
-        "unpaired": _unpaired_rows(frame, refused),
-    }
+    return {**tables, "changes": tables["changes"].assign(q_value=q_values)}
+
+
+def _filled(name: str, made: Sequence[Tables]) -> Iterator[pd.DataFrame]:
+    """The blocks' tables of a name that have rows."""
+    for tables in made:
+        if name in tables and len(tables[name]):
+            yield tables[name]
 
 
 def _of_block(block: ItemBlock, permutations: int) -> Tables:
     compared = Comparisons.of(block)
+    of_answers = {} if block.answers is None else _of_answers(block, block.answers, compared)
     return {
         "scores": score_rows(block, block.means(eye_array(len(block.cells), format="csr"))),
         "changes": change_rows(block, compared, permutations),
         "seed_means": seed_mean_rows(block, compared),
         "halves": half_rows(block, compared),
         "sensitivity": sensitivity_rows(block),
-        "measures": measure_rows(block),
-        "item_changes": item_change_rows(block, compared),
-        "seed_agreement": seed_agreement_rows(block),
+        **of_answers,
+    }
+
+
+def _of_answers(block: ItemBlock, answers: ItemAnswers, compared: Comparisons) -> Tables:
+    return {
+        "measures": measure_rows(block, answers),
+        "item_changes": item_change_rows(block, answers, compared),
+        "seed_agreement": seed_agreement_rows(block, answers),
     }
 
 

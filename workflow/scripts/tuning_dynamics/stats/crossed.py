@@ -57,16 +57,16 @@ class Pairs:
     @staticmethod
     def of(frame: pd.DataFrame, value: str) -> "Pairs":
         """The means of the column `value` over the cells of each pair (checkpoints, seeds)."""
-        means = (
-            frame.groupby(["train_set", "eval_set"], sort=True)[value]
-            .agg(["mean", "size"])
-            .reset_index()
-        )
+        trained, train_sets = pd.factorize(frame["train_set"], sort=True)
+        evaluated, eval_sets = pd.factorize(frame["eval_set"], sort=True)
+        keys, pairs = np.unique(trained * len(eval_sets) + evaluated, return_inverse=True)
+        cells = np.bincount(pairs, minlength=len(keys)).astype(float)
+        sums = np.bincount(pairs, weights=frame[value].to_numpy(dtype=float), minlength=len(keys))
         return Pairs(
-            means["mean"].to_numpy(dtype=float),
-            means["train_set"].tolist(),
-            means["eval_set"].tolist(),
-            means["size"].to_numpy(dtype=float),
+            sums / cells,
+            [str(train_sets[key // len(eval_sets)]) for key in keys],
+            [str(eval_sets[key % len(eval_sets)]) for key in keys],
+            cells,
         )
 
 

@@ -5,7 +5,7 @@ so a tuned cell and its base, the seeds of a recipe and the formats of a variant
 Memory holds one block, however many cells a study has.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +65,7 @@ class ItemBlock:
     items share them. `sums` is (units, cells), each unit's sum of scores;
     `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
     `binary` (cells,): whether all of a cell's scores are 0 or 1.
-    `answers` are the cells' items one by one.
+    `answers` are the cells' items one by one, None where only scores are known.
     """
 
     cells: pd.DataFrame
@@ -76,7 +76,7 @@ class ItemBlock:
     binary: NDArray[np.bool_]
     truncated: NDArray[np.int64]
     resampling: Resampling
-    answers: ItemAnswers
+    answers: ItemAnswers | None = None
 
     @property
     def items(self) -> int:
@@ -166,8 +166,22 @@ def _block(
     reader: "_SameItems",
     resampling: Resampling,
 ) -> ItemBlock:
-    units = reader.units
     scores = np.column_stack([cell.scores for cell in scored])
+    truncated = [cell.truncated for cell in scored]
+    answers = answers_of(scored, reader.units, reader.gold_codes)
+    return block_of(cells, refused, scores, reader.units, truncated, resampling, answers)
+
+
+def block_of(
+    cells: pd.DataFrame,
+    refused: pd.DataFrame,
+    scores: Floats,
+    units: Integers,
+    truncated: Sequence[int],
+    resampling: Resampling,
+    answers: ItemAnswers | None = None,
+) -> ItemBlock:
+    """The block of `scores` (items, cells); `units` is each item's, `truncated` each cell's."""
     sizes, sums = unit_sizes(units), unit_sums(scores, units)
     return ItemBlock(
         cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
@@ -176,9 +190,9 @@ def _block(
         sizes=sizes,
         drawn=resampled_means(sums, sizes, resampling.resamples, resampling.seed),
         binary=((scores == 0) | (scores == 1)).all(axis=0),
-        truncated=np.array([cell.truncated for cell in scored]),
+        truncated=np.array(truncated),
         resampling=resampling,
-        answers=answers_of(scored, units, reader.gold_codes),
+        answers=answers,
     )
 
 

@@ -5,15 +5,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuning_dynamics.stats.comparisons import Comparisons
+from tuning_dynamics.stats.item_answers import ItemAnswers
 from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.stats.kappa import cohen_kappa, corrected
 from tuning_dynamics.tables.tables import typed
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
-def item_change_rows(block: ItemBlock, compared: Comparisons) -> pd.DataFrame:
+def item_change_rows(block: ItemBlock, answers: ItemAnswers, compared: Comparisons) -> pd.DataFrame:
     """Rows of item_changes.csv for the block's tuned cells that have a base, where all scores of
     both are 0 or 1.
 
@@ -23,7 +25,7 @@ def item_change_rows(block: ItemBlock, compared: Comparisons) -> pd.DataFrame:
     is the negative flip rate (Yan et al. 2021, CVPR).
     """
     owners, after, before = _pairs(block, compared)
-    found = {**_counts(block, after, before), **_agreement(block, after, before)}
+    found = {**_counts(answers.right, after, before), **_agreement(block, answers, after, before)}
     draws = np.bincount(owners, minlength=len(compared.tuned))
     kept = draws > 0
     means = {
@@ -43,9 +45,8 @@ def _pairs(block: ItemBlock, compared: Comparisons) -> tuple[Integers, Integers,
     return owners, compared.tuned[owners], compared.base_cells[places]
 
 
-def _counts(block: ItemBlock, after: Integers, before: Integers) -> dict[str, Floats]:
-    right, items = block.answers.right, block.items
-    now, once = right[:, after], right[:, before]
+def _counts(right: Flags, after: Integers, before: Integers) -> dict[str, Floats]:
+    now, once, items = right[:, after], right[:, before], len(right)
     score, base = now.mean(axis=0), once.mean(axis=0)
     return {
         "gained": (now & ~once).sum(axis=0),
@@ -65,10 +66,12 @@ def _corrected(agreement: Floats, chance: Floats) -> Floats:
     return np.array([corrected(*pair) for pair in pairs])
 
 
-def _agreement(block: ItemBlock, after: Integers, before: Integers) -> dict[str, Floats]:
+def _agreement(
+    block: ItemBlock, known: ItemAnswers, after: Integers, before: Integers
+) -> dict[str, Floats]:
     """Share of equal answers of each pair of cells, and Cohen's kappa of them: NaN where answers
     are no labels."""
-    answers = block.answers.answers
+    answers = known.answers
     labelled = (block.cells["kind"] == "classification").to_numpy()
     kappas = [
         cohen_kappa(answers[:, cell], answers[:, base]) if labelled[cell] else float("nan")

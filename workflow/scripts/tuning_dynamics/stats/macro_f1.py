@@ -13,6 +13,7 @@ from tuning_dynamics.stats.bootstrap import (
     resampled_means,
     unit_sums,
 )
+from tuning_dynamics.stats.item_answers import ItemAnswers
 from tuning_dynamics.stats.item_blocks import BLOCK_NUMBERS, ItemBlock
 
 Floats = NDArray[np.float64]
@@ -35,18 +36,19 @@ class _Counts:
         return np.asarray(f1.mean(axis=-2))
 
 
-def macro_f1(block: ItemBlock, rows: Integers) -> Estimates:
+def macro_f1(block: ItemBlock, answers: ItemAnswers, rows: Integers) -> Estimates:
     """Macro-F1 of the block's cells `rows`, with the interval of resampled items.
 
     Labels are those that are an item's right answer, so they are the same for all cells; an answer
     that is none of them counts in no label. Each resample draws units, as for scores, and counts
     anew. `se` is the standard deviation of the resamples.
     """
-    labels = len(np.unique(block.answers.gold))
-    columns = max(len(block.answers.gold), block.resampling.resamples) * (2 * labels + 1)
+    labels = len(np.unique(answers.gold))
+    columns = max(len(answers.gold), block.resampling.resamples) * (2 * labels + 1)
     together = max(1, BLOCK_NUMBERS // columns)
     parts = [
-        _estimated(block, rows[start : start + together]) for start in range(0, len(rows), together)
+        _estimated(block, answers, rows[start : start + together])
+        for start in range(0, len(rows), together)
     ]
     joined = [np.concatenate(each) for each in zip(*map(_fields, parts), strict=True)]
     return Estimates(*joined) if parts else Estimates(*[np.empty(0)] * 4)
@@ -56,8 +58,8 @@ def _fields(one: Estimates) -> tuple[Floats, Floats, Floats, Floats]:
     return one.value, one.se, one.low, one.high
 
 
-def _estimated(block: ItemBlock, rows: Integers) -> Estimates:
-    sums = unit_sums(_indicators(block, rows), block.answers.units)
+def _estimated(block: ItemBlock, answers: ItemAnswers, rows: Integers) -> Estimates:
+    sums = unit_sums(_indicators(answers, rows), answers.units)
     resampling, cells = block.resampling, len(rows)
     # Means rather than sums: what divides all counts of a draw leaves F1 as it is.
     means = resampled_means(sums, block.sizes, resampling.resamples, resampling.seed)
@@ -72,11 +74,11 @@ def _estimated(block: ItemBlock, rows: Integers) -> Estimates:
     return Estimates(value, drawn.std(axis=0, ddof=1), ends[:, 0], ends[:, 1])
 
 
-def _indicators(block: ItemBlock, rows: Integers) -> Floats:
+def _indicators(known: ItemAnswers, rows: Integers) -> Floats:
     """Per item, (items, columns): of each label and cell whether it is a hit; then whether it is
     the answer; then of each label whether it is the right answer."""
-    answers, gold = block.answers.answers[:, rows], block.answers.gold[:, None]
-    labels = np.unique(block.answers.gold)
+    answers, gold = known.answers[:, rows], known.gold[:, None]
+    labels = np.unique(known.gold)
     answered = answers[:, None, :] == labels[None, :, None]
     right = gold == labels
     hits = answered & right[:, :, None]

@@ -9,7 +9,7 @@ must count once:
     replicates: (variance between them - kept x interaction) / R, at least 0
     items: variance of the mean over items - (1 - kept) x interaction / R, at least 0
 
-for R replicates. `kept` = (R - 2) / (R - 1): the variance of few replicates is so uncertain that
+for R replicates. `kept` = (R - 2) / R: the variance of few replicates is so uncertain that
 subtracting all of it would too often leave nothing (docs/statistics.md has the simulation). A
 bootstrap of 2 to 5 replicates would make the first too small, so it has Student's t with R - 1
 degrees of freedom, weighed by its share of the variance (`components`). The interval over items
@@ -27,6 +27,10 @@ from tuning_dynamics.stats.bootstrap import Estimates, Floats, Integers
 from tuning_dynamics.stats.components import Component, beyond_normal, normal_quantile
 from tuning_dynamics.stats.item_intervals import effective_items
 
+# With few right, or few wrong, answers the variance of their share is itself uncertain, so that it
+# is drawn towards that of independent items, as if so many more answers were known.
+_PRIOR = 0.5
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -41,11 +45,13 @@ def over_replicates(
     factors: Sequence[Factor],
     level: float,
     shares: NDArray[np.bool_] | None = None,
+    items: int = 0,
 ) -> Estimates:
     """Means, (m,), with intervals over items and the factors' replicates.
 
     `mean` are the means over replicates with intervals over items alone, `shares` which of them are
-    shares of right answers: these have Jeffreys' interval for the effective number of items.
+    shares of right answers, to `items` items: these have Jeffreys' interval for the effective
+    number of items.
     """
     parts = [_Part.of(factor, mean) for factor in factors]
     several = np.any([part.replicates > 1 for part in parts], axis=0)
@@ -66,9 +72,11 @@ def over_replicates(
     high = mean.value + widened(mean.high - mean.value)
     if shares is not None:
         chosen = shares & several & (mean.value > 0) & (mean.value < 1)
-        reach = error[chosen] * (1 + beyond[chosen] / normal)
-        effective = effective_items(mean.value[chosen], reach)
-        low[chosen], high[chosen] = jeffreys(mean.value[chosen], effective, level)
+        share, variance = mean.value[chosen], total[chosen]
+        few = items * np.minimum(share, 1 - share)
+        steady = (few * variance + _PRIOR * share * (1 - share) / items) / (few + _PRIOR)
+        reach = np.sqrt(steady) * (1 + beyond[chosen] / normal)
+        low[chosen], high[chosen] = jeffreys(share, effective_items(share, reach), level)
     return Estimates(mean.value, error, low, high)
 
 
@@ -89,7 +97,7 @@ class _Part:
         between = _sums(groups, (each.value - mean.value[groups]) ** 2, number) / others
         own_way = (_sums(groups, each.se**2, number) / number - mean.se**2) * number / others
         own_way = np.where(number > 1, own_way, 0.0)
-        kept = (others - 1) / others
+        kept = np.maximum(number - 2, 0) / number
         variance = np.maximum(0.0, between - kept * own_way) / number
         return _Part(Component(variance, others), (1 - kept) * own_way / number, number)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tuning_dynamics.stats.item_answers import ItemAnswers
 from tuning_dynamics.stats.item_blocks import ItemBlock
 from tuning_dynamics.stats.kappa import fleiss_kappa, pairwise_agreement
 from tuning_dynamics.tables.columns import IDENTITY
@@ -14,7 +15,7 @@ Integers = NDArray[np.int64]
 _SEEDLESS = [name for name in IDENTITY if name != "seed"]
 
 
-def seed_agreement_rows(block: ItemBlock) -> pd.DataFrame:
+def seed_agreement_rows(block: ItemBlock, answers: ItemAnswers) -> pd.DataFrame:
     """Rows of seed_agreement.csv: a block's cells less their seed, of at least two seeds.
 
     Agreement is the mean over pairs of seeds; corrected for chance it is Fleiss' kappa (1971), of
@@ -22,12 +23,12 @@ def seed_agreement_rows(block: ItemBlock) -> pd.DataFrame:
     """
     tuned = block.cells[block.cells["seed"].notna()]
     groups = [own.index.to_numpy() for _, own in tuned.groupby(_SEEDLESS, sort=False)]
-    rows = [_row(block, cells) for cells in groups if len(cells) > 1]
+    rows = [_row(block, answers, cells) for cells in groups if len(cells) > 1]
     return from_rows(rows, "seed_agreement")
 
 
-def _row(block: ItemBlock, cells: Integers) -> dict[str, object]:
-    answers, right = block.answers.answers[:, cells], block.answers.right[:, cells]
+def _row(block: ItemBlock, known: ItemAnswers, cells: Integers) -> dict[str, object]:
+    answers, right = known.answers[:, cells], known.right[:, cells]
     first = block.cells.iloc[cells[0]]
     labelled = first["kind"] == "classification"
     binary = bool(block.binary[cells].all())

@@ -63,7 +63,8 @@ def mean_scores(block: ItemBlock, groups: Integers) -> Estimates:
         for parts, owners in _replicated(block.cells, rows, groups)
     ]
     shares = block.all_binary(weights)
-    return over_replicates(block.means(weights), factors, block.resampling.level, shares)
+    means, level = block.means(weights), block.resampling.level
+    return over_replicates(means, factors, level, shares, block.items)
 
 
 def mean_changes(block: ItemBlock, compared: Comparisons, groups: Integers) -> Estimates:

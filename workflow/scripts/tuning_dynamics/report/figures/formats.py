@@ -14,7 +14,7 @@ from tuning_dynamics.report.figures.series import (
     looks,
     series_figure,
 )
-from tuning_dynamics.report.figures.style import COLOURS, style
+from tuning_dynamics.report.figures.style import COLOURS, TEXT_COLOUR, style
 from tuning_dynamics.report.figures.trends import trend_figure
 from tuning_dynamics.report.figures.view import View
 
@@ -28,46 +28,54 @@ def sensitivity(view: View) -> Figure:
     title = f"{view.family}: how far the score moves with the prompt format"
     if own.empty:
         return empty(title, "no tuned model was evaluated in two formats")
-    rows = over_seeds(own)
+    rows = over_seeds(own, _measure(view)[0])
     styles = looks(sorted(rows["eval_set"].unique()))
     shown = []
     for (recipe, train_set), mine in rows.groupby(["recipe", "train_set"], sort=True):
         lines = [Series(look, mine[mine["eval_set"] == name]) for name, look in styles.items()]
         series = [line for line in lines if len(line.rows)]
         shown.append(Panel(str(train_set), f"{recipe}; spread", series, "spread"))
-    several = bool((rows["seeds"] > 1).any())
-    bands = (
-        "No bands: intervals need the items, which are not known."
-        if view.given
-        else f"Bands: {view.interval} over items"
-        + (", where there is one seed; else the mean over seeds." if several else "; 1 seed.")
-    )
-    note = f"Best minus worst format; never negative, and chance makes it positive. {bands}"
+    note = f"{_measure(view)[1]}; {seeds_words(rows)}."
     with style():
         frame = series_figure(view.axis, shown, title, note)
         for ax in frame.axes:
-            ax.set_ylim(0, None)
+            _from_zero(ax, rows)
     return frame.figure
 
 
-def over_seeds(sensitivity: pd.DataFrame) -> pd.DataFrame:
-    """`value`: mean spread over seeds; an interval only for one seed, as intervals of several can't
-    be averaged."""
+def _measure(view: View) -> tuple[str, str]:
+    """The column of sensitivity.csv that is drawn, and what it is: published scores have no items,
+    so that what is due to chance is unknown."""
+    if view.given:
+        return "spread", "Best minus worst format; never negative, and chance makes it positive"
+    return "beyond_chance", "Best minus worst format, less the mean of what chance alone gives"
+
+
+def over_seeds(sensitivity: pd.DataFrame, column: str) -> pd.DataFrame:
+    """`value`: mean over seeds of a column of sensitivity.csv; it has no intervals."""
     grouped = sensitivity.groupby(_LINE, sort=True)
-    rows = grouped.agg(
-        value=("spread", "mean"),
-        low=("low", "first"),
-        high=("high", "first"),
-        seeds=("spread", "count"),
-    ).reset_index()
-    single = rows["seeds"] == 1
-    return rows.assign(low=rows["low"].where(single), high=rows["high"].where(single))
+    rows = grouped.agg(value=(column, "mean"), seeds=(column, "count")).reset_index()
+    return rows.assign(low=np.nan, high=np.nan)
+
+
+def seeds_words(rows: pd.DataFrame) -> str:
+    """Over how many seeds a figure's values are means."""
+    return "means over seeds where there are several" if (rows["seeds"] > 1).any() else "1 seed"
+
+
+def _from_zero(ax: Axes, rows: pd.DataFrame) -> None:
+    """An axis that begins at 0, or shows 0 as a line where values lie below."""
+    if rows["value"].min() < 0:
+        ax.axhline(0, color=TEXT_COLOUR, linewidth=0.6)
+    else:
+        ax.set_ylim(0, None)
 
 
 def format_trend(view: View) -> Figure:
     """Spread over formats along pre-training, one line per pair, and its slopes."""
     own = view.tables["sensitivity"]
-    rows = over_seeds(own[own["recipe"] != "base"])
+    column, what = _measure(view)
+    rows = over_seeds(own[own["recipe"] != "base"], column)
     slopes = view.tables["format_trend"]
     names = sorted(set(slopes["train_set"]) - {""})
     colours = {name: look.colour for name, look in looks(names).items()}
@@ -76,11 +84,10 @@ def format_trend(view: View) -> Figure:
         drawn = set(zip(slopes["recipe"], slopes["train_set"], slopes["eval_set"], strict=True))
         for key, mine in rows.groupby(["recipe", "train_set", "eval_set"], sort=True):
             if key in drawn:
-                line = mine.assign(low=np.nan, high=np.nan)
                 look = Look(str(key), colours[str(key[1])])
-                draw_series(ax, view.axis, Series(look, line), marks=False)
-        ax.set_ylim(0, None)
-        panel_title(ax, "spread", "best minus worst format; one line a pair")
+                draw_series(ax, view.axis, Series(look, mine), marks=False)
+        _from_zero(ax, rows)
+        panel_title(ax, "spread", f"{what.lower()}; one line a pair")
 
     return trend_figure(
         view,
@@ -89,7 +96,7 @@ def format_trend(view: View) -> Figure:
         title=f"{view.family}: spread over prompt formats along pre-training",
         note="Coloured by train set.",
         unit="change of spread per tenfold tokens",
-        over="items",
+        over="what a straight line leaves",
         colour=lambda row: colours.get(
             str(row["train_set"]), COLOURS[0] if not names else "#222222"
         ),

@@ -48,7 +48,8 @@ def change_by_group(view: View) -> Figure:
             1,
             title,
             f"Bars: mean of tuned minus base score; number: cells in it. Whiskers: {view.interval} "
-            "over evaluation sets; none where there are fewer than 5. "
+            "over train sets and evaluation sets; none for 1 train set, or fewer than 4 "
+            "evaluation sets. "
             "x: none of the group. Below: checkpoint.",
             legend=legend,
             size=(max(5.4, 0.2 * len(labels) * len(names) + 0.5), 2.1),
@@ -159,7 +160,8 @@ def group_rules(view: View) -> Figure:
             1,
             title,
             "Mean change of other sets minus that of those learned in pre-training. Whiskers: "
-            f"{view.interval} over evaluation sets; none where a group has fewer than 5. "
+            f"{view.interval} over train sets and evaluation sets; none for 1 train set, or where "
+            "a group has fewer than 2 evaluation sets. "
             "n/a: a group is empty.",
             size=(5.6, height(len(rows))),
         )
@@ -194,9 +196,10 @@ def latent_gain(view: View) -> Figure:
         slopes,
         draw,
         title=f"{view.family}: gain by tuning along pre-training",
-        note="Blue: learned in pre-training, orange: other sets, grey: undecided.",
+        note="Blue: learned in pre-training, orange: other sets, grey: undecided. Left: all items; "
+        "right: where groups are made from one half of the items, the other half.",
         unit="change of gain per tenfold tokens",
-        over="items and seeds",
+        over="items and seeds (of what a line leaves, where items are unknown)",
         colour=lambda row: GROUP_COLOURS.get(str(row["group"]), "#222222"),
     )
 

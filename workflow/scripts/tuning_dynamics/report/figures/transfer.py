@@ -125,8 +125,8 @@ def transfer_by_checkpoint(view: View) -> Figure:
         )
     with style():
         note = (
-            f"Bands: {view.interval} over pairs of train set and evaluation set; none where there "
-            "are fewer than 5."
+            f"Bands: {view.interval} over train sets and evaluation sets; none for 1 train set, or "
+            "fewer than 4 evaluation sets."
         )
         frame = series_figure(view.axis, shown, title, note)
         for ax in frame.axes:
@@ -148,8 +148,9 @@ def transfer_statistics(view: View) -> Figure:
             len(pairs),
             3,
             title,
-            f"All checkpoints. Whiskers: {view.interval} over pairs of train set and evaluation "
-            "set; none where there are fewer than 5. Ratios are shares of the base score, changes "
+            f"All checkpoints. Whiskers: {view.interval} over train sets and evaluation sets; none "
+            "for a median, 1 train set, or fewer than 4 evaluation sets. Ratios are shares of the "
+            "base score, changes "
             "are in points of score. x: the mean ratio as published.",
             size=(2.7, height(len(statistics))),
         )

@@ -51,8 +51,8 @@ def trend_figure(
             title,
             joined(
                 f"Right: least-squares slopes over log tokens, pooled ones last. Whiskers: "
-                f"{view.interval}, of a pair over {over} (of residuals where items are unknown), "
-                "over pairs where pooled. Hollow: under the noise floor of its sets (shaded: that "
+                f"{view.interval}, of a pair over {over}, of pooled ones over train sets and "
+                "evaluation sets. Hollow: under the noise floor of its sets (shaded: that "
                 f"of all). {note}",
                 hole_words(view.axis),
                 X_WORDS,
