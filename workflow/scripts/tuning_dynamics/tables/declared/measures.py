@@ -23,8 +23,9 @@ class Row(CellColumns):
     """its value; `nats` and `bits_per_byte` are losses, where less is better"""
     se: float
     """standard error, as in `scores.csv`; of `macro_f1` the standard deviation of the resamples;
-    empty where no resample differs"""
+    empty where no item differs"""
     ci_low: float
-    """low end of the interval, as in `scores.csv`; empty where `se` is"""
+    """low end of the interval: as in `scores.csv`, for `nats` and `bits_per_byte` Student's t after
+    Hall's transformation; empty where `se` is"""
     ci_high: float
     """high end"""
