@@ -87,8 +87,7 @@ def summary(studies: list[Found], truth: dict[str, float], kind: str) -> dict[st
             rows[slug]["false_claims"] = round(claims / len(studies), 4)
             rows[slug]["upper"] = round(upper_bound(claims, len(studies)), 4)
         else:
-            right = "supported" if (slug in ("latent_gain", "dichotomy")) == (value > 0) else ""
-            rows[slug]["found"] = round(verdicts[right or "contradicted"] / len(studies), 4)
+            rows[slug]["found"] = round(verdicts["supported"] / len(studies), 4)
     return rows
 
 

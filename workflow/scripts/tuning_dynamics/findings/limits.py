@@ -56,7 +56,8 @@ def turning_row(points: pd.DataFrame, recipe: str) -> Row:
     base = pooled.loc["base"]
     sets = points[(points["recipe"] == "base") & (points["eval_set"] != POOLED)]
     # The sets of the mean curve.
-    whole = int((sets["checkpoints"] == base["checkpoints"]).sum())
+    alike = sets["metric"] == base["metric"]
+    whole = int((alike & (sets["checkpoints"] == base["checkpoints"])).sum())
     some = f" over {whole} of {len(sets)} sets" if 0 < whole < len(sets) else ""
     texts = [_turning(base, f"base{some}")]
     counts = sets["shape"].value_counts()
@@ -92,9 +93,10 @@ _SHAPES = {
 
 def _turning(pooled: pd.Series, whose: str) -> str:
     """The shape of a mean curve, as a sentence."""
-    what = f"The mean score of {whose}"
+    measure = f"mean {pooled['metric'].replace('_', ' ')}"
+    what = f"The {measure} of {whose}"
     if pooled["shape"] not in _VERDICTS:
-        return f"No turning point of the mean score of {whose}: {pooled['reason']}."
+        return f"No turning point of the {measure} of {whose}: {pooled['reason']}."
     if pooled["shape"] == STILL_RISING:
         slower = ", slower than before" if pooled["slower"] else ""
         return f"{what} still rises at the end{slower}: {pooled['reason']}."

@@ -10,7 +10,7 @@ from tuning_dynamics.grid.evaluated_sets import EvaluatedSet
 from tuning_dynamics.stats.base_pairs import base_rows, unpaired_reason
 from tuning_dynamics.stats.cells import ORDER_KEYS, cell_frame
 from tuning_dynamics.stats.changes import PERMUTATIONS, change_rows
-from tuning_dynamics.stats.comparisons import Comparisons
+from tuning_dynamics.stats.comparisons import DRAWLESS, Comparisons
 from tuning_dynamics.stats.halves import half_rows
 from tuning_dynamics.stats.item_answers import ItemAnswers
 from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, blocks
@@ -128,10 +128,13 @@ def _unpaired_rows(cells: pd.DataFrame, refused: pd.DataFrame) -> pd.DataFrame:
     """Rows of unpaired.csv: tuned cells without a base, and refused ones, base among them."""
     base = cells[cells["recipe"] == "base"]
     reasons = (REFUSED + refused["reason"]).to_dict()
+    settings = cells.groupby(DRAWLESS, sort=False, dropna=False).ngroup()
+    # Of several draws of a base, one that was refused leaves none to compare with.
+    lost = refused["reason"].groupby(settings[refused.index]).first().to_dict()
     for row, its_base in base_rows(cells).drop(index=reasons, errors="ignore").items():
         if pd.isna(its_base):
             reasons[row] = unpaired_reason(cells.loc[row], base)
-        elif its_base in refused.index:
-            reasons[row] = BASE_REFUSED + refused["reason"][its_base]
+        elif settings[its_base] in lost:
+            reasons[row] = BASE_REFUSED + lost[settings[its_base]]
     listed = cells.loc[sorted(reasons), list(KEY_COLUMNS)]
     return typed(listed.assign(reason=listed.index.map(reasons)), "unpaired")

@@ -11,7 +11,8 @@ from tuning_dynamics.stats.item_blocks import ItemBlock, averaged, selected
 from tuning_dynamics.stats.replicates import Factor, over_replicates
 from tuning_dynamics.tables.columns import IDENTITY
 
-_DRAWLESS = [name for name in IDENTITY if name != "draw"]
+#: What the draws of one setting have in common.
+DRAWLESS = [name for name in IDENTITY if name != "draw"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Comparisons:
         No other base replaces a refused one: the changes would be other numbers.
         """
         asked, cells = block.asked, len(block.cells)
-        settings = asked.groupby(_DRAWLESS, sort=False, dropna=False).ngroup().to_numpy()
+        settings = asked.groupby(DRAWLESS, sort=False, dropna=False).ngroup().to_numpy()
         found = base_rows(asked).dropna().astype(np.int64)
         lost = np.unique(settings[cells:])
         there = found[(found.index < cells) & ~np.isin(settings[found.to_numpy()], lost)]

@@ -1,9 +1,9 @@
 """Where scores stop rising, in tokens.
 
 What the curves of scores over pre-training show: for `base`, and for each recipe, train set and
-evaluation set. Evaluation set `all` is the mean curve over the sets that are evaluated at every
-checkpoint: for `base` all sets, for a recipe those in `group_roles`. If there is none, its shape is
-`too_few`.
+evaluation set. Evaluation set `all` is the mean curve over the sets of one metric, the one that
+most sets have, that are evaluated at every checkpoint: for `base` all sets, for a recipe those in
+`group_roles`. If there is none, its shape is `too_few`.
 
 The shape is that of `groups.csv`, with at least 5 checkpoints. A curve that is shown to rise is
 `still_rising` where the slope over the last tenfold tokens (at least 3 checkpoints) is above 0;
@@ -63,7 +63,7 @@ class Row(Columns):
     eval_set: str
     """evaluation set, or `all`"""
     metric: str
-    """as in `scores.csv`; empty for `all`"""
+    """as in `scores.csv`"""
     checkpoints: int
     """checkpoints on the curve"""
     shape: str
@@ -121,18 +121,22 @@ Floats = NDArray[np.float64]
 def turning_rows(seed_means: pd.DataFrame, asked: SummarySettings) -> pd.DataFrame:
     """turning_points.csv: for base and for every tuned pair of sets, by primary cells.
 
-    Evaluation set `all` is the mean over sets that are evaluated at every checkpoint: all sets
-    for base; for a recipe, those in `asked.roles`, whatever the train set. If there is no such set,
-    its shape is TOO_FEW, with no checkpoints.
+    Evaluation set `all` is the mean over sets of the commonest metric that are evaluated at every
+    checkpoint: all sets for base; for a recipe, those in `asked.roles`, whatever the train set. If
+    there is no such set, its shape is TOO_FEW, with no checkpoints.
     """
     cells = curve_cells(seed_means)
     points = placed(cells, seed_means).assign(error=_errors(cells, asked.drawing.level))
     rows = [_row(own, asked, own["metric"].iloc[0]) for _, own in points.groupby(_SERIES)]
     counted = points[(points["recipe"] == "base") | points["role"].isin(list(asked.roles))]
     for (family, recipe), own in counted.groupby(["family", "recipe"]):
+        metric = _commonest_metric(own)
         key = {"family": family, "recipe": recipe, "train_set": "", "eval_set": POOLED}
-        curve = _mean_curve(own)
-        rows.append(_NO_CURVE | key if curve.empty else _row(curve.assign(**key), asked, ""))
+        curve = _mean_curve(own[own["metric"] == metric])
+        if curve.empty:
+            rows.append(_NO_CURVE | key | {"metric": metric})
+        else:
+            rows.append(_row(curve.assign(**key), asked, metric))
     return from_rows(rows, "turning_points")
 
 
@@ -149,10 +153,17 @@ _TOKENS = ("tokens", "low", "high", "gap_low", "gap_high")
 
 # The columns of a mean curve over no set, except its key; others are empty.
 _NO_CURVE: dict[str, object] = {
-    **{"metric": "", "checkpoints": 0, "shape": TOO_FEW, "slower": ""},
+    **{"checkpoints": 0, "shape": TOO_FEW, "slower": ""},
     **dict.fromkeys((*_SLOPE, *_LATE, *_TOKENS, "rise_p", "fit_p"), np.nan),
     "reason": "no set is evaluated at every checkpoint",
 }
+
+
+def _commonest_metric(points: pd.DataFrame) -> str:
+    """The metric of most evaluation sets, the first by name of several: scores by different metrics
+    have no mean."""
+    sets = points.groupby("metric")["eval_set"].nunique()
+    return str(sets.idxmax())
 
 
 def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
