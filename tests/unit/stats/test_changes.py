@@ -82,7 +82,7 @@ def test_a_ratio_over_almost_nothing_is_left_empty(tmp_path: Path) -> None:
         assert np.isnan(change_rows(cells)["ratio"].iloc[0]) == empty
 
 
-def test_of_several_draws_base_is_the_first(tmp_path: Path) -> None:
+def test_of_several_draws_base_is_the_mean(tmp_path: Path) -> None:
     bases = [
         cell(tmp_path / f"{draw}{shots}", [value] * 4, draw=draw, shots=shots)
         for draw, shots, value in ((2, 4, 0.1), (1, 4, 0.2), (0, 2, 0.3))
@@ -90,8 +90,8 @@ def test_of_several_draws_base_is_the_first(tmp_path: Path) -> None:
     tuned = cell(tmp_path / "tuned", [0.5] * 4, **TUNED)
     rows = change_rows([*bases, tuned])
     assert len(rows) == 1
-    # Of most shots, though there is no draw 0 of them.
-    assert rows["base_score"].iloc[0] == pytest.approx(0.2)
+    # Of those with most shots, though there is no draw 0 of them.
+    assert rows["base_score"].iloc[0] == pytest.approx(0.15)
 
 
 def test_base_is_chosen_by_format_then_by_shots(tmp_path: Path) -> None:
