@@ -1,7 +1,7 @@
 """Published scores: the tables of a study from published scores, without any model.
 
 Input: the CSV files that the study's key `scores` names. Outputs: results/{study}/tables/ scores,
-changes, unpaired, seed_means, halves (empty), sensitivity, checkpoints, datasets and overlaps
+changes, unpaired, seed_means, sensitivity, checkpoints, datasets, and those that need items
 (empty), each as CSV and parquet; all other tables are made from these as in any study.
 docs/published.md says what they must hold.
 """

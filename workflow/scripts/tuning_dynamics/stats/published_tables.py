@@ -28,6 +28,7 @@ _DRAWLESS = [name for name in IDENTITY if name != "draw"]
 _ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "draw", "metric"]
 # A count computed from a share is an integer up to rounding.
 _WHOLE = 1e-6
+_OF_ITEMS = ("measures", "item_changes", "seed_agreement", "overlaps")
 
 
 def write_published(
@@ -58,8 +59,8 @@ def published_tables(
     chance: Mapping[str, float],
     train_kinds: Mapping[str, str],
 ) -> dict[str, pd.DataFrame]:
-    """Tables scores, changes, unpaired, seed_means, halves, sensitivity, checkpoints, datasets,
-    overlaps by name; arguments as for `write_published`."""
+    """Tables scores, changes, unpaired, seed_means, halves, sensitivity, checkpoints and datasets
+    by name, and those that need items, empty; arguments as for `write_published`."""
     scores = from_rows(list(table.rows), "scores").sort_values(ORDER_KEYS, ignore_index=True)
     low, high = _own_intervals(scores, level)
     scores = scores.assign(ci_low=low, ci_high=high)
@@ -73,7 +74,7 @@ def published_tables(
         "sensitivity": sensitivity(scores),
         "checkpoints": _checkpoints(scores),
         "datasets": _datasets(table, scores, chance, train_kinds),
-        "overlaps": from_rows([], "overlaps"),
+        **{name: from_rows([], name) for name in _OF_ITEMS},
     }
 
 
