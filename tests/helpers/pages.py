@@ -18,7 +18,13 @@ from tuning_dynamics.tables.columns import KEY_COLUMNS
 from tuning_dynamics.tables.tables import from_rows, write_table
 
 #: Large enough for each table to have rows.
-SMALL = Truth(steps=(100, 1000), domains=("people", "places"), formats=("default", "io"), items=20)
+SMALL = Truth(
+    steps=(100, 1000),
+    domains=("people", "places"),
+    trained=("people", "places"),
+    formats=("default", "io"),
+    items=20,
+)
 
 COST: dict[str, object] = {
     **{"stage": "tune", "job": "toy/100/full/nli_people/seed1", "planned_seconds": 60.0},

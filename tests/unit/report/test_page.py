@@ -209,7 +209,14 @@ def test_numbers_are_shown_with_four_digits_and_empty_ones_are_null() -> None:
 
 def test_text_sorts_numbers_by_size() -> None:
     rows = [
-        {"family": name, "eval_set": "x", "group": "other", "shape": "flat", "trend": 0.0}
+        {
+            "family": name,
+            "eval_set": "x",
+            "group": "other",
+            "compared_group": "other",
+            "shape": "flat",
+            "trend": 0.0,
+        }
         for name in ("100", "all", "20")
     ]
     columns = embedded_table(from_rows(rows, "groups"), "groups", 9)["columns"]
