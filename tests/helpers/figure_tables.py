@@ -317,6 +317,7 @@ def _datasets(made: Made) -> Iterator[dict[str, Any]]:
             **_empty("datasets"),
             **{"dataset": eval_set, "use": "evaluation", "task": task, "kind": TASKS[task][0]},
             **{"items": 200, "chance": None if task == "summary" else 1 / 3},
+            "majority": 0.42 if task == "nli" else None,
         }
 
 

@@ -51,3 +51,15 @@ def time_text(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def shots_text(shots: int) -> str:
+    """`no demonstrations`, `1 demonstration`, `5 demonstrations`."""
+    if not shots:
+        return "no demonstrations"
+    return f"{shots} demonstration{'' if shots == 1 else 's'}"
+
+
+def metric_text(metric: str) -> str:
+    """A metric's name as people write it: `ROUGE-L`, `F1`, `exact match`."""
+    return {"rouge_l": "ROUGE-L", "f1": "F1"}.get(metric, metric.replace("_", " "))

@@ -77,5 +77,5 @@ RULES = {
 }
 
 #: Rules of commands that are not part of a study.
-COMMANDS = ("compare", "plan", "calibrate", "audit")
+COMMANDS = ("compare", "plan", "calibrate", "audit", "show")
 RULES |= dict.fromkeys(COMMANDS, Rule("report", measured=False))

@@ -4,6 +4,7 @@ import pandas as pd
 
 from tuning_dynamics.common.formatting import signed
 from tuning_dynamics.stats.changes import RATIO_FLOOR
+from tuning_dynamics.stats.degenerate import degenerate_cells
 from tuning_dynamics.stats.denominators import WeakBases
 from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor, under
 from tuning_dynamics.stats.refusals import are_refused
@@ -85,6 +86,22 @@ def leaked(overlaps: pd.DataFrame) -> dict[str, str]:
         for row in seen.to_dict("records")
     ]
     return {"Evaluated items that models saw in full": "; ".join(texts)}
+
+
+def one_answer(scores: pd.DataFrame) -> dict[str, str]:
+    """For the top of a page: how many cells are degenerate, by recipe and of which sets; empty if
+    none is."""
+    found = degenerate_cells(scores)
+    if found.empty:
+        return {}
+    recipes = ", ".join(
+        f"{count:,} {name}" for name, count in found["recipe"].value_counts().items()
+    )
+    sets = ", ".join(sorted(found["eval_set"].unique()))
+    return {
+        "Cells in which a model gives one answer to nearly all items": f"{len(found):,} of "
+        f"{len(scores):,} ({recipes}), of {sets}; column degenerate of table scores"
+    }
 
 
 def out_of_line(checkpoints: pd.DataFrame) -> dict[str, str]:
