@@ -91,12 +91,12 @@ def test_the_page_leads_with_what_tuning_changed(made: Made) -> None:
     page = Page(made.report)
     assert "On its own set, accuracy went from" in page.text
     assert "Of 7 other sets:" in page.text
-    # One table for each of the four sets that the one family was tuned on.
+    # One table for each of the eight sets that the one family was tuned on.
     titles = [each["aria-label"] or "" for each in page.named("div") if each.get("aria-label")]
-    assert sum("before and after tuning" in title for title in titles) == 4
+    assert sum("before and after tuning" in title for title in titles) == 8
     verdicts = re.findall(r'<strong class="(better|worse|no-difference-shown)">', raw(made))
-    assert len(verdicts) == 32
-    assert "of 32 comparisons without any true change, about 1.6 would be" in page.text
+    assert len(verdicts) == 64
+    assert "of 64 comparisons without any true change, about 3.2 would be" in page.text
 
 
 def test_findings_without_data_are_folded_and_their_figures_stay_with_the_others(
