@@ -19,6 +19,8 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [
     str(ROOT / "workflow" / "scripts"),
@@ -26,8 +28,10 @@ sys.path[:0] = [
     str(ROOT / "tests/helpers"),
 ]
 
+from scipy.stats import binom  # noqa: E402
 from simulated import (  # noqa: E402
     BETAS,
+    LEVEL,
     PERMUTATIONS,
     RESAMPLES,
     Coverage,
@@ -38,6 +42,15 @@ from simulated import (  # noqa: E402
     rejected,
     rejected_over_contexts,
 )
+from simulated_means import (  # noqa: E402
+    SPREADS,
+    changes_over_draws,
+    over_sets,
+    shares_over_seeds,
+    slopes_of_equal_formats,
+)
+
+from tuning_dynamics.stats.binomial import share_interval  # noqa: E402
 
 METHODS = ("percentile", "bca")
 SIZES = (50, 200, 1000)
@@ -69,10 +82,77 @@ def intervals(studies: int) -> Iterator[Row]:
         yield row(naive, units="items that share contexts", n=items, method="percentile")
 
 
+def exact_shares(studies: int) -> Iterator[Row]:
+    """Coverage of intervals of shares, exactly: at a share, and on average and at least within
+    .005 of it. No study is simulated."""
+    del studies
+    for items in (30, 120, 500, 5000):
+        low, high = share_interval(np.arange(items + 1), items, LEVEL)
+        counts = np.arange(items + 1)
+        for share in (0.005, 0.01, 0.05, 0.5, 0.95, 0.99, 0.995):
+            near = np.clip(np.linspace(share - 0.005, share + 0.005, 201), 1e-5, 1 - 1e-5)
+            held = [
+                float(binom.pmf(counts, items, one)[(low <= one) & (one <= high)].sum())
+                for one in (share, *near)
+            ]
+            yield {
+                "n": items,
+                "share": share,
+                "coverage": round(held[0], 4),
+                "mean_near": round(float(np.mean(held[1:])), 4),
+                "least_near": round(min(held[1:]), 4),
+            }
+
+
+def seeds_near_the_ends(studies: int) -> Iterator[Row]:
+    """Coverage of shares over seeds and items."""
+    for items in (30, 120, 500):
+        for share in (0.01, 0.05, 0.3, 0.95):
+            for seeds in (2, 3, 4, 5, 10):
+                for spread, ease in ((0.0, 0.7), (0.1, 0.3), (0.3, 0.7)):
+                    found = shares_over_seeds(
+                        items, share, seeds, studies, spread=spread, ease=ease
+                    )
+                    key = {"n": items, "share": share, "seeds": seeds}
+                    yield row(found, **key, spread=spread, ease=ease)
+
+
+def changes(studies: int) -> Iterator[Row]:
+    """Coverage of changes over seeds of tuning, draws of demonstrations and items."""
+    for items in (30, 120, 500):
+        for shares in ((0.05, 0.1), (0.3, 0.5), (0.5, 0.98)):
+            for seeds, draws in ((1, 1), (3, 1), (1, 3), (1, 5), (3, 3), (5, 3), (10, 5), (2, 3)):
+                spreads = (0.15 if draws > 1 else 0.0, 0.1 if seeds > 1 else 0.0)
+                found = changes_over_draws(items, shares, seeds, draws, studies, spreads=spreads)
+                key = {"n": items, "base": shares[0], "tuned": shares[1]}
+                yield row(found, **key, seeds=seeds, draws=draws)
+
+
+def sets(studies: int) -> Iterator[Row]:
+    """Coverage of means and ratios over train sets and evaluation sets."""
+    for train_sets in range(2, 9):
+        for eval_sets in (4, 5, 8, 16):
+            for spread in SPREADS:
+                found = over_sets(train_sets, eval_sets, spread, studies)
+                key = {"train_sets": train_sets, "eval_sets": eval_sets, "spread": spread}
+                yield row(found, of="mean", **key)
+            found = over_sets(train_sets, eval_sets, (0.5, 0.5, 1.0), studies, ratio=True)
+            yield row(found, of="ratio", train_sets=train_sets, eval_sets=eval_sets)
+
+
+def formats(studies: int) -> Iterator[Row]:
+    """Coverage of 0 by slopes of spreads over equal formats."""
+    for items in (60, 120, 500):
+        for checkpoints in (3, 6):
+            for number in (2, 3, 5):
+                found = slopes_of_equal_formats(items, checkpoints, number, studies // 4)
+                yield row(found, n=items, checkpoints=checkpoints, formats=number)
+
+
 def hierarchical(studies: int) -> Iterator[Row]:
     """Coverage over seeds and items."""
     for items in SIZES:
-        for seeds in (2, 3, 5):
+        for seeds in (2, 3, 5, 10):
             for spread in (0.0, 0.03, 0.1, 0.3):
                 for change in (False, True):
                     found = over_seeds_and_items(
@@ -108,7 +188,17 @@ def main() -> None:
         "resamples": RESAMPLES,
         "permutations": PERMUTATIONS,
     }
-    for name, rows in (("intervals", intervals), ("hierarchical", hierarchical), ("tests", tests)):
+    kinds = {
+        "exact_shares": exact_shares,
+        "intervals": intervals,
+        "hierarchical": hierarchical,
+        "shares_over_seeds": seeds_near_the_ends,
+        "changes": changes,
+        "sets": sets,
+        "formats": formats,
+        "tests": tests,
+    }
+    for name, rows in kinds.items():
         found[name] = []
         for one in rows(options.studies):
             print(json.dumps(one), flush=True)

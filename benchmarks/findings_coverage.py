@@ -1,22 +1,32 @@
-"""How often the findings' intervals hold what was planted, over many synthetic studies.
+"""How often the findings claim what is not there, and find what is: many synthetic studies.
 
-    python benchmarks/findings_coverage.py [--studies 40] [--kinds published nothing]
+    python benchmarks/findings_coverage.py [--grid demo olmo_1b] [--studies 2000 300]
+        [--processes 1] [--out benchmarks/results/findings_coverage.json]
 
-Each study is the demo's grid with planted scores in place of models' (tests/helpers/planted.py):
-other items, other differences between pairs and models every time. It reports, for each published
-finding, how often its 95 % interval holds the planted value, the mean of its estimates and of its
-interval's width, and its verdicts. JSON on standard output.
+Each study is the grid of a shipped study with planted scores in place of models'
+(tests/helpers/planted.py): other items, other train sets, pairs, models and demonstrations every
+time. With nothing planted, a verdict is a false claim; `upper` is the upper 95 % bound of its rate
+(Clopper and Pearson). With effects planted, `found` is the share of studies with the right verdict.
+`covered` is the share of intervals that hold the planted value.
 """
 
 import argparse
 import json
+import os
 import sys
+import time
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
+from scipy.stats import beta
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [
@@ -25,46 +35,88 @@ sys.path[:0] = [
     str(ROOT / "tests/helpers"),
 ]
 
-from planted import NOTHING, Planted, demo, planted_findings  # noqa: E402
+from planted import (  # noqa: E402
+    NOTHING,
+    Planted,
+    PlantedJobs,
+    planted_jobs,
+    published_findings,
+)
 
-KINDS = {"published": Planted(), "nothing": NOTHING}
+FILES = {"demo": "config/config.yaml", "olmo_1b": "config/studies/olmo_1b.yaml"}
+KINDS = {"nothing": NOTHING, "planted": Planted()}
+
+#: Of so many null studies one has effects planted.
+PLANTED_SHARE = 10
+
+# A finding's slug, value, ends of its interval and verdict.
+Found = dict[str, tuple[float, float, float, str]]
 
 
-def findings_coverage(kind: str, studies: int) -> dict[str, Any]:
-    """Coverage and verdicts of each published finding."""
-    jobs, planted = demo(), KINDS[kind]
-    truth = planted.truth(jobs)
-    results: dict[str, list[tuple[float, float, float, str]]] = {slug: [] for slug in truth}
-    for number in range(studies):
-        found = planted_findings(jobs, replace(planted, seed=100 + number))
-        for slug in truth:
-            row = found.loc[slug]
-            results[slug].append((row["value"], row["low"], row["high"], row["verdict"]))
-    return {slug: _summary(rows, truth[slug]) for slug, rows in results.items()}
+@cache
+def _jobs(grid: str) -> PlantedJobs:
+    return planted_jobs(FILES[grid])
 
 
-def _summary(rows: list[tuple[float, float, float, str]], planted: float) -> dict[str, Any]:
-    values, low, high = (np.array([row[place] for row in rows]) for place in range(3))
-    known = ~np.isnan(low)
+def study(grid: str, kind: str, number: int) -> Found:
+    """The published findings of one study."""
+    found = published_findings(_jobs(grid), replace(KINDS[kind], seed=1000 + number))
     return {
-        "planted": planted,
-        "mean": float(np.nanmean(values)),
-        "covered": int(((low <= planted) & (planted <= high)).sum()),
-        "intervals": int(known.sum()),
-        "width": float((high - low)[known].mean()),
-        "verdicts": dict(Counter(row[3] for row in rows)),
+        str(slug): (row["value"], row["low"], row["high"], row["verdict"])
+        for slug, row in found.iterrows()
     }
 
 
+def summary(studies: list[Found], truth: dict[str, float], kind: str) -> dict[str, Any]:
+    """Each finding's coverage and verdicts."""
+    rows: dict[str, Any] = {}
+    for slug, value in truth.items():
+        low, high = (np.array([one[slug][place] for one in studies], float) for place in (1, 2))
+        verdicts = Counter(one[slug][3] for one in studies)
+        known = ~np.isnan(low)
+        claims = len(studies) - verdicts["cannot tell"]
+        rows[slug] = {
+            "planted": round(value, 4),
+            "studies": len(studies),
+            "intervals": int(known.sum()),
+            "covered": round(float(((low <= value) & (value <= high))[known].mean()), 4),
+            "width": round(float((high - low)[known].mean()), 4),
+            "verdicts": dict(verdicts),
+        }
+        if kind == "nothing":
+            rows[slug]["false_claims"] = round(claims / len(studies), 4)
+            rows[slug]["upper"] = round(upper_bound(claims, len(studies)), 4)
+        else:
+            rows[slug]["found"] = round(verdicts["supported"] / len(studies), 4)
+    return rows
+
+
+def upper_bound(claims: int, studies: int) -> float:
+    """The upper 95 % bound of a rate, one-sided."""
+    return float(beta.ppf(0.95, claims + 1, studies - claims)) if claims < studies else 1.0
+
+
 def main() -> None:
+    """Simulate, and write after each kind of each grid."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--studies", type=int, default=40)
-    parser.add_argument("--kinds", nargs="*", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument("--grid", nargs="*", choices=list(FILES), default=list(FILES))
+    parser.add_argument("--studies", nargs="*", type=int, default=[2000, 300])
+    parser.add_argument("--processes", type=int, default=1)
+    out = ROOT / "benchmarks/results/findings_coverage.json"
+    parser.add_argument("--out", type=Path, default=out)
     options = parser.parse_args()
-    result: dict[str, Any] = {}
-    for kind in options.kinds:
-        result[kind] = findings_coverage(kind, options.studies)
-    print(json.dumps(result, indent=1))
+    result: dict[str, Any] = {"date": datetime.now(UTC).strftime("%Y-%m-%d")}
+    with ProcessPoolExecutor(options.processes) as pool:
+        for grid, studies in zip(options.grid, options.studies, strict=True):
+            for kind, planted in KINDS.items():
+                begun = time.monotonic()
+                count = studies if kind == "nothing" else max(1, studies // PLANTED_SHARE)
+                found = list(pool.map(partial(study, grid, kind), range(count), chunksize=5))
+                rows = summary(found, planted.truth(_jobs(grid)), kind)
+                result.setdefault(grid, {})[kind] = rows
+                print(grid, kind, json.dumps(rows, indent=1), flush=True)
+                print(f"{time.monotonic() - begun:.0f} s", flush=True)
+                options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

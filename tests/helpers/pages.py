@@ -22,7 +22,7 @@ from tuning_dynamics.tables.tables import from_rows, write_table
 SMALL = Truth(
     steps=(100, 1000),
     domains=("people", "places"),
-    trained=("people",),
+    trained=("people", "places"),
     formats=("default", "io"),
     items=20,
 )

@@ -7,25 +7,26 @@ than 0: all are normal, so that the expected score is a normal probability. Each
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array, eye_array
 from scipy.special import ndtr
 
 from tuning_dynamics.stats.bootstrap import (
     Estimates,
     Floats,
     Integers,
-    accelerations,
-    bca_interval,
-    interval_of,
-    means,
-    over_seeds,
     resampled_means,
-    standard_errors,
     unit_sizes,
     unit_sums,
 )
+from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, averaged
 from tuning_dynamics.stats.permutation import q_values, sign_flip_p_values
+from tuning_dynamics.stats.replicates import Factor, Shares, over_replicates
+
+Method = Literal["percentile", "bca"]
 
 LEVEL, RESAMPLES, PERMUTATIONS = 0.95, 1000, 999
 
@@ -54,15 +55,26 @@ def covered(found: Floats, truth: float) -> Coverage:
     return Coverage(float(inside.mean()), float((found[:, 1] - found[:, 0]).mean()))
 
 
-def intervals(sums: Floats, sizes: Floats, method: str, seed: int) -> Estimates:
-    """Estimates of the means of columns by `method`, percentile or bca."""
-    drawn = resampled_means(sums, sizes, RESAMPLES, seed)
-    value = means(sums, sizes)
-    if method == "percentile":
-        ends = interval_of(drawn, LEVEL)
-    else:
-        ends = bca_interval(drawn, value, accelerations(sums, sizes), LEVEL)
-    return Estimates(value, standard_errors(sums, sizes), ends[:, 0], ends[:, 1])
+def block_of(values: Floats, units: Integers, method: Method, seed: int) -> ItemBlock:
+    """A block of cells with the scores `values` (items, cells); `units` is each item's, 0 to
+    u - 1."""
+    sums, sizes = unit_sums(values, units), unit_sizes(units)
+    cells = values.shape[1]
+    return ItemBlock(
+        cells=pd.DataFrame(index=range(cells)),
+        refused=pd.DataFrame(),
+        sums=sums,
+        sizes=sizes,
+        drawn=resampled_means(sums, sizes, RESAMPLES, seed),
+        binary=((values == 0) | (values == 1)).all(axis=0),
+        truncated=np.zeros(cells, dtype=np.int64),
+        resampling=Resampling(RESAMPLES, LEVEL, seed, method),
+    )
+
+
+def intervals(values: Floats, units: Integers, method: Method, seed: int) -> Estimates:
+    """Estimates of the means of columns of `values`, as those of scores.csv."""
+    return block_of(values, units, method, seed).means(eye_array(values.shape[1], format="csr"))
 
 
 def ends(found: Estimates) -> Floats:
@@ -78,7 +90,7 @@ def lots(studies: int) -> Iterator[int]:
 # --- intervals over items ----------------------------------------------------------------------
 
 
-def over_items(method: str, data: str, items: int, studies: int, seed: int = 1) -> Coverage:
+def over_items(method: Method, data: str, items: int, studies: int, seed: int = 1) -> Coverage:
     """Coverage of the mean over independent items; `data` is `accuracy P` or one of BETAS."""
     generator = np.random.default_rng(seed)
     shape = (items, SHARED)
@@ -88,7 +100,7 @@ def over_items(method: str, data: str, items: int, studies: int, seed: int = 1) 
             values = generator.beta(*BETAS[data], size=shape)
         else:
             values = generator.binomial(1, _probability(data), size=shape).astype(float)
-        found.append(ends(intervals(values, np.ones(items), method, lot)))
+        found.append(ends(intervals(values, np.arange(items), method, lot)))
     first, second = BETAS.get(data, (0.0, 1.0))
     truth = first / (first + second) if data in BETAS else _probability(data)
     return covered(np.vstack(found), truth)
@@ -105,7 +117,7 @@ def contexts(generator: np.random.Generator, items: int) -> Integers:
 
 
 def over_contexts(
-    method: str, items: int, studies: int, *, clustered: bool = True, seed: int = 2
+    method: Method, items: int, studies: int, *, clustered: bool = True, seed: int = 2
 ) -> Coverage:
     """Coverage of the mean over items that share contexts; answers within one are alike.
 
@@ -119,8 +131,7 @@ def over_contexts(
         ease = generator.normal(0, EASE, size=(units.max() + 1, SHARED))[units]
         right = ability + ease + generator.normal(0, OWN, size=ease.shape) > 0
         units = units if clustered else np.arange(items)
-        sums = unit_sums(right.astype(float), units)
-        found.append(ends(intervals(sums, unit_sizes(units), method, lot)))
+        found.append(ends(intervals(right.astype(float), units, method, lot)))
     return covered(np.vstack(found), float(ndtr(ability / np.hypot(EASE, OWN))))
 
 
@@ -128,7 +139,7 @@ def over_contexts(
 
 
 def over_seeds_and_items(
-    method: str,
+    method: Method,
     seeds: int,
     items: int,
     studies: int,
@@ -142,7 +153,7 @@ def over_seeds_and_items(
     `spread` is the standard deviation of abilities over seeds: 0.1 moves a score by 0.034.
     """
     generator = np.random.default_rng(seed)
-    ability, before, sizes = 0.2, -0.2, np.ones(items)
+    ability, before, units = 0.2, -0.2, np.arange(items)
     columns = np.repeat(np.arange(SHARED), seeds)
     found = []
     for lot in lots(studies):
@@ -152,14 +163,29 @@ def over_seeds_and_items(
         scores = (abilities + ease[:, columns] + own > 0).astype(float)
         if change:
             own = generator.normal(0, OWN, size=(items, SHARED))
-            scores -= (before + ease + own > 0)[:, columns]
-        mean = scores.reshape(items, SHARED, seeds).mean(axis=2)
-        each, over = (intervals(values, sizes, method, lot) for values in (scores, mean))
-        found.append(ends(over_seeds(each, columns, over, LEVEL)))
+            scores = np.hstack([scores, before + ease + own > 0])
+        block = block_of(scores, units, method, lot)
+        found.append(ends(_over_seeds(block, columns)))
     truth = float(ndtr(ability / np.sqrt(EASE**2 + OWN**2 + spread**2)))
     if change:
         truth -= float(ndtr(before / np.hypot(EASE, OWN)))
     return covered(np.vstack(found), truth)
+
+
+def _over_seeds(block: ItemBlock, columns: Integers) -> Estimates:
+    """Means of the block's first cells over seeds, `columns` being each one's model; minus base,
+    which are the cells that follow, if there are any."""
+    cells, seeds = len(block.cells), len(columns)
+    each = csr_array((np.ones(seeds), (np.arange(seeds), np.arange(seeds))), (cells, seeds))
+    mean = averaged(np.arange(seeds), columns, cells)
+    if cells == seeds:
+        factor = Factor(block.means(each), columns)
+        shares = Shares(block.all_binary(mean), block.items)
+        return over_replicates(block.means(mean), [factor], LEVEL, shares)
+    models = np.arange(cells - seeds)
+    base = csr_array((np.ones(len(models)), (models + seeds, models)), (cells, len(models)))
+    factor = Factor(block.differences(each - base[:, columns]), columns)
+    return over_replicates(block.differences(mean - base), [factor], LEVEL)
 
 
 # --- tests -------------------------------------------------------------------------------------

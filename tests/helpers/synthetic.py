@@ -198,6 +198,8 @@ def asked(**changes: Any) -> SummarySettings:
         groups=None,
         group_recipes=("full",),
         roles=("id", "ood"),
+        last_checkpoints=10,
+        reruns={},
     )
     return replace(plain, **changes)
 

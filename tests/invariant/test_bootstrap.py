@@ -8,13 +8,12 @@ from scipy import stats
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats.bootstrap import (
-    Estimates,
     Floats,
     accelerations,
     bca_interval,
+    expanded,
     interval_of,
     means,
-    over_seeds,
     resampled_means,
     standard_errors,
     unit_counts,
@@ -157,39 +156,24 @@ def test_standard_errors_are_those_of_the_draws() -> None:
     assert standard_errors(single, np.ones(len(values)))[0] == pytest.approx(expected, rel=1e-12)
 
 
-# --- seeds -------------------------------------------------------------------------------------
+# --- few units ---------------------------------------------------------------------------------
 
 
-def estimates(value: Any, se: Any, half: float) -> Estimates:
-    value, se = np.asarray(value, dtype=float), np.asarray(se, dtype=float)
-    return Estimates(value, se, value - half, value + half)
+@pytest.mark.parametrize("units", [3, 10, 200])
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_the_expanded_level_makes_a_percentile_interval_students(units: int, level: float) -> None:
+    """Of normal draws, whose deviation has the number of units in its denominator."""
+    wide = stats.norm.interval(expanded(level, units), scale=np.sqrt((units - 1) / units))
+    assert wide == pytest.approx(stats.t.interval(level, units - 1))
 
 
-def test_an_interval_over_seeds_keeps_the_skew_of_that_over_items() -> None:
-    mean = Estimates(*(np.array([number]) for number in (0.5, 0.1, 0.4, 0.8)))
-    each = estimates([0.5, 0.5, 0.5], [0.1] * 3, 0.2)
-    found = over_seeds(each, np.zeros(3, dtype=int), mean, 0.95)
-    assert (found.low[0], found.high[0]) == pytest.approx((0.4, 0.8))
-    each = estimates([0.4, 0.5, 0.6], [0.1] * 3, 0.2)
-    wider = over_seeds(each, np.zeros(3, dtype=int), mean, 0.95)
-    assert wider.high[0] > 0.8
-    assert wider.low[0] < 0.4
-    assert wider.high[0] - 0.5 > 0.5 - wider.low[0]
-
-
-def test_what_a_seed_does_with_an_item_counts_once() -> None:
-    """Seeds differ only in which items they get right: three seeds are as good as more items."""
-    generator = np.random.default_rng(1)
-    values = generator.binomial(1, 0.4, size=(2000, 3)).astype(float)
-    sizes = np.ones(2000)
-
-    def found(table: Floats) -> Estimates:
-        ends = ours(table, 1000, 0.95, 0, "percentile")
-        return Estimates(means(table, sizes), standard_errors(table, sizes), ends[:, 0], ends[:, 1])
-
-    mean = found(values.mean(axis=1, keepdims=True))
-    over = over_seeds(found(values), np.zeros(3, dtype=int), mean, 0.95)
-    assert over.se[0] == pytest.approx(np.sqrt(0.24 / 6000), rel=0.5)
+@pytest.mark.parametrize("method", ["percentile", "bca"])
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.9999])
+def test_two_units_have_an_interval_at_the_expanded_level(level: float, method: str) -> None:
+    wide = expanded(level, 2)
+    assert level < wide < 1
+    found = ours(np.array([[0.2], [0.8]]), 500, wide, 0, method)
+    assert 0.2 <= found[0, 0] < 0.5 < found[0, 1] <= 0.8
 
 
 # --- refusals ----------------------------------------------------------------------------------

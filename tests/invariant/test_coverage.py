@@ -27,6 +27,14 @@ def test_intervals_over_200_items_cover(data: str, method: str) -> None:
     assert 0.93 <= over_items(method, data, 200, 2000).share <= 0.97
 
 
+@pytest.mark.parametrize("share", ["0.01", "0.03", "0.99"])
+def test_intervals_of_shares_near_0_and_1_cover(share: str) -> None:
+    """A bootstrap covers .70 for one right answer in a hundred."""
+    found = over_items("percentile", f"accuracy {share}", 120, 2000)
+    assert 0.93 <= found.share <= 0.995
+    assert found.width < 0.08
+
+
 @pytest.mark.parametrize("method", ["percentile", "bca"])
 def test_intervals_over_contexts_cover(method: str) -> None:
     assert 0.93 <= over_contexts(method, 200, 2000).share <= 0.97

@@ -10,7 +10,8 @@ from pathlib import Path
 from repository import Repository
 
 TABLES = (
-    *("scores", "changes", "unpaired", "seed_means", "sensitivity"),
+    *("scores", "changes", "unpaired", "seed_means", "sensitivity", "measures"),
+    *("item_changes", "seed_agreement"),
     *("transfer", "denominators", "groups", "group_changes", "group_rules", "turning_points"),
     *("latent_gain", "format_trend", "forgetting", "noise", "findings"),
     *("checkpoints", "datasets", "cost"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -80,6 +81,23 @@ def test_an_added_set_runs_where_it_is_evaluated(copied: Repository) -> None:
     )
     found = Counter(freeze=1, overlaps=1, evaluate=3)
     assert copied.planned() == found + CONFIG + FROM_CELLS
+
+
+def test_more_draws_of_demonstrations_evaluate_the_new_ones_alone(copied: Repository) -> None:
+    copied.edit(
+        copied.study,
+        "summary_people]\n    shots: [2]\n",
+        "summary_people]\n    shots: [2]\n    draws: [0, 1]\n",
+    )
+    # Demonstrations of 3 sets, which a fourth borrows from.
+    found = Counter(draw=3, overlaps=1, evaluate=3)
+    assert copied.planned() == found + CONFIG + FROM_CELLS
+    assert "made again because 12 files are new, such as " in copied.succeed("-n")
+    base = "results/smoke/tiny/0/base/cells"
+    copied.succeed(f"{base}/nli_people/default/2shot_draw1/token_prob.parquet")
+    log = copied.folder / "results/smoke/logs/evaluate/tiny/0/base.log"
+    made = re.findall(r"default/(\S+)/\w+\.parquet: 12 items", log.read_text(encoding="utf-8"))
+    assert made == ["2shot_draw1"] * 4
 
 
 def add_set(repository: Repository) -> None:

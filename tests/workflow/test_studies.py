@@ -17,7 +17,7 @@ from tuning_dynamics.plan.header import planned
 from tuning_dynamics.plan.render_text import hours
 
 #: Studies of files in a folder of the user's, with their measured cost.
-MEASURED = {"real_text", "pythia_published"}
+MEASURED = {"real_text", "pythia_published", "olmo_ladder", "peft_methods"}
 STUDIES = sorted(path.stem for path in (ROOT / "config/studies").glob("*.yaml"))
 
 
@@ -91,7 +91,8 @@ def test_a_dry_run_ends_with_the_budget_of_the_whole_study(
     assert re.search(rf"jobs  {re.escape(hours(expected.whole.hours))} GPU-hours$", shown, re.M)
     assert "at most 56 GB to download" in shown
     assert "no checkpoint exists between step 117,850 and 330,000" in shown
-    assert shown.count("\n") < 20
+    assert re.search(r"^  power .*\n +tuned - base on one set: 0\.0\d+-0\.\d+ \(", shown, re.M)
+    assert shown.count("\n") < 28
 
 
 def test_a_dry_run_of_one_target_has_the_budget_of_that_alone(

@@ -3,7 +3,7 @@
 Inputs: manifests of checkpoints and of datasets, the cells' per-item records. Outputs, in
 results/{study}/tables/: checkpoints.csv (revisions, digests, and which losses do not fit
 their place), datasets.csv (sources, commits, counts, digests), and the tables made from records:
-scores, changes, unpaired, seed_means, halves, sensitivity.
+scores, changes, unpaired, seed_means, halves, sensitivity, measures, item_changes, seed_agreement.
 """
 
 
@@ -46,11 +46,12 @@ rule datasets:
 
 
 rule scores:
-    """Compute scores, changes, means over seeds and spreads over formats in one pass."""
+    """Compute scores, changes, means over seeds, spreads and measures in one pass."""
     input:
         config=paths.config,
         cells=lambda wildcards: jobs.evaluate.cell_files(),
         overlaps=paths.table("overlaps"),
+        options=lambda wildcards: jobs.stats.option_files(),
     output:
         csv=[shown.table(name) for name in tables_of("scores")],
         parquet=[paths.parquet(name) for name in tables_of("scores")],

@@ -9,4 +9,4 @@ from tuning_dynamics.stats.published_tables import write_published
 with running(snakemake) as job:
     if job.due:
         folder = Path(snakemake.output.csv[0]).parent
-        write_published(snakemake.input.table, folder, **json.loads(snakemake.params.spec))
+        write_published(snakemake.input.tables, folder, **json.loads(snakemake.params.spec))

@@ -20,6 +20,7 @@ from tuning_dynamics.findings.findings import FINDINGS, Noise, finding, finding_
 from tuning_dynamics.stats.crossed import Estimate
 from tuning_dynamics.stats.noise import SEEDS, Floor, noise_rows
 from tuning_dynamics.stats.summarise import summary_tables
+from tuning_dynamics.tables.catalogue import SUMMARIES
 
 Tables = dict[str, pd.DataFrame]
 
@@ -62,15 +63,19 @@ def test_what_was_published_is_supported_where_it_is_planted(published: Tables) 
 
 def test_a_thin_study_has_no_verdict_and_says_why(tmp_path: Path) -> None:
     truth = Truth(
-        steps=(100, 300, 1000, 3000, 10000), domains=("people",), formats=("default",), items=40
+        steps=(100, 300, 1000, 3000, 10000),
+        domains=("people",),
+        trained=("people",),
+        formats=("default",),
+        items=40,
     )
     found = published_findings(made(tmp_path, truth))
     assert [item.verdict for item in found] == ["cannot tell"] * 4
     reasons = [item.sentence for item in found]
-    assert "4 pairs of train set and evaluation set where 5 are needed" in reasons[0]
+    assert "No interval: 2 evaluation sets where 4 are needed." in reasons[0]
     assert "two formats" in reasons[1]
-    assert "3 pairs of train set and evaluation set where 5 are needed" in reasons[2]
-    assert "1 evaluation set in the smaller group where 5 are needed" in reasons[3]
+    assert "No interval: 3 evaluation sets where 4 are needed." in reasons[2]
+    assert "No interval: 1 evaluation set in the smaller group where 2 are needed." in reasons[3]
     assert all(np.isnan(item.low) for item in found)
 
 
@@ -85,7 +90,7 @@ def test_base_alone_gives_no_verdict(published: Tables) -> None:
 
 
 def test_no_group_learned_gives_no_verdict_on_the_dichotomy(published: Tables) -> None:
-    groups = published["groups"].assign(group="other")
+    groups = published["groups"].assign(group="other", compared_group="other")
     last = published_findings({**published, "groups": groups})[3]
     assert last.verdict == "cannot tell"
     assert "'learned'" in last.sentence
@@ -146,33 +151,53 @@ def noise_of(tables: Tables, difference: float, sets: Any = None) -> pd.DataFram
     return noise_rows(pd.concat([tuned, again], ignore_index=True))
 
 
+def with_noise(tables: Tables, noise: pd.DataFrame) -> Tables:
+    """The tables with this noise.csv, and the floors of slopes that follow from it."""
+    tables = {**tables, "noise": noise}
+    slopes = ("format_trend", "latent_gain")
+    return {**tables, **{name: SUMMARIES[name].make(tables, asked()) for name in slopes}}
+
+
 def test_without_seeds_and_near_checkpoints_the_noise_is_unknown(published: Tables) -> None:
     for item in published_findings(published):
         assert "noise floor is unknown" in item.sentence
         assert item.verdict == "supported"
 
 
+#: What is said of the floor of changes, and of slopes.
+CHANGES, SLOPES = "typical difference between scores of seeds", "make, which differ by"
+
+
 def test_a_value_under_the_noise_floor_is_no_finding(published: Tables) -> None:
-    loud = published_findings({**published, "noise": noise_of(published, 0.9)})
+    loud = published_findings(with_noise(published, noise_of(published, 0.9)))
     assert [item.verdict for item in loud] == ["cannot tell"] * 4
     for item in loud:
         assert "under the noise floor)" in item.sentence
         assert "A value under the noise floor is no finding." in item.sentence
-        assert "0.900, the typical difference between scores of seeds" in item.sentence
         assert "The interval includes 0." not in item.sentence
     assert all(item.low > 0 or item.high < 0 for item in loud)
+    for item in (loud[0], loud[3]):
+        assert f"The noise floor is 0.900, the {CHANGES}" in item.sentence
+    # 0 tokens count as a third of the first ones.
+    tokens = published["checkpoints"]["tokens"].astype(float).clip(lower=102_400 / 3)
+    slope = 0.9 / np.sqrt(2 * 6 * np.log10(tokens).var(ddof=0))
+    for item in loud[1:3]:
+        assert f"The noise floor is {slope:.3f}, the typical slope" in item.sentence
+        assert f"{SLOPES} 0.900" in item.sentence
+        assert item.floor == pytest.approx(slope)
 
 
 def test_a_value_over_the_noise_floor_stays_a_finding(published: Tables) -> None:
-    quiet = published_findings({**published, "noise": noise_of(published, 0.02)})
+    quiet = published_findings(with_noise(published, noise_of(published, 0.02)))
     assert [item.verdict for item in quiet] == ["supported"] * 4
     # Sets learned in pre-training gain .01, which is less.
     assert "(under the noise floor)" in quiet[3].sentence
-    assert all("The noise floor is 0.020" in item.sentence for item in quiet)
+    assert all(f"The noise floor is 0.020, the {CHANGES}" in quiet[k].sentence for k in (0, 3))
+    assert all(f"{SLOPES} 0.020" in item.sentence for item in quiet[1:3])
 
 
 def test_a_contradiction_under_the_noise_floor_is_none() -> None:
-    found = Estimate(0.1, 0.05, 0.15, 40, 8)
+    found = Estimate(0.1, 0.05, 0.15, 40)
     for value, verdict in ((0.05, "contradicted"), (0.2, "cannot tell")):
         noise = Noise(Floor(value, SEEDS, 4, 2), 2)
         row = finding("forgetting", "name", found, "Text.", noise, supports="below")
@@ -194,7 +219,7 @@ def test_weak_denominators_are_counted_with_the_ratios(published: Tables) -> Non
     sentence = published_findings(published)[0].sentence
     assert "as a ratio of means" in sentence
     assert sentence.count("% interval") >= 4  # the changes' and the ratios', both ways
-    # Base is at chance on paraphrases and, at first, on NLI: 2 train sets of generation.
+    # Base is at chance on paraphrases and, at first, on NLI: 6 train sets of generation.
     assert "at chance or below" in sentence
     assert "at 0" not in sentence
     weak = published["denominators"].copy()
@@ -202,7 +227,7 @@ def test_weak_denominators_are_counted_with_the_ratios(published: Tables) -> Non
         weak.loc[(weak["eval_set"] == name) & (weak["step"] == 100), "flag"] = flag
     sentence = published_findings({**published, "denominators": weak})[0].sentence
     assert (
-        "Weak base scores among the 72: 2 at 0 (in no mean of ratios), 2 below 0.02; ratios with "
+        "Weak base scores among the 216: 6 at 0 (in no mean of ratios), 6 below 0.02; ratios with "
         "these as denominators are unreliable." in sentence
     )
 
@@ -220,9 +245,9 @@ def test_the_turning_point_of_the_mean_curve_is_stated(published: Tables) -> Non
     row = further(published).loc["turning_point"]
     # The planted trend goes on to the end.
     assert row["verdict"] == "contradicted"
-    assert (
-        "The mean score of base still rises at the end: it rises over the last" in row["sentence"]
-    )
+    # Texts have another metric, and no mean with accuracies.
+    start = "The mean accuracy of base over 6 of 12 sets still rises at the end: it rises over"
+    assert start in row["sentence"]
     points = published["turning_points"].copy()
     shapes = points.query("recipe == 'base' and eval_set != 'all'")["shape"].value_counts()
     assert f"Of its 12 sets: {shapes['still_rising']} still rise at the end" in row["sentence"]
@@ -233,16 +258,16 @@ def test_the_turning_point_of_the_mean_curve_is_stated(published: Tables) -> Non
     row = further({**published, "turning_points": points}).loc["turning_point"]
     assert (row["verdict"], row["value"], row["low"], row["high"]) == ("supported", 5e5, 1e5, 1e6)
     assert "at about 500k tokens (interval 100k to 1M" in row["sentence"]
-    assert row["cells"] == 6 * 12
-    sets = (points["recipe"] == "base") & (points["eval_set"] != "all")
+    assert row["cells"] == 6 * 6
+    sets = (points["recipe"] == "base") & (points["metric"] == "accuracy") & ~pooled
     points.loc[points.index[sets][:2], "checkpoints"] = 4
     row = further({**published, "turning_points": points}).loc["turning_point"]
-    assert row["cells"] == 6 * 10
-    assert "The mean score of base over 10 of 12 sets stops rising at" in row["sentence"]
+    assert row["cells"] == 6 * 4
+    assert "The mean accuracy of base over 4 of 12 sets stops rising at" in row["sentence"]
     points.loc[pooled, ["shape", "checkpoints", "reason"]] = ["too_few", 0, "no set is whole"]
     row = further({**published, "turning_points": points}).loc["turning_point"]
     assert (row["verdict"], row["cells"]) == ("cannot tell", 0)
-    assert "No turning point of the mean score of base: no set is whole." in row["sentence"]
+    assert "No turning point of the mean accuracy of base: no set is whole." in row["sentence"]
 
 
 def test_rules_that_disagree_are_reported(published: Tables) -> None:

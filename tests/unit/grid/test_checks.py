@@ -3,17 +3,17 @@
 from typing import Any
 
 import pytest
-from planted import ROOT, DemoJobs, demo
+from planted import ROOT, PlantedJobs, demo
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import load_study, read_yaml
 
 
-def asking(**statistics: Any) -> DemoJobs:
+def asking(**statistics: Any) -> PlantedJobs:
     """The demo with these settings of `statistics`."""
     config = read_yaml(ROOT / "config" / "config.yaml")
     config["statistics"] |= statistics
-    return DemoJobs(load_study(config, ROOT, "config/config.yaml"), "config/config.yaml")
+    return PlantedJobs(load_study(config, ROOT, "config/config.yaml"), "config/config.yaml")
 
 
 @pytest.mark.parametrize(

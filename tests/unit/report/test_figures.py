@@ -20,12 +20,14 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.formatting import interval_text, percent, short_count, signed
 from tuning_dynamics.grid.figures import (
     KINDS,
+    MOST_RECIPES,
     THEMES,
     Piece,
     figure_list,
     figure_rows,
 )
 from tuning_dynamics.report.figures.draw import DRAWN, draw_figures
+from tuning_dynamics.report.figures.recipes import unbeaten
 from tuning_dynamics.report.figures.style import MISSING_COLOUR, colours, save
 from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.tables.catalogue import all_tables
@@ -253,12 +255,13 @@ def test_without_items_there_is_no_band_and_the_figure_says_why(tables: Tables) 
 def test_bands_of_given_scores_are_over_no_items(tables: Tables) -> None:
     published = {**tables, "checkpoints": tables["checkpoints"].assign(source="published")}
     text = words(drawn("in_domain", published))
-    assert "over seeds, of a single score as published or from its standard error" in text
+    assert "over seeds, of a single score as published, or of its standard error" in text
     assert "over seeds and items" in words(drawn("in_domain", tables))
     base = words(drawn("base_by_checkpoint", published))
-    assert "95 % interval as published or from its standard error" in base
-    assert "No bands" in words(drawn("sensitivity", published))
-    assert "No bands" not in words(drawn("sensitivity", tables))
+    assert "95 % interval as published, or of its standard error or items" in base
+    # Without items, what is due to chance is unknown.
+    assert "chance makes it positive" in words(drawn("sensitivity", published))
+    assert "less the mean of what chance alone gives" in words(drawn("sensitivity", tables))
 
 
 def test_a_hole_of_the_series_is_grey_in_every_panel(tables: Tables) -> None:
@@ -402,6 +405,40 @@ def test_a_study_has_the_figures_that_it_can_show() -> None:
     other = [figure.name for figure in figure_list(pieces(), "lora")]
     assert "in_domain" not in other
     assert "score_by_checkpoint.nli_people" in other
+
+
+def test_many_recipes_are_points_of_one_figure() -> None:
+    def kinds(recipes: int, *roles: str) -> list[str]:
+        asked = [
+            replace(BASE, recipe=f"r{number}", train_set="a", role=role)
+            for number in range(recipes)
+            for role in roles
+        ]
+        return [figure.name for figure in figure_list(asked, "r0")]
+
+    few, many = kinds(MOST_RECIPES, "id", "cross"), kinds(MOST_RECIPES + 1, "id", "cross")
+    assert "score_by_checkpoint.a" in few
+    assert "score_by_recipe.a" not in few
+    assert "score_by_checkpoint.a" not in many
+    assert "score_by_recipe.a" in many
+    assert "score_by_recipe.a" not in kinds(MOST_RECIPES + 1, "id")
+    assert "score_by_recipe.a" not in kinds(MOST_RECIPES + 1, "cross")
+
+
+def test_a_recipe_is_best_if_none_is_better_on_both() -> None:
+    across = np.array([0.1, 0.3, 0.3, 0.5, 0.5, 0.2])
+    up = np.array([0.9, 0.8, 0.7, 0.2, 0.2, 0.8])
+    assert unbeaten(across, up).tolist() == [True, True, False, True, True, False]
+
+
+def test_a_noise_floor_has_a_row_per_metric_of_a_set(tables: Tables) -> None:
+    noise = tables["noise"]
+    first = noise[noise["eval_set"] == "nli_people"]
+    both = pd.concat([noise, first.assign(metric="probability")], ignore_index=True)
+    found = words(drawn("noise", {**tables, "noise": both}))
+    assert "nli_people, probability" in found
+    assert "nli_people, accuracy" in found
+    assert "nli_places, accuracy" not in found
 
 
 def test_the_catalogue_is_whole() -> None:

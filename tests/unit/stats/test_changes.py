@@ -82,7 +82,7 @@ def test_a_ratio_over_almost_nothing_is_left_empty(tmp_path: Path) -> None:
         assert np.isnan(change_rows(cells)["ratio"].iloc[0]) == empty
 
 
-def test_of_several_draws_base_is_the_first(tmp_path: Path) -> None:
+def test_of_several_draws_base_is_the_mean(tmp_path: Path) -> None:
     bases = [
         cell(tmp_path / f"{draw}{shots}", [value] * 4, draw=draw, shots=shots)
         for draw, shots, value in ((2, 4, 0.1), (1, 4, 0.2), (0, 2, 0.3))
@@ -90,8 +90,8 @@ def test_of_several_draws_base_is_the_first(tmp_path: Path) -> None:
     tuned = cell(tmp_path / "tuned", [0.5] * 4, **TUNED)
     rows = change_rows([*bases, tuned])
     assert len(rows) == 1
-    # Of most shots, though there is no draw 0 of them.
-    assert rows["base_score"].iloc[0] == pytest.approx(0.2)
+    # Of those with most shots, though there is no draw 0 of them.
+    assert rows["base_score"].iloc[0] == pytest.approx(0.15)
 
 
 def test_base_is_chosen_by_format_then_by_shots(tmp_path: Path) -> None:
@@ -217,3 +217,23 @@ def test_contexts_are_flipped_whole(tmp_path: Path) -> None:
 
 def test_no_tests_have_no_q_values() -> None:
     assert q_values(np.array([])).size == 0
+
+
+def test_a_change_is_also_taken_at_equal_shots(tmp_path: Path) -> None:
+    cells = [
+        cell(tmp_path / "few", [1.0, 1.0, 0.0, 1.0], shots=4),
+        cell(tmp_path / "none", [0.0, 1.0, 0.0, 0.0], shots=0),
+        cell(
+            tmp_path / "tuned", [1.0, 1.0, 1.0, 1.0], recipe="full", train_set="t", seed=1, shots=0
+        ),
+        cell(
+            tmp_path / "shown", [1.0, 0.0, 1.0, 1.0], recipe="full", train_set="t", seed=1, shots=2
+        ),
+    ]
+    rows = cell_tables(cells, **DRAWING)["changes"].set_index("shots")
+    # Both are compared with the base of most shots; one has a base of as many.
+    assert rows["base_shots"].tolist() == [4, 4]
+    assert rows["change"].to_dict() == pytest.approx({0: 0.25, 2: 0.0})
+    assert rows.loc[0, ["equal_base_score", "equal_change"]].tolist() == pytest.approx([0.25, 0.75])
+    assert rows.loc[0, "equal_low"] < 0.75 <= rows.loc[0, "equal_high"]
+    assert rows.loc[2, ["equal_base_score", "equal_change", "equal_low"]].isna().all()

@@ -15,7 +15,9 @@ from unit.stats.test_published_tables import base, row
 from unit.stats.test_scores import cell
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.answer_pattern import AnswerPattern
 from tuning_dynamics.grid.compare_request import Sides, check_sides, sides_of
+from tuning_dynamics.grid.evaluated_sets import EvaluatedSet
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.compare import (
     comparison_rows,
@@ -59,7 +61,8 @@ def test_over_the_same_items_a_difference_is_paired(tmp_path: Path) -> None:
         ]
         scores = cell_tables(cells[:1], **DRAWING)["scores"]
         scores = pd.concat([scores, cell_tables(cells[1:], **DRAWING)["scores"]])
-        sides.append(scores.assign(path=[str(one["path"]) for one in cells]))
+        paths = [str(one["path"]) for one in cells]
+        sides.append(scores.assign(path=paths, answer_pattern=None))
     table = comparison_rows(*sides).set_index("eval_set")
     found = table.loc["nli_people"]
     assert (found["paired"], found["n"]) == ("items", 200)
@@ -83,12 +86,31 @@ def test_the_writers_type_of_text_makes_no_other_items(tmp_path: Path) -> None:
         gold = records["gold"].cast(pa.list_(kind))
         pq.write_table(records.set_column(place, "gold", gold), cells[1]["path"])
         sides = [
-            cell_tables([one], **DRAWING)["scores"].assign(path=str(one["path"])) for one in cells
+            cell_tables([one], **DRAWING)["scores"].assign(
+                path=str(one["path"]), answer_pattern=None
+            )
+            for one in cells
         ]
         assert comparison_rows(*sides)["paired"].tolist() == ["items"]
     other = pa.array([["no"]] * len(records), pa.list_(pa.large_string()))
     pq.write_table(records.set_column(place, "gold", other), cells[1]["path"])
     assert comparison_rows(*sides)["paired"].tolist() == ["errors"]
+
+
+def test_each_side_is_scored_by_its_own_pattern(tmp_path: Path) -> None:
+    patterns = (None, AnswerPattern(pattern=r"([\d.]+)"))
+    sides = []
+    for name, pattern in zip("ab", patterns, strict=True):
+        own = cell(tmp_path / name, np.tile([0.0, 1.0], 10), metric="accuracy")
+        records = pd.read_parquet(own["path"])
+        records["prediction"] = "answer: " + records["prediction"]
+        records.to_parquet(own["path"], index=False)
+        sets = {"nli_people": EvaluatedSet("nli_people", (), "no such file", pattern)}
+        scores = cell_tables([{**own, "prediction": "greedy"}], sets=sets, **DRAWING)["scores"]
+        sides.append(scores.assign(path=str(own["path"]), answer_pattern=[pattern]))
+    (found,) = comparison_rows(*sides).to_dict("records")
+    assert (found["a_score"], found["b_score"], found["paired"]) == (0.0, 0.5, "items")
+    assert found["p_value"] == pytest.approx(2 * 0.5**10)
 
 
 def test_what_a_comparison_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +135,7 @@ def test_what_a_comparison_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_study_of_published_scores_has_no_records(tmp_path: Path) -> None:
     folder = tmp_path / "results/s"
     (folder / "tables").mkdir(parents=True)
-    frame = side(tmp_path / "mine.csv", [base()]).drop(columns="path")
+    frame = side(tmp_path / "mine.csv", [base()]).drop(columns=["path", "answer_pattern"])
     frame.to_csv(folder / "tables/scores.csv", index=False)
     study = {"study": "s", "scores": "gone.csv"}
     merged = {"study": study, **{key: {} for key in ("families", "tasks", "datasets", "recipes")}}
@@ -125,7 +147,7 @@ def test_results_from_before_there_were_draws_have_draw_0(tmp_path: Path) -> Non
     folder = tmp_path / "results/old"
     (folder / "tables").mkdir(parents=True)
     rows = [base(score=0.4), row(score=0.5)]
-    frame = side(tmp_path / "mine.csv", rows).drop(columns=["path", "draw"])
+    frame = side(tmp_path / "mine.csv", rows).drop(columns=["path", "answer_pattern", "draw"])
     frame.to_csv(folder / "tables/scores.csv", index=False)
     old = read_side(str(folder))
     assert old["draw"].tolist() == [0, 0]

@@ -65,7 +65,7 @@ def test_each_item_is_scored_by_its_own_answers() -> None:
 def test_a_metric_that_is_none_is_refused_with_those_that_are() -> None:
     with pytest.raises(StudyError, match="there is no metric 'f2'") as error:
         item_scores("f2", ["a"], [["a"]])
-    assert "accuracy, f1, rouge_l" in str(error.value)
+    assert "accuracy, exact_match, f1, rouge_l" in str(error.value)
 
 
 @pytest.mark.parametrize("score", [-0.01, 1.01, float("nan"), float("inf")])
@@ -184,3 +184,38 @@ def test_an_answer_s_words_are_those_of_squad_in_any_script() -> None:
     assert answer_words("The cat's, it is: a 3.5!") == ["cats", "it", "is", "35"]
     assert answer_words("「東京」です。") == ["東", "京", "で", "す"]
     assert answer_words("“Ça va”, dit-elle…") == ["ça", "va", "ditelle"]
+
+
+def squad_exact_match(prediction: str, right: str) -> float:
+    """SQuAD's own evaluation (Rajpurkar et al. 2016), version 1.1."""
+
+    def normalized(text: str) -> str:
+        plain = "".join(letter for letter in text.lower() if letter not in set(string.punctuation))
+        return " ".join(re.sub(r"\b(a|an|the)\b", " ", plain).split())
+
+    return float(normalized(prediction) == normalized(right))
+
+
+def test_exact_match_of_ascii_text_is_squad_s() -> None:
+    rng = random.Random(4)
+    rights = [text for text in ascii_texts(5) if answer_words(text)]
+    # Half of the answers are the right ones with other case, punctuation, articles and spaces.
+    answers = [
+        f"the  {right.upper()}," if rng.random() < 0.5 else right[: rng.randrange(1, 30)]
+        for right in rights
+    ]
+    found = item_scores("exact_match", answers, [[right] for right in rights])
+    pairs = zip(answers, rights, strict=True)
+    assert found.tolist() == [squad_exact_match(answer, right) for answer, right in pairs]
+    assert 0.4 < found.mean() < 0.9, found.mean()
+
+
+def test_exact_match_takes_any_right_answer_in_any_script() -> None:
+    assert score("exact_match", "The Cat.", ["a dog", "cat"]) == 1.0
+    assert score("exact_match", "«Москва»!", ["москва"]) == 1.0
+    assert score("exact_match", "sat cat", ["cat sat"]) == score("exact_match", "", ["x"]) == 0.0
+
+
+def test_exact_match_refuses_a_right_answer_that_an_empty_one_would_match() -> None:
+    with pytest.raises(StudyError, match="a right answer has no word"):
+        score("exact_match", "", ["yes", "the!"])

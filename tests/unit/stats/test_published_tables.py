@@ -15,6 +15,7 @@ from tuning_dynamics.grid.published_table import OPTIONAL, REQUIRED, PublishedTa
 from tuning_dynamics.grid.pythia_table import COLUMNS
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.parts import StudyPart
+from tuning_dynamics.stats.binomial import share_interval
 from tuning_dynamics.stats.published_tables import published_tables, write_published
 from tuning_dynamics.stats.summarise import summary_tables
 from tuning_dynamics.tables.tables import read_table
@@ -185,6 +186,7 @@ def test_intervals_over_seeds_remain(tmp_path: Path) -> None:
     rows = [base(se=0.01), *(row(score=value, seed=seed) for seed, value in enumerate(values))]
     rows += [row(eval_set="b", seed=seed, score=0.5 + 0.1 * seed) for seed in (0, 1)]
     rows += [base(eval_set="b", ci_low=0.38, ci_high=0.43, se=0.01), base(eval_set="c", n=70)]
+    rows += [base(eval_set="d", n=3), base(eval_set="e"), base(eval_set="f", n=70, metric="f1")]
     means = tables_of(rows, tmp_path)["seed_means"].set_index(["recipe", "eval_set"])
     mean, error = np.mean(values), np.std(values, ddof=1) / np.sqrt(5)
     found = means.loc["full", "a"]
@@ -197,10 +199,14 @@ def test_intervals_over_seeds_remain(tmp_path: Path) -> None:
     # 1 degree of freedom: 12.706 times 0.1 / root 2 over root 2.
     assert two["change_low"] == pytest.approx(0.15 - 12.706205 * 0.05, abs=1e-6)
     assert means.loc[("base", "b"), ["change_low", "change_high"]].isna().all()
-    # One score: as published, else of its standard error, else none.
+    # One score: as published, else of its standard error, else exact where 28 of 70 items are
+    # right; none where .4 is no share of the items, where they are unknown, for another metric.
     assert means["ci_low"]["base", "b"] == 0.38
     assert means["ci_high"]["base", "a"] == pytest.approx(0.4 + 1.959964 * 0.01)
-    assert np.isnan(means["ci_low"]["base", "c"])
+    low, high = share_interval(np.array([28]), 70, 0.95)
+    assert (means["ci_low"]["base", "c"], means["ci_high"]["base", "c"]) == (low[0], high[0])
+    for name in ("d", "e", "f"):
+        assert np.isnan(means["ci_low"]["base", name])
     assert means["n"]["base", "c"] == 70
     assert means["seeds"].isna().to_dict() == {key: key[0] == "base" for key in means.index}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from drawn import drawn
-from planted import ROOT, DemoJobs
+from planted import ROOT, PlantedJobs
 from synthetic import (
     DRAWING,
     Truth,
@@ -216,7 +216,7 @@ def test_a_study_that_lacks_nothing_reports_nothing(whole: Tables) -> None:
 def test_partial_is_a_setting_of_the_scores_alone() -> None:
     config = read_yaml(ROOT / "config" / "config.yaml")
     whole, partial = (
-        DemoJobs(load_study({**config, **more}, ROOT, "config.yaml"), "config.yaml")
+        PlantedJobs(load_study({**config, **more}, ROOT, "config.yaml"), "config.yaml")
         for more in ({}, {"partial": True})
     )
     assert json.loads(partial.stats.scores_spec()) == {

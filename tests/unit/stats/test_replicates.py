@@ -6,7 +6,7 @@ from scipy.stats import norm, t
 
 from tuning_dynamics.stats.bootstrap import Estimates
 from tuning_dynamics.stats.components import Component, beyond_normal
-from tuning_dynamics.stats.replicates import Factor, over_replicates
+from tuning_dynamics.stats.replicates import Factor, Shares, over_replicates
 
 LEVEL = 0.95
 
@@ -62,7 +62,7 @@ def test_seeds_and_draws_add_up() -> None:
 def test_shares_over_seeds_stay_within_0_and_1_and_are_skewed_near_them() -> None:
     mean = known([0.03], 0.012)
     factor = Factor(known([0.025, 0.035, 0.03], 0.013), np.zeros(3, dtype=int))
-    found = over_replicates(mean, [factor], LEVEL, np.array([True]), 200)
+    found = over_replicates(mean, [factor], LEVEL, Shares(np.array([True]), 200))
     assert 0 < found.low[0] < 0.03 < found.high[0] < 1
     assert found.high[0] - 0.03 > 0.03 - found.low[0]
 

@@ -236,7 +236,9 @@ def test_each_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         *(cell(tmp_path / name, SKEWED, **tuned, format=name) for name in ("default", "io")),
     ]
     read, found = blocks.read_records, list[Path]()
-    monkeypatch.setattr(blocks, "read_records", lambda path: found.append(path) or read(path))
+    monkeypatch.setattr(
+        blocks, "read_records", lambda path, **more: found.append(path) or read(path, **more)
+    )
     score_rows(cells)
     assert sorted(found) == sorted(one["path"] for one in cells)
 

@@ -404,3 +404,31 @@ def test_two_families_are_kept_apart(tmp_path: Path) -> None:
     for name in ("transfer", "groups", "group_changes"):
         assert set(tables[name]["family"]) == {"a", "b"}
     assert tables["sensitivity"].empty
+
+
+def test_of_several_draws_summaries_take_the_first() -> None:
+    early = changes_of([("", "a", "multiple_choice", 0.5, 0.0)] * 3, recipe="base")
+    early["checkpoint"] = ["0", "1", "2"]
+    drawn = pd.concat([early.assign(draw=draw, shots=4) for draw in (2, 0, 1)], ignore_index=True)
+    assert primary_cells(drawn)["draw"].tolist() == [0] * 3
+    assert curve_cells(drawn)["draw"].tolist() == [0] * 3
+    # A curve keeps to one draw, that of most checkpoints; more shots come before a lower draw.
+    gap = drawn[(drawn["draw"] != 0) | (drawn["checkpoint"] != "1")]
+    assert curve_cells(gap)["draw"].tolist() == [1] * 3
+    assert sorted(primary_cells(gap)["draw"]) == [0, 0, 1]
+    fewer = pd.concat([drawn[drawn["draw"] == 2], early.assign(shots=2)])
+    assert primary_cells(fewer)["shots"].tolist() == [4] * 3
+    # Means over draws have no such column.
+    assert len(curve_cells(early.drop(columns="draw"))) == 3
+
+
+def test_draws_are_no_formats(tmp_path: Path) -> None:
+    base = {("default", 0): 0.9, ("default", 1): 0.1, ("io", 0): 0.7, ("io", 1): 0.8}
+    cells = [
+        cell(tmp_path / f"{name}{draw}", [value] * 4, format=name, draw=draw)
+        for (name, draw), value in base.items()
+    ]
+    table = cell_tables(cells, **DRAWING)["sensitivity"]
+    assert table["spread"].tolist() == pytest.approx([0.2])
+    drawn = [one for one in cells if one["format"] == "default"]
+    assert cell_tables(drawn, **DRAWING)["sensitivity"].empty

@@ -7,6 +7,9 @@ MOST_DEMONSTRATIONS, DEMONSTRATION_SHARE = 32, 10
 #: Fewer checkpoints give no turning point.
 LEAST_FOR_A_TURN = 5
 
+#: Fewer train sets, or evaluation sets (in each of the groups that are compared, half as many),
+#: give a mean over their pairs no interval.
+MIN_TRAIN_SETS, MIN_EVAL_SETS = 2, 4
 #: The prompt format that models are tuned in.
 DEFAULT_FORMAT = "default"
 

@@ -34,6 +34,11 @@ def percent_interval(low: float, high: float, level: float) -> str:
     return f"{100 * level:g} % interval {percent(low)} to {percent(high)}"
 
 
+def plural(number: int, noun: str) -> str:
+    """A number of things: `1 set`, `2 sets`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def short_count(value: float) -> str:
     """A count with k, M, B or T: 1.2M."""
     for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):

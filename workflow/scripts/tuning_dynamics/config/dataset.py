@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, PositiveFloat, PositiveInt, model_validator
 
 from tuning_dynamics.common import templates
+from tuning_dynamics.config.answer_pattern import AnswerPattern
 from tuning_dynamics.config.base import MisfitError, Name, Repository, Strict
 
 
@@ -263,6 +264,9 @@ class Dataset(Strict):
     metric: Name | None = None
     """The metric of answers: a module of `stats/metrics/`; default: rouge_l for generation,
     accuracy for the other kinds."""
+    answer_pattern: AnswerPattern | None = None
+    """Generation: how the answer that the metric compares is taken out of what is generated; none:
+    all of it is the answer."""
     demonstrations: Name | None = None
     """Dataset whose training split gives few-shot demonstrations; default: this one."""
     drop: dict[RowField, list[str]] = {}

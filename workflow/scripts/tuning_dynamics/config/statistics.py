@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tuning_dynamics.config.base import Seed, Strict, Unique
 
@@ -47,6 +47,28 @@ TestColumn = Literal[
 ]
 
 
+class PowerSettings(Strict):
+    """What is assumed before a run, to say the smallest difference that it can see."""
+
+    base_score: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of right answers of the untuned model; at .5 answers vary most."""
+    flips: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Share of items whose answer tuning turns right or wrong, both ways together."""
+    sd_items: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Generation: standard deviation between items of a score, and of a change."""
+    sd_seeds: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Standard deviation of a change between seeds of tuning, items aside."""
+    sd_draws: Annotated[float, Field(ge=0, le=1)] = 0.03
+    """Standard deviation of a few-shot score between draws of demonstrations, items aside."""
+    sd_train_sets: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Standard deviation of the true mean change between train sets of one kind."""
+    sd_eval_sets: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """The same between evaluation sets of one kind."""
+    sd_pairs: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """Standard deviation of the true change between pairs of train and evaluation set, beyond
+    those of the sets."""
+
+
 class StatisticsSettings(Strict):
     """Resampling and thresholds."""
 
@@ -68,6 +90,12 @@ class StatisticsSettings(Strict):
     flat_margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """A slope, in score per tenfold tokens, that counts as none: a curve whose slope lies within
     it, with its interval, is flat; one that rises by less at its end has stopped rising."""
+    last_checkpoints: Annotated[int, Field(ge=3)] = 10
+    """How many of the last checkpoints noise between checkpoints is over; where there are fewer,
+    all of them."""
+    reruns: dict[str, str] = {}
+    """Families whose pre-training is another's done again -> that other family."""
+    power: PowerSettings = PowerSettings()
     main_recipe: str = "full"
     """Recipe that transfer and groups are computed on, so that like is compared with like."""
     transfer: TransferSettings = TransferSettings()
@@ -79,3 +107,11 @@ class StatisticsSettings(Strict):
         list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
     ] = ["id", "ood"]
     """Roles of evaluation sets whose changes the groups compare."""
+
+    @field_validator("reruns")
+    @classmethod
+    def _of_originals(cls, reruns: dict[str, str]) -> dict[str, str]:
+        for again, original in reruns.items():
+            if original in reruns:
+                raise ValueError(f"{again} repeats {original}, which is a rerun: name the original")
+        return reruns

@@ -84,9 +84,10 @@ class TuneSettings(Strict):
 class Published(Strict):
     """What a table of published scores does not state itself."""
 
-    layout: Literal["scores", "pythia_evals"] = "scores"
+    layout: Literal["scores", "pythia_evals", "olmo_ladder", "peft_methods"] = "scores"
     """scores: rows as in scores.csv; pythia_evals: the long table of the Pythia suite's results
-    per checkpoint."""
+    per checkpoint; olmo_ladder: a wide table per pre-training run, one or several files;
+    peft_methods: a line per way of tuning one model."""
     chance: dict[str, Fraction] = {}
     """Evaluation set -> accuracy of guessing; unknown if not given."""
     train_kinds: dict[str, Kind] = {}
@@ -115,8 +116,9 @@ class Study(Strict):
     """Folders with families/, datasets/, tasks/ and recipes/, searched in this order."""
     blocks: list[Block] = []
     """The grid; none with `scores`."""
-    scores: str | None = None
-    """A CSV file of published scores: tables, figures and report from it, without any model."""
+    scores: str | Annotated[list[str], Field(min_length=1), Unique] | None = None
+    """A CSV file of published scores, or several: tables, figures and report from them, without
+    any model."""
     published: Published = Published()
     world: WorldSettings = WorldSettings()
     data: DataSettings = DataSettings()
@@ -144,6 +146,11 @@ class Study(Strict):
         if given:
             raise ValueError(f"a study of `scores` runs no model: remove {', '.join(given)}")
         return self
+
+    @property
+    def score_files(self) -> list[str]:
+        """The files of `scores`, one or several; none without."""
+        return [self.scores] if isinstance(self.scores, str) else self.scores or []
 
     def _is_set(self, name: str) -> bool:
         return bool(getattr(self, name) != type(self).model_fields[name].default)

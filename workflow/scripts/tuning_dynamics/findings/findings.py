@@ -1,6 +1,6 @@
 """findings.csv: what a study's tables say on each published finding, and on its limitations."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +11,7 @@ from tuning_dynamics.common.formatting import interval_text, percent, percent_in
 from tuning_dynamics.findings.caveats import base_words, floor_words, marked, refused_words
 from tuning_dynamics.findings.limits import limit_rows
 from tuning_dynamics.stats.compared_changes import compared_changes, on_halves
-from tuning_dynamics.stats.crossed import Estimate, too_few
+from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_mean, too_few
 from tuning_dynamics.stats.denominators import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, OTHER, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
@@ -127,13 +127,18 @@ def finding_rows(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
         }
         context = Context(str(family), own, asked)
         missing_cells = refused_words(own["unpaired"])
-        for published in (_forgetting, _format_sensitivity, _latent_gain, _dichotomy):
-            row = published(context)
+        for slug in FINDINGS:
+            row = published_row(slug, context)
             row["sentence"] = f"{row['sentence']}{missing_cells}"
             rows.append({"family": str(family), **row})
         for row in limit_rows(own, recipe=asked.recipe, level=asked.drawing.level):
             rows.append({"family": str(family), **row})
     return from_rows(rows, "findings")
+
+
+def published_row(slug: str, context: Context) -> dict[str, object]:
+    """The row of a published finding, by its key in FINDINGS."""
+    return _ROWS[slug](context)
 
 
 def _forgetting(context: Context) -> dict[str, object]:
@@ -198,7 +203,25 @@ def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction 
             interval = percent_interval(found["low"], found["high"], level)
             words.append(f"{percent(found['value'])} ({interval}) {name}")
     weak = weak_bases(cells, tables["denominators"])
-    return _Direction(change, noise, f"{', '.join(words)}.{base_words(weak)}")
+    sentences = f"{', '.join(words)}.{_equal_shots(cells, level)}{base_words(weak)}"
+    return _Direction(change, noise, sentences)
+
+
+def _equal_shots(cells: pd.DataFrame, level: float) -> str:
+    """The change where base has as many shots as tuned models, as a sentence; empty if it has as
+    many in all cells."""
+    if (cells["base_shots"] == cells["shots"]).all():
+        return ""
+    shots = " and ".join(map(str, sorted(cells["base_shots"].unique())))
+    alike = cells[cells["equal_change"].notna()]
+    if alike.empty:
+        return f" Base has {shots} shots, and was not evaluated with as many as tuned models."
+    found = crossed_mean(Pairs.of(alike, "equal_change"), level)
+    interval = interval_text(found.low, found.high, level)
+    return (
+        f" Base has {shots} shots; with as many as tuned models have, the change is "
+        f"{signed(found.value)} ({interval}; {found.cells} cells)."
+    )
 
 
 def _compared(one: Estimate, other: Estimate) -> str:
@@ -301,6 +324,14 @@ def _halves(context: Context) -> str:
     if on_halves(context.tables, declared=context.declared):
         return " Groups are from one half of the items, changes from the other."
     return ""
+
+
+_ROWS: dict[str, Callable[[Context], dict[str, object]]] = {
+    "forgetting": _forgetting,
+    "format_sensitivity": _format_sensitivity,
+    "latent_gain": _latent_gain,
+    "dichotomy": _dichotomy,
+}
 
 
 def finding(

@@ -27,10 +27,12 @@ def require_fitting(resolved: ResolvedStudy, grid: Grid) -> None:
 
 def _require_kind(name: str, dataset: Dataset, kind: str) -> None:
     needs, may = _NEEDS[kind]
-    given = {key for key in ("gold", "options", "messages") if getattr(dataset, key) is not None}
+    keys = ("gold", "options", "messages", "answer_pattern")
+    given = {key for key in keys if getattr(dataset, key) is not None}
+    optional = {"answer_pattern"} if kind == "generation" else set()
     for key in sorted(needs - given):
         raise _unfit(name, f"a {kind} set needs the key {key}", key, None, f"add {key}")
-    for key in sorted(given - needs):
+    for key in sorted(given - needs - optional):
         value = getattr(dataset, key)
         raise _unfit(name, f"a {kind} set has no use for {key}", key, value, "remove it")
     told = dataset.gold.model_dump(exclude_none=True) if dataset.gold is not None else {}

@@ -34,6 +34,10 @@ BASE, TUNED, TRANSFER, LEARNED, FORMATS, CHECKS = THEMES
 SCORES = ("seed_means", "datasets")
 
 
+#: More recipes are points of one plot, not a line each.
+MOST_RECIPES = 12
+
+
 @dataclass(frozen=True)
 class Piece:
     """Cells that differ only in checkpoint, seed, shots, draw or prediction method.
@@ -70,6 +74,21 @@ class StudyPieces:
     @property
     def tuned(self) -> list[Piece]:
         return [piece for piece in self.pieces if piece.recipe != "base"]
+
+    @property
+    def recipes(self) -> set[str]:
+        """The recipes that tune."""
+        return {piece.recipe for piece in self.tuned}
+
+    @property
+    def own(self) -> list[Piece]:
+        """Tuned pieces on sets of the task tuned on."""
+        return [piece for piece in self.tuned if piece.role in ("id", "ood")]
+
+    @property
+    def others(self) -> list[Piece]:
+        """Tuned pieces on other sets."""
+        return [piece for piece in self.tuned if piece.role not in ("id", "ood")]
 
     def main(self, *roles: str) -> list[Piece]:
         """Pieces of the main recipe, of some roles or of all."""
@@ -182,7 +201,16 @@ KINDS = (
         "Scores of tuned and base models by checkpoint",
         (7, 9, 10),
         SCORES,
-        lambda asked: asked.tuned,
+        lambda asked: 0 < len(asked.recipes) <= MOST_RECIPES,
+        by_train_set=True,
+    ),
+    FigureKind(
+        "score_by_recipe",
+        TUNED,
+        "Own task against others by recipe",
+        (),
+        SCORES,
+        lambda asked: len(asked.recipes) > MOST_RECIPES and asked.own and asked.others,
         by_train_set=True,
     ),
     FigureKind(

@@ -4,7 +4,6 @@ Nothing here depends on `Jobs`, so that an edit there makes no table stale.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.common.paths import Paths
@@ -91,7 +90,7 @@ def summary(merged: Merged) -> dict[str, str]:
     """What was studied, in words and counts, for the top of a page."""
     grid, elsewhere = merged.grid, {}
     if merged.table is not None:
-        file = f"{Path(merged.table.file).name} (SHA-256 {merged.table.digest[:16]})"
+        file = f"{merged.table.named} (SHA-256 {merged.table.digest[:16]})"
         elsewhere["Scores"] = f"{file}, made elsewhere: what needs items is empty"
     return {
         **elsewhere,

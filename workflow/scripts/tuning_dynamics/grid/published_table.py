@@ -4,24 +4,26 @@ Whatever could give a wrong number is refused with its line and column: a cell t
 scores in percent, one checkpoint with two numbers of tokens, one set with two kinds.
 """
 
-import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
-from tuning_dynamics.common.atomic_files import file_digest
+from tuning_dynamics.common.atomic_files import file_digest, text_digest
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.paths import RESERVED, fill_root
 from tuning_dynamics.common.variants import Setting
 from tuning_dynamics.config.study import Study
-from tuning_dynamics.grid.csv_file import Line, read_rows
+from tuning_dynamics.grid.csv_file import Line, number_of, read_rows, refused
 from tuning_dynamics.grid.figures import Piece
 from tuning_dynamics.grid.grid import Axes, Grid
+from tuning_dynamics.grid.ladder_table import ladder_rows
+from tuning_dynamics.grid.peft_table import peft_rows
 from tuning_dynamics.grid.pythia_table import pythia_rows
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.columns import IDENTITY, KEY_COLUMNS, POOLED
@@ -48,20 +50,24 @@ _ROLES = ("id", "ood", "cross", "bench")
 # Columns that become the name of a folder or of a figure's file.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """The rows of a study's table, their file and its digest.
+    """The rows of a study's table, its files and their digest.
 
-    `left_out` states which lines of the file are left out, and why.
+    `left_out` states what of the files is left out, and why.
     """
 
-    file: str
+    files: tuple[str, ...]
     digest: str
     rows: tuple[Row, ...]
     left_out: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> str:
+        """The files in words: the name of the only one, or of the first."""
+        first, more = Path(self.files[0]).name, len(self.files) - 1
+        return f"{first} and {more} more" if more else first
 
     @cached_property
     def recipes(self) -> list[str]:
@@ -118,21 +124,66 @@ def read_published(study: Study, file: str) -> PublishedTable:
 
     Raises StudyError for anything that could give a wrong number.
     """
-    assert study.scores is not None
-    path = fill_root(study.scores, study.data_root, file)
-    table = read_layout(path, study.published.layout)
+    paths = [fill_root(path, study.data_root, file) for path in study.score_files]
+    table = read_layout(paths, study.published.layout)
     _require_names(study, table, file)
     return table
 
 
-def read_layout(path: str, layout: str) -> PublishedTable:
-    """The table of a file in one of the layouts of `Published`; raises StudyError."""
-    if layout == "pythia_evals":
-        lines, left_out = pythia_rows(path)
-    else:
-        lines, left_out = read_rows(path, REQUIRED, OPTIONAL), []
-    rows = parsed_rows(lines, path)
-    return PublishedTable(path, file_digest(path), tuple(rows), tuple(left_out))
+def read_layout(paths: str | Sequence[str], layout: str) -> PublishedTable:
+    """The table of one file, or several, in one of the layouts of `Published`; raises StudyError.
+
+    Only a layout with a file per family may have several files.
+    """
+    files = (paths,) if isinstance(paths, str) else tuple(paths)
+    if len(files) > 1 and layout not in _FILE_PER_FAMILY:
+        raise StudyError(
+            f"layout {layout} is one file",
+            file=files[1],
+            key="scores",
+            value=len(files),
+            fix=f"name one file; several are for layout {', '.join(_FILE_PER_FAMILY)}",
+        )
+    rows: list[Row] = []
+    left_out: list[str] = []
+    families: dict[str, str] = {}
+    for file in files:
+        lines, without = _LAYOUTS[layout](file)
+        own = parsed_rows(lines, file)
+        _require_other_families(families, own, file)
+        rows += own
+        left_out += [f"{Path(file).name}: {text}" if len(files) > 1 else text for text in without]
+    digests = [file_digest(file) for file in files]
+    digest = digests[0] if len(files) == 1 else text_digest(" ".join(digests))
+    return PublishedTable(files, digest, tuple(rows), tuple(left_out))
+
+
+def _plain_rows(path: str) -> tuple[list[Line], list[str]]:
+    return read_rows(path, REQUIRED, OPTIONAL), []
+
+
+#: How each layout's file is read: lines as text by columns of scores.csv, and what is left out.
+_LAYOUTS: dict[str, Callable[[str], tuple[list[Line], list[str]]]] = {
+    "scores": _plain_rows,
+    "pythia_evals": pythia_rows,
+    "olmo_ladder": ladder_rows,
+    "peft_methods": peft_rows,
+}
+
+_FILE_PER_FAMILY = ("olmo_ladder",)
+
+
+def _require_other_families(families: dict[str, str], rows: Sequence[Row], file: str) -> None:
+    """Note a file's families; StudyError if an earlier file has one of them too."""
+    for name in dict.fromkeys(str(row["family"]) for row in rows):
+        if families.setdefault(name, file) != file:
+            raise StudyError(
+                f"two files are of family {name}",
+                file=file,
+                key="scores",
+                value=families[name],
+                fix="name each file once; a family is named after its file",
+            )
 
 
 def parsed_rows(lines: Sequence[Line], file: str) -> list[Row]:
@@ -159,18 +210,14 @@ def parsed_rows(lines: Sequence[Line], file: str) -> list[Row]:
     return [row for _, row in rows]
 
 
-def _refused(what: str, file: str, line: int, column: str, value: object, fix: str) -> StudyError:
-    return StudyError(what, file=file, key=f"line {line}, column {column}", value=value, fix=fix)
-
-
 def _parsed(line: int, text: Mapping[str, str], file: str) -> Row:
     """A line as a row, with every value of its column's type and in range."""
     row: Row = {}
     for name, kind in columns_of("scores").items():
         value = text.get(name, "")
         if value == "" and name in REQUIRED and name not in _MAY_BE_EMPTY:
-            raise _refused("a value is missing", file, line, name, value, "give it")
-        row[name] = value if kind == "str" else _number(value, kind, file, line, name)
+            raise refused("a value is missing", file, line, name, value, "give it")
+        row[name] = value if kind == "str" else number_of(value, kind, file, line, name)
     # One seed that is not given still counts as a seed.
     if row["recipe"] != "base" and row["seed"] is None:
         row["seed"] = 0
@@ -179,27 +226,8 @@ def _parsed(line: int, text: Mapping[str, str], file: str) -> Row:
         row["draw"] = 0
     for wrong, column, what, fix in _checks(row):
         if wrong:
-            raise _refused(what, file, line, column, text.get(column, ""), fix)
+            raise refused(what, file, line, column, text.get(column, ""), fix)
     return row
-
-
-def _number(text: str, kind: str, file: str, line: int, column: str) -> float | int | None:
-    if text == "":
-        return None
-    if not _NUMBER.fullmatch(text):
-        fix = "write a plain number; leave it empty if it is unknown"
-        raise _refused("the value is not a number", file, line, column, text, fix)
-    number = float(text)
-    if not math.isfinite(number):
-        fix = "write a number that is not infinite; leave it empty if it is unknown"
-        raise _refused("the value is too large", file, line, column, text, fix)
-    if kind == "float":
-        return number
-    # Programs that keep empty values as not-a-number write 42 as 42.0.
-    if number != int(number) or not 0 <= number < 2**63:
-        fix = "write a whole number from 0 to 9223372036854775807"
-        raise _refused("the value is not a count", file, line, column, text, fix)
-    return int(text) if re.fullmatch("[0-9]{1,19}", text) else int(number)
 
 
 def _checks(row: Row) -> Iterator[tuple[bool, str, str, str]]:
@@ -286,7 +314,7 @@ def _require_one(
         for column in columns:
             if row[column] != other[column]:
                 what = ", ".join(f"{name} {row[name]}" for name in keys)
-                raise _refused(
+                raise refused(
                     f"{what} has {column} {other[column]} in line {first}, and another here",
                     file,
                     line,
@@ -306,7 +334,7 @@ def _require_order(rows: Sequence[tuple[int, Row]], file: str) -> None:
     )
     for ((family, _, fewer), _), ((other, step, tokens), (line, label)) in pairwise(points):
         if family == other and tokens < fewer:
-            raise _refused(
+            raise refused(
                 f"checkpoint {label} (step {step}) of {family} has seen fewer tokens than an "
                 f"earlier one ({fewer})",
                 file,
@@ -333,7 +361,7 @@ def _require_names(study: Study, table: PublishedTable, file: str) -> None:
                     file=file,
                     key=f"published.{key}",
                     value=name,
-                    fix=f"{table.file} has {', '.join(sorted(known)) or 'none'}",
+                    fix=f"{table.named} has {', '.join(sorted(known)) or 'none'}",
                 )
     for name, (_, kind) in table.train_sets(published.train_kinds).items():
         if published.train_kinds.get(name, kind) != kind:

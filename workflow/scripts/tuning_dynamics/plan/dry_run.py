@@ -12,8 +12,9 @@ from tuning_dynamics.plan.basis import Basis, basis_of
 from tuning_dynamics.plan.budget import budget_of
 from tuning_dynamics.plan.limits import refused, unknown
 from tuning_dynamics.plan.planned_jobs import planned
+from tuning_dynamics.plan.power import power_of
 from tuning_dynamics.plan.render_csv import FOLDER, write_files
-from tuning_dynamics.plan.render_text import budget_text, refusal_lines
+from tuning_dynamics.plan.render_text import budget_text, power_lines, refusal_lines
 from tuning_dynamics.plan.schedule import wall_times
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.run.first_rows import lacking_fields
@@ -67,6 +68,7 @@ def _print_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> N
     if plan.jobs:
         refusal = unknown(jobs, plan) or refused(budget, jobs.resolved.study)
         lines.append(budget_text(budget, jobs.resolved, jobs.grid, walls, plan.again))
+        lines += power_lines(power_of(jobs.resolved, jobs.grid, budget.prices.known))
         lines += refusal_lines(refusal)
         lines += [f"\n{error}" for error in lacking_fields(jobs)]
     sys.stdout.write("".join(f"{line}\n" for line in lines))

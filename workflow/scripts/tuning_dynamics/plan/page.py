@@ -6,6 +6,7 @@ from pathlib import Path
 import jinja2
 
 from tuning_dynamics.plan.budget import Budget, BudgetPart
+from tuning_dynamics.plan.power import power_of
 from tuning_dynamics.plan.render_text import at_most, basis_text, checkpoint_lines, gigabytes, hours
 from tuning_dynamics.run.all_jobs import Jobs
 
@@ -45,6 +46,7 @@ def page(
         walls=walls,
         disk=budget.disk,
         unknown=budget.unknown,
+        power=power_of(jobs.resolved, jobs.grid, budget.prices.known),
         checkpoints=checkpoint_lines(jobs.resolved, jobs.grid),
         basis=basis_text(budget),
     )

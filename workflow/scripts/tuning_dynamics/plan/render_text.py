@@ -9,6 +9,7 @@ from tuning_dynamics.config.family import HubFamily
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid, unpaired_cells
 from tuning_dynamics.plan.budget import Budget, BudgetPart, reasons_of
+from tuning_dynamics.plan.contrasts import Power
 from tuning_dynamics.plan.price import Job, Prices
 from tuning_dynamics.plan.resources import UNKNOWN_BYTES, UNKNOWN_MINUTES
 
@@ -26,7 +27,7 @@ def budget_text(
     walls: Mapping[int, float],
     again: Iterable[tuple[str, list[Job]]] = (),
 ) -> str:
-    """The budget of a dry run, about 15 lines; `walls` are seconds by number of GPUs, `again` the
+    """The budget of a dry run, about 20 lines; `walls` are seconds by number of GPUs, `again` the
     reasons of `reason_lines`."""
     lines = [
         "",
@@ -48,6 +49,17 @@ def budget_text(
     if checkpoints:  # published scores name none that could be read
         lines += ["  checkpoints", *(f"    {line}" for line in checkpoints)]
     return "\n".join(lines)
+
+
+def power_lines(power: Power) -> list[str]:
+    """Lines on the smallest differences that the grid can see; none if it has none to see."""
+    if not power.contrasts and not power.unknown:
+        return []
+    return [
+        "  power      smallest differences that 80 % of studies find by a two-sided test of 5 % "
+        "(of one seed or draw: for it alone)",
+        *(f"             {line}" for line in power.lines),
+    ]
 
 
 def reason_lines(groups: Iterable[tuple[str, list[Job]]], prices: Prices) -> list[str]:

@@ -8,18 +8,20 @@ from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 SAME = ["family", "checkpoint", "eval_set", "prediction", "metric"]
 
 
-def base_rows(frame: pd.DataFrame) -> pd.Series:
+def base_rows(frame: pd.DataFrame, *, equal_shots: bool = False) -> pd.Series:
     """The label of each tuned row's base row, NA if it has none; indexed by tuned rows' labels.
 
     `frame` has the key columns of scores.csv and unique labels. A tuned row's base agrees with it
     in SAME; of several, the one in the tuned row's format is taken, else the one in format
-    `default`, of those the one with most shots, and of several draws the first.
+    `default`, of those the one with most shots, and of several draws the first. With `equal_shots`,
+    only base rows with the tuned row's number of shots count.
     """
+    same = [*SAME, "shots"] if equal_shots else SAME
     ordered = frame.sort_values(["shots", "draw"], ascending=[False, True], kind="stable")
     base = ordered[ordered["recipe"] == "base"]
     tuned = frame[frame["recipe"] != "base"]
-    in_format = _found(tuned, base, [*SAME, "format"])
-    in_default = _found(tuned, base[base["format"] == DEFAULT_FORMAT], SAME)
+    in_format = _found(tuned, base, [*same, "format"])
+    in_default = _found(tuned, base[base["format"] == DEFAULT_FORMAT], same)
     return in_format.fillna(in_default)
 
 

@@ -11,9 +11,11 @@ from scipy.stats import norm
 
 from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.config.answer_pattern import AnswerPattern
 from tuning_dynamics.config.load import load_merged
 from tuning_dynamics.config.statistics import StatisticsSettings
 from tuning_dynamics.grid.compare_request import Sides, check_sides, scores_file
+from tuning_dynamics.grid.evaluated_sets import evaluated_sets
 from tuning_dynamics.grid.merged_config import cell_rows, read_merged
 from tuning_dynamics.grid.published_table import read_layout
 from tuning_dynamics.stats.bootstrap import (
@@ -26,6 +28,7 @@ from tuning_dynamics.stats.bootstrap import (
 )
 from tuning_dynamics.stats.cells import ORDER_KEYS, describe
 from tuning_dynamics.stats.changes import PERMUTATIONS
+from tuning_dynamics.stats.extraction import extracted
 from tuning_dynamics.stats.item_scores import item_scores
 from tuning_dynamics.stats.permutation import q_values_within, sign_flip_p_values
 from tuning_dynamics.stats.records import Records, read_records
@@ -81,28 +84,34 @@ def write_comparison(sides: Sides) -> None:
 
 
 def read_side(side: str) -> pd.DataFrame:
-    """A side's rows of scores.csv with the `path` of each one's records, "" if it has none.
+    """A side's rows of scores.csv with the `path` of each one's records, "" if it has none, and
+    the `answer_pattern` of its set.
 
     Raises StudyError for a table that is not one of scores.
     """
     if not Path(side).is_dir():
         table = read_layout(side, "scores")
-        return from_rows(list(table.rows), "scores").assign(path="")
+        return from_rows(list(table.rows), "scores").assign(path="", answer_pattern=None)
     scores = read_table(Path(scores_file(side)), NEW_COLUMNS)
     return scores.merge(_paths(Path(side)), on=_IDENTITY, how="left").fillna({"path": ""})
 
 
 def _paths(folder: Path) -> pd.DataFrame:
-    """Paths of the records of a study's cells, by IDENTITY; the folder may have been moved."""
+    """Paths of the records of a study's cells and their sets' answer patterns, by IDENTITY; the
+    folder may have been moved."""
     config = folder / "config.yaml"
     columns = {name: KEY_COLUMNS[name] for name in IDENTITY}
     rows = []
     if config.is_file() and load_merged(config).study.scores is None:
         # results/STUDY/FAMILY/… -> FOLDER/FAMILY/…
-        for row in cell_rows(read_merged(str(config))):
+        merged = read_merged(str(config))
+        sets = evaluated_sets(merged.resolved, merged.grid)
+        for row in cell_rows(merged):
             path = Path(folder, *Path(row["path"]).parts[2:])
-            rows.append({**row, "path": str(path) if path.is_file() else ""})
-    frame = pd.DataFrame(rows, columns=[*columns, "path"])
+            pattern = sets[row["eval_set"]].answer_pattern
+            there = str(path) if path.is_file() else ""
+            rows.append({**row, "path": there, "answer_pattern": pattern})
+    frame = pd.DataFrame(rows, columns=[*columns, "path", "answer_pattern"])
     return frame.astype({name: "Int64" for name, kind in columns.items() if kind == "int"})
 
 
@@ -114,16 +123,15 @@ def comparison_rows(a: pd.DataFrame, b: pd.DataFrame) -> pd.DataFrame:
     known, it has the normal interval and test of two independent scores, which is too wide if the
     items are the same. Else neither. q-values are within the table.
     """
-    shared = a.merge(b[[*_IDENTITY, "n", "score", "se", "path"]], on=_IDENTITY, suffixes=("", "_b"))
+    of_b = b[[*_IDENTITY, "n", "score", "se", "path", "answer_pattern"]]
+    shared = a.merge(of_b, on=_IDENTITY, suffixes=("", "_b"))
     shared = shared.sort_values(ORDER_KEYS, ignore_index=True)
     settings = StatisticsSettings()
     table = _from_errors(shared, settings.level)
     # One set at a time, so that memory holds only its records.
     for _, of_set in shared.groupby("eval_set", sort=True):
         pairs = {
-            place: pair
-            for place, *cell in of_set[["path", "path_b", "metric"]].itertuples(name=None)
-            if (pair := _pair(*cell)) is not None
+            place: pair for place, row in of_set.iterrows() if (pair := _pair(row)) is not None
         }
         for places in _of_equal_units(pairs):
             estimates = _over_items([pairs[place] for place in places], settings)
@@ -153,19 +161,24 @@ def _from_errors(shared: pd.DataFrame, level: float) -> pd.DataFrame:
     )
 
 
-def _pair(a: str, b: str, metric: str) -> Pair | None:
+def _pair(cells: pd.Series) -> Pair | None:
     """Two cells' records of the same items; None if the items are not the same."""
-    if not a or not b:
+    if not cells["path"] or not cells["path_b"]:
         return None
-    ours, theirs = read_records(Path(a)), read_records(Path(b))
+    ours, theirs = read_records(Path(cells["path"])), read_records(Path(cells["path_b"]))
     if len(ours.item) < 2 or not _same(ours, theirs):
         return None
-    golds = ours.gold.to_pylist()
-    before, after = (
-        item_scores(metric, side.prediction.to_pylist(), golds) for side in (ours, theirs)
-    )
+    before = _scores(ours, cells, cells["answer_pattern"])
+    after = _scores(theirs, cells, cells["answer_pattern_b"])
     units = ours.context.dictionary_encode().indices.to_numpy().astype(np.int64)
     return Pair(after - before, units)
+
+
+def _scores(records: Records, cells: pd.Series, pattern: AnswerPattern | None) -> Floats:
+    answers = records.prediction.to_pylist()
+    if pattern is not None:
+        answers = extracted(answers, pattern, str(cells["eval_set"]))
+    return item_scores(cells["metric"], answers, records.gold.to_pylist())
 
 
 def _same(ours: Records, theirs: Records) -> bool:

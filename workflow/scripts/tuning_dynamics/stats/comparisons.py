@@ -11,7 +11,8 @@ from tuning_dynamics.stats.item_blocks import ItemBlock, averaged, selected
 from tuning_dynamics.stats.replicates import Factor, over_replicates
 from tuning_dynamics.tables.columns import IDENTITY
 
-_DRAWLESS = [name for name in IDENTITY if name != "draw"]
+#: What the draws of one setting have in common.
+DRAWLESS = [name for name in IDENTITY if name != "draw"]
 
 
 @dataclass(frozen=True)
@@ -28,14 +29,15 @@ class Comparisons:
     settings: Integers
 
     @staticmethod
-    def of(block: ItemBlock) -> "Comparisons":
-        """The block's tuned cells whose base cells, all draws of them, were not refused.
+    def of(block: ItemBlock, *, equal_shots: bool = False) -> "Comparisons":
+        """The block's tuned cells whose base cells, all draws of them, were not refused; with
+        `equal_shots`, base cells with as many shots.
 
         No other base replaces a refused one: the changes would be other numbers.
         """
         asked, cells = block.asked, len(block.cells)
-        settings = asked.groupby(_DRAWLESS, sort=False, dropna=False).ngroup().to_numpy()
-        found = base_rows(asked).dropna().astype(np.int64)
+        settings = asked.groupby(DRAWLESS, sort=False, dropna=False).ngroup().to_numpy()
+        found = base_rows(asked, equal_shots=equal_shots).dropna().astype(np.int64)
         lost = np.unique(settings[cells:])
         there = found[(found.index < cells) & ~np.isin(settings[found.to_numpy()], lost)]
         wanted, base = np.unique(settings[there.to_numpy()], return_inverse=True)
@@ -50,6 +52,12 @@ class Comparisons:
     def base_weights(self, cells: int) -> csr_array:
         """Weights (cells, settings) of the mean over a setting's draws."""
         return averaged(self.base_cells, self.settings, cells)
+
+    def base_shots(self, block: ItemBlock) -> Integers:
+        """The shots of each tuned cell's base, (tuned,)."""
+        first = np.unique(self.settings, return_index=True)[1]
+        shots = block.cells["shots"].to_numpy(dtype=np.int64)
+        return np.asarray(shots[self.base_cells[first]][self.base])
 
     def base_scores(self, block: ItemBlock) -> Floats:
         """The base score of each tuned cell, (tuned,)."""

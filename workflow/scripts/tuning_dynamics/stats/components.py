@@ -11,13 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-Floats = NDArray[np.float64]
+from tuning_dynamics.common.power import SHARE_POWER
 
-# The power of a component's share in the quantile. 1 is Cochran's rule (1964, Biometrics 20:191),
-# which covers too much where a component of one degree of freedom is small (97.8 % of 95 %); 2 is
-# the first order of Welch's, which then covers too little where it is large (90.7 %). In between
-# coverage is 93 to 97 % for one degree of freedom, and 94.7 to 96.5 % for two.
-_POWER = 1.25
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -44,5 +40,5 @@ def beyond_normal(total: Floats, components: Sequence[Component], level: float) 
         part: Floats = np.zeros(total.shape)
         np.divide(component.variance, total, out=part, where=total > 0)
         student = stdtrit(component.freedom, (1 + level) / 2)
-        reach += (student - normal_quantile(level)) * part**_POWER
+        reach += (student - normal_quantile(level)) * part**SHARE_POWER
     return reach

@@ -16,14 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tuning_dynamics.common.constants import MIN_EVAL_SETS, MIN_TRAIN_SETS
 from tuning_dynamics.stats.components import Component, beyond_normal, normal_quantile
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-#: Fewer train sets, or evaluation sets (in each of the groups that are compared, half as many),
-#: give no interval.
-MIN_TRAIN_SETS, MIN_EVAL_SETS = 2, 4
 
 # The variance of n train sets, or n evaluation sets, contains that of single pairs. (n - 2) / n of
 # the latter is taken out: all of it would too often leave nothing, as an estimate from few sets is
@@ -57,16 +54,16 @@ class Pairs:
     @staticmethod
     def of(frame: pd.DataFrame, value: str) -> "Pairs":
         """The means of the column `value` over the cells of each pair (checkpoints, seeds)."""
-        means = (
-            frame.groupby(["train_set", "eval_set"], sort=True)[value]
-            .agg(["mean", "size"])
-            .reset_index()
-        )
+        trained, train_sets = pd.factorize(frame["train_set"], sort=True)
+        evaluated, eval_sets = pd.factorize(frame["eval_set"], sort=True)
+        keys, pairs = np.unique(trained * len(eval_sets) + evaluated, return_inverse=True)
+        cells = np.bincount(pairs, minlength=len(keys)).astype(float)
+        sums = np.bincount(pairs, weights=frame[value].to_numpy(dtype=float), minlength=len(keys))
         return Pairs(
-            means["mean"].to_numpy(dtype=float),
-            means["train_set"].tolist(),
-            means["eval_set"].tolist(),
-            means["size"].to_numpy(dtype=float),
+            sums / cells,
+            [str(train_sets[key // len(eval_sets)]) for key in keys],
+            [str(eval_sets[key % len(eval_sets)]) for key in keys],
+            cells,
         )
 
 
@@ -78,6 +75,14 @@ def crossed_mean(pairs: Pairs, level: float, *, by_set: bool = False) -> Estimat
     weights = _by_set(pairs) if by_set else pairs.cells / pairs.cells.sum()
     groups = np.zeros(len(weights), dtype=np.int64)
     return _estimate(pairs, weights, groups, level)
+
+
+def mean_components(pairs: Pairs) -> list[Component]:
+    """The components of the variance of `crossed_mean`, for pairs of which it has an interval."""
+    weights = pairs.cells / pairs.cells.sum()
+    groups = np.zeros(len(weights), dtype=np.int64)
+    train_sets, eval_sets = _codes(pairs.train_sets), _codes(pairs.eval_sets)
+    return _components(pairs.values, weights, groups, train_sets, eval_sets)
 
 
 def crossed_ratio(above: Pairs, below: Floats, level: float) -> Estimate:

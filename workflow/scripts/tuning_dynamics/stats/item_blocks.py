@@ -5,7 +5,7 @@ so a tuned cell and its base, the seeds of a recipe and the formats of a variant
 Memory holds one block, however many cells a study has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.grid.evaluated_sets import EvaluatedSet
 from tuning_dynamics.stats.bootstrap import (
     Estimates,
     Floats,
@@ -33,8 +34,11 @@ from tuning_dynamics.stats.bootstrap import (
 )
 from tuning_dynamics.stats.cells import describe
 from tuning_dynamics.stats.degenerate import chosen_options, commonest_share
+from tuning_dynamics.stats.extraction import extracted
+from tuning_dynamics.stats.item_answers import CellItems, Codes, ItemAnswers, answers_of, codes
 from tuning_dynamics.stats.item_intervals import of_differences, of_shares
 from tuning_dynamics.stats.item_scores import item_scores
+from tuning_dynamics.stats.option_measures import MEASURES, Options, item_measures, options_of
 from tuning_dynamics.stats.records import Records, read_option_scores, read_records
 from tuning_dynamics.tables.columns import KEY_COLUMNS
 
@@ -66,7 +70,8 @@ class ItemBlock:
     items share them. `sums` is (units, cells), each unit's sum of scores;
     `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
     `binary` (cells,): whether all of a cell's scores are 0 or 1. By cell: `truncated` prompts, the
-    share of items with the `commonest` answer, and the records' `paths`.
+    share of items with the `commonest` answer, and the records' `paths`. `answers` are the cells'
+    items one by one, None where only scores are known.
     """
 
     cells: pd.DataFrame
@@ -79,6 +84,7 @@ class ItemBlock:
     commonest: Floats
     paths: list[str]
     resampling: Resampling
+    answers: ItemAnswers | None = None
 
     @property
     def items(self) -> int:
@@ -132,40 +138,67 @@ def selected(rows: NDArray[np.int64], cells: int) -> csr_array:
 
 
 def blocks(
-    cells: pd.DataFrame, refused: pd.DataFrame, resampling: Resampling
+    cells: pd.DataFrame,
+    refused: pd.DataFrame,
+    resampling: Resampling,
+    sets: Mapping[str, EvaluatedSet],
 ) -> Iterator[ItemBlock]:
     """The blocks of `cells` (key columns and `path`), each file read once.
 
-    `refused` has the key columns of the cells that were refused. Raises StudyError for a missing
-    or broken file, for fewer than 2 items or contexts, if the cells of one evaluation set have
-    different items or gold answers, and as for `item_scores`.
+    `refused` has the key columns of the cells that were refused; scores of options are read for
+    `sets` alone. Raises StudyError for a missing or broken file, for fewer than 2 items or
+    contexts, if the cells of one evaluation set have different items or gold answers, and as for
+    `item_scores`, `extracted`, `options_of` and `item_measures`.
     """
     for eval_set, of_set in cells.groupby("eval_set", sort=True):
-        reader = _SameItems(str(eval_set))
+        reader = _SameItems(str(eval_set), sets.get(str(eval_set)))
         lost = refused.loc[refused["eval_set"] == eval_set, list(KEY_COLUMNS)]
         points: list[pd.DataFrame] = []
-        scored: list[Scored] = []
+        scored: list[CellItems] = []
         for _, point in of_set.groupby(["family", "step"], sort=False):
             points.append(point)
-            # Texts of all cells would take most of the memory: only scores and counts are kept.
+            # Texts of all cells would take most of the memory: only numbers are kept.
             scored += [reader.scored(row) for _, row in point.iterrows()]
-            longest = max(len(scored[0][0]), resampling.resamples)
+            longest = max(len(scored[0].scores), resampling.resamples)
             if len(scored) * longest >= BLOCK_NUMBERS:
-                yield _block(pd.concat(points), lost, scored, reader.units, resampling)
+                yield _block(pd.concat(points), lost, scored, reader, resampling)
                 points, scored = [], []
         if points:
-            yield _block(pd.concat(points), lost, scored, reader.units, resampling)
+            yield _block(pd.concat(points), lost, scored, reader, resampling)
 
 
 def _block(
     cells: pd.DataFrame,
     refused: pd.DataFrame,
-    scored: list[Scored],
-    units: Integers,
+    scored: list[CellItems],
+    reader: "_SameItems",
     resampling: Resampling,
 ) -> ItemBlock:
-    columns, truncated, commonest = zip(*scored, strict=True)
-    scores = np.column_stack(columns)
+    return block_of(
+        cells,
+        refused,
+        np.column_stack([cell.scores for cell in scored]),
+        reader.units,
+        resampling,
+        truncated=[cell.truncated for cell in scored],
+        commonest=[cell.commonest for cell in scored],
+        answers=answers_of(scored, reader.units, reader.gold_codes),
+    )
+
+
+def block_of(
+    cells: pd.DataFrame,
+    refused: pd.DataFrame,
+    scores: Floats,
+    units: Integers,
+    resampling: Resampling,
+    *,
+    truncated: Sequence[int],
+    commonest: Sequence[float],
+    answers: ItemAnswers | None = None,
+) -> ItemBlock:
+    """The block of `scores` (items, cells); `units` is each item's, `truncated` and `commonest`
+    each cell's."""
     sizes, sums = unit_sizes(units), unit_sums(scores, units)
     return ItemBlock(
         cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
@@ -178,14 +211,15 @@ def _block(
         commonest=np.array(commonest),
         paths=[str(path) for path in cells["path"]],
         resampling=resampling,
+        answers=answers,
     )
 
 
 class _SameItems:
     """Reads the cells of one evaluation set, and requires the items of the first from all."""
 
-    def __init__(self, eval_set: str) -> None:
-        self.eval_set = eval_set
+    def __init__(self, eval_set: str, about: EvaluatedSet | None) -> None:
+        self.eval_set, self.about = eval_set, about
         self.first: tuple[Path, Records] | None = None
 
     @property
@@ -202,20 +236,46 @@ class _SameItems:
         golds: list[list[str]] = self.first[1].gold.to_pylist()
         return golds
 
-    def scored(self, cell: pd.Series) -> Scored:
-        """A cell's scores (items,) by its metric, how many prompts were truncated, and the share of
-        items with the commonest answer."""
+    @cached_property
+    def gold_codes(self) -> Codes:
+        """The code of each item's first right answer."""
+        return codes([gold[0] for gold in self.golds])
+
+    @cached_property
+    def options(self) -> Options:
+        """The options of all items, in the order of their scores."""
+        assert self.first is not None
+        assert self.about is not None
+        return options_of(self.about, self.first[1].item.to_pylist(), self.golds)
+
+    def scored(self, cell: pd.Series) -> CellItems:
+        """A cell's items: scores by its metric, answers and measures."""
         records = self.read(cell)
         answers: list[str] = records.prediction.to_pylist()
-        scores = item_scores(cell["metric"], answers, self.golds)
+        if self.about is not None and self.about.answer_pattern is not None:
+            answers = extracted(answers, self.about.answer_pattern, self.eval_set)
+        given = answers
         if cell["kind"] == "multiple_choice":
-            answers = chosen_options(read_option_scores(Path(cell["path"])))
-        return scores, int(records.truncated.sum()), commonest_share(answers)
+            given = chosen_options(read_option_scores(Path(cell["path"])))
+        return CellItems(
+            scores=item_scores(cell["metric"], answers, self.golds),
+            answers=codes(answers),
+            measures=self._measures(records, cell),
+            truncated=int(records.truncated.sum()),
+            commonest=commonest_share(given),
+        )
+
+    def _measures(self, records: Records, cell: pd.Series) -> dict[str, Floats]:
+        if records.option_scores is None:
+            return {}
+        scores, prediction = records.option_scores, str(cell["prediction"])
+        return item_measures(scores, self.options, prediction, str(cell["path"]))
 
     def read(self, cell: pd.Series) -> Records:
         """A cell's records; StudyError if its items, contexts or gold answers differ."""
         path = Path(cell["path"])
-        records = read_records(path)
+        scored = self.about is not None and cell["prediction"] in MEASURES
+        records = read_records(path, option_scores=scored)
         if self.first is None:
             self.first = (path, records)
             _require_two(records, path)

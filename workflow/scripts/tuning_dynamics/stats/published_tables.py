@@ -5,7 +5,7 @@ changes, and intervals of spreads. Intervals over seeds remain, and so do all in
 that the summaries compute from these tables.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from scipy.stats import norm, t
 
 from tuning_dynamics.grid.published_table import PublishedTable, read_layout
 from tuning_dynamics.stats.base_pairs import base_rows, unpaired_reason
+from tuning_dynamics.stats.binomial import share_interval
 from tuning_dynamics.stats.bootstrap import Floats
 from tuning_dynamics.stats.cells import ORDER_KEYS
 from tuning_dynamics.stats.changes import ratios
@@ -25,10 +26,13 @@ _KEYS = list(KEY_COLUMNS)
 _BUT_SEED = [name for name in _KEYS if name not in ("seed", "draw")]
 _DRAWLESS = [name for name in IDENTITY if name != "draw"]
 _ONE_EVALUATION = [*VARIANT_AND_SET, "prediction", "shots", "draw", "metric"]
+# A count computed from a share is an integer up to rounding.
+_WHOLE = 1e-6
+_OF_ITEMS = ("measures", "item_changes", "seed_agreement", "overlaps")
 
 
 def write_published(
-    path: str,
+    files: str | Sequence[str],
     folder: Path,
     *,
     layout: str,
@@ -36,14 +40,14 @@ def write_published(
     chance: Mapping[str, float],
     train_kinds: Mapping[str, str],
 ) -> None:
-    """Write the tables that come from a file of published scores into `folder`.
+    """Write the tables that come from files of published scores into `folder`.
 
     `level` is that of intervals over seeds, and of single scores with a known standard error;
     `chance` is by evaluation set, `train_kinds` by train set. Prints what is left out. StudyError
     as for `read_layout`.
     """
-    table = read_layout(path, layout)
-    print(f"{len(table.rows):,} cells of {path}", *table.left_out, sep="\n")
+    table = read_layout(files, layout)
+    print(f"{len(table.rows):,} cells of {', '.join(table.files)}", *table.left_out, sep="\n")
     print("Without items: no intervals, p-values and q-values of changes, none of spreads.")
     for name, frame in published_tables(table, level, chance, train_kinds).items():
         write_table(frame, folder / f"{name}.csv")
@@ -55,8 +59,8 @@ def published_tables(
     chance: Mapping[str, float],
     train_kinds: Mapping[str, str],
 ) -> dict[str, pd.DataFrame]:
-    """Tables scores, changes, unpaired, seed_means, halves, sensitivity, checkpoints, datasets,
-    overlaps by name; arguments as for `write_published`."""
+    """Tables scores, changes, unpaired, seed_means, halves, sensitivity, checkpoints and datasets
+    by name, and those that need items, empty; arguments as for `write_published`."""
     rows = [{**row, "records": ""} for row in table.rows]
     scores = from_rows(rows, "scores").sort_values(ORDER_KEYS, ignore_index=True)
     low, high = _own_intervals(scores, level)
@@ -71,7 +75,7 @@ def published_tables(
         "sensitivity": sensitivity(scores),
         "checkpoints": _checkpoints(scores),
         "datasets": _datasets(table, scores, chance, train_kinds),
-        "overlaps": from_rows([], "overlaps"),
+        **{name: from_rows([], name) for name in _OF_ITEMS},
     }
 
 
@@ -87,13 +91,20 @@ def change_tables(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     over_draws = scores.groupby(_DRAWLESS, dropna=False)["score"].transform("mean")
     before = over_draws.loc[found.dropna().astype(int)].to_numpy(dtype=float)
     change = tuned["score"].to_numpy(dtype=float) - before
+    equal = base_rows(scores, equal_shots=True).reindex(tuned.index)
+    alike = equal.map(over_draws).to_numpy(dtype=float)
     changes = tuned[_KEYS].assign(
+        base_shots=scores.loc[found.dropna().astype(int), "shots"].to_numpy(),
         base_score=before,
         tuned_score=tuned["score"],
         change=change,
         change_low=np.nan,
         change_high=np.nan,
         ratio=ratios(change, before),
+        equal_base_score=alike,
+        equal_change=tuned["score"].to_numpy(dtype=float) - alike,
+        equal_low=np.nan,
+        equal_high=np.nan,
         p_value=np.nan,
         q_value=np.nan,
     )
@@ -106,14 +117,15 @@ def seed_means(scores: pd.DataFrame, changes: pd.DataFrame, level: float) -> pd.
     """seed_means.csv: mean score and change over seeds.
 
     Intervals: for 2 or more seeds, Student's t over their means, over seeds with the items fixed;
-    for one seed's score, the row's own, or the normal one of its standard error.
+    for one seed's score, the row's own, the normal one of its standard error, or the exact one of
+    an accuracy over a known number of items.
     """
     known = scores.merge(changes[[*_KEYS, "base_score", "change"]], on=_KEYS, how="left")
     seeds = known.groupby(_BUT_SEED, sort=False, dropna=False)
     means = seeds[["score", "base_score", "change"]].mean()
     number, items = seeds.size(), seeds["n"].agg(["min", "max", "count"])
     alike = (items["count"] == number) & (items["min"] == items["max"])
-    own = _own_intervals(seeds[["score", "se", "ci_low", "ci_high"]].nth(0), level)
+    own = _own_intervals(seeds[["metric", "n", "score", "se", "ci_low", "ci_high"]].nth(0), level)
     several = number.to_numpy() > 1
     ends = {
         name: _over_seeds(means[name], seeds[name].std(), number, level)
@@ -142,13 +154,27 @@ def _over_seeds(
 
 
 def _own_intervals(rows: pd.DataFrame, level: float) -> tuple[Floats, Floats]:
-    """Ends of single scores' intervals: as published, else the normal ones of standard errors."""
+    """Ends of single scores' intervals: as published, else the normal ones of standard errors,
+    else of accuracies the exact ones of their items."""
     score = rows["score"].to_numpy(dtype=float)
     half = norm.ppf((1 + level) / 2) * rows["se"].to_numpy(dtype=float)
     given = rows["ci_low"].notna().to_numpy()
     low = np.where(given, rows["ci_low"], np.maximum(score - half, 0.0))
     high = np.where(given, rows["ci_high"], np.minimum(score + half, 1.0))
+    for place in np.flatnonzero(np.isnan(low) & (rows["metric"] == "accuracy").to_numpy()):
+        low[place], high[place] = _exact(score[place], rows["n"].iloc[place], level)
     return low, high
+
+
+def _exact(score: float, items: object, level: float) -> tuple[float, float]:
+    """The exact interval of an accuracy; NaN if it is no share of a known number of items."""
+    if not isinstance(items, int | np.integer):
+        return np.nan, np.nan
+    right = round(score * int(items))
+    if abs(score * int(items) - right) > _WHOLE * int(items):
+        return np.nan, np.nan
+    low, high = share_interval(np.array([right]), int(items), level)
+    return float(low[0]), float(high[0])
 
 
 def sensitivity(scores: pd.DataFrame) -> pd.DataFrame:

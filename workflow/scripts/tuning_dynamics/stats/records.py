@@ -24,7 +24,7 @@ RECORD_COLUMNS = (
     "option_scores",
 )
 
-# The columns that statistics need; reading the option scores of 10,000 cells would be wasted.
+# The columns that every statistic needs; few need the scores of options.
 _READ = ["item", "context", "truncated", "prediction", "gold"]
 
 _AGAIN = "delete the file and run the workflow again; it evaluates this cell again"
@@ -34,7 +34,8 @@ _AGAIN = "delete the file and run the workflow again; it evaluates this cell aga
 class Records:
     """A cell's records of its items, in order of `item`; each field has one entry per item.
 
-    `item`, `context` and `prediction` are text, `gold` lists of one or more right answers.
+    `item`, `context` and `prediction` are text, `gold` lists of one or more right answers,
+    `option_scores` lists of numbers, or None if they were not read.
     """
 
     item: pa.Array
@@ -42,18 +43,20 @@ class Records:
     prediction: pa.Array
     gold: pa.Array
     truncated: NDArray[np.bool_]
+    option_scores: pa.Array | None = None
 
 
-def read_records(path: Path) -> Records:
-    """Read one cell's records, sorted by item.
+def read_records(path: Path, *, option_scores: bool = False) -> Records:
+    """Read one cell's records, sorted by item, with the scores of options if asked for.
 
     Raises StudyError if the file is missing, not parquet or empty, the cell was refused, columns
     or types are wrong, an item is repeated, or an item lacks a value.
     """
     with _opened(path) as file:
-        _check_columns(file.schema_arrow, path)
+        _check_columns(file.schema_arrow, path, option_scores=option_scores)
         _check_refused(file.schema_arrow, path)
-        table = file.read(columns=_READ, use_threads=False)
+        names = [*_READ, *(["option_scores"] if option_scores else [])]
+        table = file.read(columns=names, use_threads=False)
         table.validate(full=True)
     _check_items(table, path)
     table = table.take(pc.sort_indices(table["item"]))
@@ -64,6 +67,7 @@ def read_records(path: Path) -> Records:
         prediction=_text(table["prediction"]),
         gold=table["gold"].combine_chunks(),
         truncated=table["truncated"].to_numpy(),
+        option_scores=table["option_scores"].combine_chunks() if option_scores else None,
     )
 
 
@@ -114,7 +118,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         ) from error
 
 
-def _check_columns(schema: pa.Schema, path: Path) -> None:
+def _check_columns(schema: pa.Schema, path: Path, *, option_scores: bool) -> None:
     # Cells of 0.5.0 also hold a score, which is not read.
     if sorted({*schema.names} - {"score"}) != sorted(RECORD_COLUMNS):
         raise StudyError(
@@ -128,6 +132,8 @@ def _check_columns(schema: pa.Schema, path: Path) -> None:
         wrong.append("gold")
     if not pt.is_boolean(schema.field("truncated").type):
         wrong.append("truncated")
+    if option_scores and not _is_number_list(schema.field("option_scores").type):
+        wrong.append("option_scores")
     if wrong:
         raise StudyError(
             "records have columns of a wrong type: "
@@ -144,6 +150,10 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _is_text_list(kind: pa.DataType) -> bool:
     return bool(pt.is_list(kind) or pt.is_large_list(kind)) and _is_text(kind.value_type)
+
+
+def _is_number_list(kind: pa.DataType) -> bool:
+    return bool(pt.is_list(kind) or pt.is_large_list(kind)) and pt.is_floating(kind.value_type)
 
 
 def _check_refused(schema: pa.Schema, path: Path) -> None:
@@ -164,7 +174,7 @@ def _text(column: pa.ChunkedArray) -> pa.Array:
 def _check_items(table: pa.Table, path: Path) -> None:
     if table.num_rows == 0:
         raise StudyError("a cell has no items", file=path, fix=_AGAIN)
-    for name in _READ:
+    for name in table.column_names:
         if table[name].null_count:
             raise StudyError(f"a record has no {name}", file=path, key=name, fix=_AGAIN)
     gold = table["gold"]

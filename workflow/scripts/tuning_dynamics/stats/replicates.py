@@ -40,18 +40,24 @@ class Factor:
     groups: Integers
 
 
+@dataclass(frozen=True)
+class Shares:
+    """Which means are shares of right answers, (m,), and to how many items."""
+
+    which: NDArray[np.bool_]
+    items: int
+
+
 def over_replicates(
     mean: Estimates,
     factors: Sequence[Factor],
     level: float,
-    shares: NDArray[np.bool_] | None = None,
-    items: int = 0,
+    shares: Shares | None = None,
 ) -> Estimates:
     """Means, (m,), with intervals over items and the factors' replicates.
 
-    `mean` are the means over replicates with intervals over items alone, `shares` which of them are
-    shares of right answers, to `items` items: these have Jeffreys' interval for the effective
-    number of items.
+    `mean` are the means over replicates with intervals over items alone; `shares` of right answers
+    have Jeffreys' interval for the effective number of items.
     """
     parts = [_Part.of(factor, mean) for factor in factors]
     several = np.any([part.replicates > 1 for part in parts], axis=0)
@@ -71,8 +77,8 @@ def over_replicates(
     low = mean.value - widened(mean.value - mean.low)
     high = mean.value + widened(mean.high - mean.value)
     if shares is not None:
-        chosen = shares & several & (mean.value > 0) & (mean.value < 1)
-        share, variance = mean.value[chosen], total[chosen]
+        chosen = shares.which & several & (mean.value > 0) & (mean.value < 1)
+        share, variance, items = mean.value[chosen], total[chosen], shares.items
         few = items * np.minimum(share, 1 - share)
         steady = (few * variance + _PRIOR * share * (1 - share) / items) / (few + _PRIOR)
         reach = np.sqrt(steady) * (1 + beyond[chosen] / normal)

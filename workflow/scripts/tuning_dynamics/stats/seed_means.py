@@ -9,7 +9,7 @@ from tuning_dynamics.stats.bootstrap import Estimates, Floats, Integers
 from tuning_dynamics.stats.cells import ORDER_KEYS
 from tuning_dynamics.stats.comparisons import Comparisons
 from tuning_dynamics.stats.item_blocks import ItemBlock, averaged
-from tuning_dynamics.stats.replicates import Factor, over_replicates
+from tuning_dynamics.stats.replicates import Factor, Shares, over_replicates
 from tuning_dynamics.tables.columns import IDENTITY
 from tuning_dynamics.tables.tables import typed
 
@@ -62,9 +62,9 @@ def mean_scores(block: ItemBlock, groups: Integers) -> Estimates:
         Factor(block.means(averaged(rows, parts, len(groups))), owners)
         for parts, owners in _replicated(block.cells, rows, groups)
     ]
-    shares = block.all_binary(weights)
+    shares = Shares(block.all_binary(weights), block.items)
     means, level = block.means(weights), block.resampling.level
-    return over_replicates(means, factors, level, shares, block.items)
+    return over_replicates(means, factors, level, shares)
 
 
 def mean_changes(block: ItemBlock, compared: Comparisons, groups: Integers) -> Estimates:

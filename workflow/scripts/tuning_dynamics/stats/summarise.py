@@ -21,7 +21,8 @@ class SummarySettings:
     `recipe`: for transfer, latent gain, format trend and forgetting; `train_sets` and `eval_sets`
     restrict transfer (None: all); `groups` are declared ones (None: by the curve's shape), for the
     cells of `group_recipes` in `roles`. A rise is shown at a p-value below `alpha`; `margin` is a
-    slope per tenfold tokens that counts as none.
+    slope per tenfold tokens that counts as none. Noise is over `last_checkpoints`; `reruns` are
+    families by the family that they repeat.
     """
 
     drawing: Drawing
@@ -33,6 +34,8 @@ class SummarySettings:
     groups: Mapping[str, list[str]] | None
     group_recipes: tuple[str, ...]
     roles: tuple[str, ...]
+    last_checkpoints: int
+    reruns: Mapping[str, str]
 
     @staticmethod
     def of(spec: str) -> "SummarySettings":
@@ -49,6 +52,8 @@ class SummarySettings:
             groups=found["groups"],
             group_recipes=tuple(found["group_recipes"] or [found["recipe"]]),
             roles=tuple(found["group_roles"]),
+            last_checkpoints=found["last_checkpoints"],
+            reruns=found["reruns"],
         )
 
 
@@ -89,6 +94,8 @@ def require_asked(asked: SummarySettings, tables: Tables) -> None:
     own = pd.concat([primary_cells(changes), lost]).query("recipe == @asked.recipe")
     for key, sets in (("train_set", asked.train_sets), ("eval_set", asked.eval_sets)):
         require_known(sets or (), own[key], f"statistics.transfer.{key}s")
+    families = [*scores["family"], *unpaired["family"]]
+    require_known([*asked.reruns, *asked.reruns.values()], families, "statistics.reruns")
     base = pd.concat([primary_cells(scores), unpaired]).query("recipe == 'base'")
     for group, names in (asked.groups or {}).items():
         require_known(names, base["eval_set"], f"statistics.groups.{group}")

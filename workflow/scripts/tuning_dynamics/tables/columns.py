@@ -61,7 +61,7 @@ class CellColumns(Columns):
     """`token_prob`, `constrained` or `free` (classification), `likelihood`, `likelihood_per_char`
     or `likelihood_pmi` (multiple choice), `greedy` (generation)"""
     metric: str
-    """`accuracy` or `rouge_l`"""
+    """`accuracy`, `rouge_l` or another metric of the dataset"""
 
 
 KEY_COLUMNS = CellColumns.types()

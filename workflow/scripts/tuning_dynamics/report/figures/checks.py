@@ -128,7 +128,8 @@ def noise(view: View) -> Figure:
     pairs = sorted(set(zip(own["kind"], own["recipe"], strict=True)), reverse=True)
     names = {pair: f"{KINDS[pair[0]]}, {pair[1]}" for pair in pairs}
     styles = looks(list(names.values()), "")
-    sets = sorted(own["eval_set"].unique())
+    labels = _set_labels(own)
+    sets = sorted(labels.unique())
     with style():
         frame = panels(
             1,
@@ -145,7 +146,7 @@ def noise(view: View) -> Figure:
         for number, pair in enumerate(pairs):
             rows = own[(own["kind"] == pair[0]) & (own["recipe"] == pair[1])]
             shift = (number - (len(pairs) - 1) / 2) * 0.7 / len(pairs)
-            heights = np.array([sets.index(name) for name in rows["eval_set"]]) + shift
+            heights = np.array([sets.index(labels[row]) for row in rows.index]) + shift
             pooled = (rows["checkpoint"] == POOLED).to_numpy()
             values = rows["difference"].to_numpy(dtype=float)
             look = styles[names[pair]]
@@ -165,6 +166,12 @@ def noise(view: View) -> Figure:
         ax.set_ylim(len(sets) - 0.5, -0.5)
         ax.set_xlim(0, max(LEAST_RANGE, ax.get_xlim()[1]))
     return frame.figure
+
+
+def _set_labels(rows: pd.DataFrame) -> pd.Series:
+    """Each row's evaluation set; with its metric where the set has several."""
+    several = rows.groupby("eval_set")["metric"].transform("nunique") > 1
+    return rows["eval_set"].where(~several, rows["eval_set"] + ", " + rows["metric"])
 
 
 def text_loss(view: View) -> Figure:

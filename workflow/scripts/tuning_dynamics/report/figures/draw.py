@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tuning_dynamics.grid.figures import KINDS
-from tuning_dynamics.report.figures import checks, formats, groups, scores, transfer
+from tuning_dynamics.report.figures import checks, formats, groups, recipes, scores, transfer
 from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.tables.tables import read_table
@@ -24,6 +24,7 @@ DRAWN: dict[str, Callable[[View], Figure]] = {
     "ood": scores.ood,
     "ood_change": groups.ood_change,
     "score_by_checkpoint": scores.score_by_checkpoint,
+    "score_by_recipe": recipes.score_by_recipe,
     "forgetting": transfer.forgetting,
     "transfer_heat_map": transfer.transfer_heat_map,
     "transfer_by_checkpoint": transfer.transfer_by_checkpoint,

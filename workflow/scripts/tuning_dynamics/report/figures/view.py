@@ -13,6 +13,9 @@ from tuning_dynamics.stats.primary_cells import curve_cells
 from tuning_dynamics.tables.columns import PUBLISHED
 
 ROLES = {"id": "in domain", "ood": "out of domain", "cross": "other task", "bench": "benchmark"}
+#: Roles of sets of the task tuned on.
+OWN_ROLES = ("id", "ood")
+METRICS = {"rouge_l": "ROUGE-L"}
 
 
 @dataclass(frozen=True)
@@ -142,5 +145,5 @@ def _over(view: View, several: bool) -> str:
     """What intervals are over; those of published scores have no items."""
     if not view.given:
         return " over seeds and items" if several else " over items"
-    single = "as published or from its standard error"
+    single = "as published, or of its standard error or items"
     return f" over seeds, of a single score {single}" if several else f" {single}"

@@ -47,8 +47,8 @@ class DataJobs(RuleJobs):
             "train_items": study.data.train_items_of.get(dataset, study.data.train_items),
             "evaluation_items": study.data.evaluation_items,
         }
-        # Formats only display items, a size is for the budget, known overlaps are for the tables.
-        for key in ("formats", "size", "known_overlaps"):
+        # Formats only display items, a size is for the budget, the others are for the tables.
+        for key in ("formats", "size", "known_overlaps", "answer_pattern"):
             spec["dataset"].pop(key, None)
         if description.source.world is not None:
             spec["world"] = study.world.model_dump(exclude_defaults=True)

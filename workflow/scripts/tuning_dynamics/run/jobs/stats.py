@@ -52,10 +52,19 @@ class StatsJobs(RuleJobs):
         """The metrics of all cells, whose code the job `scores` runs."""
         return canonical(sorted(set(map(self.resolved.metric, self.grid.eval_sets))))
 
+    def option_files(self) -> list[str]:
+        """The frozen items of the multiple-choice sets: records hold scores of options, and the
+        items say which."""
+        kind = self.resolved.kind
+        chosen = [name for name in self.grid.eval_sets if kind(name) == "multiple_choice"]
+        return [self.paths.items(name) for name in sorted(chosen)]
+
     def summaries_spec(self) -> str:
         """The spec of the summaries and findings: settings of `statistics`."""
         drawing = ("resamples", "level", "seed", "recipe", "alpha", "margin")
-        return self.statistics_spec(*drawing, "transfer", "groups", "group_recipes", "group_roles")
+        groups = ("groups", "group_recipes", "group_roles")
+        noise = ("last_checkpoints", "reruns")
+        return self.statistics_spec(*drawing, "transfer", *groups, *noise)
 
     def merged_config(self) -> str:
         """The merged config as JSON, keys in their order."""

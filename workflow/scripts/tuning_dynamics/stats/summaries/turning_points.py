@@ -1,9 +1,9 @@
 """Where scores stop rising, in tokens.
 
 What the curves of scores over pre-training show: for `base`, and for each recipe, train set and
-evaluation set. Evaluation set `all` is the mean curve over the sets that are evaluated at every
-checkpoint: for `base` all sets, for a recipe those in `group_roles`. If there is none, its shape is
-`too_few`.
+evaluation set. Evaluation set `all` is the mean curve over the sets of one metric, the one that
+most sets have, that are evaluated at every checkpoint: for `base` all sets, for a recipe those in
+`group_roles`. If there is none, its shape is `too_few`.
 
 The shape is that of `groups.csv`, with at least 5 checkpoints. A curve that is shown to rise is
 `still_rising` where the slope over the last tenfold tokens (at least 3 checkpoints) is above 0;
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
-from tuning_dynamics.common.formatting import interval_text, signed
+from tuning_dynamics.common.formatting import interval_text, plural, signed
 from tuning_dynamics.stats.cell_errors import error_of_mean, errors_of
 from tuning_dynamics.stats.curve_shape import (
     END_OPEN,
@@ -63,7 +63,7 @@ class Row(Columns):
     eval_set: str
     """evaluation set, or `all`"""
     metric: str
-    """as in `scores.csv`; empty for `all`"""
+    """as in `scores.csv`"""
     checkpoints: int
     """checkpoints on the curve"""
     shape: str
@@ -121,18 +121,22 @@ Floats = NDArray[np.float64]
 def turning_rows(seed_means: pd.DataFrame, asked: SummarySettings) -> pd.DataFrame:
     """turning_points.csv: for base and for every tuned pair of sets, by primary cells.
 
-    Evaluation set `all` is the mean over sets that are evaluated at every checkpoint: all sets
-    for base; for a recipe, those in `asked.roles`, whatever the train set. If there is no such set,
-    its shape is TOO_FEW, with no checkpoints.
+    Evaluation set `all` is the mean over sets of the commonest metric that are evaluated at every
+    checkpoint: all sets for base; for a recipe, those in `asked.roles`, whatever the train set. If
+    there is no such set, its shape is TOO_FEW, with no checkpoints.
     """
     cells = curve_cells(seed_means)
     points = placed(cells, seed_means).assign(error=_errors(cells, asked.drawing.level))
     rows = [_row(own, asked, own["metric"].iloc[0]) for _, own in points.groupby(_SERIES)]
     counted = points[(points["recipe"] == "base") | points["role"].isin(list(asked.roles))]
     for (family, recipe), own in counted.groupby(["family", "recipe"]):
+        metric = _commonest_metric(own)
         key = {"family": family, "recipe": recipe, "train_set": "", "eval_set": POOLED}
-        curve = _mean_curve(own)
-        rows.append(_NO_CURVE | key if curve.empty else _row(curve.assign(**key), asked, ""))
+        curve = _mean_curve(own[own["metric"] == metric])
+        if curve.empty:
+            rows.append(_NO_CURVE | key | {"metric": metric})
+        else:
+            rows.append(_row(curve.assign(**key), asked, metric))
     return from_rows(rows, "turning_points")
 
 
@@ -149,10 +153,17 @@ _TOKENS = ("tokens", "low", "high", "gap_low", "gap_high")
 
 # The columns of a mean curve over no set, except its key; others are empty.
 _NO_CURVE: dict[str, object] = {
-    **{"metric": "", "checkpoints": 0, "shape": TOO_FEW, "slower": ""},
+    **{"checkpoints": 0, "shape": TOO_FEW, "slower": ""},
     **dict.fromkeys((*_SLOPE, *_LATE, *_TOKENS, "rise_p", "fit_p"), np.nan),
     "reason": "no set is evaluated at every checkpoint",
 }
+
+
+def _commonest_metric(points: pd.DataFrame) -> str:
+    """The metric of most evaluation sets, the first by name of several: scores by different metrics
+    have no mean."""
+    sets = points.groupby("metric")["eval_set"].nunique()
+    return str(sets.idxmax())
 
 
 def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
@@ -218,7 +229,7 @@ def _reason(found: CurveShape, turn: "Turn", points: int, asked: SummarySettings
         for part in (found.overall, found.late)
     )
     reasons = {
-        TOO_FEW: f"{points} checkpoints where {LEAST_FOR_A_TURN} are needed",
+        TOO_FEW: f"{plural(points, 'checkpoint')} where {LEAST_FOR_A_TURN} are needed",
         NOT_SHOWN: f"no rise beyond noise (p = {found.rise_p:.2g})",
         FLAT: f"flat within {asked.margin:g}: {overall}",
         STILL_RISING: f"it rises over the last tenfold tokens: {late}",
