@@ -22,7 +22,6 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
-from tuning_dynamics.stats.cell_bootstrap import Drawing  # noqa: E402
 from tuning_dynamics.stats.curve_shape import (  # noqa: E402
     FALLS,
     RISES,
@@ -30,6 +29,7 @@ from tuning_dynamics.stats.curve_shape import (  # noqa: E402
     STOPS,
     curve_shape,
 )
+from tuning_dynamics.stats.drawing import Drawing  # noqa: E402
 
 Curve = Callable[[Any], Any]
 
