@@ -13,7 +13,7 @@ from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.formatting import short_count, time_text
 from tuning_dynamics.common.paths import ROOT, Paths
 from tuning_dynamics.config.load import published_config
-from tuning_dynamics.findings.caveats import leaked, out_of_line, refused
+from tuning_dynamics.findings.caveats import leaked, out_of_line, rates_at_edge, refused
 from tuning_dynamics.grid.figures import StudyFigure
 from tuning_dynamics.grid.merged_config import cell_rows, figures_of, read_merged, seeds, summary
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
@@ -108,6 +108,7 @@ def write_pages(
             **out_of_line(read["checkpoints"]),
             **refused(read["unpaired"]),
             **leaked(read["overlaps"]),
+            **rates_at_edge(read["rates"]),
         },
         "cards": shown,
         "above": {card.picture.anchor for own in shown.values() for card in own if card.picture},
