@@ -11,6 +11,7 @@ min_version("9.0")
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow" / "scripts"))
 
+from tuning_dynamics.grid.show_request import shown_cell
 from tuning_dynamics.plan.resources import Allocation
 from tuning_dynamics.plan.dry_run import budget_at_end
 from tuning_dynamics.plan.limits import guard
@@ -26,6 +27,7 @@ if not workflow.configfiles:
 
 
 jobs, sides = begin(config, workflow)
+cell = shown_cell(config)
 paths, shown, ask = jobs.paths, Shown(jobs.paths, report), Allocation(jobs, workflow.basedir)
 
 
@@ -36,7 +38,10 @@ wildcard_constraints:
     step="[0-9]+",
 
 
-if not sides.asked:
+# A comparison of two studies, and a look at a cell, need no study.
+alone = sides.asked or cell.asked
+
+if not alone:
     budget_at_end(workflow, jobs)
 
     onstart:
@@ -46,8 +51,7 @@ if not sides.asked:
         finish(workflow, jobs)
 
 
-# A comparison of two studies needs no third.
-for stage in ["image", *([] if sides.asked else jobs.stages), "compare"]:
+for stage in ["image", *([] if alone else jobs.stages), "compare", "show"]:
 
     include: f"workflow/rules/{stage}.smk"
 

@@ -136,6 +136,7 @@ def _groups(made: Made, family: str) -> Iterator[dict[str, Any]]:
         yield {
             **{"family": family, "eval_set": eval_set, "trend": 0.1 if learned else 0.0},
             **{"group": "learned" if learned else "other"},
+            **{"compared_group": "learned" if learned else "other"},
             **{"shape": "still_rising" if learned else "not_shown", "trend_low": None},
             **{"trend_high": None, "trend_p": 0.004 if learned else 0.6},
         }
@@ -317,6 +318,7 @@ def _datasets(made: Made) -> Iterator[dict[str, Any]]:
             **_empty("datasets"),
             **{"dataset": eval_set, "use": "evaluation", "task": task, "kind": TASKS[task][0]},
             **{"items": 200, "chance": None if task == "summary" else 1 / 3},
+            "majority": 0.42 if task == "nli" else None,
         }
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from synthetic import Truth, study_tables, write_cells
 
 from tuning_dynamics.grid.figures import KINDS, StudyFigure
+from tuning_dynamics.report.examples import CellExamples, Example
 from tuning_dynamics.report.figures.style import save
 from tuning_dynamics.report.page import CAPTIONS, About, write_pages
 from tuning_dynamics.tables.catalogue import all_tables, columns_of
@@ -18,7 +19,13 @@ from tuning_dynamics.tables.columns import KEY_COLUMNS
 from tuning_dynamics.tables.tables import from_rows, write_table
 
 #: Large enough for each table to have rows.
-SMALL = Truth(steps=(100, 1000), domains=("people", "places"), formats=("default", "io"), items=20)
+SMALL = Truth(
+    steps=(100, 1000),
+    domains=("people", "places"),
+    trained=("people", "places"),
+    formats=("default", "io"),
+    items=20,
+)
 
 COST: dict[str, object] = {
     **{"stage": "tune", "job": "toy/100/full/nli_people/seed1", "planned_seconds": 60.0},
@@ -54,6 +61,21 @@ FINDINGS: list[dict[str, Any]] = [
 ]
 
 
+_CELL: dict[str, Any] = {"eval_set": "nli_people", "shots": "4 demonstrations", "records": "a/b"}
+
+EXAMPLES = [
+    CellExamples(
+        **_CELL,
+        model="toy 1000, not tuned",
+        examples=[
+            Example("item-1", "right", "Ada is tall.\nIs she?", False, "yes", "yes"),
+            Example("item-2", "wrong", None, True, "", "no <i>"),
+        ],
+    ),
+    CellExamples(**_CELL, model="toy 1000, full", examples=[], refused="item 3 has no answer"),
+]
+
+
 @dataclass(frozen=True)
 class Made:
     """Inputs of the pages of the synthetic study."""
@@ -84,6 +106,8 @@ def make_pages(folder: Path) -> Made:
         asked=asked,
         level=0.95,
         config="study: toy\n# <script>\n",
+        recipe="full",
+        examples=EXAMPLES,
     )
     report, findings = folder / "report.html", folder / "findings.html"
     csv = [folder / "tables" / f"{name}.csv" for name in made]

@@ -169,8 +169,9 @@ def _blocks(jobs: PlantedJobs, planted: Planted) -> Iterator[ItemBlock]:
             cells.iloc[:0][list(KEY_COLUMNS)],
             scores,
             np.arange(planted.items),
-            [0] * len(cells),
             resampling,
+            truncated=[0] * len(cells),
+            commonest=[0.5] * len(cells),
         )
 
 

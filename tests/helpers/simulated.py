@@ -14,17 +14,17 @@ import pandas as pd
 from scipy.sparse import csr_array, eye_array
 from scipy.special import ndtr
 
+from tuning_dynamics.stats import item_blocks
 from tuning_dynamics.stats.bootstrap import (
     Estimates,
     Floats,
     Integers,
-    resampled_means,
-    unit_sizes,
     unit_sums,
 )
 from tuning_dynamics.stats.item_blocks import ItemBlock, Resampling, averaged
 from tuning_dynamics.stats.permutation import q_values, sign_flip_p_values
 from tuning_dynamics.stats.replicates import Factor, Shares, over_replicates
+from tuning_dynamics.tables.columns import KEY_COLUMNS
 
 Method = Literal["percentile", "bca"]
 
@@ -58,17 +58,15 @@ def covered(found: Floats, truth: float) -> Coverage:
 def block_of(values: Floats, units: Integers, method: Method, seed: int) -> ItemBlock:
     """A block of cells with the scores `values` (items, cells); `units` is each item's, 0 to
     u - 1."""
-    sums, sizes = unit_sums(values, units), unit_sizes(units)
     cells = values.shape[1]
-    return ItemBlock(
-        cells=pd.DataFrame(index=range(cells)),
-        refused=pd.DataFrame(),
-        sums=sums,
-        sizes=sizes,
-        drawn=resampled_means(sums, sizes, RESAMPLES, seed),
-        binary=((values == 0) | (values == 1)).all(axis=0),
-        truncated=np.zeros(cells, dtype=np.int64),
-        resampling=Resampling(RESAMPLES, LEVEL, seed, method),
+    return item_blocks.block_of(
+        pd.DataFrame("", index=range(cells), columns=[*KEY_COLUMNS, "path"]),
+        pd.DataFrame(),
+        np.asarray(values, dtype=float),
+        units,
+        Resampling(RESAMPLES, LEVEL, seed, method),
+        truncated=[0] * cells,
+        commonest=[0.5] * cells,
     )
 
 

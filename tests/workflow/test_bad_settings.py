@@ -494,6 +494,7 @@ GIVEN: dict[str, tuple[dict[str, Any], list[str]]] = {
     "part_of_nothing": ({"part": "tables"}, ["part", "'tables'"]),
     "more_parts_than_checkpoints": ({"part": "1/9"}, ["part", "at most 2 parts"]),
     "one_side": ({"side_a": "results/one"}, ["side_a", "results/one"]),
+    "no_cell": ({"cell": "results/one/x.parquet"}, ["cell", "results/one/x.parquet"]),
 }
 
 

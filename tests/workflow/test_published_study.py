@@ -119,3 +119,15 @@ def test_two_studies_are_compared_without_a_third(copied: Repository, tmp_path: 
     assert done.returncode != 0
     assert "there are no scores to compare" in done.stdout
     assert "Traceback" not in done.stdout
+
+
+def test_a_cell_of_scores_csv_is_shown_without_its_study(copied: Repository) -> None:
+    row = next(row for row in table(copied, "scores", "smoke") if row["shots"] == "2")
+    shown = copied.succeed("show", "--config", f"cell={row['records']}")
+    assert f"{row['records']}: {row['eval_set']}" in shown
+    assert "--- prompt" in shown
+    assert "(unknown" not in shown
+    item = shown.partition("=== item ")[2].partition(":")[0]
+    one = copied.succeed("show", "--config", f"cell={row['records']}", f"item={item}")
+    assert one.count("=== item") == 1
+    assert copied.planned() == {}

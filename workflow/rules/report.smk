@@ -1,6 +1,6 @@
 """Report: figures, findings, and the pages that show them.
 
-Inputs: tables. Outputs: results/{study}/figures/{family}/*.svg, .pdf and .png, report.html and
+Inputs: tables; for the report's examples also records of a few cells. Outputs: results/{study}/figures/{family}/*.svg, .pdf and .png, report.html and
 findings.html, each one self-contained page. `snakemake --report FILE.html` writes Snakemake's own
 report of the same, with the rule behind each file.
 """
@@ -35,11 +35,12 @@ rule figures:
 
 
 rule report:
-    """Write the pages: findings, figures, tables, missing cells, cost and provenance."""
+    """Write the pages: answers, findings, examples, figures, tables, missing cells, cost."""
     input:
         config=paths.config,
         tables=[paths.table(name) for name in all_tables()],
         figures=lambda wildcards: jobs.report.figure_files(),
+        examples=lambda wildcards: jobs.report.example_files(),
     output:
         report=paths.report,
         findings=shown.findings(),

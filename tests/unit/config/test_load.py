@@ -321,4 +321,4 @@ def test_stubs_and_rules_stay_small() -> None:
         assert len(path.read_text().splitlines()) <= 20, path
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         assert len(path.read_text().splitlines()) <= 160, path
-    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 65
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 70

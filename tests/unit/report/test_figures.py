@@ -28,7 +28,7 @@ from tuning_dynamics.grid.figures import (
 )
 from tuning_dynamics.report.figures.draw import DRAWN, draw_figures
 from tuning_dynamics.report.figures.recipes import unbeaten
-from tuning_dynamics.report.figures.style import colours, save
+from tuning_dynamics.report.figures.style import MISSING_COLOUR, colours, save
 from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.tables.catalogue import all_tables
 from tuning_dynamics.tables.tables import write_table
@@ -157,6 +157,62 @@ def test_a_missing_cell_has_a_cross_a_dotted_bridge_and_no_point(tables: Tables)
     assert "x: not evaluated" not in words(drawn("in_domain", whole))
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "base_by_checkpoint",
+        "in_domain",
+        "ood",
+        "score_by_checkpoint",
+        "score_by_format",
+        "cross_classification",
+        "turning_points",
+    ],
+)
+def test_classification_panels_have_chance_and_the_majority(tables: Tables, kind: str) -> None:
+    figure = drawn(kind, tables)
+    names = {ax.texts[0].get_text(): ax for ax in figure.axes}
+    for name, ax in names.items():
+        levels = {
+            one.get_linestyle(): one.get_ydata()[0]
+            for one in ax.lines
+            if one.get_color() == MISSING_COLOUR and len(set(one.get_ydata())) == 1
+        }
+        expected = {"nli": {":": 1 / 3, "-.": 0.42}, "facts": {":": 1 / 3}, "summary": {}}
+        assert levels == expected[name.partition("_")[0]], name
+    assert "Dash-dotted: majority, the share of the commonest label." in words(figure)
+    unknown = {**tables, "datasets": tables["datasets"].assign(majority=np.nan)}
+    assert "majority" not in words(drawn(kind, unknown))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "in_domain",
+        "ood",
+        "score_by_checkpoint",
+        "score_by_format",
+        "cross_generation",
+        "turning_points",
+        "transfer_heat_map",
+        "forgetting",
+        "transfer_by_checkpoint",
+        "transfer_statistics",
+        "change_by_group",
+        "ood_change",
+        "group_rules",
+        "latent_gain",
+    ],
+)
+def test_a_figure_of_base_and_tuned_models_says_where_shots_differ(
+    tables: Tables, kind: str
+) -> None:
+    sentence = "Demonstrations in the prompt: 4 for base, 0 for tuned models."
+    assert sentence in words(drawn(kind, tables))
+    equal = {**tables, "seed_means": tables["seed_means"].assign(shots=4)}
+    assert "Demonstrations" not in words(drawn(kind, equal))
+
+
 def test_a_checkpoint_with_fewer_seeds_is_hollow(tables: Tables) -> None:
     def hollow(figure: Figure) -> list[int]:
         lines = figure.axes[0].lines
@@ -203,8 +259,9 @@ def test_bands_of_given_scores_are_over_no_items(tables: Tables) -> None:
     assert "over seeds and items" in words(drawn("in_domain", tables))
     base = words(drawn("base_by_checkpoint", published))
     assert "95 % interval as published, or of its standard error or items" in base
-    assert "No bands" in words(drawn("sensitivity", published))
-    assert "No bands" not in words(drawn("sensitivity", tables))
+    # Without items, what is due to chance is unknown.
+    assert "chance makes it positive" in words(drawn("sensitivity", published))
+    assert "less the mean of what chance alone gives" in words(drawn("sensitivity", tables))
 
 
 def test_a_hole_of_the_series_is_grey_in_every_panel(tables: Tables) -> None:

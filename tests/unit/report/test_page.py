@@ -84,7 +84,58 @@ def test_the_findings_come_first_with_verdict_number_interval_and_figure(made: M
             "slope of change: +0.010, without an interval",
         ]
     headings = re.findall(r"<h2[^>]*>([^<]*)", made.report.read_text(encoding="utf-8"))
-    assert headings[0] == "Findings"
+    assert headings[:3] == ["What tuning changed", "Findings", "Examples"]
+
+
+def test_the_page_leads_with_what_tuning_changed(made: Made) -> None:
+    page = Page(made.report)
+    assert "On its own set, accuracy went from" in page.text
+    assert "Of 7 other sets:" in page.text
+    # One table for each of the eight sets that the one family was tuned on.
+    titles = [each["aria-label"] or "" for each in page.named("div") if each.get("aria-label")]
+    assert sum("before and after tuning" in title for title in titles) == 8
+    verdicts = re.findall(r'<strong class="(better|worse|no-difference-shown)">', raw(made))
+    assert len(verdicts) == 64
+    assert "of 64 comparisons without any true change, about 3.2 would be" in page.text
+
+
+def test_a_study_of_many_comparisons_lists_no_single_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages_module, "MOST_ANSWERS", 31)
+    made = make_pages(tmp_path)
+    text = Page(made.report).text
+    assert "These are too many to list each." in text
+    assert "On its own set, accuracy went from" in text
+    assert '<details class="answers"' not in raw(made)
+
+
+def test_findings_without_data_are_folded_and_their_figures_stay_with_the_others(
+    made: Made,
+) -> None:
+    folded = re.findall(r'<details class="lacking">(.*?)</details>', raw(made), re.S)
+    assert len(folded) == 2
+    for text in folded:
+        assert "2 findings on which this study can't say anything" in text
+        assert FINDINGS[2]["sentence"] in text
+        assert "<img" not in text
+    assert 'id="figure-toy-latent_gain"' in raw(made)
+
+
+def test_examples_have_prompt_answer_and_right_answer(made: Made) -> None:
+    text = raw(made)
+    assert "<pre>Ada is tall.\nIs she?</pre>" in text
+    assert "<pre>no &lt;i&gt;</pre>" in text
+    page = Page(made.report)
+    assert "unknown: no text made from the frozen items has the digest in the records" in page.text
+    assert "the prompt was shortened to fit the model's context" in page.text
+    assert "(nothing)" in page.text
+    assert "The cell was refused: item 3 has no answer" in page.text
+
+
+def raw(made: Made) -> str:
+    """The report's source."""
+    return made.report.read_text(encoding="utf-8")
 
 
 def test_the_report_needs_no_other_file(made: Made) -> None:
@@ -210,7 +261,7 @@ def test_tables_that_are_too_large_together_show_fewer_rows(made: Made) -> None:
     whole = embedded_tables({"scores": scores}, 10**9)
     fewer = embedded_tables({"scores": scores}, len(json.dumps(whole)) // 2)
     assert whole["scores"]["rows"] == whole["scores"]["all"] == fewer["scores"]["all"]
-    assert fewer["scores"]["rows"] == 200
+    assert fewer["scores"]["rows"] == 500
 
 
 def test_numbers_are_shown_with_four_digits_and_empty_ones_are_null() -> None:
@@ -229,7 +280,14 @@ def test_numbers_are_shown_with_four_digits_and_empty_ones_are_null() -> None:
 
 def test_text_sorts_numbers_by_size() -> None:
     rows = [
-        {"family": name, "eval_set": "x", "group": "other", "shape": "flat", "trend": 0.0}
+        {
+            "family": name,
+            "eval_set": "x",
+            "group": "other",
+            "compared_group": "other",
+            "shape": "flat",
+            "trend": 0.0,
+        }
         for name in ("100", "all", "20")
     ]
     columns = embedded_table(from_rows(rows, "groups"), "groups", 9)["columns"]

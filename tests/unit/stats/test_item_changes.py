@@ -31,7 +31,7 @@ def labelled(path: Path, answers: list[str], **changes: Any) -> dict[str, Any]:
             "truncated": False,
             "prediction": answers,
             "gold": [[label] for label in GOLD],
-            "option_scores": [[] for _ in names],
+            "option_scores": [[0.0, -1.0] for _ in names],
         }
     ).to_parquet(path, index=False)
     return key

@@ -41,6 +41,9 @@ KEY: dict[str, Any] = {
     "ci_low": 0.4,
     "ci_high": 0.6,
     "truncated": 0,
+    "commonest": 0.6,
+    "degenerate": "",
+    "records": "",
 }
 BASE = {"recipe": "base", "train_set": "", "seed": None, "role": "", "shots": 4}
 

@@ -151,6 +151,7 @@ def manifest(folder: Path, **changes: Any) -> None:
         "items": {"train": 90, "evaluation": 277, "demonstration": 10},
         "left_out": {"evaluation: repeated": 3, "train: label in drop": 2, "train: repeated": 1},
         "digest": dict.fromkeys(("train", "evaluation", "demonstration"), "d" * 64),
+        "labels": {"train": {"no": 45, "yes": 45}, "evaluation": {"no": 177, "yes": 100}},
         **changes,
     }
     write_json(
@@ -234,6 +235,29 @@ def test_chance_of_options_is_a_mean_over_evaluated_items(tmp_path: Path) -> Non
     row = dataset_rows([use(tmp_path, kind="multiple_choice", labels=0)]).iloc[0]
     assert row["chance"] == pytest.approx((1 / 2 + 1 / 4 + 1 / 4) / 3)
     assert np.isnan(dataset_rows([use(tmp_path, kind="generation", labels=0)])["chance"].iloc[0])
+
+
+def test_the_majority_is_the_share_of_the_commonest_evaluated_label(tmp_path: Path) -> None:
+    manifest(tmp_path)
+    splits = ("evaluation", "train")
+    found = dataset_rows([use(tmp_path, use=split) for split in splits])["majority"]
+    assert found[0] == pytest.approx(177 / 277)
+    assert np.isnan(found[1])
+    assert np.isnan(dataset_rows([use(tmp_path, kind="generation", labels=0)])["majority"].iloc[0])
+
+
+def test_labels_that_no_manifest_counts_are_counted_from_the_items(tmp_path: Path) -> None:
+    manifest(tmp_path, labels=...)
+    golds = {"evaluation": ["no", "yes", "yes", "maybe"], "train": ["no"] * 9}
+    write_items(
+        tmp_path / "items.parquet",
+        [
+            Item(f"{split}{number}", split, "c", {}, [label])
+            for split, labels in golds.items()
+            for number, label in enumerate(labels)
+        ],
+    )
+    assert dataset_rows([use(tmp_path)])["majority"].tolist() == [0.5]
 
 
 def chances(**sets: float | None) -> Any:

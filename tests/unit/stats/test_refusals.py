@@ -72,8 +72,9 @@ def of_people(one: Cell) -> bool:
 
 
 def rows_of(table: pd.DataFrame) -> set[tuple[str, ...]]:
-    """A table's rows, without q-values, which are of all tests of a study, and last bits."""
-    kept = table.drop(columns="q_value", errors="ignore").round(9)
+    """A table's rows without q-values, which are of all tests of a study, last bits, and the paths
+    of the records, which are copies."""
+    kept = table.drop(columns=["q_value", "records"], errors="ignore").round(9)
     return set(kept.astype(str).itertuples(index=False, name=None))
 
 

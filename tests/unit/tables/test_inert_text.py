@@ -44,7 +44,14 @@ def test_every_text_comes_back(text: str) -> None:
 def test_a_table_comes_back_and_holds_no_formula(tmp_path: Path) -> None:
     texts = [*RUN, "'=1", "''=1", "'", "-0.5", "a\rb", 'a"b', "a\nb", "\u2028", ",", "NA", " x "]
     rows = [
-        {"family": text, "eval_set": "x", "group": "learned", "shape": "flat"} for text in texts
+        {
+            "family": text,
+            "eval_set": "x",
+            "group": "learned",
+            "compared_group": "learned",
+            "shape": "flat",
+        }
+        for text in texts
     ]
     frame = from_rows(rows, "groups")
     write_table(frame, tmp_path / "groups.csv")

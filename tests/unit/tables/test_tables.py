@@ -21,8 +21,8 @@ COLUMNS = ",".join(columns_of("groups"))
 
 def groups(trend: float = 0.1) -> pd.DataFrame:
     row = {
-        **{"family": "toy", "eval_set": "NA", "group": "learned", "shape": "stops"},
-        **{"trend": trend, "trend_low": 0.0, "trend_high": 1.0, "trend_p": 0.5},
+        **{"family": "toy", "eval_set": "NA", "group": "learned", "compared_group": "other"},
+        **{"shape": "stops", "trend": trend, "trend_low": 0.0, "trend_high": 1.0, "trend_p": 0.5},
     }
     return from_rows([row], "groups")
 
@@ -50,17 +50,26 @@ def test_a_table_is_printed_as_latex_with_all_rows_escaped_and_rounded(tmp_path:
     lines = (tmp_path / "groups.tex").read_text(encoding="utf-8").splitlines()
     rows = [line.removesuffix(r" \\").split(" & ") for line in lines if line.startswith("toy & ")]
     assert rows == [
-        ["toy", r"a\_b \& 50 \%", "learned", "stops", "$-$0.123", "0.000", "1.000", "0.500"],
-        ["toy", "---", "learned", "stops", "---", "0.000", "1.000", "0.500"],
         [
-            *("toy", r"\{x\}\textasciitilde \textbackslash ", "learned", "stops"),
+            "toy",
+            r"a\_b \& 50 \%",
+            "learned",
+            "other",
+            "stops",
+            "$-$0.123",
+            "0.000",
+            "1.000",
+            "0.500",
+        ],
+        ["toy", "---", "learned", "other", "stops", "---", "0.000", "1.000", "0.500"],
+        [
+            *("toy", r"\{x\}\textasciitilde \textbackslash ", "learned", "other", "stops"),
             *(r"$4.00 \times 10^{-7}$", "0.000", "1.000", "0.500"),
         ],
     ]
-    assert (
-        r"family & eval set & group & shape & trend & trend low & trend high & trend p \\" in lines
-    )
-    assert r"\begin{longtable}{llllrrrr}" in lines
+    names = "family & eval set & group & compared group & shape & trend & trend low & trend high"
+    assert rf"{names} & trend p \\" in lines
+    assert r"\begin{longtable}{lllllrrrr}" in lines
     assert lines[-2:] == [r"\end{longtable}", r"\endgroup"]
 
 
@@ -102,7 +111,7 @@ def test_rounding_differences_do_not_reach_the_bytes(tmp_path: Path) -> None:
 
 def test_a_number_is_empty_where_unknown_and_text_stays_text(tmp_path: Path) -> None:
     write_table(groups(np.nan), tmp_path / "groups.csv")
-    assert "toy,NA,learned,stops,,0,1,0.5" in (tmp_path / "groups.csv").read_text()
+    assert "toy,NA,learned,other,stops,,0,1,0.5" in (tmp_path / "groups.csv").read_text()
     assert read_table(tmp_path / "groups.csv")["eval_set"].iloc[0] == "NA"
 
 
@@ -122,8 +131,8 @@ def test_wrong_columns_names_and_values_are_refused(tmp_path: Path) -> None:
     [
         ("", "readable"),
         ("family,eval_set,group,trend\na,b,c,1\n", "columns"),
-        (f"{COLUMNS}\na,b,c,d,high,0,1,1\n", "not float"),
-        (f'{COLUMNS}\na,b,c,d,1,0,1,1,1,1\n"', "readable"),
+        (f"{COLUMNS}\na,b,c,c,d,high,0,1,1\n", "not float"),
+        (f'{COLUMNS}\na,b,c,c,d,1,0,1,1,1,1\n"', "readable"),
     ],
 )
 def test_broken_files_are_refused(tmp_path: Path, content: str, problem: str) -> None:

@@ -34,6 +34,11 @@ def percent_interval(low: float, high: float, level: float) -> str:
     return f"{100 * level:g} % interval {percent(low)} to {percent(high)}"
 
 
+def plural(number: int, noun: str) -> str:
+    """A number of things: `1 set`, `2 sets`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def short_count(value: float) -> str:
     """A count with k, M, B or T: 1.2M."""
     for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -51,3 +56,15 @@ def time_text(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def shots_text(shots: int) -> str:
+    """`no demonstrations`, `1 demonstration`, `5 demonstrations`."""
+    if not shots:
+        return "no demonstrations"
+    return f"{shots} demonstration{'' if shots == 1 else 's'}"
+
+
+def metric_text(metric: str) -> str:
+    """A metric's name as people write it: `ROUGE-L`, `F1`, `exact match`."""
+    return {"rouge_l": "ROUGE-L", "f1": "F1"}.get(metric, metric.replace("_", " "))

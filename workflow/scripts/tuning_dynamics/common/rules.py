@@ -82,5 +82,5 @@ RULES = {
 TRIALS = ("try_rate", "try_rate_at_checkpoint")
 
 #: Rules of commands that are not part of a study.
-COMMANDS = ("compare", "plan", "calibrate", "audit")
+COMMANDS = ("compare", "plan", "calibrate", "audit", "show")
 RULES |= dict.fromkeys(COMMANDS, Rule("report", measured=False))

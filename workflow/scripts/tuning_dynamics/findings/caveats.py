@@ -4,6 +4,7 @@ import pandas as pd
 
 from tuning_dynamics.common.formatting import signed
 from tuning_dynamics.stats.changes import RATIO_FLOOR
+from tuning_dynamics.stats.degenerate import degenerate_cells
 from tuning_dynamics.stats.denominators import WeakBases
 from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor, under
 from tuning_dynamics.stats.refusals import are_refused
@@ -111,6 +112,22 @@ def _edge_words(own: pd.DataFrame) -> str:
     edge, places = own[own["edge"] == "yes"], own["checkpoint"].nunique()
     found = " and ".join(f"{rate:g}" for rate in sorted(set(edge["rate"])))
     return f"{found}, at {len(edge)} of {places} checkpoints" if places > 1 and found else found
+
+
+def one_answer(scores: pd.DataFrame) -> dict[str, str]:
+    """For the top of a page: how many cells are degenerate, by recipe and of which sets; empty if
+    none is."""
+    found = degenerate_cells(scores)
+    if found.empty:
+        return {}
+    recipes = ", ".join(
+        f"{count:,} {name}" for name, count in found["recipe"].value_counts().items()
+    )
+    sets = ", ".join(sorted(found["eval_set"].unique()))
+    return {
+        "Cells in which a model gives one answer to nearly all items": f"{len(found):,} of "
+        f"{len(scores):,} ({recipes}), of {sets}; column degenerate of table scores"
+    }
 
 
 def out_of_line(checkpoints: pd.DataFrame) -> dict[str, str]:

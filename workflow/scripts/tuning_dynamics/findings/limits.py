@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pandas as pd
 
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
-from tuning_dynamics.common.formatting import interval_text, short_count, signed
+from tuning_dynamics.common.formatting import interval_text, plural, short_count, signed
 from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.curve_shape import (
     END_OPEN,
@@ -62,7 +62,7 @@ def turning_row(points: pd.DataFrame, recipe: str) -> Row:
     texts = [_turning(base, f"base{some}")]
     counts = sets["shape"].value_counts()
     listed = ", ".join(f"{counts[shape]} {_SHAPES[shape]}" for shape in _SHAPES if shape in counts)
-    texts.append(f"Of its {len(sets)} sets: {listed}.")
+    texts.append(f"Of its {plural(len(sets), 'set')}: {listed}.")
     if recipe in pooled.index:
         texts.append(_turning(pooled.loc[recipe], f"models tuned by {recipe} on the task"))
     return _row(
@@ -191,16 +191,24 @@ def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
 
 
 def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
-    """How far scores differ that should be equal."""
-    pooled = noise[(noise["checkpoint"] == POOLED) & (noise["recipe"] == recipe)]
+    """How far scores differ that should be equal: those of the main recipe, or of untuned models
+    if it has none."""
+    pooled = noise[noise["checkpoint"] == POOLED]
+    tuned = pooled[pooled["recipe"] == recipe]
+    untuned = pooled[pooled["recipe"] == "base"]
+    pooled, whose = (tuned, "") if len(tuned) else (untuned, "untuned models at ")
     found = [
-        (root_mean_square(rows), int(rows["pairs"].sum()), rows["eval_set"].nunique(), what)
+        (
+            *(root_mean_square(rows), int(rows["pairs"].sum()), rows["eval_set"].nunique()),
+            whose + what,
+        )
         for kind, what in ((SEEDS, "two seeds"), (NEAR, "two nearly identical checkpoints"))
         if not (rows := pooled[pooled["kind"] == kind]).empty
     ]
     largest = max(found, default=(math.nan, 0, 0, ""))
     text = "; ".join(
-        f"scores of {what} differ by {value:.3f} (root mean square of {pairs} pairs, {sets} sets)"
+        f"scores of {what} differ by {value:.3f} (root mean square of {plural(pairs, 'pair')}, "
+        f"{plural(sets, 'set')})"
         for value, pairs, sets, what in found
     )
     unknown = (

@@ -218,7 +218,7 @@ KINDS = (
         TRANSFER,
         "Change by task tuned on and task evaluated",
         (),
-        ("forgetting",),
+        ("forgetting", "seed_means"),
         lambda asked: asked.main("id", "ood", "cross"),
     ),
     FigureKind(
@@ -234,7 +234,7 @@ KINDS = (
         TRANSFER,
         "Change of other sets by checkpoint",
         (),
-        ("transfer",),
+        ("transfer", "seed_means"),
         lambda asked: _several(asked.transferred),
     ),
     FigureKind(
@@ -242,7 +242,7 @@ KINDS = (
         TRANSFER,
         "Mean ratio of change and robust alternatives",
         (),
-        ("transfer",),
+        ("transfer", "seed_means"),
         lambda asked: asked.transferred,
     ),
     FigureKind(
@@ -259,7 +259,7 @@ KINDS = (
         LEARNED,
         "Change by group",
         (8,),
-        ("group_changes",),
+        ("group_changes", "seed_means"),
         lambda asked: asked.tuned,
     ),
     FigureKind(
@@ -267,7 +267,7 @@ KINDS = (
         LEARNED,
         "How the groups' difference depends on the rule",
         (),
-        ("group_rules",),
+        ("group_rules", "seed_means"),
         lambda asked: asked.tuned,
     ),
     FigureKind(

@@ -261,6 +261,10 @@ def _checks(row: Row) -> Iterator[tuple[bool, str, str, str]]:
     yield row["role"] not in roles, "role", f"{what} is not known", allowed
     yield not 0 <= row["score"] <= 1, "score", "the score is not between 0 and 1", percent
     yield (row["se"] or 0) < 0, "se", "the standard error is below 0", "correct it"
+    commonest, answer = row["commonest"], row["degenerate"]
+    what = "the share is not between 0 and 1"
+    yield not 0 <= (commonest or 0) <= 1, "commonest", what, "correct it"
+    yield answer not in ("", "yes"), "degenerate", "the value is not known", "write yes, or nothing"
     yield row["n"] == 0, "n", "a score needs items", "leave it empty if it is unknown"
     low, high = row["ci_low"], row["ci_high"]
     half = "an interval has one end"

@@ -10,14 +10,31 @@ import jinja2
 import pandas as pd
 
 from tuning_dynamics.common.atomic_files import whole_file
-from tuning_dynamics.common.formatting import short_count, time_text
+from tuning_dynamics.common.formatting import short_count, shots_text, signed, time_text
 from tuning_dynamics.common.paths import ROOT, Paths
 from tuning_dynamics.config.load import published_config
-from tuning_dynamics.findings.caveats import leaked, out_of_line, rates_at_edge, refused
+from tuning_dynamics.findings.caveats import (
+    leaked,
+    one_answer,
+    out_of_line,
+    rates_at_edge,
+    refused,
+)
+from tuning_dynamics.grid.examples import example_cells
 from tuning_dynamics.grid.figures import StudyFigure
-from tuning_dynamics.grid.merged_config import cell_rows, figures_of, read_merged, seeds, summary
+from tuning_dynamics.grid.merged_config import (
+    Merged,
+    cell_row,
+    cell_rows,
+    figures_of,
+    read_merged,
+    seeds,
+    summary,
+)
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
+from tuning_dynamics.report.answers import ROLES, answers
 from tuning_dynamics.report.captions import column_meanings, table_caption
+from tuning_dynamics.report.examples import CellExamples, cell_examples
 from tuning_dynamics.report.gallery import Picture, existing_files, pictures, shows, themes
 from tuning_dynamics.report.interval import WIDTH, IntervalDrawing, drawing
 from tuning_dynamics.report.table_json import embedded_tables
@@ -32,6 +49,9 @@ CAPTIONS = ROOT / "workflow" / "report"
 #: Characters of a page that figures and tables may take: so the page stays below 10 MiB.
 FIGURE_CHARACTERS, TABLE_CHARACTERS = 6_500_000, 2_500_000
 
+#: Comparisons of before and after that the page lists one by one: half a megabyte.
+MOST_ANSWERS = 800
+
 
 @dataclass(frozen=True)
 class About:
@@ -39,7 +59,7 @@ class About:
 
     `summary` and `seeds` are texts by subject, `asked` has the key columns of scores.csv for each
     cell of the study, `level` is that of its intervals, `config` its text, `accepted` what was
-    accepted as current by hand (`Current.accepted`).
+    accepted as current by hand (`Current.accepted`), `recipe` the main one.
     """
 
     title: str
@@ -49,15 +69,19 @@ class About:
     level: float
     config: str
     accepted: Sequence[Mapping[str, str]] = ()
+    recipe: str = ""
+    examples: Sequence[CellExamples] = ()
 
 
 @dataclass(frozen=True)
 class Card:
-    """A finding on a page: a row of findings.csv, its drawing and its figure."""
+    """A finding on a page: a row of findings.csv, its drawing and its figure; `lacking` if the
+    study has too little data to say anything on it."""
 
     row: Mapping[str, Any]
     drawing: IntervalDrawing | None
     picture: Picture | None
+    lacking: bool
 
 
 def write_report(
@@ -70,8 +94,8 @@ def write_report(
 ) -> None:
     """Write the report and the findings of a study from its merged config and its CSV tables.
 
-    Its figures are where the config says, each as SVG, PNG and PDF. StudyError for an invalid
-    table, caption or figure.
+    Its figures are where the config says, each as SVG, PNG and PDF, and the records and items of
+    its examples too. StudyError for an invalid table, caption or figure, and for broken records.
     """
     merged = read_merged(config)
     study = merged.resolved.study
@@ -83,11 +107,21 @@ def write_report(
         level=study.statistics.level,
         config=published_config(config),
         accepted=accepted,
+        recipe=study.statistics.main_recipe,
+        examples=examples_of(merged),
     )
     paths = Paths(study.study)
     listed = figures_of(merged.resolved, merged.grid, merged.table)
     figures = [(one, Path(paths.figure(one.family, one.name))) for one in listed]
     write_pages(about, list(map(Path, tables)), figures, Path(report), Path(findings))
+
+
+def examples_of(merged: Merged) -> list[CellExamples]:
+    """The examples of a study; none for published scores."""
+    if merged.table is not None:
+        return []
+    cells = example_cells(merged.resolved, merged.grid)
+    return [cell_examples(cell_row(merged.resolved, cell)) for cell in cells]
 
 
 def write_pages(
@@ -108,6 +142,7 @@ def write_pages(
             **out_of_line(read["checkpoints"]),
             **refused(read["unpaired"]),
             **leaked(read["overlaps"]),
+            **one_answer(read["scores"]),
             **rates_at_edge(read["rates"]),
         },
         "cards": shown,
@@ -124,13 +159,21 @@ def cards(findings: pd.DataFrame, found: Sequence[Picture]) -> dict[str, list[Ca
     by_family: dict[str, list[Card]] = {}
     left = list(found)
     for row in findings.to_dict("records"):
-        picture = shows(row["finding"], row["family"], left)
+        without = lacking(row)
+        picture = None if without else shows(row["finding"], row["family"], left)
         left = [other for other in left if other is not picture]
         # Findings without a number are sizes and places, where 0 has no meaning.
         ends = [float(row[name]) for name in ("value", "low", "high", "floor")]
         drawn = None if pd.isna(row["number"]) else drawing(*ends)
-        by_family.setdefault(row["family"], []).append(Card(row, drawn, picture))
+        by_family.setdefault(row["family"], []).append(Card(row, drawn, picture, without))
     return by_family
+
+
+def lacking(finding: Mapping[str, Any]) -> bool:
+    """Whether a study has too little data to say anything on a finding, a row of findings.csv: it
+    has no cells, or a published finding has no interval."""
+    no_interval = not pd.isna(finding["number"]) and pd.isna(finding["low"])
+    return finding["verdict"] == "cannot tell" and (finding["cells"] == 0 or bool(no_interval))
 
 
 def _body(
@@ -139,6 +182,7 @@ def _body(
     """What the report shows in addition to the findings."""
     checkpoints = tables["checkpoints"]
     return {
+        "answers": answers(tables, about.recipe, about.level),
         "themes": themes(found),
         "outside": sum(not picture.inside for picture in found),
         "tables": embedded_tables(_findings_first(tables), TABLE_CHARACTERS),
@@ -172,9 +216,17 @@ def _render(template: str, output: Path, context: Mapping[str, Any]) -> None:
     )
     environment.globals |= {
         "drawing_width": WIDTH,
+        "most_answers": MOST_ANSWERS,
+        "roles": ROLES,
         "file": lambda name: (TEMPLATES / name).read_text(encoding="utf-8"),
     }
-    environment.filters |= {"count": short_count, "time": time_text}
+    environment.filters |= {
+        "count": short_count,
+        "time": time_text,
+        "signed": signed,
+        "score": lambda value: "" if pd.isna(value) else f"{value:.3f}",
+        "shots": shots_text,
+    }
     page = environment.get_template(template).render(context)
     with whole_file(output) as temporary:
         temporary.write_text(page, encoding="utf-8")

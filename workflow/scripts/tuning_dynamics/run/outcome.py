@@ -3,12 +3,14 @@
 Snakemake itself prints the command of a temporary file, and with `--quiet` no more than that.
 """
 
+import csv
 import logging
 import re
 import shlex
 import shutil
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,9 @@ _STATUS = re.compile(r"returned non-zero exit status (\d+)|died with <Signals\.\
 
 #: What SLURM says of a job that it ended.
 _SLURM = re.compile(r"(?:slurmstepd|srun): error: (.*)")
+
+#: Evaluation sets with degenerate answers that are named.
+NAMED_SETS = 8
 
 _AGAIN = "run the same command again: it goes on from what is saved"
 
@@ -191,6 +196,28 @@ def say_where(workflow: Any, jobs: Jobs) -> None:
         say(f"\nThe report:   {paths.report}")
         say(f"The findings: {paths.findings}")
         say(f"The tables:   {Path(paths.table('x')).parent}/")
+        for line in degenerate_lines(Path(paths.table("scores"))):
+            say(line)
+
+
+def degenerate_lines(scores: Path) -> list[str]:
+    """What scores.csv says of cells with one answer to nearly all items; nothing if there are none,
+    or no such table."""
+    if not scores.is_file():
+        return []
+    with scores.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    sets = Counter(row["eval_set"] for row in rows if row.get("degenerate") == "yes")
+    if not sets:
+        return []
+    named = ", ".join(f"{name} ({cells})" for name, cells in sets.most_common(NAMED_SETS))
+    more = f" and {len(sets) - NAMED_SETS} more sets" if len(sets) > NAMED_SETS else ""
+    return [
+        f"\nDegenerate: {sets.total():,} of {len(rows):,} cells give one answer to nearly all "
+        "items:",
+        f"  {named}{more}",
+        f"  They are the rows of {scores} whose column degenerate is yes.",
+    ]
 
 
 def say_left(workflow: Any, outcome: Outcome) -> None:

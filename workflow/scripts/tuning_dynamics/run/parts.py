@@ -12,7 +12,7 @@ from typing import Any
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.variants import Variant
-from tuning_dynamics.grid.compare_request import KEYS
+from tuning_dynamics.grid import compare_request, show_request
 from tuning_dynamics.grid.grid import Grid
 
 
@@ -44,8 +44,10 @@ def parse_part(text: Any, file: str) -> StudyPart | None:
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings in a config mapping, without `part` and the sides of a comparison."""
-    return {key: value for key, value in config.items() if key not in ("part", *KEYS)}
+    """The settings in a config mapping, without `part`, the sides of a comparison, and the cell to
+    show."""
+    others = ("part", *compare_request.KEYS, *show_request.KEYS)
+    return {key: value for key, value in config.items() if key not in others}
 
 
 def part_variants(grid: Grid, number: int, parts: int, file: str) -> list[Variant]:

@@ -21,6 +21,7 @@ from tuning_dynamics.config.lines import lines_named
 from tuning_dynamics.config.load import load_study
 from tuning_dynamics.grid.compare_request import Sides, check_sides, sides_of
 from tuning_dynamics.grid.figures import StudyFigure
+from tuning_dynamics.grid.show_request import check_shown, shown_cell
 from tuning_dynamics.identity.code_digest import recall, remember
 from tuning_dynamics.identity.current import Current
 from tuning_dynamics.identity.job import Planned, write_plan
@@ -91,10 +92,13 @@ def begin(config: dict[str, Any], workflow: Any) -> tuple[Jobs, Sides]:
         take_turns(workflow)
         read_strictly(config, workflow)
         study = load_study(settings(config), root, file)
+        cell = shown_cell(config)
         jobs, sides = Jobs(study, file, parse_part(config.get("part"), file)), sides_of(config)
         recall()
         current = None
-        if workflow.is_main_process and sides.asked:
+        if workflow.is_main_process and cell.asked:
+            check_shown(cell)
+        elif workflow.is_main_process and sides.asked:
             check_sides(sides)
         elif workflow.is_main_process:
             os.environ[RUN] = uuid4().hex[:12]

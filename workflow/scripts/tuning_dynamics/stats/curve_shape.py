@@ -40,6 +40,9 @@ _KNOTS = 16
 # A straight line needs one more point than its parameters to show noise.
 _LEAST_AT_END = 3
 
+# Scores are shares: a difference of them is exact but for this.
+_ROUNDING = 1e-9
+
 # Far below the rounding of scores; without it a perfect fit would divide by zero.
 _TINY = 1e-18
 
@@ -113,7 +116,8 @@ def _rises_plainly(y: Floats, errors: Floats, level: float) -> bool:
     """Whether the last score exceeds the first by LARGE_RISE, and its interval the first one's;
     False if these are unknown."""
     half = norm.ppf((1 + level) / 2) * errors
-    return bool(y[-1] - y[0] >= LARGE_RISE and y[-1] - half[-1] > y[0] + half[0])
+    large = y[-1] - y[0] >= LARGE_RISE - _ROUNDING
+    return bool(large and y[-1] - half[-1] > y[0] + half[0])
 
 
 def _quantile(level: float, curve: "_Weighted") -> float:

@@ -15,12 +15,14 @@ Codes = NDArray[np.uint64]
 @dataclass(frozen=True)
 class CellItems:
     """One cell's items, each field of shape (items,): scores by its metric, codes of its answers,
-    and its measures by name; and the number of truncated prompts."""
+    and its measures by name; the number of truncated prompts, and the share of items with the
+    commonest answer."""
 
     scores: Floats
     answers: Codes
     measures: dict[str, Floats]
     truncated: int
+    commonest: float
 
 
 @dataclass(frozen=True)

@@ -33,17 +33,22 @@ from tuning_dynamics.stats.bootstrap import (
     unit_sums,
 )
 from tuning_dynamics.stats.cells import describe
+from tuning_dynamics.stats.degenerate import chosen_options, commonest_share
 from tuning_dynamics.stats.extraction import extracted
 from tuning_dynamics.stats.item_answers import CellItems, Codes, ItemAnswers, answers_of, codes
 from tuning_dynamics.stats.item_intervals import of_differences, of_shares
 from tuning_dynamics.stats.item_scores import item_scores
 from tuning_dynamics.stats.option_measures import MEASURES, Options, item_measures, options_of
-from tuning_dynamics.stats.records import Records, read_records
+from tuning_dynamics.stats.records import Records, read_option_scores, read_records
 from tuning_dynamics.tables.columns import KEY_COLUMNS
 
 # Limit of a block's scores or draws, in numbers of 8 bytes: 48 MiB; a pass holds about seven times
 # as much at its peak (benchmarks/bootstrap.py).
 BLOCK_NUMBERS = 6 * 2**20
+
+
+#: Of a cell: its items' scores, how many prompts were truncated, share of the commonest answer.
+Scored = tuple[Floats, int, float]
 
 
 @dataclass(frozen=True)
@@ -64,8 +69,9 @@ class ItemBlock:
     set, at any checkpoint, that was refused. Units are what is resampled: items, or contexts if
     items share them. `sums` is (units, cells), each unit's sum of scores;
     `sizes` (units,), each unit's items; `drawn` (resamples, cells), means of resampled units.
-    `binary` (cells,): whether all of a cell's scores are 0 or 1.
-    `answers` are the cells' items one by one, None where only scores are known.
+    `binary` (cells,): whether all of a cell's scores are 0 or 1. By cell: `truncated` prompts, the
+    share of items with the `commonest` answer, and the records' `paths`. `answers` are the cells'
+    items one by one, None where only scores are known.
     """
 
     cells: pd.DataFrame
@@ -75,6 +81,8 @@ class ItemBlock:
     drawn: Floats
     binary: NDArray[np.bool_]
     truncated: NDArray[np.int64]
+    commonest: Floats
+    paths: list[str]
     resampling: Resampling
     answers: ItemAnswers | None = None
 
@@ -166,10 +174,16 @@ def _block(
     reader: "_SameItems",
     resampling: Resampling,
 ) -> ItemBlock:
-    scores = np.column_stack([cell.scores for cell in scored])
-    truncated = [cell.truncated for cell in scored]
-    answers = answers_of(scored, reader.units, reader.gold_codes)
-    return block_of(cells, refused, scores, reader.units, truncated, resampling, answers)
+    return block_of(
+        cells,
+        refused,
+        np.column_stack([cell.scores for cell in scored]),
+        reader.units,
+        resampling,
+        truncated=[cell.truncated for cell in scored],
+        commonest=[cell.commonest for cell in scored],
+        answers=answers_of(scored, reader.units, reader.gold_codes),
+    )
 
 
 def block_of(
@@ -177,11 +191,14 @@ def block_of(
     refused: pd.DataFrame,
     scores: Floats,
     units: Integers,
-    truncated: Sequence[int],
     resampling: Resampling,
+    *,
+    truncated: Sequence[int],
+    commonest: Sequence[float],
     answers: ItemAnswers | None = None,
 ) -> ItemBlock:
-    """The block of `scores` (items, cells); `units` is each item's, `truncated` each cell's."""
+    """The block of `scores` (items, cells); `units` is each item's, `truncated` and `commonest`
+    each cell's."""
     sizes, sums = unit_sizes(units), unit_sums(scores, units)
     return ItemBlock(
         cells=cells[list(KEY_COLUMNS)].reset_index(drop=True),
@@ -191,6 +208,8 @@ def block_of(
         drawn=resampled_means(sums, sizes, resampling.resamples, resampling.seed),
         binary=((scores == 0) | (scores == 1)).all(axis=0),
         truncated=np.array(truncated),
+        commonest=np.array(commonest),
+        paths=[str(path) for path in cells["path"]],
         resampling=resampling,
         answers=answers,
     )
@@ -232,14 +251,18 @@ class _SameItems:
     def scored(self, cell: pd.Series) -> CellItems:
         """A cell's items: scores by its metric, answers and measures."""
         records = self.read(cell)
-        answers = records.prediction.to_pylist()
+        answers: list[str] = records.prediction.to_pylist()
         if self.about is not None and self.about.answer_pattern is not None:
             answers = extracted(answers, self.about.answer_pattern, self.eval_set)
+        given = answers
+        if cell["kind"] == "multiple_choice":
+            given = chosen_options(read_option_scores(Path(cell["path"])))
         return CellItems(
             scores=item_scores(cell["metric"], answers, self.golds),
             answers=codes(answers),
             measures=self._measures(records, cell),
             truncated=int(records.truncated.sum()),
+            commonest=commonest_share(given),
         )
 
     def _measures(self, records: Records, cell: pd.Series) -> dict[str, Floats]:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuning_dynamics.common.variants import NEAR_SHARE
+from tuning_dynamics.stats.degenerate import degenerate_cells
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.tables.columns import POOLED
 from tuning_dynamics.tables.tables import from_rows
@@ -36,7 +37,12 @@ _POOLED = ["kind", "family", "recipe", "eval_set", "format", "metric"]
 
 def noise_rows(scores: pd.DataFrame) -> pd.DataFrame:
     """noise.csv from scores.csv: cells at several seeds, cells at near-identical checkpoints, and
-    both pooled by recipe, evaluation set and format (`checkpoint` is `all`)."""
+    both pooled by recipe, evaluation set and format (`checkpoint` is `all`).
+
+    Degenerate cells are left out: models that all give one answer agree, and say nothing of how
+    much working ones differ.
+    """
+    scores = scores.drop(index=degenerate_cells(scores).index)
     cells = from_rows([*_over_seeds(scores), *_over_near_checkpoints(scores)], "noise")
     rows = cells.to_dict("records") + [_pool(own) for _, own in cells.groupby(_POOLED, sort=True)]
     return from_rows(rows, "noise")

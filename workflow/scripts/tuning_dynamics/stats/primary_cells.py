@@ -6,20 +6,9 @@ and prediction methods. Summaries take one of them by a rule that ignores scores
 
 import pandas as pd
 
+from tuning_dynamics.common.constants import DEFAULT_FORMAT as DEFAULT_FORMAT
+from tuning_dynamics.common.constants import PREDICTION_ORDER as PREDICTION_ORDER
 from tuning_dynamics.common.errors import StudyError
-
-DEFAULT_FORMAT = "default"
-
-# First the study's usual choice for the kind, then its substitutes.
-PREDICTION_ORDER = (
-    "token_prob",
-    "likelihood",
-    "greedy",
-    "constrained",
-    "likelihood_per_char",
-    "likelihood_pmi",
-    "free",
-)
 
 VARIANT_AND_SET = ["family", "checkpoint", "recipe", "train_set", "seed", "eval_set"]
 

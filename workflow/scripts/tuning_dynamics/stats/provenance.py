@@ -61,6 +61,7 @@ def _row(use: Mapping[str, Any]) -> dict[str, object]:
         "left_out": _left_out(manifest["left_out"], split),
         "special_tokens": _special_tokens(use),
         "chance": _chance(use),
+        "majority": _majority(use, manifest),
         "training_split_scored": use["training_split_scored"],
         "digest": manifest["digest"][split][:_SHOWN],
     }
@@ -75,6 +76,7 @@ def _refused_row(use: Mapping[str, Any], reason: str) -> dict[str, object]:
         "items": 0,
         "left_out": f"all: {reason.splitlines()[0]}",
         "chance": float("nan"),
+        "majority": float("nan"),
         "training_split_scored": use["training_split_scored"],
     }
 
@@ -123,3 +125,20 @@ def _chance_of_options(items: str) -> float:
     table = pq.read_table(items, columns=["split", "options"])
     options = table.filter(pc.equal(table["split"], "evaluation"))["options"]
     return float(np.mean(1 / pc.list_value_length(options).to_numpy()))
+
+
+def _majority(use: Mapping[str, Any], manifest: Mapping[str, Any]) -> float:
+    """Share of evaluated items with the commonest label; NaN if the split is not evaluated, or the
+    set is not classification."""
+    if use["use"] != "evaluation" or not use["labels"]:
+        return float("nan")
+    counts = manifest.get("labels", {}).get("evaluation")
+    labels = Counter(counts if counts is not None else _gold_labels(str(use["items"])))
+    return max(labels.values()) / labels.total()
+
+
+def _gold_labels(items: str) -> list[str]:
+    """The label of each evaluated item, for manifests that do not count labels."""
+    table = pq.read_table(items, columns=["split", "gold"])
+    gold = table.filter(pc.equal(table["split"], "evaluation"))["gold"]
+    return [answers[0] for answers in gold.to_pylist()]

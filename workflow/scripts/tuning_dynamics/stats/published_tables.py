@@ -61,7 +61,8 @@ def published_tables(
 ) -> dict[str, pd.DataFrame]:
     """Tables scores, changes, unpaired, seed_means, halves, sensitivity, checkpoints and datasets
     by name, and those that need items or runs, empty; arguments as for `write_published`."""
-    scores = from_rows(list(table.rows), "scores").sort_values(ORDER_KEYS, ignore_index=True)
+    rows = [{**row, "records": ""} for row in table.rows]
+    scores = from_rows(rows, "scores").sort_values(ORDER_KEYS, ignore_index=True)
     low, high = _own_intervals(scores, level)
     scores = scores.assign(ci_low=low, ci_high=high)
     changes, unpaired = change_tables(scores)
@@ -235,6 +236,7 @@ def _datasets(
             "source": PUBLISHED,
             "items": own["n"].iloc[0] if own["n"].nunique(dropna=False) == 1 else pd.NA,
             "chance": chance.get(name, np.nan),
+            "majority": np.nan,
         }
         for name, own in scores.groupby("eval_set", sort=True)
     ]
@@ -248,6 +250,7 @@ def _datasets(
             "source": PUBLISHED,
             "items": pd.NA,
             "chance": np.nan,
+            "majority": np.nan,
         }
         for name, (task, kind) in table.train_sets(train_kinds).items()
     ]

@@ -71,6 +71,25 @@ def read_records(path: Path, *, option_scores: bool = False) -> Records:
     )
 
 
+def read_option_scores(path: Path) -> list[list[float]]:
+    """The scores of each item's options, in the file's order.
+
+    Raises StudyError as for `read_records`, and for an item without scores.
+    """
+    with _opened(path) as file:
+        _check_refused(file.schema_arrow, path)
+        table = file.read(columns=["option_scores"], use_threads=False)
+        table.validate(full=True)
+        scores = table["option_scores"].combine_chunks()
+        nothing = scores.null_count or pc.min(pc.list_value_length(scores)).as_py() == 0
+    if nothing or pc.list_flatten(scores).null_count:
+        raise StudyError(
+            "a record has no option_scores", file=path, key="option_scores", fix=_AGAIN
+        )
+    found: list[list[float]] = scores.to_pylist()
+    return found
+
+
 def refusal(path: Path) -> str | None:
     """Why a cell was refused; None if it was not. StudyError for a file that is missing or not
     parquet."""

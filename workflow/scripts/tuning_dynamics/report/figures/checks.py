@@ -20,10 +20,10 @@ from tuning_dynamics.report.figures.axes import (
     panels,
 )
 from tuning_dynamics.report.figures.forest import ROW_INCHES
-from tuning_dynamics.report.figures.scores import empty
+from tuning_dynamics.report.figures.scores import baselines, empty
 from tuning_dynamics.report.figures.series import BASE_LOOK, Panel, Series, looks, series_figure
 from tuning_dynamics.report.figures.style import COLOURS, TEXT_COLOUR, style
-from tuning_dynamics.report.figures.view import View, bands_words, metric_words
+from tuning_dynamics.report.figures.view import View, bands_words, metric_words, shots_words
 from tuning_dynamics.stats.checkpoint_curve import TOLERANCE
 from tuning_dynamics.tables.columns import POOLED
 
@@ -46,7 +46,8 @@ def turning_points(view: View) -> Figure:
             series.append(Series(names[f"tuned on {train_set}"], rows))
             keys.append((view.recipe, train_set))
         metric = metric_words(base)
-        shown.append(Panel(eval_set, metric, series, metric))
+        levels = baselines(view, eval_set, metric)
+        shown.append(Panel(eval_set, metric, series, metric, *levels))
         turns.append([_found(estimates, *key, eval_set) for key in keys])
     title = f"{view.family}: where scores stop rising"
     if not shown:
@@ -55,7 +56,7 @@ def turning_points(view: View) -> Figure:
         "At the foot, a row for each line: point and line, the turning point of a broken line "
         f"over log tokens with its {view.interval}; pale, the distance between the checkpoints on "
         "either side of it; in words if there is none. "
-        f"{bands_words(view, pd.concat([view.base, tuned]))}"
+        f"{bands_words(view, pd.concat([view.base, tuned]))} {shots_words(view.base, tuned)}"
     )
     with style():
         frame = series_figure(view.axis, shown, title, note)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from tuning_dynamics.report.figures.axes import (
     Look,
     checkpoint_words,
+    joined,
     mark_missing,
     panel_title,
     panels,
@@ -47,10 +48,12 @@ def change_by_group(view: View) -> Figure:
             1,
             1,
             title,
-            f"Bars: mean of tuned minus base score; number: cells in it. Whiskers: {view.interval} "
-            "over train sets and evaluation sets; none for 1 train set, or fewer than 4 "
-            "evaluation sets. "
-            "x: none of the group. Below: checkpoint.",
+            joined(
+                "Bars: mean of tuned minus base score; number: cells in it. Whiskers: "
+                f"{view.interval} over train sets and evaluation sets; none for 1 train set, or "
+                "fewer than 4 evaluation sets. x: none of the group. Below: checkpoint.",
+                view.compared_shots,
+            ),
             legend=legend,
             size=(max(5.4, 0.2 * len(labels) * len(names) + 0.5), 2.1),
         )
@@ -116,10 +119,14 @@ def ood_change(view: View) -> Figure:
             1,
             1,
             title,
-            "Bars: mean of tuned minus base score over a task's out-of-domain pairs and "
-            f"checkpoints ({len(cells)} cells in all). Lines: each pair of train set and "
-            "evaluation set, from the first checkpoint (left) to the last; their spread is what "
-            "the mean has no interval for. Intervals of single changes are in seed_means.csv.",
+            joined(
+                "Bars: mean of tuned minus base score over a task's out-of-domain pairs and "
+                f"checkpoints ({len(cells)} cells in all). Lines: each pair of train set and "
+                "evaluation set, from the first checkpoint (left) to the last; their spread is "
+                "what the mean has no interval for. Intervals of single changes are in "
+                "seed_means.csv.",
+                view.compared_shots,
+            ),
             size=(max(5.2, 1.2 * len(tasks)), 2.0),
         )
         ax = frame.axes[0]
@@ -159,10 +166,12 @@ def group_rules(view: View) -> Figure:
             1,
             1,
             title,
-            "Mean change of other sets minus that of those learned in pre-training. Whiskers: "
-            f"{view.interval} over train sets and evaluation sets; none for 1 train set, or where "
-            "a group has fewer than 2 evaluation sets. "
-            "n/a: a group is empty.",
+            joined(
+                "Mean change of other sets minus that of those learned in pre-training. Whiskers: "
+                f"{view.interval} over train sets and evaluation sets; none for 1 train set, or "
+                "where a group has fewer than 2 evaluation sets. n/a: a group is empty.",
+                view.compared_shots,
+            ),
             size=(5.6, height(len(rows))),
         )
         panel_title(frame.axes[0], "difference of mean changes")
@@ -196,8 +205,11 @@ def latent_gain(view: View) -> Figure:
         slopes,
         draw,
         title=f"{view.family}: gain by tuning along pre-training",
-        note="Blue: learned in pre-training, orange: other sets, grey: undecided. Left: all items; "
-        "right: where groups are made from one half of the items, the other half.",
+        note=joined(
+            "Blue: learned in pre-training, orange: other sets, grey: undecided. Left: all items; "
+            "right: where groups are made from one half of the items, the other half.",
+            view.compared_shots,
+        ),
         unit="change of gain per tenfold tokens",
         over="items and seeds (of what a line leaves, where items are unknown)",
         colour=lambda row: GROUP_COLOURS.get(str(row["group"]), "#222222"),

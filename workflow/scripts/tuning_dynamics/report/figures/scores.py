@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tuning_dynamics.report.figures.axes import Look, nothing_to_draw, panels
+from tuning_dynamics.report.figures.axes import Look, joined, nothing_to_draw, panels
 from tuning_dynamics.report.figures.series import (
     BASE_LOOK,
     Panel,
@@ -20,6 +20,7 @@ from tuning_dynamics.report.figures.view import (
     bands_words,
     metric_words,
     scored,
+    shots_words,
 )
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT, curve_cells
 
@@ -70,7 +71,7 @@ def _against_base(view: View, role: str, otherwise: str) -> Figure:
         view,
         shown,
         f"{view.family}, {ROLES[role]}: tuned ({view.recipe}) against base",
-        bands_words(view, tuned) if len(tuned) else "",
+        _words(view, tuned),
         otherwise,
     )
 
@@ -116,7 +117,7 @@ def _by_set(view: View, tuned: pd.DataFrame, by: str, styles: dict[str, Look], w
         view,
         shown,
         f"{view.family} tuned on {view.train_set}: {what}",
-        bands_words(view, tuned) if len(tuned) else "",
+        _words(view, tuned),
         f"models tuned on {view.train_set} were evaluated on no set in this view",
     )
 
@@ -136,9 +137,17 @@ def cross(view: View, kind: str) -> Figure:
         view,
         shown,
         f"{view.family}, tuned ({view.recipe}) on other tasks: {kind.replace('_', ' ')} sets",
-        bands_words(view, tuned) if len(tuned) else "",
+        _words(view, tuned),
         f"no {kind.replace('_', ' ')} set was evaluated with models tuned on another task",
     )
+
+
+def _words(view: View, tuned: pd.DataFrame) -> str:
+    """What bands are, and the shots of base and tuned models; empty if nothing is drawn."""
+    if tuned.empty:
+        return ""
+    base = view.base[view.base["eval_set"].isin(tuned["eval_set"])]
+    return joined(bands_words(view, tuned), shots_words(base, tuned))
 
 
 def _base(view: View, eval_set: str) -> Series:
@@ -148,10 +157,16 @@ def _base(view: View, eval_set: str) -> Series:
 def _panel(
     view: View, eval_set: str, words: str, rows: pd.DataFrame, series: Sequence[Series]
 ) -> Panel:
-    """A panel of scores on a set, with its metric, and chance if known."""
+    """A panel of scores on a set, with its metric, and chance and majority if known."""
     metric = metric_words(rows)
-    chance = view.chance.get(eval_set) if metric == "accuracy" else None
-    return Panel(eval_set, f"{words}, {metric}", series, metric, chance)
+    return Panel(eval_set, f"{words}, {metric}", series, metric, *baselines(view, eval_set, metric))
+
+
+def baselines(view: View, eval_set: str, metric: str) -> tuple[float | None, float | None]:
+    """Chance and majority of a set, where they are known and the metric is accuracy."""
+    if metric != "accuracy":
+        return None, None
+    return view.chance.get(eval_set), view.majority.get(eval_set)
 
 
 def _figure(view: View, shown: Sequence[Panel], title: str, note: str, otherwise: str) -> Figure:

@@ -27,6 +27,12 @@ from tuning_dynamics.report.figures.style import BASE_COLOUR, MISSING_COLOUR, co
 
 BASE_LOOK = Look("base", BASE_COLOUR, "o", "--")
 
+#: What a model reaches that does not read the item: in words, and how it is drawn.
+BASELINES = {
+    "chance": ("Dotted: chance", ":"),
+    "majority": ("Dash-dotted: majority, the share of the commonest label", "-."),
+}
+
 
 @dataclass(frozen=True)
 class Series:
@@ -39,13 +45,15 @@ class Series:
 @dataclass(frozen=True)
 class Panel:
     """One panel: its name, words below it, its series, and the name that panels with the same range
-    of y share. `level` is a dotted line, such as chance."""
+    of y share; and accuracy of guessing, `chance`, and of always giving the commonest label,
+    `majority`, if they are known."""
 
     name: str
     words: str
     series: Sequence[Series]
     scale: str
-    level: float | None = None
+    chance: float | None = None
+    majority: float | None = None
 
 
 def looks(names: Sequence[str], dash: Dash = "-") -> dict[str, Look]:
@@ -66,7 +74,11 @@ def series_figure(
         note,
         "x: not evaluated; dotted lines pass it by." if missing and not alone else "",
         "n/a: not evaluated." if missing and alone else "",
-        "Dotted: chance." if any(panel.level is not None for panel in shown) else "",
+        *(
+            f"{words}."
+            for name, (words, _) in BASELINES.items()
+            if any(_baseline(panel, name) is not None for panel in shown)
+        ),
         "One checkpoint." if alone else hole_words(axis),
         "" if alone else X_WORDS,
     ]
@@ -79,10 +91,15 @@ def series_figure(
             for row, one in enumerate(panel.series):
                 draw_series(ax, axis, one, row)
             draw_token_axis(ax, axis, labels=lowest)
-        if panel.level is not None:
-            ax.axhline(panel.level, color=MISSING_COLOUR, linewidth=0.9, linestyle=":")
+        for name, (_, dash) in BASELINES.items():
+            if (level := _baseline(panel, name)) is not None:
+                ax.axhline(level, color=MISSING_COLOUR, linewidth=0.9, linestyle=dash)
     share_heights(frame.axes, [panel.scale for panel in shown])
     return frame
+
+
+def _baseline(panel: Panel, name: str) -> float | None:
+    return {"chance": panel.chance, "majority": panel.majority}[name]
 
 
 def _legend(shown: Sequence[Panel]) -> list[Look]:

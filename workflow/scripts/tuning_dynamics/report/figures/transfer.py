@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tuning_dynamics.report.figures.axes import checkpoint_words, panel_title, panels
+from tuning_dynamics.report.figures.axes import checkpoint_words, joined, panel_title, panels
 from tuning_dynamics.report.figures.forest import ForestRow, draw_forest, height
 from tuning_dynamics.report.figures.grids import draw_heat, hatch_missing, name_fields
 from tuning_dynamics.report.figures.scores import empty
@@ -47,9 +47,12 @@ def transfer_heat_map(view: View) -> Figure:
             1,
             1,
             title,
-            f"Rows: tuned on; columns: evaluated on, by task. Means over {_span(points)} "
-            "checkpoints, each a mean over seeds; intervals are in seed_means.csv. Hatched: not "
-            "evaluated.",
+            joined(
+                f"Rows: tuned on; columns: evaluated on, by task. Means over {_span(points)} "
+                "checkpoints, each a mean over seeds; intervals are in seed_means.csv. Hatched: "
+                "not evaluated.",
+                view.compared_shots,
+            ),
             size=(max(3.6, 0.52 * len(table.columns)), max(0.8, 0.36 * len(table))),
         )
         ax = frame.axes[0]
@@ -74,9 +77,12 @@ def forgetting(view: View) -> Figure:
             len(points) + 1,
             min(6, len(points) + 1),
             title,
-            "Mean of tuned minus base score over the cells of a field; rows: task tuned on, "
-            "columns: task evaluated. Orange: gain, purple: loss. In brackets: under the noise "
-            "floor. Hatched: not evaluated. Intervals are in forgetting.csv.",
+            joined(
+                "Mean of tuned minus base score over the cells of a field; rows: task tuned on, "
+                "columns: task evaluated. Orange: gain, purple: loss. In brackets: under the noise "
+                "floor. Hatched: not evaluated. Intervals are in forgetting.csv.",
+                view.compared_shots,
+            ),
             size=(max(1.3, 0.42 * len(columns)), max(0.7, 0.3 * len(rows))),
         )
         ways = zip(frame.axes, [*points, POOLED], frame.lowest, strict=True)
@@ -124,9 +130,10 @@ def transfer_by_checkpoint(view: View) -> Figure:
             )
         )
     with style():
-        note = (
+        note = joined(
             f"Bands: {view.interval} over train sets and evaluation sets; none for 1 train set, or "
-            "fewer than 4 evaluation sets."
+            "fewer than 4 evaluation sets.",
+            view.compared_shots,
         )
         frame = series_figure(view.axis, shown, title, note)
         for ax in frame.axes:
@@ -148,10 +155,13 @@ def transfer_statistics(view: View) -> Figure:
             len(pairs),
             3,
             title,
-            f"All checkpoints. Whiskers: {view.interval} over train sets and evaluation sets; none "
-            "for a median, 1 train set, or fewer than 4 evaluation sets. Ratios are shares of the "
-            "base score, changes "
-            "are in points of score. x: the mean ratio as published.",
+            joined(
+                f"All checkpoints. Whiskers: {view.interval} over train sets and evaluation sets; "
+                "none for a median, 1 train set, or fewer than 4 evaluation sets. Ratios are "
+                "shares of the base score, changes are in points of score. x: the mean ratio as "
+                "published.",
+                view.compared_shots,
+            ),
             size=(2.7, height(len(statistics))),
         )
         for ax, pair in zip(frame.axes, pairs, strict=True):

@@ -6,7 +6,9 @@ from functools import cached_property
 
 import pandas as pd
 
+from tuning_dynamics.common.formatting import metric_text
 from tuning_dynamics.report.figures.axes import TokenAxis, percent_level, token_axis
+from tuning_dynamics.stats.base_pairs import base_rows
 from tuning_dynamics.stats.primary_cells import curve_cells
 from tuning_dynamics.tables.columns import PUBLISHED
 
@@ -61,9 +63,28 @@ class View:
     @cached_property
     def chance(self) -> dict[str, float]:
         """Accuracy of guessing on the sets where it is known."""
+        return self._known("chance")
+
+    @cached_property
+    def majority(self) -> dict[str, float]:
+        """Accuracy of always giving the commonest label, on the sets where it is known."""
+        return self._known("majority")
+
+    def _known(self, column: str) -> dict[str, float]:
         sets = self.tables["datasets"]
-        known = sets[(sets["use"] == "evaluation") & sets["chance"].notna()]
-        return dict(zip(known["dataset"], known["chance"], strict=True))
+        known = sets[(sets["use"] == "evaluation") & sets[column].notna()]
+        return dict(zip(known["dataset"], known[column], strict=True))
+
+    @cached_property
+    def compared_shots(self) -> str:
+        """`shots_words` of the changes of `primary`: the tuned cells, and the base cells that they
+        are compared with."""
+        tuned = self.primary[self.primary["change"].notna()]
+        means = self.tables["seed_means"]
+        both = pd.concat([tuned, means[means["recipe"] == "base"]], ignore_index=True)
+        both = both.assign(draw=0)  # means over draws are not of one draw
+        found = both.loc[base_rows(both).dropna().unique()]
+        return shots_words(found, tuned)
 
 
 def scored(means: pd.DataFrame) -> pd.DataFrame:
@@ -80,8 +101,16 @@ def changed(means: pd.DataFrame) -> pd.DataFrame:
 
 def metric_words(rows: pd.DataFrame) -> str:
     """The metric of rows that share one."""
-    name = str(rows["metric"].iloc[0])
-    return METRICS.get(name, name)
+    return metric_text(str(rows["metric"].iloc[0]))
+
+
+def shots_words(base: pd.DataFrame, tuned: pd.DataFrame) -> str:
+    """How many demonstrations base and tuned models are shown, as a sentence; empty if the numbers
+    are equal, or either side has no rows."""
+    sides = [", ".join(map(str, sorted(rows["shots"].dropna().unique()))) for rows in (base, tuned)]
+    if not all(sides) or sides[0] == sides[1]:
+        return ""
+    return f"Demonstrations in the prompt: {sides[0]} for base, {sides[1]} for tuned models."
 
 
 def items_words(rows: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tuning_dynamics.common.atomic_files import file_digest
 from tuning_dynamics.common.paths import ROOT, SCRIPTS
 from tuning_dynamics.config.base import canonical
+from tuning_dynamics.grid.examples import example_cells
 from tuning_dynamics.grid.figures import (
     STYLE_FILE,
     StudyFigure,
@@ -44,6 +45,18 @@ class ReportJobs(RuleJobs):
         pages themselves, as listing it would change them."""
         accepted = self.scope.current.accepted()
         return canonical([entry for entry in accepted if entry["stage"] != "report"])
+
+    def example_files(self) -> list[str]:
+        """What the report takes its examples from: records of a few cells, and the items and
+        demonstrations that their models were shown; none of published scores."""
+        if self.table is not None:
+            return []
+        files: set[str] = set()
+        for cell in example_cells(self.resolved, self.grid):
+            files |= {self.paths.cell(cell), self.paths.items(cell.eval_set)}
+            if cell.shots:
+                files.add(self.paths.items(self.resolved.demonstrations(cell.eval_set)))
+        return sorted(files)
 
     def figure_path(self, figure: StudyFigure, suffix: str = "svg") -> str:
         """A figure's file as SVG, PDF or PNG."""

@@ -2,7 +2,8 @@
 
 A row per tuned cell with several seeds; a row per cell, tuned or not, that two checkpoints of a
 family share whose tokens differ by less than 1 %; and last, pooled over both kinds' cells, a row
-per recipe, evaluation set and format.
+per recipe, evaluation set and format. Cells that are `degenerate` (`scores.csv`) are left out:
+models that give one answer to every item agree, and would make the floor 0.
 
 `difference` of the pooled rows is the noise floor. A finding's floor is that of the main recipe on
 the finding's evaluation sets in format `default` (for the spread over formats, in all), pooled over

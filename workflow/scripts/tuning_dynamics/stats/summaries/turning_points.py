@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
-from tuning_dynamics.common.formatting import interval_text, signed
+from tuning_dynamics.common.formatting import interval_text, plural, signed
 from tuning_dynamics.stats.cell_errors import error_of_mean, errors_of
 from tuning_dynamics.stats.curve_shape import (
     END_OPEN,
@@ -229,7 +229,7 @@ def _reason(found: CurveShape, turn: "Turn", points: int, asked: SummarySettings
         for part in (found.overall, found.late)
     )
     reasons = {
-        TOO_FEW: f"{points} checkpoints where {LEAST_FOR_A_TURN} are needed",
+        TOO_FEW: f"{plural(points, 'checkpoint')} where {LEAST_FOR_A_TURN} are needed",
         NOT_SHOWN: f"no rise beyond noise (p = {found.rise_p:.2g})",
         FLAT: f"flat within {asked.margin:g}: {overall}",
         STILL_RISING: f"it rises over the last tenfold tokens: {late}",

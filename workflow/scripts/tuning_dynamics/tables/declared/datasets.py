@@ -43,6 +43,9 @@ class Row(Columns):
     chance: float
     """accuracy of guessing: one over the labels, or the mean of that over items' options; empty for
     generation and if nothing is evaluated"""
+    majority: float
+    """accuracy of giving every item the commonest label: the share of evaluated items with that
+    label; empty if labels are not known, for other kinds, and if nothing is evaluated"""
     training_split_scored: str
     """the reason, if a training split is evaluated; else empty"""
     overlaps: str

@@ -33,3 +33,12 @@ class Row(CellColumns):
     """high end"""
     truncated: int
     """items whose prompt had to be shortened"""
+    commonest: float
+    """share of the items that got the commonest answer, up to case and white space; in multiple
+    choice the place of the option. Empty for published scores that do not say it"""
+    degenerate: str
+    """`yes` if the model gives one answer whatever the item: `commonest` is at least 0.95 (0.5 for
+    generation) and `score` is lower than that; else empty. Such cells make no noise floor"""
+    records: str
+    """path of the cell's answers, relative to the repository; `snakemake show --config cell=PATH`
+    prints prompts and answers. Empty for published scores"""
