@@ -1,8 +1,9 @@
-"""Candidate learning rates, their losses on held-out training rows, and which was chosen.
+"""Candidate learning rates, their held-out losses, and which was chosen.
 
-One row per candidate of each choice; empty where no recipe chooses its learning rate, and for
-published scores. A choice has no rows if its train set was refused. If the chosen rate is the
-smallest or largest candidate, a better one may lie beyond: add candidates on that side.
+One row per candidate of each choice. Losses are those on held-out training rows. Empty where no
+recipe chooses its learning rate, and for published scores; a choice has no rows if its train set
+was refused. If the chosen rate is the smallest or largest candidate, a better one may lie beyond:
+add candidates on that side.
 """
 
 from tuning_dynamics.tables.columns import Columns
