@@ -25,3 +25,17 @@ def test_a_rate_is_chosen_and_tuned_with(copied: Repository) -> None:
     # Another candidate runs its own trial.
     copied.edit(RECIPE, "[1e-3, 1e+30]", "[1e-3, 1e+30, 2e-3]")
     assert copied.planned(f"{FOLDER}/rate.json") == {"try_rate": 1, "choose_rate": 1}
+
+
+def test_each_checkpoint_may_choose_its_own_rate(fresh: Repository) -> None:
+    recipe, lr = "tests/catalogue/recipes/quick.yaml", "lr: {candidates: [1e-3, 2e-3], heldout: 0.2"
+    fresh.edit(recipe, "lr: 1e-3", f"{lr}}}")
+    last = fresh.planned()
+    fresh.edit(recipe, lr, f"{lr}, chosen_at: each")
+    each = fresh.planned()
+    assert (last["try_rate"], last["choose_rate"]) == (2, 1)
+    assert (each["try_rate_at_checkpoint"], each["choose_rate_at_checkpoint"]) == (4, 2)
+    assert last.total() + 3 == each.total()
+    chosen = "results/smoke/tiny/rates/quick/nli_people/step0/rate.json"
+    own = fresh.planned(chosen)
+    assert (own["try_rate_at_checkpoint"], own["pretrain"]) == (2, 1)

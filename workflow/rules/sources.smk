@@ -1,19 +1,20 @@
 """Sources: what a study's cells were made from, and the tables from their records.
 
-Inputs: manifests of checkpoints and of datasets, the cells' per-item records. Outputs, in
-results/{study}/tables/: checkpoints.csv (revisions, digests, and which losses do not fit
-their place), datasets.csv (sources, commits, counts, digests), and the tables made from records:
+Inputs: manifests of checkpoints and of datasets, chosen learning rates, the cells' per-item
+records. Outputs, in results/{study}/tables/: checkpoints.csv (revisions, digests, and which losses
+do not fit their place), rates.csv (candidate learning rates and their losses), datasets.csv (sources, commits, counts, digests), and the tables made from records:
 scores, changes, unpaired, seed_means, halves, sensitivity, measures, item_changes, seed_agreement.
 """
 
 
 rule checkpoints:
-    """List the checkpoints, and mark those that do not fit their family's loss curve."""
+    """List the checkpoints, those that do not fit their loss curve, and chosen learning rates."""
     input:
         manifests=lambda wildcards: jobs.checkpoints.checkpoint_files(),
+        rates=lambda wildcards: jobs.tune.rate_files(),
     output:
-        csv=shown.table("checkpoints"),
-        parquet=paths.parquet("checkpoints"),
+        csv=[shown.table(name) for name in tables_of("checkpoints")],
+        parquet=[paths.parquet(name) for name in tables_of("checkpoints")],
     log:
         paths.log("checkpoints", "all"),
     benchmark:
@@ -22,6 +23,7 @@ rule checkpoints:
         "../../envs/stats.yaml"
     params:
         spec=lambda wildcards: jobs.stats.curve_spec(),
+        choices=lambda wildcards: jobs.stats.rate_choices(),
     script:
         "../scripts/stats_checkpoints.py"
 

@@ -4,7 +4,8 @@ Inputs: a checkpoint's manifest and the encoded train sets. Outputs:
 results/{study}/{family}/{step}/{recipe}/{train_set}/seed{seed}/ manifest.json (digests), weights
 (or a LoRA adapter), metrics.json (tokens, speed, memory, loss curve); for recipes that choose
 their learning rate also results/{study}/{family}/rates/{recipe}/{train_set}/ {rate}.json (loss
-on held-out training rows) and rate.json (the choice). A killed run continues from its state
+on held-out training rows) and rate.json (the choice), in step{step}/ there if every checkpoint
+has its own. A killed run continues from its state
 under scratch/.
 """
 
@@ -23,7 +24,7 @@ rule try_rate:
     benchmark:
         paths.benchmark("try_rate", "{family}", "{recipe}", "{train_set}", "{rate}")
     wildcard_constraints:
-        recipe=jobs.tune.selecting,
+        recipe=jobs.tune.selecting("last"),
         train_set=jobs.datasets,
         rate="[0-9][0-9.e+-]*",
     priority: 10
@@ -55,13 +56,49 @@ rule choose_rate:
     benchmark:
         paths.benchmark("choose_rate", "{family}", "{recipe}", "{train_set}")
     wildcard_constraints:
-        recipe=jobs.tune.selecting,
+        recipe=jobs.tune.selecting("last"),
         train_set=jobs.datasets,
     localrule: True
     conda:
         "../../envs/train.yaml"
     script:
         "../scripts/tune_choose_rate.py"
+
+
+use rule try_rate as try_rate_at_checkpoint with:
+    input:
+        checkpoint=paths.checkpoint_file("{family}", "{step}", "manifest.json"),
+        tokens=lambda wildcards: jobs.tune.trial_tokens(
+            wildcards.family, wildcards.recipe, wildcards.train_set
+        ),
+    output:
+        paths.trial("{family}", "{recipe}", "{train_set}", "{rate}", "{step}"),
+    log:
+        paths.log(
+            "try_rate_at_checkpoint", "{family}", "{recipe}", "{train_set}", "{step}", "{rate}"
+        ),
+    benchmark:
+        paths.benchmark(
+            "try_rate_at_checkpoint", "{family}", "{recipe}", "{train_set}", "{step}", "{rate}"
+        )
+    wildcard_constraints:
+        recipe=jobs.tune.selecting("each"),
+        train_set=jobs.datasets,
+        rate="[0-9][0-9.e+-]*",
+
+
+use rule choose_rate as choose_rate_at_checkpoint with:
+    output:
+        paths.rate("{family}", "{recipe}", "{train_set}", "{step}"),
+    log:
+        paths.log("choose_rate_at_checkpoint", "{family}", "{recipe}", "{train_set}", "{step}"),
+    benchmark:
+        paths.benchmark(
+            "choose_rate_at_checkpoint", "{family}", "{recipe}", "{train_set}", "{step}"
+        )
+    wildcard_constraints:
+        recipe=jobs.tune.selecting("each"),
+        train_set=jobs.datasets,
 
 
 rule tune:

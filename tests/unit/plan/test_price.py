@@ -22,6 +22,7 @@ from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import expand
 from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.price import CellPrice, Job, Price, Prices
+from tuning_dynamics.plan.render_csv import checkpoint
 from tuning_dynamics.plan.render_text import budget_text, header, hours, tokens
 from tuning_dynamics.plan.sizes import (
     Known,
@@ -40,6 +41,12 @@ def prices(resolved: ResolvedStudy) -> Prices:
 def price(resolved: ResolvedStudy, rule: str = "evaluate") -> Price:
     """The price of a study's first job of a rule."""
     return next(one for one in prices(resolved).each if one.job.rule == rule)
+
+
+def by_checkpoint(resolved: ResolvedStudy) -> Counter[str]:
+    """The number of priced jobs of each checkpoint."""
+    parts = budget_for(resolved).parts(checkpoint)
+    return Counter({part.name: part.jobs for part in parts})
 
 
 def cells(resolved: ResolvedStudy) -> list[CellPrice]:
@@ -248,6 +255,22 @@ def test_candidate_rates_are_runs_on_the_rows_that_are_not_held_out(tmp_path: Pa
     # Imports, 4 GB of weights read at 1 GB/s; a variant's weights are written.
     start, written = 12 + 4, 4
     assert (trial - start) / (run - start - written) == pytest.approx(0.8, abs=0.01)
+
+
+def test_trials_of_each_checkpoint_are_priced_as_those_of_the_last(tmp_path: Path) -> None:
+    lr = {"candidates": [1e-5, 1e-6], "heldout": 0.2, "chosen_at": "each"}
+    stage = {"id": "tune", "optim": {"lr": lr, "epochs": 1}}
+    block = {**TUNED, "checkpoints": "all", "recipes": ["select"]}
+    last = study(tmp_path, block)
+    before, old = price(last, "try_rate").seconds, by_checkpoint(last)
+    each = study(tmp_path, block, files={"recipes/select": {"stages": [stage]}})
+    jobs = Counter(job.rule for job in all_jobs(each, expand(each, "study.yaml")))
+    assert (jobs["try_rate_at_checkpoint"], jobs["choose_rate_at_checkpoint"]) == (4, 2)
+    assert jobs["try_rate"] == 0
+    assert price(each, "try_rate_at_checkpoint").seconds == before
+    new = by_checkpoint(each)
+    assert new - old == {"big/10": 2, "big/20": 2}
+    assert old - new == {"big/rates": 2}
 
 
 def test_counts_of_encoded_rows_win(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tuning_dynamics.report.captions import (
 from tuning_dynamics.report.interval import MARGIN, WIDTH, drawing
 from tuning_dynamics.report.table_json import embedded_table, embedded_tables
 from tuning_dynamics.tables.catalogue import all_tables, columns_of
-from tuning_dynamics.tables.tables import from_rows
+from tuning_dynamics.tables.tables import from_rows, write_table
 
 NAN = float("nan")
 
@@ -188,6 +188,26 @@ def test_what_is_missing_is_said(made: Made) -> None:
     page = Page(made.report)
     assert "1 of 2" in page.text
     assert "None of the 2 of 2 checkpoints whose loss on a fixed text is known." in page.text
+
+
+def test_a_rate_at_the_edge_of_its_candidates_is_said_at_the_top(
+    made: Made, tmp_path: Path
+) -> None:
+    choice = {"family": "toy", "recipe": "select", "train_set": "pairs", "checkpoint": "all"}
+    rates = [
+        {**choice, "tried_on": "9", "rate": 1e-5, "loss": 1.0, "chosen": "", "edge": ""},
+        {**choice, "tried_on": "9", "rate": 2e-5, "loss": 0.5, "chosen": "yes", "edge": "yes"},
+    ]
+    tables = {**made.tables, "rates": from_rows(rates, "rates")}
+    paths = [tmp_path / f"{name}.csv" for name in tables]
+    for table, path in zip(tables.values(), paths, strict=True):
+        write_table(table, path)
+    report, findings = tmp_path / "report.html", tmp_path / "findings.html"
+    pages_module.write_pages(made.about, paths, [], report, findings)
+    words = "at the edge of their candidates"
+    for page, before in ((report, made.report), (findings, made.findings)):
+        assert f"{words} select of toy on pairs: 2e-05. A better one" in Page(page).text
+        assert words not in Page(before).text
 
 
 def test_a_seed_is_the_same_whatever_type_it_has() -> None:

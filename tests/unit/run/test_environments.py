@@ -72,6 +72,10 @@ def rules() -> dict[str, str]:
         names = [(name or IN_A_LOOP).strip() for name in parts[1::2]]
         assert not found.keys() & {*names}
         found |= dict(zip(names, parts[2::2], strict=True))
+        for whole, name in re.findall(
+            r"^use rule (\w+) as (\w+) with:$", path.read_text("utf-8"), re.M
+        ):
+            found[name] = found[whole]
     return found
 
 

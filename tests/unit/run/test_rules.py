@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 def test_every_rule_is_in_the_table() -> None:
     files = [ROOT / "Snakefile", *(ROOT / "workflow" / "rules").glob("*.smk")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    named = set(re.findall(r"^rule (\w+):", text, re.M))
+    named = set(re.findall(r"^(?:use rule \w+ as|rule) (\w+)\b", text, re.M))
     assert named | {"evaluate"} == set(RULES)
     assert {rule.stage for rule in RULES.values()} == set(STAGES)
 

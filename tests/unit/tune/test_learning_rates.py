@@ -12,12 +12,14 @@ from tiny import pair, save_checkpoint
 
 from tuning_dynamics.common.atomic_files import read_json, write_json
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.variants import Variant
 from tuning_dynamics.config.execution import Execution
 from tuning_dynamics.config.load import load_study, read_yaml
 from tuning_dynamics.config.recipe import Recipe, rate_name, selecting, with_rate
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.data.items import Item, write_items
 from tuning_dynamics.data.tokenize_set import encode_set
+from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.run.all_jobs import Jobs
 from tuning_dynamics.tune.learning_rates import Trial, choose_rate, try_rate
 from tuning_dynamics.tune.sampler import hold_out
@@ -252,3 +254,95 @@ def test_a_sets_own_number_of_rows_changes_no_other_set() -> None:
     assert plain.data.freeze_spec("nli_people") == own.data.freeze_spec("nli_people")
     assert json.loads(plain.data.freeze_spec("instruct_world"))["train_items"] == 48
     assert json.loads(own.data.freeze_spec("instruct_world"))["train_items"] == "all"
+
+
+# --- a rate for each checkpoint ------------------------------------------------------------------
+
+EACH = {**CHOICE, "chosen_at": "each"}
+CHOICES = "results/smoke/tiny/rates/quick/nli_people"
+
+
+def quick(jobs: Jobs) -> list[Variant]:
+    return [variant for variant in jobs.grid.tuned if variant.recipe == "quick"]
+
+
+def rate_jobs(jobs: Jobs) -> list[tuple[str, ...]]:
+    planned = all_jobs(jobs.resolved, jobs.grid)
+    return [(job.rule, *job.wildcards.values()) for job in planned if "_rate" in job.rule]
+
+
+def test_another_place_to_choose_is_refused() -> None:
+    with pytest.raises(ValueError, match="chosen_at"):
+        recipe({**CHOICE, "chosen_at": "first"})
+
+
+@pytest.mark.parametrize("choice", [CHOICE, {**CHOICE, "chosen_at": "last"}])
+def test_a_choice_at_the_last_checkpoint_keeps_its_identity(choice: Any) -> None:
+    jobs = study(recipe(1e-4, choice))
+    (variant, *_) = quick(jobs)
+    assert jobs.tune.tune_spec(variant) == (
+        '{"recipe":{"stages":[{"id":"s0","optim":{"batch_size":4,"epochs":1,"lr":0.0001}},'
+        '{"id":"s1","optim":{"batch_size":4,"epochs":1,'
+        '"lr":{"candidates":[0.001,2e-06],"heldout":0.2}}}]},"seed":0,'
+        '"sets":["nli_people/default"],'
+        '"uses":{"s0":{"$target":"nli_people/default"},"s1":{"$target":"nli_people/default"}}}'
+    )
+    assert jobs.tune.trial_spec("quick", "nli_people", "2e-06") == (
+        '{"heldout":0.2,'
+        '"recipe":{"stages":[{"id":"s0","optim":{"batch_size":4,"epochs":1,"lr":0.0001}},'
+        '{"id":"s1","optim":{"batch_size":4,"epochs":1,"lr":2e-06}}]},"seed":0,'
+        '"sets":["nli_people/default"],'
+        '"uses":{"s0":{"$target":"nli_people/default"},"s1":{"$target":"nli_people/default"}}}'
+    )
+    assert jobs.tune.chosen_rates(variant) == [f"{CHOICES}/rate.json"]
+    assert jobs.tune.trial_key("tiny", "quick", "nli_people", "2e-06") == (
+        "tiny/40/quick/nli_people/rate2e-06"
+    )
+    place = ("tiny", "quick", "nli_people")
+    assert rate_jobs(jobs) == [
+        ("try_rate", *place, "0.001"),
+        ("try_rate", *place, "2e-06"),
+        ("choose_rate", *place),
+    ]
+
+
+def test_each_checkpoint_may_have_its_own_trials_and_choice() -> None:
+    jobs = study(recipe(EACH))
+    rates = {(v.step, tuple(jobs.tune.chosen_rates(v))) for v in quick(jobs)}
+    assert rates == {(step, (f"{CHOICES}/step{step}/rate.json",)) for step in (0, 40)}
+    names = [f"{CHOICES}/step{step}/{name}.json" for step in (0, 40) for name in ("0.001", "2e-06")]
+    assert jobs.tune.all_trials() == names
+    assert jobs.tune.trials("tiny", "quick", "nli_people", "40") == names[2:]
+    assert jobs.tune.trial_key("tiny", "quick", "nli_people", "0", "2e-06") == (
+        "tiny/0/quick/nli_people/rate2e-06"
+    )
+    place = ("tiny", "quick", "nli_people")
+    assert rate_jobs(jobs) == [
+        job
+        for step in ("0", "40")
+        for job in (
+            ("try_rate_at_checkpoint", *place, step, "0.001"),
+            ("try_rate_at_checkpoint", *place, step, "2e-06"),
+            ("choose_rate_at_checkpoint", *place, step),
+        )
+    ]
+    assert (jobs.tune.selecting("last"), jobs.tune.selecting("each")) == ("(?!)", "(?:quick)")
+
+
+def test_only_the_file_of_the_choice_differs_where_each_checkpoint_has_one() -> None:
+    last, each = study(recipe(CHOICE)), study(recipe(EACH))
+    for variant in quick(last):
+        assert last.tune.tune_spec(variant) == each.tune.tune_spec(variant)
+    specs = {jobs.tune.trial_spec("quick", "nli_people", "2e-06") for jobs in (last, each)}
+    assert len(specs) == 1
+
+
+def test_the_table_says_which_checkpoint_a_choice_is_for() -> None:
+    place = ["tiny", "quick", "nli_people"]
+    last, each = study(recipe(CHOICE)), study(recipe(EACH))
+    assert json.loads(last.stats.rate_choices()) == [[*place, "all", "40"]]
+    assert last.tune.rate_files() == [f"{CHOICES}/rate.json"]
+    assert json.loads(each.stats.rate_choices()) == [[*place, s, s] for s in ("0", "40")]
+    assert each.tune.rate_files() == [f"{CHOICES}/step{step}/rate.json" for step in (0, 40)]
+    assert study(recipe(1e-3)).tune.rate_files() == []
+    assert study(recipe(1e-3)).stats.rate_choices() == "[]"

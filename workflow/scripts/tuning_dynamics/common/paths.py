@@ -117,13 +117,26 @@ class Paths:
         """How many examples and tokens an encoded set has, and what was truncated or left out."""
         return f"{self.root}/data/{dataset}/tokens/{family}/{layout}.json"
 
-    def trial(self, family: str, recipe: str, train_set: str, rate: str) -> str:
-        """The held-out loss of a candidate for the learning rate, and the cost of the run."""
-        return f"{self.root}/{family}/rates/{recipe}/{train_set}/{rate}.json"
+    def trial(
+        self,
+        family: str,
+        recipe: str,
+        train_set: str,
+        rate: str,
+        step: str | int | None = None,
+    ) -> str:
+        """The held-out loss of a candidate for the learning rate, and the cost of the run; `step`
+        where every checkpoint has its own choice."""
+        return f"{self._rates(family, recipe, train_set, step)}/{rate}.json"
 
-    def rate(self, family: str, recipe: str, train_set: str) -> str:
-        """The learning rate chosen among a recipe's candidates, and all their losses."""
-        return f"{self.root}/{family}/rates/{recipe}/{train_set}/rate.json"
+    def rate(self, family: str, recipe: str, train_set: str, step: str | int | None = None) -> str:
+        """The learning rate chosen among a recipe's candidates, and all their losses; `step` as
+        for `trial`."""
+        return f"{self._rates(family, recipe, train_set, step)}/rate.json"
+
+    def _rates(self, family: str, recipe: str, train_set: str, step: str | int | None) -> str:
+        folder = f"{self.root}/{family}/rates/{recipe}/{train_set}"
+        return folder if step is None else f"{folder}/step{step}"
 
     def corpus(self, family: str, name: str) -> str:
         """A file of a family's pre-training corpus."""

@@ -60,6 +60,8 @@ RULES = {
     "encode": _source("data"),
     "try_rate": _source("rate", "tune"),
     "choose_rate": _source("rate"),
+    "try_rate_at_checkpoint": _source("rate", "tune"),
+    "choose_rate_at_checkpoint": _source("rate"),
     "tune": Rule("tune", "tune", before_cells=True, group=VARIANT),
     "evaluate": Rule("evaluate", "evaluate", group=VARIANT),
     "merged_config": Rule("statistics", once=True),
@@ -75,6 +77,9 @@ RULES = {
     "report": _analysis("report", measured=False),
     "all": Rule("report", once=True, measured=False),
 }
+
+#: The rules that try a candidate learning rate: for all checkpoints, and for one.
+TRIALS = ("try_rate", "try_rate_at_checkpoint")
 
 #: Rules of commands that are not part of a study.
 COMMANDS = ("compare", "plan", "calibrate", "audit", "show")

@@ -42,6 +42,10 @@ class RateSelection(Strict):
     """Peak learning rates to try, each in a run of its own."""
     heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of the training rows held out to compare the candidates' losses on."""
+    chosen_at: Literal["last", "each"] = "last"
+    """Where candidates are tried: `last` tries them on the study's last checkpoint and uses the
+    best for all; `each` tries and chooses at every checkpoint, so that none is tuned at a rate
+    that suits another."""
 
 
 class Optim(Strict):
@@ -107,6 +111,24 @@ class Recipe(Strict):
 def selecting(recipe: Recipe) -> list[int]:
     """The numbers of the stages that have candidates."""
     return [n for n, stage in enumerate(recipe.stages) if isinstance(stage.optim.lr, RateSelection)]
+
+
+def selection(recipe: Recipe) -> RateSelection | None:
+    """How a recipe chooses its learning rate, in the first stage that does; None if none does."""
+    found = [stage.optim.lr for stage in recipe.stages]
+    return next((lr for lr in found if isinstance(lr, RateSelection)), None)
+
+
+def without_place(recipe: Recipe) -> Recipe:
+    """The recipe without where its learning rate is chosen, which no job's training depends on."""
+    return Recipe(stages=[_without_place(stage) for stage in recipe.stages])
+
+
+def _without_place(stage: Stage) -> Stage:
+    if not isinstance(stage.optim.lr, RateSelection):
+        return stage
+    lr = stage.optim.lr.model_copy(update={"chosen_at": "last"})
+    return stage.model_copy(update={"optim": stage.optim.model_copy(update={"lr": lr})})
 
 
 def with_rate(recipe: Recipe, rate: float) -> Recipe:

@@ -9,6 +9,9 @@ from tuning_dynamics.stats.denominators import WeakBases
 from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor, under
 from tuning_dynamics.stats.refusals import are_refused
 
+#: How many learning rates at the edge of their candidates are named.
+NAMED = 3
+
 _FROM = {SEEDS: "seeds", NEAR: "near-identical checkpoints"}
 
 
@@ -86,6 +89,29 @@ def leaked(overlaps: pd.DataFrame) -> dict[str, str]:
         for row in seen.to_dict("records")
     ]
     return {"Evaluated items that models saw in full": "; ".join(texts)}
+
+
+def rates_at_edge(rates: pd.DataFrame) -> dict[str, str]:
+    """For the top of a page: the chosen learning rates that are the smallest or largest of their
+    candidates; empty if none is."""
+    texts = [
+        f"{recipe} of {family} on {train_set}: {words}"
+        for (family, recipe, train_set), own in rates.groupby(["family", "recipe", "train_set"])
+        if (words := _edge_words(own))
+    ]
+    if not texts:
+        return {}
+    more = len(texts) - NAMED
+    named = "; ".join([*texts[:NAMED], *([f"and {more} more"] if more > 0 else [])])
+    where = "Chosen learning rates at the edge of their candidates"
+    return {where: f"{named}. A better one may lie beyond (rates.csv)."}
+
+
+def _edge_words(own: pd.DataFrame) -> str:
+    """The rates that a recipe chose at the edge on a train set, and at how many checkpoints."""
+    edge, places = own[own["edge"] == "yes"], own["checkpoint"].nunique()
+    found = " and ".join(f"{rate:g}" for rate in sorted(set(edge["rate"])))
+    return f"{found}, at {len(edge)} of {places} checkpoints" if places > 1 and found else found
 
 
 def one_answer(scores: pd.DataFrame) -> dict[str, str]:

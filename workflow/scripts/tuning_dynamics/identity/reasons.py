@@ -59,7 +59,7 @@ def described(what: str, files: Sequence[str]) -> str:
 _CATALOGUE = {
     **dict.fromkeys(("corpus", "pretrain", "verify", "download", "revisions"), ("families", 0)),
     "tune": ("recipes", 2),
-    "try_rate": ("recipes", 1),
+    **dict.fromkeys(("try_rate", "try_rate_at_checkpoint"), ("recipes", 1)),
     "freeze": ("datasets", 0),
 }
 
@@ -67,6 +67,7 @@ _CATALOGUE = {
 _KEYS = {
     "tune": {"recipe": ""},
     "try_rate": {"recipe": ""},
+    "try_rate_at_checkpoint": {"recipe": ""},
     "freeze": {
         "dataset": "",
         **{name: f"data.{name}" for name in ("train_items", "evaluation_items")},

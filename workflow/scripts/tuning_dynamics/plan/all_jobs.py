@@ -3,9 +3,10 @@
 from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.common.variants import Cell, variant_key
 from tuning_dynamics.config.family import HubFamily, PretrainFamily
-from tuning_dynamics.config.recipe import RateSelection, rate_name, selecting
+from tuning_dynamics.config.recipe import rate_name
 from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.grid import Grid
+from tuning_dynamics.grid.rate_choices import rate_choices
 from tuning_dynamics.grid.splits import draws
 from tuning_dynamics.plan.price import Job
 
@@ -78,19 +79,16 @@ def _tunings(grid: Grid) -> list[tuple[str, str, str]]:
 
 
 def _trial_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
-    """A run per candidate rate of each family, recipe and train set, and the choice."""
+    """A run per candidate of each choice of a learning rate, and the choice."""
     jobs: list[Job] = []
-    for family, recipe, train_set in _tunings(grid):
-        if not selecting(resolved.recipes[recipe]):
-            continue
+    for (family, recipe, train_set, step), among in rate_choices(resolved, grid):
         tried = {"family": family, "recipe": recipe, "train_set": train_set}
-        jobs += [
-            Job("try_rate", {**tried, "rate": rate_name(rate)})
-            for stage in resolved.recipes[recipe].stages
-            if isinstance(stage.optim.lr, RateSelection)
-            for rate in stage.optim.lr.candidates
-        ]
-        jobs.append(Job("choose_rate", tried))
+        end = ""
+        if step is not None:
+            tried, end = {**tried, "step": str(step)}, "_at_checkpoint"
+        rates = map(rate_name, among.candidates)
+        jobs += [Job(f"try_rate{end}", {**tried, "rate": rate}) for rate in rates]
+        jobs.append(Job(f"choose_rate{end}", tried))
     return jobs
 
 

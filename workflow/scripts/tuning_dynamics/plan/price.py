@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from tuning_dynamics.common.rules import RULES
+from tuning_dynamics.common.rules import RULES, TRIALS
 from tuning_dynamics.common.variants import Cell, parse_variant
 from tuning_dynamics.config.device import CASES, Assumed, Device, Range, total
 from tuning_dynamics.config.family import ModelSize, PretrainFamily
@@ -124,7 +124,7 @@ class Prices:
         self._cells: dict[tuple[object, ...], CellPrice] = {}
         self._priced: dict[str, Callable[[Job], Price]] = {
             "pretrain": self._pretrain,
-            "try_rate": self._try_rate,
+            **dict.fromkeys(TRIALS, self._try_rate),
             "tune": self._tune,
             "evaluate": self._evaluate,
         }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tuning_dynamics.common.paths import Paths
-from tuning_dynamics.common.rules import RULES
+from tuning_dynamics.common.rules import RULES, TRIALS
 from tuning_dynamics.plan.all_jobs import all_jobs
 from tuning_dynamics.plan.basis import Basis
 from tuning_dynamics.plan.price import Job, Price, Prices
@@ -40,7 +40,7 @@ def _name(jobs: Jobs, job: Job) -> str:
         return "/".join(values)
     if job.rule == "corpus":
         return f"{values[0]}/corpus"
-    if job.rule == "try_rate":
+    if job.rule in TRIALS:
         return jobs.tune.trial_key(*values)
     return "/".join((job.rule, *values))
 
@@ -49,8 +49,8 @@ def _metrics(paths: Paths, job: Job) -> str | None:
     w = job.wildcards
     if job.rule == "pretrain":
         return paths.checkpoint_file(w["family"], w["step"], "metrics.json")
-    if job.rule == "try_rate":
-        return paths.trial(w["family"], w["recipe"], w["train_set"], w["rate"])
+    if job.rule in TRIALS:
+        return paths.trial(w["family"], w["recipe"], w["train_set"], w["rate"], w.get("step"))
     files = {"tune": "metrics.json", "evaluate": "evaluation.json"}
     return paths.variant_file(w["variant"], files[job.rule]) if job.rule in files else None
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tuning_dynamics.common.atomic_files import whole_file
+from tuning_dynamics.common.rules import TRIALS
 from tuning_dynamics.common.variants import parse_variant
 from tuning_dynamics.config.device import Range
 from tuning_dynamics.plan.budget import Budget, BudgetPart, reasons_of
@@ -57,7 +58,7 @@ def train_set(job: Job) -> str:
     """The train set of a job that tunes or evaluates a model; `(untuned)` without one."""
     if "variant" in job.wildcards:
         return parse_variant(job.wildcards["variant"]).train_set or "(untuned)"
-    return job.wildcards["train_set"] if job.rule == "try_rate" else ""
+    return job.wildcards["train_set"] if job.rule in TRIALS else ""
 
 
 def checkpoint(job: Job) -> str:
@@ -65,7 +66,7 @@ def checkpoint(job: Job) -> str:
     if "variant" in job.wildcards:
         variant = parse_variant(job.wildcards["variant"])
         return f"{variant.family}/{variant.step}"
-    if job.rule in ("download", "pretrain", "verify"):
+    if job.rule in ("download", "pretrain", "verify", "try_rate_at_checkpoint"):
         return f"{job.wildcards['family']}/{job.wildcards['step']}"
     return f"{job.wildcards['family']}/rates" if job.rule == "try_rate" else ""
 

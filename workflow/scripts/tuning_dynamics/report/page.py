@@ -13,7 +13,13 @@ from tuning_dynamics.common.atomic_files import whole_file
 from tuning_dynamics.common.formatting import short_count, shots_text, signed, time_text
 from tuning_dynamics.common.paths import ROOT, Paths
 from tuning_dynamics.config.load import published_config
-from tuning_dynamics.findings.caveats import leaked, one_answer, out_of_line, refused
+from tuning_dynamics.findings.caveats import (
+    leaked,
+    one_answer,
+    out_of_line,
+    rates_at_edge,
+    refused,
+)
 from tuning_dynamics.grid.examples import example_cells
 from tuning_dynamics.grid.figures import StudyFigure
 from tuning_dynamics.grid.merged_config import (
@@ -137,6 +143,7 @@ def write_pages(
             **refused(read["unpaired"]),
             **leaked(read["overlaps"]),
             **one_answer(read["scores"]),
+            **rates_at_edge(read["rates"]),
         },
         "cards": shown,
         "above": {card.picture.anchor for own in shown.values() for card in own if card.picture},

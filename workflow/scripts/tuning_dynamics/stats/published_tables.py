@@ -60,7 +60,7 @@ def published_tables(
     train_kinds: Mapping[str, str],
 ) -> dict[str, pd.DataFrame]:
     """Tables scores, changes, unpaired, seed_means, halves, sensitivity, checkpoints and datasets
-    by name, and those that need items, empty; arguments as for `write_published`."""
+    by name, and those that need items or runs, empty; arguments as for `write_published`."""
     rows = [{**row, "records": ""} for row in table.rows]
     scores = from_rows(rows, "scores").sort_values(ORDER_KEYS, ignore_index=True)
     low, high = _own_intervals(scores, level)
@@ -74,6 +74,7 @@ def published_tables(
         "halves": from_rows([], "halves"),
         "sensitivity": sensitivity(scores),
         "checkpoints": _checkpoints(scores),
+        "rates": from_rows([], "rates"),
         "datasets": _datasets(table, scores, chance, train_kinds),
         **{name: from_rows([], name) for name in _OF_ITEMS},
     }

@@ -9,6 +9,7 @@ from tuning_dynamics.grid.published_table import PublishedTable
 from tuning_dynamics.grid.splits import used_splits
 from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
 from tuning_dynamics.run.jobs.tune import TuneJobs
+from tuning_dynamics.tables.columns import POOLED
 
 
 class StatsJobs(RuleJobs):
@@ -78,6 +79,20 @@ class StatsJobs(RuleJobs):
             if isinstance(family, HubFamily) and (gaps := family.known.gaps())
         }
         return canonical({"holes": holes})
+
+    def rate_choices(self) -> str:
+        """What each chosen learning rate is for, in the order of their files: family, recipe,
+        train set, checkpoint (`all` where one serves all), and where candidates were tried."""
+        return canonical(
+            [
+                [
+                    *(choice.family, choice.recipe, choice.train_set),
+                    POOLED if choice.step is None else str(choice.step),
+                    str(self.tune.tried_on(choice).step),
+                ]
+                for choice in self.tune.rate_choices
+            ]
+        )
 
     def dataset_files(self) -> list[str]:
         """The manifest and the items of every used dataset, and a model's manifest per family."""

@@ -13,8 +13,11 @@ from tuning_dynamics.config.recipe import (
     Stage,
     rate_name,
     selecting,
+    selection,
     with_rate,
+    without_place,
 )
+from tuning_dynamics.grid.rate_choices import RateChoice, rate_choices
 from tuning_dynamics.run.jobs.patterns import either
 from tuning_dynamics.run.jobs.scope import RuleJobs
 
@@ -35,7 +38,7 @@ class TuneJobs(RuleJobs):
         """The spec of training by a recipe, without its inputs: `sets` are the sets that it reads,
         in the inputs' order, `uses` maps stage and name in its mix to one of them."""
         return {
-            "recipe": recipe.model_dump(mode="json", exclude_defaults=True),
+            "recipe": without_place(recipe).model_dump(mode="json", exclude_defaults=True),
             "sets": list(map("/".join, self.resolved.encoded_sets(recipe, train_set))),
             "uses": {
                 stage.id: {name: self._set(stage, name, train_set) for name in stage.data.mix}
@@ -61,31 +64,57 @@ class TuneJobs(RuleJobs):
         recipe = self.resolved.recipes[variant.recipe]
         return canonical({**self._training(recipe, variant.train_set), "seed": variant.seed})
 
-    @cached_property
-    def selecting(self) -> str:
-        """Pattern of the recipes that choose their learning rate."""
-        return either(name for name, recipe in self.resolved.recipes.items() if selecting(recipe))
+    def selecting(self, chosen_at: str) -> str:
+        """Pattern of the recipes that choose their learning rate at `last`, or at `each`."""
+        recipes = self.resolved.recipes.items()
+        return either(
+            name
+            for name, recipe in recipes
+            if (among := selection(recipe)) is not None and among.chosen_at == chosen_at
+        )
 
     def chosen_rates(self, variant: Variant) -> list[str]:
         """The choice of learning rate that a variant is tuned with; none if the rate is given."""
-        if not selecting(self.resolved.recipes[variant.recipe]):
+        among = selection(self.resolved.recipes[variant.recipe])
+        if among is None:
             return []
-        return [self.paths.rate(variant.family, variant.recipe, variant.train_set)]
+        step = variant.step if among.chosen_at == "each" else None
+        return [self.paths.rate(variant.family, variant.recipe, variant.train_set, step)]
 
-    def trials(self, family: str, recipe: str, train_set: str) -> list[str]:
-        """The results of a recipe's candidates on a family and train set."""
+    @cached_property
+    def rate_choices(self) -> list[RateChoice]:
+        """Every choice of a learning rate in the study."""
+        return [choice for choice, _ in rate_choices(self.resolved, self.grid)]
+
+    def rate_files(self) -> list[str]:
+        """The chosen rates, in the order of `rate_choices`."""
+        return [self.paths.rate(*choice) for choice in self.rate_choices]
+
+    def trials(
+        self, family: str, recipe: str, train_set: str, step: str | int | None = None
+    ) -> list[str]:
+        """The results of a recipe's candidates on a family and train set, and at the checkpoint
+        `step` where each has its own."""
         return [
-            self.paths.trial(family, recipe, train_set, rate_name(rate))
+            self.paths.trial(family, recipe, train_set, rate_name(rate), step)
             for rate in self.candidates(recipe)[1].candidates
         ]
 
     def trial_checkpoint(self, family: str) -> Checkpoint:
-        """The checkpoint on which all candidates are tried: the study's last."""
+        """The checkpoint on which candidates for all are tried: the study's last."""
         return Checkpoint(family, self.grid.steps(family)[-1])
 
-    def trial_key(self, family: str, recipe: str, train_set: str, rate: str) -> str:
-        """The name of a candidate's run in logs and in the cost table."""
-        step = self.trial_checkpoint(family).step
+    def tried_on(self, choice: RateChoice) -> Checkpoint:
+        """The checkpoint that the candidates of a choice are tried on."""
+        if choice.step is None:
+            return self.trial_checkpoint(choice.family)
+        return Checkpoint(choice.family, choice.step)
+
+    def trial_key(self, family: str, recipe: str, train_set: str, *place: str) -> str:
+        """The name of a candidate's run in logs and in the cost table; `place` is the rate, with
+        the step before it where every checkpoint has its own."""
+        *steps, rate = place
+        step = steps[0] if steps else self.trial_checkpoint(family).step
         return f"{family}/{step}/{recipe}/{train_set}/rate{rate}"
 
     def trial_tokens(self, family: str, recipe: str, train_set: str) -> list[str]:
@@ -126,9 +155,4 @@ class TuneJobs(RuleJobs):
 
     def all_trials(self) -> list[str]:
         """The results of all candidates of the study."""
-        return [
-            path
-            for family, recipe, train_set in self.grid.trainings
-            if selecting(self.resolved.recipes[recipe])
-            for path in self.trials(family, recipe, train_set)
-        ]
+        return [path for choice in self.rate_choices for path in self.trials(*choice)]
