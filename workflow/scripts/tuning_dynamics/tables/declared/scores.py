@@ -4,9 +4,9 @@ One row per cell, sorted by family, step, recipe, train set, seed, evaluation se
 shots and draw.
 
 Items that share a context (a story, a passage: `context_field` of the dataset) are drawn together.
-A cell needs at least 2 items, and 2 contexts. The bootstrap's draws are those of
-`scipy.stats.bootstrap` with the same seed; all cells of an evaluation set share them. All its cells
-must have the same items and gold answers, else the run stops. Methods and coverage:
+A cell needs at least 2 items, and 2 contexts. All cells of an evaluation set must have the same
+items and gold answers, else the run stops. Intervals are of shares where scores are 0 or 1, else
+the bootstrap's, whose draws all cells of a set share. Methods and coverage:
 [statistics.md](statistics.md).
 """
 
@@ -24,11 +24,11 @@ class Row(CellColumns):
     score: float
     """mean over items; the interval need not be symmetric around it"""
     se: float
-    """standard error of the mean (standard deviation with n - 1, over the root of n); over contexts
-    if items share them"""
+    """standard error of the mean (standard deviation with n - 1, over the root of n), over contexts
+    if items share them; where all are 0, or all 1, that of half an item more of each kind"""
     ci_low: float
-    """low end of the bootstrap interval: percentile, or BCa if `statistics.interval` says so; as
-    published for published scores"""
+    """low end of its interval over items, or contexts ([statistics.md](statistics.md)); for
+    published scores as published, or from their standard error"""
     ci_high: float
     """high end"""
     truncated: int
