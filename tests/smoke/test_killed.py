@@ -89,8 +89,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
 
 def test_killed_and_continued_equals_undisturbed(killed: Killed, undisturbed: Repository) -> None:
     expected, found = contents(undisturbed, "short"), contents(killed.repository, "short")
-    # Three models, a cell of each set and format, and six tables in three file formats.
-    assert len(expected) == 3 + 12 + 6 * 3
+    # Three models, a cell of each set and format, and ten tables in three file formats.
+    assert len(expected) == 3 + 12 + 10 * 3
     assert sorted(found) == sorted(expected)
     assert [name for name in expected if found[name] != expected[name]] == []
     assert killed.repository.planned(*TABLES) == {}

@@ -356,7 +356,7 @@ CASES: dict[str, Case] = {
         DATASET,
         "domain: weather",
         "domain: weather\n        metric: acuracy #!",
-        ["'acuracy'", "accuracy, f1"],
+        ["'acuracy'", "accuracy, exact_match, f1"],
     ),
     "near_key_of_a_dataset": (DATASET, "fields:", "feilds:", ["feilds", "did you mean 'fields'"]),
     "no_split": (

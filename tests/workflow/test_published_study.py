@@ -80,7 +80,11 @@ def test_what_needs_items_is_empty_and_what_does_not_is_there(published: Reposit
     assert len(table(published, "scores")) == len(paper_rows())
     assert {row["source"] for row in table(published, "checkpoints")} == {"published"}
     whole = [row for row in table(published, "group_changes") if row["checkpoint"] == "all"]
-    assert all(row["low"] and row["high"] for row in whole)
+    # The learned sets are benchmarks, of one instruction-tuned model.
+    assert {row["group"]: bool(row["low"] and row["high"]) for row in whole} == {
+        "learned": False,
+        "other": True,
+    }
     assert (published.folder / "results/mine/report.html").stat().st_size > 10_000
     assert {row["stage"] for row in table(published, "cost")} == {"statistics", "report"}
 

@@ -299,19 +299,13 @@ STAGES = {
         Counter(evaluate=2) + FROM_CELLS,
     ),
     "metric": ("stats/metrics/rouge_l.py", "max(scorer", "min(scorer", FROM_CELLS),
-    # Of items, for scores and changes; of groups of cells, for what these add up to.
     "bootstrap": (
         "stats/bootstrap.py",
         "generator = np.random.default_rng(seed)",
         "generator = np.random.default_rng([seed])",
         FROM_CELLS,
     ),
-    "bootstrap of summaries": (
-        "stats/bootstrap.py",
-        "default_rng(seed).integers",
-        "default_rng([seed]).integers",
-        FROM_SCORES,
-    ),
+    "intervals of summaries": ("stats/crossed.py", "_FLOOR = 0.8", "_FLOOR = 0.9", FROM_SCORES),
     "world": (
         "data/world/lexicon.py",
         "fair race",

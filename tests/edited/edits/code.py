@@ -125,7 +125,7 @@ COMPUTING = (
     ),
     _line(
         "code of transfer",
-        *("room = 1 - cells", "room = 2 - cells"),
+        *("/ (1 - kept[", "/ (2 - kept["),
         *("summaries", "findings", "figures", "cost", "report"),
     ),
     _line(

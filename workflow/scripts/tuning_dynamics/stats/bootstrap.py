@@ -92,13 +92,6 @@ def resampled_means(sums: Floats, sizes: Floats, resamples: int, seed: int) -> F
     return means
 
 
-def unit_counts(units: int, resamples: int, seed: int) -> Floats:
-    """How often each of `units` is drawn in each resample; shape (resamples, units)."""
-    _check(units, resamples)
-    indices = np.random.default_rng(seed).integers(0, units, size=(resamples, units))
-    return _unit_counts(indices, units)
-
-
 def _unit_counts(indices: Integers, units: int) -> Floats:
     rows = len(indices)
     indices += units * np.arange(rows)[:, None]

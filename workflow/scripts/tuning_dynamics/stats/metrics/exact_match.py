@@ -16,7 +16,7 @@ def scores(predictions: Sequence[str], golds: Sequence[Sequence[str]]) -> list[f
     right answer without any, which an empty answer would match.
     """
     return [
-        float(answer_words(prediction) in map(_words, gold))
+        float(any(words == answer_words(prediction) for words in map(_words, gold)))
         for prediction, gold in zip(predictions, golds, strict=True)
     ]
 
