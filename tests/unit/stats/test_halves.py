@@ -125,3 +125,14 @@ def test_a_base_score_that_is_low_by_chance_makes_no_change_large(tmp_path: Path
     assert whole < -0.5
     # Three standard errors of a correlation of 60.
     assert abs(halved) < 0.39
+
+
+def test_a_half_on_which_all_texts_score_0_is_not_certain(tmp_path: Path) -> None:
+    """An error of 0 would make that of the whole curve unknown."""
+    tables = []
+    for seed in range(4):
+        (tmp_path / str(seed)).mkdir()
+        tables.append(halves(tmp_path / str(seed), [0.4, *[0.0] * 19], seed=seed))
+    first = pd.concat(tables).query("recipe == 'base'")
+    assert set(first["first_score"] == 0) == {True, False}
+    assert (first["first_se"] > 0).all()

@@ -153,7 +153,7 @@ def _forgetting(context: Context) -> dict[str, object]:
     if back is not None:
         text += (
             f" Tuning on generation changed classification sets by {back.words} By the mean "
-            f"change, classification to generation is {_compared(there.change, back.change)}."
+            f"change, {_compared(there.change, back.change)}."
         )
     return finding("forgetting", name, there.change, text, there.noise, supports="below")
 
@@ -226,10 +226,10 @@ def _equal_shots(cells: pd.DataFrame, level: float) -> str:
 
 def _compared(one: Estimate, other: Estimate) -> str:
     if one.high < other.low:
-        return "the worse of the two"
+        return "the former is the worse"
     if one.low > other.high:
-        return "the better of the two"
-    return "not distinguishable from that: their intervals overlap or are missing"
+        return "the former is the better"
+    return "neither is shown to be worse: their intervals overlap or are missing"
 
 
 def _format_sensitivity(context: Context) -> dict[str, object]:
@@ -322,7 +322,10 @@ def _dichotomy(context: Context) -> dict[str, object]:
 def _halves(context: Context) -> str:
     """That groups and changes are from separate items, as a sentence; empty if they are not."""
     if on_halves(context.tables, declared=context.declared):
-        return " Groups are from one half of the items, changes from the other."
+        return (
+            " Groups are from one half of the items, changes from the other, so that a set may be "
+            "in another group than its whole curve says."
+        )
     return ""
 
 

@@ -132,8 +132,9 @@ def rules_row(rules: pd.DataFrame, level: float) -> Row:
         text = "No rule puts tuned sets into both groups."
     else:
         text = (
-            f"Under {len(rules)} rules {_span(rules['learned'], str)} sets count as learned, and "
-            f"the difference of the groups is {_span(known['difference'], signed)}. Its interval "
+            f"Under {len(rules)} rules {_span(rules['learned'], str)} sets count as learned; under "
+            f"the {len(known)} that put tuned sets into both groups, their difference is "
+            f"{_span(known['difference'], signed)}. Its interval "
             f"lies above 0 under {above or 'none'} of them and below 0 under {below or 'none'}; "
             f"under {len(rules) - above - below} it includes 0 or is missing. By the study's rule "
             f"it is {signed(float(own['difference']))} "
@@ -173,7 +174,7 @@ def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
     counts = {
         "at 0": found.zero,
         f"below {RATIO_FLOOR:g}": found.near_zero,
-        "at chance or below": found.at_chance,
+        "not shown to be above chance": found.at_chance,
     }
     weak = sum(counts.values())
     listed = ", ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -10,7 +10,7 @@ part of their own: their noise is in the pairs' values.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,13 @@ class Estimate:
     high: float
     cells: int
     reason: str = ""
+
+
+def within(found: Estimate, least: float, most: float) -> Estimate:
+    """The estimate, its interval without what can't be."""
+    if np.isnan(found.low):
+        return found
+    return replace(found, low=max(found.low, least), high=min(found.high, most))
 
 
 NOTHING = Estimate(np.nan, np.nan, np.nan, 0, "no cells")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_contrast, crossed_mean
+from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_contrast, crossed_mean, within
 from tuning_dynamics.stats.curve_shape import RISES, TOO_FEW, curve_shape
 from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.primary_cells import (
@@ -155,7 +155,8 @@ def group_change_rows(grouped: pd.DataFrame, level: float) -> pd.DataFrame:
     for (family, group), block in grouped.groupby(["family", "group"], sort=True):
         parts = list(block.groupby(["step", "checkpoint"], sort=True))
         for (step, checkpoint), cells in [*parts, ((pd.NA, POOLED), block)]:
-            found = crossed_mean(Pairs.of(cells, "change"), level, by_set=True)
+            mean = crossed_mean(Pairs.of(cells, "change"), level, by_set=True)
+            found = within(mean, -1.0, 1.0)
             place = {"family": family, "checkpoint": checkpoint, "step": step, "group": group}
             rows.append({**place, **estimate_columns(found, "mean_change")})
     return from_rows(rows, "group_changes")

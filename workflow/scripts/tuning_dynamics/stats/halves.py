@@ -48,5 +48,11 @@ def half_rows(block: ItemBlock, compared: Comparisons) -> pd.DataFrame:
 
 
 def _part(block: ItemBlock, units: Integers) -> ItemBlock:
-    """The block with some of its units. Intervals are not used, so there are no draws."""
-    return replace(block, sums=block.sums[units], sizes=block.sizes[units], drawn=block.drawn[:2])
+    """The block with some of its units. Intervals are not used, so there are no draws.
+
+    Scores that are all 0, or all 1, on these units are shares there, whatever they are elsewhere.
+    """
+    sums, sizes = block.sums[units], block.sizes[units]
+    agree = (sums == 0).all(axis=0) | (sums == sizes[:, None]).all(axis=0)
+    binary = block.binary | agree
+    return replace(block, sums=sums, sizes=sizes, drawn=block.drawn[:2], binary=binary)

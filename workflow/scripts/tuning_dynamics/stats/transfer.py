@@ -1,7 +1,6 @@
 """transfer.csv: the effect of tuning on one kind of task on sets of each kind."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from tuning_dynamics.stats.crossed import (
     Pairs,
     crossed_mean,
     crossed_ratio,
+    within,
 )
 from tuning_dynamics.stats.primary_cells import primary_cells
 from tuning_dynamics.tables.columns import POOLED
@@ -84,7 +84,8 @@ def transfer_statistics(cells: pd.DataFrame, level: float) -> dict[str, Estimate
     """The statistics of `cells`, with the columns train_set, eval_set, base_score, change and,
     empty if unknown, chance; intervals are over train sets and evaluation sets.
 
-    A ratio can't be below -1: a score does not fall by more than all of it. The median of ratios
+    A ratio can't be below -1, as a score does not fall by more than all of it, nor a change beyond
+    -1 and 1. The median of ratios
     has no interval, as none holds it with few pairs that share sets.
     """
     # A ratio is undefined over a base of 0; ratio_of_means and mean_change keep those cells.
@@ -96,16 +97,12 @@ def transfer_statistics(cells: pd.DataFrame, level: float) -> dict[str, Estimate
     )
     change, base = Pairs.of(cells, "change"), Pairs.of(cells, "base_score")
     return {
-        "mean_ratio": _share(crossed_mean(Pairs.of(ratios, "ratio"), level)),
-        "ratio_of_means": _share(crossed_ratio(change, base.values, level)),
+        "mean_ratio": within(crossed_mean(Pairs.of(ratios, "ratio"), level), -1.0, np.inf),
+        "ratio_of_means": within(crossed_ratio(change, base.values, level), -1.0, np.inf),
         "median_ratio": _median(ratios["ratio"]),
-        "mean_change": crossed_mean(change, level),
+        "mean_change": within(crossed_mean(change, level), -1.0, 1.0),
         "normalised_change": crossed_mean(Pairs.of(known, "normalised"), level),
     }
-
-
-def _share(found: Estimate) -> Estimate:
-    return replace(found, low=max(found.low, -1.0)) if found.low < -1 else found
 
 
 def _median(ratios: pd.Series) -> Estimate:
