@@ -78,6 +78,18 @@ def test_over_the_same_items_a_difference_is_paired(tmp_path: Path) -> None:
     assert (table["q_value"] >= table["p_value"]).all()
 
 
+def test_equal_answers_of_two_studies_are_no_certainty(tmp_path: Path) -> None:
+    sides = []
+    for name in "ab":
+        one = cell(tmp_path / name, np.tile([0.0, 1.0], 30))
+        scores = cell_tables([one], **DRAWING)["scores"]
+        sides.append(scores.assign(path=str(one["path"]), answer_pattern=None))
+    (row,) = comparison_rows(*sides).to_dict("records")
+    assert (row["paired"], row["difference"]) == ("items", 0)
+    assert row["low"] == pytest.approx(-row["high"])
+    assert 0.03 < row["high"] < 0.06
+
+
 def test_the_writers_type_of_text_makes_no_other_items(tmp_path: Path) -> None:
     cells = [cell(tmp_path / name, np.tile([0.0, 1.0], 10)) for name in "ab"]
     records = pq.read_table(cells[1]["path"])

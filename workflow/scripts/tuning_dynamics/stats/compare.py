@@ -19,16 +19,21 @@ from tuning_dynamics.grid.evaluated_sets import evaluated_sets
 from tuning_dynamics.grid.merged_config import cell_rows, read_merged
 from tuning_dynamics.grid.published_table import read_layout
 from tuning_dynamics.stats.bootstrap import (
+    Estimates,
     Floats,
     Integers,
+    expanded,
     interval_of,
+    means,
     resampled_means,
+    standard_errors,
     unit_sizes,
     unit_sums,
 )
 from tuning_dynamics.stats.cells import ORDER_KEYS, describe
 from tuning_dynamics.stats.changes import PERMUTATIONS
 from tuning_dynamics.stats.extraction import extracted
+from tuning_dynamics.stats.item_intervals import of_differences
 from tuning_dynamics.stats.item_scores import item_scores
 from tuning_dynamics.stats.permutation import q_values_within, sign_flip_p_values
 from tuning_dynamics.stats.records import Records, read_records
@@ -53,10 +58,12 @@ _IDENTITY = list(IDENTITY)
 
 @dataclass(frozen=True)
 class Pair:
-    """Differences of the same items' scores, b less a, (items,), and each item's unit."""
+    """Differences of the same items' scores, b less a, (items,), each item's unit, and whether all
+    scores are 0 or 1."""
 
     difference: Floats
     units: Integers
+    binary: bool
 
 
 def write_comparison(sides: Sides) -> None:
@@ -171,7 +178,8 @@ def _pair(cells: pd.Series) -> Pair | None:
     before = _scores(ours, cells, cells["answer_pattern"])
     after = _scores(theirs, cells, cells["answer_pattern_b"])
     units = ours.context.dictionary_encode().indices.to_numpy().astype(np.int64)
-    return Pair(after - before, units)
+    binary = bool(np.isin([before, after], [0.0, 1.0]).all())
+    return Pair(after - before, units, binary)
 
 
 def _scores(records: Records, cells: pd.Series, pattern: AnswerPattern | None) -> Floats:
@@ -207,7 +215,11 @@ def _over_items(pairs: Sequence[Pair], settings: StatisticsSettings) -> Floats:
     ends = np.full((len(pairs), 2), np.nan)
     if len(sizes) > 1:
         drawn = resampled_means(sums, sizes, settings.resamples, settings.seed)
-        ends = interval_of(drawn, settings.level)
+        ends = interval_of(drawn, expanded(settings.level, len(sizes)))
+        found = Estimates(means(sums, sizes), standard_errors(sums, sizes), *ends.T)
+        binary = np.array([pair.binary for pair in pairs])
+        found = of_differences(found, binary, sizes, np.ones(len(pairs)), settings.level)
+        ends = np.column_stack([found.low, found.high])
     return np.column_stack([ends, p_values])
 
 
