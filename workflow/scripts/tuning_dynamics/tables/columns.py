@@ -64,6 +64,39 @@ class CellColumns(Columns):
     """`accuracy`, `rouge_l` or another metric of the dataset"""
 
 
+class MeanColumns(Columns):
+    """The columns that say which cells, of several seeds and draws, a row is the mean of."""
+
+    family: str
+    """as in `scores.csv`"""
+    checkpoint: str
+    """as in `scores.csv`"""
+    step: int
+    """as in `scores.csv`"""
+    tokens: int
+    """as in `scores.csv`"""
+    recipe: str
+    """as in `scores.csv`"""
+    train_set: str
+    """as in `scores.csv`"""
+    eval_set: str
+    """as in `scores.csv`"""
+    task: str
+    """as in `scores.csv`"""
+    kind: str
+    """as in `scores.csv`"""
+    role: str
+    """as in `scores.csv`"""
+    format: str
+    """as in `scores.csv`"""
+    shots: int
+    """as in `scores.csv`"""
+    prediction: str
+    """as in `scores.csv`"""
+    metric: str
+    """as in `scores.csv`"""
+
+
 KEY_COLUMNS = CellColumns.types()
 
 #: Two rows that agree on these are the same cell; the other key columns follow from them.

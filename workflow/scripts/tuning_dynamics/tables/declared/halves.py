@@ -8,43 +8,15 @@ changes are taken from the second. Halves are drawn with `statistics.seed`, cont
 than 4 items or contexts are not divided. Published scores have no items, and no rows here.
 """
 
-from tuning_dynamics.tables.columns import Columns
+from tuning_dynamics.tables.columns import MeanColumns
 
 #: The rule that makes it.
 RULE = "scores"
 
 
-class Row(Columns):
+class Row(MeanColumns):
     """A row."""
 
-    family: str
-    """as in `scores.csv`"""
-    checkpoint: str
-    """as in `scores.csv`"""
-    step: int
-    """as in `scores.csv`"""
-    tokens: int
-    """as in `scores.csv`"""
-    recipe: str
-    """as in `scores.csv`"""
-    train_set: str
-    """as in `scores.csv`"""
-    eval_set: str
-    """as in `scores.csv`"""
-    task: str
-    """as in `scores.csv`"""
-    kind: str
-    """as in `scores.csv`"""
-    role: str
-    """as in `scores.csv`"""
-    format: str
-    """as in `scores.csv`"""
-    shots: int
-    """as in `scores.csv`"""
-    prediction: str
-    """as in `scores.csv`"""
-    metric: str
-    """as in `scores.csv`"""
     first_score: float
     """of `base`: mean over the first half of the items; else empty"""
     first_se: float

@@ -4,43 +4,15 @@ One row per cell, without its seed and draw: the mean over seeds of tuning and d
 demonstrations. `base` cells, which have no seed, have rows too. The figures draw from this table.
 """
 
-from tuning_dynamics.tables.columns import Columns
+from tuning_dynamics.tables.columns import MeanColumns
 
 #: The rule that makes it.
 RULE = "scores"
 
 
-class Row(Columns):
+class Row(MeanColumns):
     """A row."""
 
-    family: str
-    """as in `scores.csv`"""
-    checkpoint: str
-    """as in `scores.csv`"""
-    step: int
-    """as in `scores.csv`"""
-    tokens: int
-    """as in `scores.csv`"""
-    recipe: str
-    """as in `scores.csv`"""
-    train_set: str
-    """as in `scores.csv`"""
-    eval_set: str
-    """as in `scores.csv`"""
-    task: str
-    """as in `scores.csv`"""
-    kind: str
-    """as in `scores.csv`"""
-    role: str
-    """as in `scores.csv`"""
-    format: str
-    """as in `scores.csv`"""
-    shots: int
-    """as in `scores.csv`"""
-    prediction: str
-    """as in `scores.csv`"""
-    metric: str
-    """as in `scores.csv`"""
     seeds: int
     """seeds of tuning in the mean; empty for `base`"""
     draws: int
