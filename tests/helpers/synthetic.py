@@ -193,6 +193,7 @@ def asked(**changes: Any) -> SummarySettings:
         recipe="full",
         alpha=0.05,
         margin=0.01,
+        change_margin=0.02,
         train_sets=None,
         eval_sets=None,
         groups=None,

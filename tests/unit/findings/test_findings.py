@@ -1,7 +1,9 @@
 """Each verdict can be reached, and follows the tables; thin tables give none."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,13 +18,15 @@ from synthetic import (
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.findings.caveats import out_of_line
-from tuning_dynamics.findings.findings import FINDINGS, Noise, finding, finding_rows
+from tuning_dynamics.findings.findings import FINDINGS, Noise, Published, finding, finding_rows
 from tuning_dynamics.stats.crossed import Estimate
-from tuning_dynamics.stats.noise import SEEDS, Floor, noise_rows
+from tuning_dynamics.stats.noise import SEEDS, UNKNOWN, Floor, noise_rows
 from tuning_dynamics.stats.summarise import summary_tables
 from tuning_dynamics.tables.catalogue import SUMMARIES
 
 Tables = dict[str, pd.DataFrame]
+
+FORGETTING = Published("forgetting", "name", "below", 0.02)
 
 
 def made(folder: Path, truth: Truth) -> Tables:
@@ -200,9 +204,37 @@ def test_a_contradiction_under_the_noise_floor_is_none() -> None:
     found = Estimate(0.1, 0.05, 0.15, 40)
     for value, verdict in ((0.05, "contradicted"), (0.2, "cannot tell")):
         noise = Noise(Floor(value, SEEDS, 4, 2), 2)
-        row = finding("forgetting", "name", found, "Text.", noise, supports="below")
+        row = finding(FORGETTING, found, "Text.", noise)
         assert row["verdict"] == verdict
     assert "A value under the noise floor is no finding." in str(row["sentence"])
+
+
+@pytest.mark.parametrize(
+    ("side", "ends", "verdict"),
+    [
+        ("above", (-0.03, 0.019), "contradicted"),
+        ("above", (-0.03, 0.021), "cannot tell"),
+        ("above", (-0.019, 0.03), "cannot tell"),
+        ("below", (-0.019, 0.03), "contradicted"),
+        ("below", (-0.021, 0.03), "cannot tell"),
+        # Small, but shown.
+        ("above", (0.001, 0.019), "supported"),
+        ("above", (math.nan, math.nan), "cannot tell"),
+    ],
+)
+def test_an_effect_that_the_interval_excludes_is_contradicted(
+    side: Literal["above", "below"], ends: tuple[float, float], verdict: str
+) -> None:
+    published = replace(FORGETTING, side=side)
+    found = Estimate(sum(ends) / 2, *ends, 40)
+    row = finding(published, found, "Text.", Noise(UNKNOWN, 2))
+    assert row["verdict"] == verdict
+    least = "+0.020 or more" if side == "above" else "−0.020 or less"  # noqa: RUF001
+    excluded = f"The interval excludes {least}" in str(row["sentence"])
+    assert excluded == (verdict == "contradicted")
+    # Where models that should be equal differ by more, so small an effect can't be excluded.
+    loud = finding(published, found, "Text.", Noise(Floor(0.021, SEEDS, 4, 2), 2))
+    assert loud["verdict"] == "cannot tell"
 
 
 def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:

@@ -219,6 +219,15 @@ def test_counts_of_frozen_data_win(tmp_path: Path) -> None:
     assert remade.evaluated_items("pairs") == 500
 
 
+def test_a_split_that_was_frozen_before_it_was_asked_for_has_the_size_of_its_file(
+    tmp_path: Path,
+) -> None:
+    resolved = study(tmp_path)
+    unfrozen = Known(resolved).train_rows("pairs")
+    write("data/pairs/manifest.json", {"items": {"train": 0, "evaluation": 33}})
+    assert Known(resolved).train_rows("pairs") == unfrozen > 0
+
+
 def test_a_damaged_file_is_as_none(tmp_path: Path) -> None:
     resolved = study(tmp_path)
     write("data/pairs/manifest.json", {})

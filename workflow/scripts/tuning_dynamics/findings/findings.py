@@ -108,7 +108,8 @@ def finding_rows(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
 
     `asked` must be the settings that the tables were made with. `supported` and `contradicted`
     mean that the interval excludes 0 and that the value is not under the noise floor, if that is
-    known. Raises StudyError if a table is missing.
+    known. `contradicted` is also what the interval excludes: an effect in the published direction
+    as large as the study's margin. Raises StudyError if a table is missing.
     """
     missing = [name for name in NEEDED if name not in tables]
     if missing:
@@ -155,7 +156,8 @@ def _forgetting(context: Context) -> dict[str, object]:
             f" Tuning on generation changed classification sets by {back.words} By the mean "
             f"change, {_compared(there.change, back.change)}."
         )
-    return finding("forgetting", name, there.change, text, there.noise, supports="below")
+    published = Published("forgetting", name, "below", context.asked.change_margin)
+    return finding(published, there.change, text, there.noise)
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,8 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     )
     if not corrected:
         text += " Chance alone makes a spread positive, and without items can't be taken off."
-    return finding("format_sensitivity", name, found, text, noise, supports="below")
+    published = Published("format_sensitivity", name, "below", context.asked.margin)
+    return finding(published, found, text, noise)
 
 
 def _latent_gain(context: Context) -> dict[str, object]:
@@ -277,7 +280,8 @@ def _latent_gain(context: Context) -> dict[str, object]:
         f"by {number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
         f"pre-training; {ends}.{_halves(context)}"
     )
-    return finding("latent_gain", name, found, text, noise, supports="above")
+    published = Published("latent_gain", name, "above", context.asked.margin)
+    return finding(published, found, text, noise)
 
 
 def _others(context: Context) -> str:
@@ -316,7 +320,8 @@ def _dichotomy(context: Context) -> dict[str, object]:
         f"Tuning changed sets {_others(context)} by {new} and learned ones by {old}; "
         f"the difference is {number(found, asked.drawing.level, noise.floor)}.{_halves(context)}"
     )
-    return finding("dichotomy", name, found, text, noise, supports="above")
+    published = Published("dichotomy", name, "above", asked.change_margin)
+    return finding(published, found, text, noise)
 
 
 def _halves(context: Context) -> str:
@@ -337,38 +342,55 @@ _ROWS: dict[str, Callable[[Context], dict[str, object]]] = {
 }
 
 
-def finding(
-    slug: str,
-    statistic: str,
-    found: Estimate,
-    text: str,
-    noise: Noise,
-    *,
-    supports: Literal["above", "below"],
-) -> dict[str, object]:
-    """The row of a published finding, which a value above or below 0 supports."""
-    verdict: Verdict = "cannot tell"
+@dataclass(frozen=True)
+class Published:
+    """A published finding: its key in FINDINGS, the statistic that it is about, on which side of 0
+    it says that this lies, and how far from 0 an effect counts."""
+
+    slug: str
+    statistic: str
+    side: Literal["above", "below"]
+    margin: float
+
+    @property
+    def least(self) -> float:
+        """The smallest effect that counts."""
+        return self.margin if self.side == "above" else -self.margin
+
+    def excluded(self, found: Estimate) -> bool:
+        """Whether the interval holds no effect that counts: a one-sided equivalence test."""
+        return bool(found.high < self.least if self.side == "above" else found.low > self.least)
+
+
+def finding(published: Published, found: Estimate, text: str, noise: Noise) -> dict[str, object]:
+    """The row of a published finding."""
     clear = found.low > 0 or found.high < 0
+    verdict: Verdict = "cannot tell"
+    reason = ""
     if clear and not under(found.value, noise.floor):
-        agrees = (found.low > 0) == (supports == "above")
+        agrees = (found.low > 0) == (published.side == "above")
         verdict = "supported" if agrees else "contradicted"
-    published, title = FINDINGS[slug]
+    elif published.excluded(found) and not under(published.margin, noise.floor):
+        verdict = "contradicted"
+        least = f"{signed(published.least)} or {'more' if published.side == 'above' else 'less'}"
+        reason = f" The interval excludes {least}, the smallest effect that counts here."
+    else:
+        reason = _reason(found, clear)
+    number, title = FINDINGS[published.slug]
     return {
-        **{"finding": slug, "number": published, "title": title, "verdict": verdict},
-        "statistic": statistic,
+        **{"finding": published.slug, "number": number, "title": title, "verdict": verdict},
+        "statistic": published.statistic,
         **{"value": found.value, "low": found.low, "high": found.high, "cells": found.cells},
         "floor": noise.floor.value,
-        "sentence": text + _reason(found, clear, verdict) + noise.sentence,
+        "sentence": text + reason + noise.sentence,
     }
 
 
-def _reason(found: Estimate, clear: bool, verdict: Verdict) -> str:
-    """Why there is no verdict; empty if there is one."""
+def _reason(found: Estimate, clear: bool) -> str:
+    """Why there is no verdict."""
     if found.reason:
         return f" No interval: {found.reason}."
-    if not clear:
-        return " The interval includes 0."
-    return " A value under the noise floor is no finding." if verdict == "cannot tell" else ""
+    return " A value under the noise floor is no finding." if clear else " The interval includes 0."
 
 
 def no_verdict(slug: str, statistic: str, reason: str) -> dict[str, object]:

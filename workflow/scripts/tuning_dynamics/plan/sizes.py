@@ -143,7 +143,8 @@ class Known:
         if dataset in self.renewed:
             return None
         counts: dict[str, int] = _read(self.paths.data_manifest(dataset)).get("items", {})
-        return counts.get(split)
+        # A split of no rows was frozen before the dataset's file or the study asked for it.
+        return counts.get(split) or None
 
     def _size(self, dataset: str) -> DatasetSize:
         size = self.resolved.datasets[dataset].size

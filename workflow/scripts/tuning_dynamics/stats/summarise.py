@@ -21,14 +21,15 @@ class SummarySettings:
     `recipe`: for transfer, latent gain, format trend and forgetting; `train_sets` and `eval_sets`
     restrict transfer (None: all); `groups` are declared ones (None: by the curve's shape), for the
     cells of `group_recipes` in `roles`. A rise is shown at a p-value below `alpha`; `margin` is a
-    slope per tenfold tokens that counts as none. Noise is over `last_checkpoints`; `reruns` are
-    families by the family that they repeat.
+    slope per tenfold tokens that counts as none, `change_margin` such a change. Noise is over
+    `last_checkpoints`; `reruns` are families by the family that they repeat.
     """
 
     drawing: Drawing
     recipe: str
     alpha: float
     margin: float
+    change_margin: float
     train_sets: tuple[str, ...] | None
     eval_sets: tuple[str, ...] | None
     groups: Mapping[str, list[str]] | None
@@ -47,6 +48,7 @@ class SummarySettings:
             recipe=found["recipe"],
             alpha=found["alpha"],
             margin=found["margin"],
+            change_margin=found["change_margin"],
             train_sets=None if train_sets is None else tuple(train_sets),
             eval_sets=None if eval_sets is None else tuple(eval_sets),
             groups=found["groups"],

@@ -30,7 +30,9 @@ class Row(Columns):
     title: str
     """the claim"""
     verdict: str
-    """`supported`, `contradicted` or `cannot tell`"""
+    """`supported`, `contradicted` or `cannot tell`; a published finding is contradicted, too, where
+    the interval excludes an effect as large as `statistics.flat_margin` (of a slope) or
+    `statistics.change_margin`"""
     statistic: str
     """what `value` is"""
     value: float
