@@ -5,10 +5,11 @@
 
 Each study is the grid of a shipped study, or that of tests/helpers/planted.yaml, with planted
 scores in place of models' (tests/helpers/planted.py): other items, other train sets, pairs, models
-and demonstrations every time. With nothing planted, a verdict is a false claim; `upper` is the
-upper 95 % bound of its rate (Clopper and Pearson). With effects planted, in a tenth as many
-studies, `found` is the share with the right verdict. `covered` is the share of intervals that hold
-the planted value.
+and demonstrations every time. With nothing planted, a claim is false that an effect lies on one
+side of 0; `upper` is the upper 95 % bound of its rate (Clopper and Pearson), and `excluded` the
+share of studies that exclude an effect as large as the study's margin, as they should. With effects
+planted, in a tenth as many studies, `found` is the share with the right verdict, `wrong` that with
+the opposite one. `covered` is the share of intervals that hold the planted value.
 """
 
 import argparse
@@ -79,7 +80,8 @@ def summary(studies: list[Found], truth: dict[str, float], kind: str) -> dict[st
         low, high = (np.array([one[slug][place] for one in studies], float) for place in (1, 2))
         verdicts = Counter(one[slug][3] for one in studies)
         known = ~np.isnan(low)
-        claims = len(studies) - verdicts["cannot tell"]
+        claimed = np.array([one[slug][3] != "cannot tell" for one in studies])
+        one_sided = claimed & ((low > 0) | (high < 0))
         rows[slug] = {
             "planted": round(value, 4),
             "studies": len(studies),
@@ -89,10 +91,13 @@ def summary(studies: list[Found], truth: dict[str, float], kind: str) -> dict[st
             "verdicts": dict(verdicts),
         }
         if kind == "nothing":
+            claims = int(one_sided.sum())
             rows[slug]["false_claims"] = round(claims / len(studies), 4)
             rows[slug]["upper"] = round(upper_bound(claims, len(studies)), 4)
+            rows[slug]["excluded"] = round(float((claimed & ~one_sided).mean()), 4)
         else:
             rows[slug]["found"] = round(verdicts["supported"] / len(studies), 4)
+            rows[slug]["wrong"] = round(verdicts["contradicted"] / len(studies), 4)
     return rows
 
 

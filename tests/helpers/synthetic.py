@@ -37,7 +37,7 @@ TASKS = {
     "summary": ("generation", "greedy", PLANTED),
     "question_generation": ("generation", "greedy", PLANTED),
 }
-DOMAINS = ("people", "places", "events")
+DOMAINS = ("people", "places", "events", "stories")
 LEARNED_TASKS = ("nli", "summary")
 DRAWING: dict[str, Any] = {"resamples": 400, "level": 0.95, "seed": 0}
 

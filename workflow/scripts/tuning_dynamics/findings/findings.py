@@ -7,7 +7,14 @@ from typing import Literal
 import pandas as pd
 
 from tuning_dynamics.common.errors import StudyError
-from tuning_dynamics.common.formatting import interval_text, percent, percent_interval, signed
+from tuning_dynamics.common.formatting import (
+    interval_text,
+    metric_text,
+    percent,
+    percent_interval,
+    plural,
+    signed,
+)
 from tuning_dynamics.findings.caveats import base_words, floor_words, marked, refused_words
 from tuning_dynamics.findings.limits import limit_rows
 from tuning_dynamics.stats.compared_changes import compared_changes, on_halves
@@ -15,6 +22,7 @@ from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_mean, too_few
 from tuning_dynamics.stats.denominators import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, OTHER, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
+from tuning_dynamics.stats.one_metric import of_one_metric
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.stats.summarise import SummarySettings
 from tuning_dynamics.stats.transfer import train_kinds_of, transferred
@@ -239,7 +247,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     table = context.tables["format_trend"]
     if table.empty:
         return no_verdict("format_sensitivity", name, "no tuned model was evaluated in two formats")
-    pairs, pooled = table[table["eval_set"] != POOLED], table[table["eval_set"] == POOLED].iloc[0]
+    pairs, pooled = _pooled(table)
     if pd.isna(pooled["slope"]):
         return no_verdict("format_sensitivity", name, _NO_SLOPE)
     found = _mean_slope(pooled, pairs)
@@ -249,7 +257,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     corrected = context.tables["sensitivity"]["beyond_chance"].notna().any()
     beyond = " beyond chance" if corrected else ""
     text = (
-        f"The spread of tuned scores over formats{beyond} changed by "
+        f"The spread of tuned {metric_text(pooled['metric'])} over formats{beyond} changed by "
         f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens; {ends}."
     )
     if not corrected:
@@ -262,11 +270,11 @@ def _latent_gain(context: Context) -> dict[str, object]:
     name = f"slope of the change on sets {_others(context)}, per tenfold tokens"
     table = context.tables["latent_gain"]
     table = table[table["group"] == OTHER]
-    if table.empty:
+    if not (table["eval_set"] == POOLED).any():
         return no_verdict(
             "latent_gain", name, f"no tuned evaluation set is among those {_others(context)}"
         )
-    pairs, pooled = table[table["eval_set"] != POOLED], table[table["eval_set"] == POOLED].iloc[0]
+    pairs, pooled = _pooled(table)
     if pd.isna(pooled["slope"]):
         return no_verdict("latent_gain", name, _NO_SLOPE)
     found = _mean_slope(pooled, pairs)
@@ -276,8 +284,9 @@ def _latent_gain(context: Context) -> dict[str, object]:
     )
     ends = _ends(pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last")
     text = (
-        f"On the {pairs['eval_set'].nunique()} sets {_others(context)}, the change by tuning moved "
-        f"by {number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
+        f"On the {pairs['eval_set'].nunique()} sets {_others(context)}, the change of "
+        f"{metric_text(pooled['metric'])} by tuning moved by "
+        f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
         f"pre-training; {ends}.{_halves(context)}"
     )
     published = Published("latent_gain", name, "above", context.asked.margin)
@@ -294,18 +303,24 @@ def _dichotomy(context: Context) -> dict[str, object]:
     name = f"mean change of sets {_others(context)} minus that of learned ones, all checkpoints"
     asked = context.asked
     changes = compared_changes(context.tables, asked.drawing.level, declared=context.declared)
-    rows = grouped_changes(
+    every = grouped_changes(
         changes,
         context.tables["groups"],
         recipes=asked.group_recipes,
         roles=asked.roles,
     )
+    rows = of_one_metric(every)
     sizes = {group: int((rows["group"] == group).sum()) for group in (LEARNED, OTHER)}
     empty = [group.replace("_", " ") for group, size in sizes.items() if size == 0]
     if empty:
         return no_verdict(
             "dichotomy", name, f"no tuned evaluation set is in the group '{empty[0]}'"
         )
+    metric = metric_text(rows["metric"].iloc[0])
+    left = every["eval_set"].nunique() - rows["eval_set"].nunique()
+    others = (
+        f" {plural(left, 'set')} by another metric can't be averaged with these." if left else ""
+    )
     rows = rows[rows["group"].isin([LEARNED, OTHER])]
     found = group_contrast(rows, asked.drawing.level)
     noise = context.noise(asked.group_recipes, rows["eval_set"])
@@ -317,8 +332,10 @@ def _dichotomy(context: Context) -> dict[str, object]:
         for group in (OTHER, LEARNED)
     )
     text = (
-        f"Tuning changed sets {_others(context)} by {new} and learned ones by {old}; "
-        f"the difference is {number(found, asked.drawing.level, noise.floor)}.{_halves(context)}"
+        f"Tuning changed {metric} on sets {_others(context)} by {new} and on learned ones by "
+        f"{old}; "
+        f"the difference is {number(found, asked.drawing.level, noise.floor)}.{others if left else ''}"
+        f"{_halves(context)}"
     )
     published = Published("dichotomy", name, "above", asked.change_margin)
     return finding(published, found, text, noise)
@@ -410,6 +427,13 @@ def number(found: Estimate, level: float, floor: Floor) -> str:
     noise = "; under the noise floor" if under(found.value, floor) else ""
     interval = interval_text(found.low, found.high, level)
     return f"{signed(found.value)} ({interval}; {cells}{noise})"
+
+
+def _pooled(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    """The pairs that a pooled row is over, and that row."""
+    pooled = table[table["eval_set"] == POOLED].iloc[0]
+    pairs = table[(table["eval_set"] != POOLED) & (table["metric"] == pooled["metric"])]
+    return pairs, pooled
 
 
 def _mean_slope(pooled: pd.Series, pairs: pd.DataFrame) -> Estimate:

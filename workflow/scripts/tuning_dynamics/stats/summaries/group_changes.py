@@ -2,8 +2,9 @@
 
 Mean change of each group's sets, for the recipes `statistics.group_recipes` (the main one) and sets
 in the roles `statistics.group_roles` (`id` and `ood`: the task that was tuned on). A set counts
-once, with the mean of its cells. Groups are made from one half of each set's items, changes are
-those of the other (`halves.csv`). A set that two of the recipes have is refused: it would count
+once, with the mean of its cells. Only sets of one metric count, the one that most of these sets
+have. Groups are made from one half of each set's items, changes are those of the other
+(`halves.csv`). A set that two of the recipes have is refused: it would count
 twice, and mix unlike with like.
 """
 
@@ -24,6 +25,8 @@ class Row(Columns):
     """label of the checkpoint, or `all` for all of them pooled"""
     step: int
     """its step; empty for `all`"""
+    metric: str
+    """metric of the sets"""
     group: str
     """as `compared_group` in `groups.csv`"""
     mean_change: float

@@ -1,7 +1,7 @@
 """Slope of the gain by tuning along pre-training.
 
 How the change by tuning varies with pre-training: main recipe, roles `group_roles`, means over
-seeds. Each group's pairs are followed by a pooled row.
+seeds. Each group's pairs are followed by a pooled row, if any has the metric that is pooled.
 """
 
 import pandas as pd
@@ -24,6 +24,8 @@ class Row(Columns):
     """train set; empty in pooled rows"""
     eval_set: str
     """evaluation set; `all` in pooled rows"""
+    metric: str
+    """metric of the set; a pooled row is over the pairs of one metric, that of most sets"""
     group: str
     """group of the evaluation set, `compared_group` of `groups.csv`"""
     checkpoints: int
