@@ -89,11 +89,11 @@ class StatisticsSettings(Strict):
     on which base rises counts as learned."""
     flat_margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """A slope, in score per tenfold tokens, that counts as none: a curve whose slope lies within
-    it, with its interval, is flat; one that rises by less at its end has stopped rising. Findings
-    on slopes are contradicted by an interval that excludes so large an effect."""
+    it, with its interval, is flat; one that rises by less at its end has stopped rising."""
     change_margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """A change of score, or a difference of two, that counts as none: findings on changes are
-    contradicted by an interval that excludes so large an effect."""
+    """The smallest change of score, or difference of two changes, that counts; of a slope, the one
+    that makes this change from the first tuned checkpoint to the last. A finding is contradicted
+    by an interval that excludes so large an effect."""
     last_checkpoints: Annotated[int, Field(ge=3)] = 10
     """How many of the last checkpoints noise between checkpoints is over; where there are fewer,
     all of them."""

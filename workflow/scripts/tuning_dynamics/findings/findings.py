@@ -25,6 +25,7 @@ from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
 from tuning_dynamics.stats.one_metric import of_one_metric
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.stats.summarise import SummarySettings
+from tuning_dynamics.stats.tokens import placed
 from tuning_dynamics.stats.transfer import train_kinds_of, transferred
 from tuning_dynamics.stats.trends import MIN_CHECKPOINTS
 from tuning_dynamics.tables.columns import POOLED
@@ -74,6 +75,13 @@ class Context:
     def declared(self) -> bool:
         """Whether the study declares the groups of sets."""
         return self.asked.groups is not None
+
+    def slope_margin(self) -> float:
+        """The slope, per tenfold tokens, that makes the smallest change that counts over the
+        checkpoints that the main recipe tuned."""
+        means = self.tables["seed_means"]
+        x = placed(means[means["recipe"] == self.asked.recipe], means)["x"]
+        return self.asked.change_margin / float(x.max() - x.min())
 
     def noise(
         self,
@@ -262,7 +270,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     )
     if not corrected:
         text += " Chance alone makes a spread positive, and without items can't be taken off."
-    published = Published("format_sensitivity", name, "below", context.asked.margin)
+    published = Published("format_sensitivity", name, "below", context.slope_margin())
     return finding(published, found, text, noise)
 
 
@@ -289,7 +297,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
         f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
         f"pre-training; {ends}.{_halves(context)}"
     )
-    published = Published("latent_gain", name, "above", context.asked.margin)
+    published = Published("latent_gain", name, "above", context.slope_margin())
     return finding(published, found, text, noise)
 
 

@@ -21,8 +21,8 @@ class SummarySettings:
     `recipe`: for transfer, latent gain, format trend and forgetting; `train_sets` and `eval_sets`
     restrict transfer (None: all); `groups` are declared ones (None: by the curve's shape), for the
     cells of `group_recipes` in `roles`. A rise is shown at a p-value below `alpha`; `margin` is a
-    slope per tenfold tokens that counts as none, `change_margin` such a change. Noise is over
-    `last_checkpoints`; `reruns` are families by the family that they repeat.
+    slope per tenfold tokens that counts as none; `change_margin` is the smallest change that
+    counts. Noise is over `last_checkpoints`; `reruns` are families by the family that they repeat.
     """
 
     drawing: Drawing

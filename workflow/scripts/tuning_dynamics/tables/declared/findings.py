@@ -31,8 +31,7 @@ class Row(Columns):
     """the claim"""
     verdict: str
     """`supported`, `contradicted` or `cannot tell`; a published finding is contradicted, too, where
-    the interval excludes an effect as large as `statistics.flat_margin` (of a slope) or
-    `statistics.change_margin`"""
+    the interval excludes the smallest effect that counts, `statistics.change_margin`"""
     statistic: str
     """what `value` is"""
     value: float
