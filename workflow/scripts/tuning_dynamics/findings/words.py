@@ -33,8 +33,8 @@ class Noise:
         floor = self.floor
         if not floor.pairs:
             return (
-                f"{start}unknown, as none has scores of two seeds, or of near-identical checkpoints, "
-                "that are not degenerate."
+                f"{start}unknown, as none has scores of two seeds, or of near-identical "
+                "checkpoints, that are not degenerate."
             )
         some = "" if floor.sets == self.eval_sets else f" on {floor.sets} of them"
         return (
