@@ -183,8 +183,8 @@ def test_one_sentence_sums_up_all_train_sets(tables: Tables) -> None:
     found = answers(with_change(tables, 0.01, 0.2, 0.3), "full", 0.95)
     (sentence,) = overview(found)
     assert sentence == (
-        "At checkpoint 3000, tuning toy by full on 3 sets raised 3 of 3 scores on its own task and "
-        "domain (+0.200); it raised 3 of 3 scores on its own task in other domains (+0.200); it "
+        "At checkpoint 3000, tuning toy by full on 3 sets raised 3 of 3 scores on a set's own task "
+        "and domain (+0.200); it raised 3 of 3 scores on its task in other domains (+0.200); it "
         "raised 12 of 12 scores on other tasks (+0.200). For none of all 18 scores, no difference "
         "is shown."
     )
@@ -198,10 +198,10 @@ def test_one_sentence_sums_up_all_train_sets(tables: Tables) -> None:
     (sentence,) = overview(answers({**tables, "seed_means": means}, "full", 0.95))
     minus = "\N{MINUS SIGN}"
     assert (
-        f"raised 2 of 3 scores on its own task and domain (+0.200) and lowered 1 ({minus}0.250)"
+        f"raised 2 of 3 scores on a set's own task and domain (+0.200) and lowered 1 ({minus}0.250)"
         in (sentence)
     )
-    assert "it is not shown to have changed any of 3 scores on its own task in other" in sentence
+    assert "it is not shown to have changed any of 3 scores on its task in other" in sentence
     assert sentence.endswith("For 3 of all 18 scores, no difference is shown.")
 
 

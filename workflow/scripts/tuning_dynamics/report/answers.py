@@ -33,8 +33,8 @@ ROLES = {
 
 #: The same in a sentence about scores.
 _WHERE = {
-    "id": "on its own task and domain",
-    "ood": "on its own task in other domains",
+    "id": "on a set's own task and domain",
+    "ood": "on its task in other domains",
     "bench": "on benchmarks",
     "cross": "on other tasks",
 }
@@ -164,7 +164,7 @@ def _overview(groups: Sequence[TrainSetAnswers]) -> str:
 
 
 def _shifted(answers: Sequence[Answer], where: str) -> str:
-    """`raised 4 of 5 scores on its own task (+0.392 to +0.775) and lowered 1 (-0.117)`."""
+    """`raised 4 of 5 scores on other tasks (+0.392 to +0.775) and lowered 1 (-0.117)`."""
     of = f" of {plural(len(answers), 'score')} {where}"
     found: list[str] = []
     for verdict in (RAISED, LOWERED):

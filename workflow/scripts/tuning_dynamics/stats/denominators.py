@@ -74,18 +74,18 @@ def weak_bases(cells: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
 
 
 def weak_denominators(changes: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
-    """Count, each once, the weak base cells that rows of changes.csv (or their means in
-    seed_means.csv) in format `default` are compared with. Rows in other formats may have a base in
-    their own format."""
+    """Count, each once, the weak base cells that rows of changes.csv in format `default` are
+    compared with. Rows in other formats may have a base in their own format."""
     return weak_bases(_compared(changes), denominators)
 
 
 def divided_by(denominators: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
-    """The rows of denominators.csv that the same count is of: those with a change."""
+    """The rows of denominators.csv that `weak_denominators` counts; `changes` may be means over
+    seeds."""
     return denominators.merge(_compared(changes)[_BASE], on=_BASE, validate="one_to_one")
 
 
 def _compared(changes: pd.DataFrame) -> pd.DataFrame:
     """A row for each base cell that a change in format `default` is compared with."""
-    changed = changes[changes["change"].notna() & (changes["format"] == DEFAULT_FORMAT)]
-    return changed.drop_duplicates(_BASE)
+    default = changes[changes["format"] == DEFAULT_FORMAT]
+    return default.drop_duplicates(_BASE)

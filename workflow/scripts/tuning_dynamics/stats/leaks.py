@@ -7,11 +7,11 @@ import pandas as pd
 
 from tuning_dynamics.common.errors import StudyError
 
-#: The counts of overlaps.csv, and what rows hold of so many items.
+#: The counts of overlaps.csv, and what each says of its items.
 COUNTS = {
-    "exact": "{:,} in full",
-    "near": "13 words in a row of {:,}",
-    "part": "a whole text such as a premise, but not the rest, of {:,}",
+    "exact": "in full",
+    "near": "with 13 words in a row",
+    "part": "with a whole text such as a premise, but not the rest",
 }
 
 
@@ -85,9 +85,9 @@ def _pairs(count: int) -> str:
 
 
 def _sentence(row: Mapping[str, Any]) -> str:
-    counts = [words.format(row[name]) for name, words in COUNTS.items() if row[name]]
+    counts = [f"{row[name]:,} {words}" for name, words in COUNTS.items() if row[name]]
     known = f" This is known: {row['known']}" if row["known"] else ""
     return (
-        f"Of the {row['items']:,} evaluated items of {row['eval_set']}, {_place(row)} hold "
+        f"Of the {row['items']:,} evaluated items of {row['eval_set']}, found in {_place(row)}: "
         f"{'; '.join(counts)}.{known}"
     )

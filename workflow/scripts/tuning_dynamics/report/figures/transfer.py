@@ -246,7 +246,8 @@ def _statistic(row: dict[Hashable, Any]) -> ForestRow:
 def denominators(view: View) -> Figure:
     """Base scores that a ratio should not be divided by, by evaluation set and checkpoint."""
     own = view.tables["denominators"]
-    own = divided_by(own, view.tables["seed_means"])
+    means = view.tables["seed_means"]
+    own = divided_by(own, means[means["change"].notna()])
     title = f"{view.family}: base scores that a ratio of change divides by"
     if own.empty:
         return empty(title, "no set other than the train set was evaluated")
