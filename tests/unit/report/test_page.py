@@ -108,6 +108,18 @@ def test_one_sentence_on_all_train_sets_stands_above_all_else(made: Made) -> Non
         assert header.index(sentence[0]) < header.index("<dl")
 
 
+def test_sentences_on_many_families_are_folded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages_module, "overview", lambda _: ["a <1>.", "b.", "c.", "d."])
+    made = make_pages(tmp_path)
+    for path in (made.report, made.findings):
+        assert "What tuning did to each of 4 families, in a sentence a <1>. b. c. d." in (
+            Page(path).text
+        )
+        assert path.read_text(encoding="utf-8").count("<p>a &lt;1&gt;.</p>") == 1
+
+
 def test_the_paper_is_named_once_and_findings_have_its_numbers(made: Made) -> None:
     for path in (made.report, made.findings):
         page = Page(path)
