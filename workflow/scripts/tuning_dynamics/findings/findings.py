@@ -147,8 +147,7 @@ def _forgetting(context: Context) -> dict[str, object]:
     if back is not None:
         text += (
             f" Tuning on generation changed classification sets by {back.words}"
-            f"{back.noise.sentence} By the mean change, "
-            f"{compared_words(there.change, back.change)}."
+            f" By the mean change, {compared_words(there.change, back.change)}."
         )
     return finding("forgetting", name, there.change, text, there.noise, supports="below")
 
@@ -157,7 +156,7 @@ def _forgetting(context: Context) -> dict[str, object]:
 class _Direction:
     """Mean change from one kind of train set to one kind of evaluation set, all checkpoints.
 
-    `words` are its number, the same as ratios, and the weaknesses of their denominators.
+    `words` are its number, the same as ratios, and what limits them, the noise floor last.
     """
 
     change: Estimate
@@ -199,8 +198,8 @@ def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction 
             words.append(f"{percent(found['value'])} ({interval}) {name}")
     weak = weak_bases(cells, tables["denominators"])
     untrained = untrained_words(cells, lambda own: _mean_change(own, level), "the change", level)
-    sentences = f"{', '.join(words)}.{untrained}{shots_words(cells, level)}{base_words(weak)}"
-    return _Direction(change, noise, sentences)
+    limits = f"{untrained}{shots_words(cells, level)}{base_words(weak)}{noise.sentence}"
+    return _Direction(change, noise, f"{', '.join(words)}.{limits}")
 
 
 def _mean_change(cells: pd.DataFrame, level: float) -> Estimate:
@@ -230,6 +229,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     )
     if not corrected:
         text += " Chance alone makes a spread positive, and without items can't be taken off."
+    text += noise.sentence
     return finding("format_sensitivity", name, found, text, noise, supports="below")
 
 
@@ -255,7 +255,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
     text = (
         f"On the {pairs['eval_set'].nunique()} sets {_others(context)}, the change by tuning moved "
         f"by {number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
-        f"pre-training; {ends}.{_halves(context)}"
+        f"pre-training; {ends}.{_halves(context)}{noise.sentence}"
     )
     return finding("latent_gain", name, found, text, noise, supports="above")
 
@@ -298,6 +298,7 @@ def _dichotomy(context: Context) -> dict[str, object]:
     text = (
         f"Tuning changed sets {_others(context)} by {new} and learned ones by {old}; "
         f"the difference is {number(found, level, noise.floor)}.{untrained}{_halves(context)}"
+        f"{noise.sentence}"
     )
     return finding("dichotomy", name, found, text, noise, supports="above")
 
@@ -329,7 +330,8 @@ def finding(
     *,
     supports: Literal["above", "below"],
 ) -> dict[str, object]:
-    """The row of a published finding, which a value above or below 0 supports."""
+    """The row of a published finding, which a value above or below 0 supports; `text` says its
+    numbers and its noise floor."""
     verdict: Verdict = "cannot tell"
     clear = found.low > 0 or found.high < 0
     if clear and not under(found.value, noise.floor):
@@ -342,7 +344,7 @@ def finding(
         "statistic": statistic,
         **{"value": found.value, "low": found.low, "high": found.high, "cells": found.cells},
         "floor": noise.floor.value,
-        "sentence": text + reason + noise.sentence,
+        "sentence": text + reason,
     }
 
 
