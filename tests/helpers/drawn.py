@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from figure_tables import Made, made_tables
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from tuning_dynamics.report.figures.draw import DRAWN
@@ -93,7 +93,7 @@ def _panel(ax: Axes) -> dict[str, Any]:
         "whiskers": [
             numbers(np.concatenate(lines.get_segments()))
             for lines in ax.collections
-            if not isinstance(lines, PolyCollection) and lines.get_segments()
+            if isinstance(lines, LineCollection) and lines.get_segments()
         ],
         "images": [numbers(image.get_array()) for image in ax.images],
     }

@@ -1,6 +1,7 @@
 """Each verdict can be reached, and follows the tables; thin tables give none."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +18,10 @@ from synthetic import (
 )
 
 from tuning_dynamics.common.errors import StudyError
+from tuning_dynamics.common.formatting import signed
 from tuning_dynamics.findings.caveats import out_of_line
-from tuning_dynamics.findings.findings import FINDINGS, Noise, Published, finding, finding_rows
+from tuning_dynamics.findings.findings import FINDINGS, Published, finding, finding_rows
+from tuning_dynamics.findings.words import Noise
 from tuning_dynamics.stats.crossed import Estimate
 from tuning_dynamics.stats.noise import SEEDS, UNKNOWN, Floor, noise_rows
 from tuning_dynamics.stats.summarise import summary_tables
@@ -164,8 +167,54 @@ def with_noise(tables: Tables, noise: pd.DataFrame) -> Tables:
 
 def test_without_seeds_and_near_checkpoints_the_noise_is_unknown(published: Tables) -> None:
     for item in published_findings(published):
-        assert "noise floor is unknown" in item.sentence
+        assert re.search(
+            r"Noise floor of the \d+ (generation )?sets: unknown, as none has", item.sentence
+        )
         assert item.verdict == "supported"
+
+
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        (Noise(UNKNOWN, 1), " Noise floor of the 1 set: unknown, as none has scores of two seeds"),
+        (Noise(UNKNOWN, 4, "generation"), " Noise floor of the 4 generation sets: unknown, as"),
+        (
+            Noise(Floor(0.078, SEEDS, 8, 5), 12),
+            " Noise floor of the 12 sets: 0.078, the typical difference between scores of seeds "
+            "(8 pairs on 5 of them).",
+        ),
+        (
+            Noise(Floor(0.078, SEEDS, 1, 2), 2).of_slope(0.041),
+            " Noise floor of the 2 sets: 0.041, the typical slope that scores of seeds make, which "
+            "differ by 0.078 (1 pair).",
+        ),
+    ],
+)
+def test_a_noise_floor_is_said_in_one_way(noise: Noise, words: str) -> None:
+    assert noise.sentence.startswith(words)
+
+
+def test_an_untrained_checkpoint_is_said_to_be_in_a_mean(published: Tables) -> None:
+    forgetting, *_, groups = published_findings(published)
+    one = r"One of the 6 checkpoints is untrained \(0 tokens\), and has learned nothing to lose; "
+    there, back = re.findall(one + r"without it, the change is (\S+) \(", forgetting.sentence)
+    changes = published["changes"]
+    kinds = published["datasets"].query("use == 'train'").set_index("dataset")["kind"]
+    own = changes[(changes["train_set"].map(kinds) == "classification") & (changes["step"] > 0)]
+    own = own[(own["kind"] == "generation") & (own["format"] == "default")]
+    assert there == signed(own["change"].mean()) != back
+    assert re.search(one + "without it, the difference is", groups.sentence)
+    trained = {
+        name: table[table["step"] != 0] if "step" in table else table
+        for name, table in published.items()
+    }
+    assert "untrained" not in "".join(item.sentence for item in published_findings(trained))
+    only = {
+        name: table[table["step"] == 0] if name in ("changes", "seed_means", "halves") else table
+        for name, table in published.items()
+    }
+    sentence = published_findings(only)[0].sentence
+    assert "The only checkpoint is untrained (0 tokens), and has learned nothing" in sentence
 
 
 #: What is said of the floor of changes, and of slopes.
@@ -181,12 +230,12 @@ def test_a_value_under_the_noise_floor_is_no_finding(published: Tables) -> None:
         assert "The interval includes 0." not in item.sentence
     assert all(item.low > 0 or item.high < 0 for item in loud)
     for item in (loud[0], loud[3]):
-        assert f"The noise floor is 0.900, the {CHANGES}" in item.sentence
+        assert f"sets: 0.900, the {CHANGES}" in item.sentence
     # 0 tokens count as a third of the first ones.
     tokens = published["checkpoints"]["tokens"].astype(float).clip(lower=102_400 / 3)
     slope = 0.9 / np.sqrt(2 * 6 * np.log10(tokens).var(ddof=0))
     for item in loud[1:3]:
-        assert f"The noise floor is {slope:.3f}, the typical slope" in item.sentence
+        assert f"sets: {slope:.3f}, the typical slope" in item.sentence
         assert f"{SLOPES} 0.900" in item.sentence
         assert item.floor == pytest.approx(slope)
 
@@ -196,7 +245,7 @@ def test_a_value_over_the_noise_floor_stays_a_finding(published: Tables) -> None
     assert [item.verdict for item in quiet] == ["supported"] * 4
     # Sets learned in pre-training gain .01, which is less.
     assert "(under the noise floor)" in quiet[3].sentence
-    assert all(f"The noise floor is 0.020, the {CHANGES}" in quiet[k].sentence for k in (0, 3))
+    assert all(f"sets: 0.020, the {CHANGES}" in quiet[k].sentence for k in (0, 3))
     assert all(f"{SLOPES} 0.020" in item.sentence for item in quiet[1:3])
 
 
@@ -242,9 +291,11 @@ def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:
     found = published_findings({**published, "noise": noise_of(published, 0.9, classified)})
     # No generation set was tuned at two seeds.
     assert found[0].verdict == "supported"
-    assert "unknown" in found[0].sentence
+    assert "Noise floor of the 6 generation sets: unknown" in found[0].sentence
+    assert "Noise floor of the 6 classification sets: 0.900" in found[0].sentence
     assert found[3].verdict == "cannot tell"
-    assert "on 2 of the 12 sets only" in found[3].sentence
+    assert "Noise floor of the 12 sets: 0.900" in found[3].sentence
+    assert "pairs on 2 of them)." in found[3].sentence
 
 
 def test_weak_denominators_are_counted_with_the_ratios(published: Tables) -> None:
@@ -282,8 +333,8 @@ def test_the_turning_point_of_the_mean_curve_is_stated(published: Tables) -> Non
     assert start in row["sentence"]
     points = published["turning_points"].copy()
     shapes = points.query("recipe == 'base' and eval_set != 'all'")["shape"].value_counts()
-    assert f"Of its 12 sets: {shapes['still_rising']} still rise at the end" in row["sentence"]
-    assert f", {shapes['not_shown']} are not shown to rise" in row["sentence"]
+    assert f"Of its 12 sets, still rising at the end: {shapes['still_rising']}" in row["sentence"]
+    assert f"; not shown to rise: {shapes['not_shown']}" in row["sentence"]
     pooled = (points["recipe"] == "base") & (points["eval_set"] == "all")
     points.loc[pooled, ["shape", "tokens", "low", "high"]] = ["stops", 5e5, 1e5, 1e6]
     points.loc[pooled, ["gap_low", "gap_high"]] = [3e5, 1e6]
@@ -327,6 +378,7 @@ def test_the_noise_floor_and_unpaired_cells_are_reported(published: Tables) -> N
         "Scores of two seeds differ by 0.100 (root mean square of "
         in (loud.loc["noise_floor", "sentence"])
     )
+    assert "pairs, on 12 of 12 sets)." in loud.loc["noise_floor", "sentence"]
     assert loud.loc["unpaired", "sentence"] == (
         "2 tuned cells are in no change: 2: no base at this step."
     )

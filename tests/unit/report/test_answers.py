@@ -12,17 +12,19 @@ from unit.stats.test_noise import BASE, KEY
 from unit.stats.test_noise import scores as score_table
 
 from tuning_dynamics.report.answers import (
-    BETTER,
+    LOWERED,
     OPEN,
+    RAISED,
     UNKNOWN,
-    WORSE,
     Answer,
     TrainSetAnswers,
     answers,
+    overview,
     verdict,
 )
 from tuning_dynamics.report.figures.view import View
 from tuning_dynamics.report.page import lacking
+from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows
 
 Tables = dict[str, pd.DataFrame]
@@ -33,7 +35,8 @@ LOST: dict[str, Any] = {"seed": 2, "degenerate": "yes"}
 @pytest.fixture(scope="module")
 def tables() -> Tables:
     own = made_tables(Made())
-    return {**own, "scores": score_table({}), "noise": from_rows([], "noise")}
+    empty = {name: from_rows([], name) for name in ("noise", "changes")}
+    return {**own, "scores": score_table({}), **empty}
 
 
 def rows_of(found: list[TrainSetAnswers], train_set: str) -> dict[str, Answer]:
@@ -72,8 +75,8 @@ def test_the_numbers_are_those_of_the_tables_and_of_the_figures(tables: Tables) 
 @pytest.mark.parametrize(
     ("low", "high", "quiet", "expected"),
     [
-        (0.1, 0.2, False, BETTER),
-        (-0.2, -0.1, False, WORSE),
+        (0.1, 0.2, False, RAISED),
+        (-0.2, -0.1, False, LOWERED),
         (-0.1, 0.2, False, OPEN),
         (0.0, 0.2, False, OPEN),
         (-0.2, 0.0, False, OPEN),
@@ -119,22 +122,23 @@ def test_a_change_under_the_floor_of_its_set_is_no_difference(tables: Tables) ->
     found = rows_of(answers(clear, "full", 0.95), "nli_people")
     assert found["nli_people"].verdict == OPEN
     assert found["nli_people"].note.startswith("the change is under the noise floor")
-    assert found["nli_places"].verdict == BETTER
+    assert found["nli_places"].verdict == RAISED
+    assert [found[name].floor_known for name in ("nli_people", "nli_places")] == [True, False]
     assert "noise" not in found["nli_places"].note
 
 
 def test_the_own_set_is_told_in_full_and_the_others_are_counted(tables: Tables) -> None:
-    worse = with_change(tables, -0.3, -0.2, -0.1)
-    (group,) = [one for one in answers(worse, "full", 0.95) if one.train_set == "nli_people"]
+    lower = with_change(tables, -0.3, -0.2, -0.1)
+    (group,) = [one for one in answers(lower, "full", 0.95) if one.train_set == "nli_people"]
     own, others = group.sentences
     answer = group.answers[0]
     assert own.startswith(
         f"On its own set, accuracy went from {answer.before:.3f} (base, 4 demonstrations) to "
-        f"{answer.after:.3f} (tuned, no demonstrations): worse (change "
+        f"{answer.after:.3f} (tuned, no demonstrations): lowered (change "
     )
     assert "95 % interval" in own
     assert "Guessing would score 0.333, always giving the commonest label 0.420." in own
-    assert others == "Of 5 other sets: 5 worse."
+    assert others == "Of 5 other sets: 5 lowered."
 
 
 def test_a_set_of_the_same_domain_is_named_and_one_without_interval_too(tables: Tables) -> None:
@@ -152,12 +156,12 @@ def test_a_tuned_model_that_does_not_beat_its_baseline_is_said_to(tables: Tables
     low = {**tables, "seed_means": means.assign(ci_low=0.40)}
     found = rows_of(answers(low, "full", 0.95), "nli_people")
     assert found["nli_people"].note == (
-        "the tuned model is not shown to be better than the commonest label"
+        "the tuned score is not shown to be above that of the commonest label"
     )
     assert found["facts_people"].note == ""  # chance is 1/3, and no majority is known
     lower = {**tables, "seed_means": means.assign(ci_low=0.30)}
     found = rows_of(answers(lower, "full", 0.95), "nli_people")
-    assert found["facts_people"].note == "the tuned model is not shown to be better than guessing"
+    assert found["facts_people"].note == "the tuned score is not shown to be above that of guessing"
     assert found["summary_people"].note == ""
 
 
@@ -175,9 +179,65 @@ def test_degenerate_models_are_said_to_be(tables: Tables) -> None:
     assert KEY["train_set"] == "nli_people"
 
 
+def test_one_sentence_sums_up_all_train_sets(tables: Tables) -> None:
+    found = answers(with_change(tables, 0.01, 0.2, 0.3), "full", 0.95)
+    (sentence,) = overview(found)
+    assert sentence == (
+        "At checkpoint 3000, tuning toy by full on 3 sets raised 3 of 3 scores on a set's own task "
+        "and domain (+0.200); it raised 3 of 3 scores on its task in other domains (+0.200); it "
+        "raised 12 of 12 scores on other tasks (+0.200). For none of all 18 scores, no difference "
+        "is shown."
+    )
+    means = with_change(tables, 0.01, 0.2, 0.3)["seed_means"]
+    own = means["train_set"] == means["eval_set"]
+    one = own & (means["train_set"] == "nli_people")
+    ends = ["change_low", "change", "change_high"]
+    means.loc[one, ends] = [-0.3, -0.25, -0.2]
+    means.loc[means["role"] == "ood", ends] = [-0.1, 0.1, 0.2]
+    means.loc[(means["role"] == "ood") & (means["train_set"] == "nli_people"), "change_low"] = None
+    (sentence,) = overview(answers({**tables, "seed_means": means}, "full", 0.95))
+    minus = "\N{MINUS SIGN}"
+    assert (
+        f"raised 2 of 3 scores on a set's own task and domain (+0.200) and lowered 1 ({minus}0.250)"
+        in (sentence)
+    )
+    assert "it is not shown to have changed any of 3 scores on its task in other" in sentence
+    assert sentence.endswith("For 3 of all 18 scores, no difference is shown.")
+
+
+def test_a_verdict_on_a_change_and_one_on_a_score_do_not_contradict(tables: Tables) -> None:
+    means = with_change(tables, 0.01, 0.2, 0.3)["seed_means"].assign(ci_low=0.1)
+    answer = rows_of(answers({**tables, "seed_means": means}, "full", 0.95), "nli_people")[
+        "nli_people"
+    ]
+    assert answer.verdict == RAISED
+    assert answer.note == "the tuned score is not shown to be above that of the commonest label"
+
+
+def test_an_interval_that_few_seeds_make_wide_is_explained(tables: Tables) -> None:
+    means = with_change(tables, -1.0, 0.1, 1.0)["seed_means"]
+    tuned = means[means["change"].notna()]
+    single = tuned.assign(seed=1, draw=0, change_low=0.0, change_high=0.2).to_dict("records")
+    changes = from_rows([dict.fromkeys(columns_of("changes")) | row for row in single], "changes")
+
+    def note(changes: pd.DataFrame, means: pd.DataFrame) -> str:
+        own = {**tables, "changes": changes, "seed_means": means}
+        answer = rows_of(answers(own, "full", 0.95), "summary_people")["summary_people"]
+        assert answer.seeds == means["seeds"].max()
+        return answer.note
+
+    words = "the interval is wide, as 2 seeds that differ say little of others"
+    assert note(changes, means) == words
+    # As wide as that of one seed; with one seed; and where that of one seed is not known.
+    assert note(changes.assign(change_low=-1.0, change_high=1.0), means) == ""
+    assert note(changes.assign(change_low=-0.1), means.assign(seeds=1)) == ""
+    assert note(changes.assign(change_low=np.nan), means) == ""
+
+
 def test_a_study_that_compares_nothing_has_no_answers(tables: Tables) -> None:
     means = tables["seed_means"]
     assert answers({**tables, "seed_means": means[means["recipe"] == "base"]}, "full", 0.95) == []
+    assert overview([]) == []
 
 
 def test_findings_without_data_are_those_without_cells_or_interval() -> None:

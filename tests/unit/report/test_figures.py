@@ -274,18 +274,65 @@ def test_a_hole_of_the_series_is_grey_in_every_panel(tables: Tables) -> None:
 
 def test_missing_fields_are_hatched_and_those_under_the_floor_in_brackets(tables: Tables) -> None:
     figure = drawn("forgetting", tables)
-    assert [sum(patch.get_hatch() is not None for patch in ax.patches) for ax in figure.axes] == [
-        1
-    ] * (len(MADE.tuned) + 1)
+    *panels, _ = figure.axes  # and the colour bar
+    assert [sum(patch.get_hatch() is not None for patch in ax.patches) for ax in panels] == [1] * (
+        len(MADE.tuned) + 1
+    )
     quiet = (tables["forgetting"]["under_floor"] == "yes").sum()
     assert len(re.findall(r"\([+\N{MINUS SIGN}]?0\.\d\d\)", words(figure))) == quiet > 0
 
 
-def test_a_trend_under_the_floor_is_hollow(tables: Tables) -> None:
+def test_a_field_with_an_unknown_floor_is_in_italics(tables: Tables) -> None:
+    def aslant(figure: Figure) -> int:
+        return sum(text.get_style() == "italic" for ax in figure.axes for text in ax.texts)
+
+    known = drawn("forgetting", tables)
+    assert aslant(known) == 0
+    assert "In italics" not in words(known)
+    floors = tables["forgetting"].assign(under_floor="")
+    floors.loc[[2, 5, 11], "under_floor"] = "unknown"
+    some = drawn("forgetting", {**tables, "forgetting": floors})
+    assert aslant(some) == 3
+    assert "In italics: that floor is unknown." in words(some)
+
+
+@pytest.mark.parametrize("kind", ["forgetting", "transfer_heat_map"])
+def test_a_heat_map_has_a_colour_bar(tables: Tables, kind: str) -> None:
+    *panels, bar = drawn(kind, tables).axes
+    assert bar.get_ylabel() == "change of score"
+    assert bar.get_ylim() == pytest.approx(panels[0].images[0].get_clim())
+
+
+def test_a_trend_under_the_floor_is_hollow_and_one_of_unknown_floor_half_filled(
+    tables: Tables,
+) -> None:
     for kind in ("latent_gain", "format_trend"):
-        forest = drawn(kind, tables).axes[1]
-        hollow = sum(one.get_markerfacecolor() == "white" for one in forest.lines)
-        assert hollow == (tables[kind]["under_floor"] == "yes").sum()
+        own = tables[kind].copy()
+        figure = drawn(kind, {**tables, kind: own})
+        hollow = sum(one.get_markerfacecolor() == "white" for one in figure.axes[1].lines)
+        assert hollow == (own["under_floor"] == "yes").sum()
+        assert "alf filled" not in words(figure)
+        own.loc[0, "under_floor"] = "unknown"
+        figure = drawn(kind, {**tables, kind: own})
+        half = [one for one in figure.axes[1].lines if one.get_fillstyle() == "bottom"]
+        assert len(half) == 1
+        assert "Half filled: that floor is unknown." in words(figure)
+
+
+def test_the_curves_of_trends_have_no_mark_of_their_own(tables: Tables) -> None:
+    for kind in ("latent_gain", "format_trend"):
+        figure = drawn(kind, tables)
+        assert all(one.get_markerfacecolor() != "white" for one in figure.axes[0].lines)
+        assert "Dotted lines pass by checkpoints without a tuned model." in words(figure)
+        every = made_tables(replace(MADE, tuned=MADE.steps))
+        assert "Dotted lines" not in words(drawn(kind, every))
+
+
+def test_a_trend_without_an_interval_is_said_to_have_none(tables: Tables) -> None:
+    own = tables["format_trend"]
+    assert "No whisker" not in words(drawn("format_trend", tables))
+    few = {**tables, "format_trend": own.assign(low=np.nan, high=np.nan)}
+    assert "No whisker: too few checkpoints, or sets" in words(drawn("format_trend", few))
 
 
 def test_the_papers_number_is_drawn_with_the_mean_ratio(tables: Tables) -> None:
@@ -297,23 +344,27 @@ def test_the_papers_number_is_drawn_with_the_mean_ratio(tables: Tables) -> None:
         if one.get_marker() == "x"
     ]
     assert crosses == [
-        ("classification to generation", -0.614),
-        ("generation to classification", 0.003),
+        ("mean ratio", -0.614),
+        ("mean ratio", 0.003),
     ]
 
 
-def test_cells_without_a_ratio_are_those_with_a_base_score_of_0(tables: Tables) -> None:
-    own = tables["transfer"]
-    six = {**tables, "transfer": own.assign(cells=6)}
-    unknown = own.assign(cells=own["statistic"].map(lambda name: 0 if "normal" in name else 6))
-    assert "6 cells" in words(drawn("transfer_statistics", six))
-    assert "without a ratio" not in words(
-        drawn("transfer_statistics", {**tables, "transfer": unknown})
-    )
-    zero = own.assign(cells=own["statistic"].map(lambda name: 4 if "mean_ratio" in name else 6))
-    assert "6 cells, 2 without a ratio" in words(
-        drawn("transfer_statistics", {**tables, "transfer": zero})
-    )
+def test_statistics_of_a_kind_share_an_axis_and_those_beyond_it_are_arrows(tables: Tables) -> None:
+    own = tables["transfer"].copy()
+    pooled = own["checkpoint"] == "all"
+    pair = (own["train_kind"] == "generation") & (own["eval_kind"] == "generation")
+    far = pooled & pair & (own["statistic"] == "mean_ratio")
+    own.loc[far, ["value", "low", "high", "cells"]] = [24.3, 1.0, 90.0, 4]
+    figure = drawn("transfer_statistics", {**tables, "transfer": own})
+    assert [ax.texts[0].get_text() for ax in figure.axes] == [
+        *("mean ratio", "ratio of means", "median ratio", "mean change", "normalised change")
+    ]
+    limits = [ax.get_xlim() for ax in figure.axes]
+    assert len(set(limits[:3])) == len(set(limits[3:])) == 1
+    assert limits[0][1] == pytest.approx(1.0, abs=0.1)
+    arrows = [[one for one in ax.lines if one.get_marker() == ">"] for ax in figure.axes]
+    assert [len(found) for found in arrows] == [1, 0, 0, 0, 0]
+    assert "generation to generation: +2430.0 % (4 cells)" in words(figure)
 
 
 def test_a_turning_point_lies_where_the_table_says(tables: Tables) -> None:
@@ -322,6 +373,54 @@ def test_a_turning_point_lies_where_the_table_says(tables: Tables) -> None:
     marks = [one for one in figure.axes[names.index("nli_people")].lines if one.get_marker() == "D"]
     assert [float(one.get_xdata()[0]) for one in marks] == [pytest.approx(np.log10(7e8))]
     assert "still rising" in words(figure)
+
+
+def test_tuned_curves_too_short_for_a_turning_point_are_left_out(tables: Tables) -> None:
+    assert "Left out" not in words(drawn("turning_points", tables))
+    own = tables["turning_points"].copy()
+    own.loc[own["train_set"] == "nli_people", "shape"] = "too_few"
+    figure = drawn("turning_points", {**tables, "turning_points": own})
+    assert "tuned on nli_people" in words(figure)  # on another set of its task
+
+    def lines(figure: Figure, name: str) -> set[str]:
+        (panel,) = [ax for ax in figure.axes if ax.texts[0].get_text() == name]
+        return {str(one.get_color()) for one in panel.lines}
+
+    full = drawn("turning_points", tables)
+    assert len(lines(full, "nli_people") - lines(figure, "nli_people")) == 1
+    assert lines(full, "nli_places") == lines(figure, "nli_places")
+    assert "Left out: tuned models at fewer than 5 checkpoints." in words(figure)
+
+
+def test_base_scores_that_no_change_divides_by_are_not_counted(tables: Tables) -> None:
+    means, own = tables["seed_means"], tables["denominators"]
+    at_last = own[own["step"] == 3000].assign(flag="at_chance", step=100, checkpoint="100")
+    more = {**tables, "denominators": pd.concat([own, at_last], ignore_index=True)}
+    assert (
+        differences(content(drawn("denominators", tables)), content(drawn("denominators", more)))
+        == []
+    )
+    fewer = means[(means["recipe"] == "base") | (means["eval_set"] != "facts_people")]
+    counted = {**tables, "seed_means": fewer}
+    left = own[own["eval_set"] != "facts_people"]
+    text = words(drawn("denominators", counted))
+    assert f"c: at chance ({(left['flag'] == 'at_chance').sum()})" in text
+    assert "facts_people" not in text
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("forgetting", "transfer_heat_map", "transfer_statistics"),
+        *("change_by_group", "group_rules", "ood_change"),
+    ],
+)
+def test_a_mean_over_checkpoints_says_that_one_is_untrained(tables: Tables, kind: str) -> None:
+    sentence = "One checkpoint is untrained (0 tokens): it has learned nothing to lose."
+    assert sentence in words(drawn(kind, tables))
+    means = tables["seed_means"]
+    trained = means[(means["tokens"] > 0) | (means["recipe"] == "base")]
+    assert sentence not in words(drawn(kind, {**tables, "seed_means": trained}))
 
 
 def test_rounding_errors_do_not_look_like_differences(tables: Tables) -> None:

@@ -1,72 +1,12 @@
-"""Limitations of a finding, in words: noise, weak base scores, checkpoints, refused cells."""
+"""For the top of a page: what limits all of a study's numbers, in words, by subject."""
 
 import pandas as pd
 
-from tuning_dynamics.common.formatting import signed
-from tuning_dynamics.stats.changes import RATIO_FLOOR
 from tuning_dynamics.stats.degenerate import degenerate_cells
-from tuning_dynamics.stats.denominators import WeakBases
-from tuning_dynamics.stats.noise import NEAR, SEEDS, Floor, under
 from tuning_dynamics.stats.refusals import are_refused
 
 #: How many learning rates at the edge of their candidates are named.
 NAMED = 3
-
-_FROM = {SEEDS: "seeds", NEAR: "near-identical checkpoints"}
-
-
-def marked(value: float, floor: Floor) -> str:
-    """A change with its sign, and whether it is under the noise floor."""
-    return signed(value) + (" (under the noise floor)" if under(value, floor) else "")
-
-
-def floor_words(floor: Floor, eval_sets: int, scores: float | None = None) -> str:
-    """The noise floor of `eval_sets` evaluation sets, or that it is unknown, as a sentence. For a
-    slope, `scores` is the typical difference between two scores."""
-    if not floor.pairs:
-        return (
-            " The noise floor is unknown: no two seeds and no near-identical checkpoints on these "
-            "sets."
-        )
-    pairs = "1 pair" if floor.pairs == 1 else f"{floor.pairs} pairs"
-    sets = "" if floor.sets == eval_sets else f", on {floor.sets} of the {eval_sets} sets only"
-    if scores is None:
-        return (
-            f" The noise floor is {floor.value:.3f}, the typical difference between scores of "
-            f"{_FROM[floor.kind]} ({pairs}{sets})."
-        )
-    return (
-        f" The noise floor is {floor.value:.3f}, the typical slope that scores of "
-        f"{_FROM[floor.kind]} make, which differ by {scores:.3f} ({pairs}{sets})."
-    )
-
-
-def base_words(weak: WeakBases) -> str:
-    """Which base scores are weak denominators and why, as a sentence; empty if none is."""
-    parts = [
-        f"{count} {what}"
-        for count, what in (
-            (weak.zero, "at 0 (in no mean of ratios)"),
-            (weak.near_zero, f"below {RATIO_FLOOR:g}"),
-            (weak.at_chance, "not shown to be above chance"),
-        )
-        if count
-    ]
-    if not parts:
-        return ""
-    return (
-        f" Weak base scores among the {weak.cells}: {', '.join(parts)}; ratios with these as "
-        "denominators are unreliable."
-    )
-
-
-def refused_words(unpaired: pd.DataFrame) -> str:
-    """A sentence about refused cells; empty if there are none."""
-    lost = unpaired[are_refused(unpaired)]
-    if lost.empty:
-        return ""
-    cells = "1 cell is" if len(lost) == 1 else f"{len(lost):,} cells are"
-    return f" {cells} missing, as refused."
 
 
 def refused(unpaired: pd.DataFrame) -> dict[str, str]:

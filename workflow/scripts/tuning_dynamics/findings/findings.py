@@ -1,27 +1,37 @@
 """findings.csv: what a study's tables say on each published finding, and on its limitations."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.formatting import (
-    interval_text,
     metric_text,
     percent,
     percent_interval,
-    plural,
     signed,
 )
-from tuning_dynamics.findings.caveats import base_words, floor_words, marked, refused_words
 from tuning_dynamics.findings.limits import limit_rows
+from tuning_dynamics.findings.words import (
+    Noise,
+    base_words,
+    compared_words,
+    ends_words,
+    left_out_words,
+    marked,
+    no_verdict_words,
+    number,
+    refused_words,
+    shots_words,
+    untrained_words,
+)
 from tuning_dynamics.stats.compared_changes import compared_changes, on_halves
-from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_mean, too_few
+from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_mean, too_few, within
 from tuning_dynamics.stats.denominators import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, OTHER, group_contrast, grouped_changes
-from tuning_dynamics.stats.noise import UNKNOWN, Floor, noise_floor, under
+from tuning_dynamics.stats.noise import UNKNOWN, noise_floor, under
 from tuning_dynamics.stats.one_metric import of_one_metric
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.stats.summarise import SummarySettings
@@ -34,7 +44,7 @@ from tuning_dynamics.tables.tables import from_rows
 Verdict = Literal["supported", "contradicted", "cannot tell"]
 Tables = Mapping[str, pd.DataFrame]
 
-#: Each finding's number in the paper, and its title.
+#: Each finding's number in the paper's abstract (Sun and Dredze, RepL4NLP 2025), and its title.
 FINDINGS = {
     "forgetting": (1, "Tuning on classification makes generation worse"),
     "format_sensitivity": (
@@ -88,35 +98,18 @@ class Context:
         recipes: Collection[str],
         eval_sets: Collection[str],
         formats: Collection[str] = (DEFAULT_FORMAT,),
-    ) -> "Noise":
-        """The largest noise floor of the recipes on these sets in these formats (none: all)."""
+        *,
+        kind: str = "",
+    ) -> Noise:
+        """The largest noise floor of the recipes on these sets, which are of one `kind` if it is
+        given, in these formats (none: all)."""
         noise, sets = self.tables["noise"], set(eval_sets)
         floors = [
             noise_floor(noise, recipe=recipe, eval_sets=sets, formats=formats) for recipe in recipes
         ]
         known = [floor for floor in floors if floor.pairs]
         floor = max(known, key=lambda floor: floor.value, default=UNKNOWN)
-        return Noise(floor, len(set(eval_sets)))
-
-
-@dataclass(frozen=True)
-class Noise:
-    """The noise floor of a finding's evaluation sets, and how many sets those are; of a slope, the
-    typical difference between `scores` as well."""
-
-    floor: Floor
-    eval_sets: int
-
-    scores: float | None = None
-
-    @property
-    def sentence(self) -> str:
-        """The floor in words."""
-        return floor_words(self.floor, self.eval_sets, self.scores)
-
-    def of_slope(self, floor: float) -> "Noise":
-        """The same for a slope: `floor` is the one that such scores make."""
-        return Noise(replace(self.floor, value=floor), self.eval_sets, self.floor.value)
+        return Noise(floor, len(sets), kind)
 
 
 def finding_rows(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
@@ -169,8 +162,8 @@ def _forgetting(context: Context) -> dict[str, object]:
     back = _direction(context, "generation", "classification")
     if back is not None:
         text += (
-            f" Tuning on generation changed classification sets by {back.words} By the mean "
-            f"change, {_compared(there.change, back.change)}."
+            f" Tuning on generation changed classification sets by {back.words}"
+            f" By the mean change, {compared_words(there.change, back.change)}."
         )
     published = Published("forgetting", name, "below", context.asked.change_margin)
     return finding(published, there.change, text, there.noise)
@@ -180,7 +173,7 @@ def _forgetting(context: Context) -> dict[str, object]:
 class _Direction:
     """Mean change from one kind of train set to one kind of evaluation set, all checkpoints.
 
-    `words` are its number, the same as ratios, and the weaknesses of their denominators.
+    `words` are its number, the same as ratios, and what limits them, the noise floor last.
     """
 
     change: Estimate
@@ -210,7 +203,7 @@ def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction 
     level = asked.drawing.level
     row = rows.loc["mean_change"]
     change = _estimate(row, "value", int(row["cells"]), cells)
-    noise = context.noise([asked.recipe], cells["eval_set"])
+    noise = context.noise([asked.recipe], cells["eval_set"], kind=eval_kind)
     words = [number(change, level, noise.floor)]
     for statistic, name in (
         ("ratio_of_means", "as a ratio of means"),
@@ -221,33 +214,14 @@ def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction 
             interval = percent_interval(found["low"], found["high"], level)
             words.append(f"{percent(found['value'])} ({interval}) {name}")
     weak = weak_bases(cells, tables["denominators"])
-    sentences = f"{', '.join(words)}.{_equal_shots(cells, level)}{base_words(weak)}"
-    return _Direction(change, noise, sentences)
+    untrained = untrained_words(cells, lambda own: _mean_change(own, level), "the change", level)
+    limits = f"{untrained}{shots_words(cells, level)}{base_words(weak)}{noise.sentence}"
+    return _Direction(change, noise, f"{', '.join(words)}.{limits}")
 
 
-def _equal_shots(cells: pd.DataFrame, level: float) -> str:
-    """The change where base has as many shots as tuned models, as a sentence; empty if it has as
-    many in all cells."""
-    if (cells["base_shots"] == cells["shots"]).all():
-        return ""
-    shots = " and ".join(map(str, sorted(cells["base_shots"].unique())))
-    alike = cells[cells["equal_change"].notna()]
-    if alike.empty:
-        return f" Base has {shots} shots, and was not evaluated with as many as tuned models."
-    found = crossed_mean(Pairs.of(alike, "equal_change"), level)
-    interval = interval_text(found.low, found.high, level)
-    return (
-        f" Base has {shots} shots; with as many as tuned models have, the change is "
-        f"{signed(found.value)} ({interval}; {found.cells} cells)."
-    )
-
-
-def _compared(one: Estimate, other: Estimate) -> str:
-    if one.high < other.low:
-        return "the former is the worse"
-    if one.low > other.high:
-        return "the former is the better"
-    return "neither is shown to be worse: their intervals overlap or are missing"
+def _mean_change(cells: pd.DataFrame, level: float) -> Estimate:
+    """`mean_change` of transfer.csv, of these cells."""
+    return within(crossed_mean(Pairs.of(cells, "change"), level), -1.0, 1.0)
 
 
 def _format_sensitivity(context: Context) -> dict[str, object]:
@@ -261,7 +235,9 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     found = _mean_slope(pooled, pairs)
     noise = context.noise([context.asked.recipe], pairs["eval_set"], ()).of_slope(pooled["floor"])
     first, last = (f"{pooled[end]:.3f}" for end in ("first_spread", "last_spread"))
-    ends = _ends(pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last")
+    ends = ends_words(
+        pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last"
+    )
     corrected = context.tables["sensitivity"]["beyond_chance"].notna().any()
     beyond = " beyond chance" if corrected else ""
     text = (
@@ -270,6 +246,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     )
     if not corrected:
         text += " Chance alone makes a spread positive, and without items can't be taken off."
+    text += noise.sentence
     published = Published("format_sensitivity", name, "below", context.slope_margin())
     return finding(published, found, text, noise)
 
@@ -290,12 +267,14 @@ def _latent_gain(context: Context) -> dict[str, object]:
     first, last = (
         marked(float(pooled[end]), noise.floor) for end in ("first_change", "last_change")
     )
-    ends = _ends(pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last")
+    ends = ends_words(
+        pooled, pairs, f"it was {first} at the first checkpoint and {last} at the last"
+    )
     text = (
         f"On the {pairs['eval_set'].nunique()} sets {_others(context)}, the change of "
         f"{metric_text(pooled['metric'])} by tuning moved by "
         f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
-        f"pre-training; {ends}.{_halves(context)}"
+        f"pre-training; {ends}.{_halves(context)}{noise.sentence}"
     )
     published = Published("latent_gain", name, "above", context.slope_margin())
     return finding(published, found, text, noise)
@@ -309,8 +288,8 @@ def _others(context: Context) -> str:
 
 def _dichotomy(context: Context) -> dict[str, object]:
     name = f"mean change of sets {_others(context)} minus that of learned ones, all checkpoints"
-    asked = context.asked
-    changes = compared_changes(context.tables, asked.drawing.level, declared=context.declared)
+    asked, level = context.asked, context.asked.drawing.level
+    changes = compared_changes(context.tables, level, declared=context.declared)
     every = grouped_changes(
         changes,
         context.tables["groups"],
@@ -325,12 +304,12 @@ def _dichotomy(context: Context) -> dict[str, object]:
             "dichotomy", name, f"no tuned evaluation set is in the group '{empty[0]}'"
         )
     metric = metric_text(rows["metric"].iloc[0])
-    left = every["eval_set"].nunique() - rows["eval_set"].nunique()
-    others = (
-        f" {plural(left, 'set')} by another metric can't be averaged with these." if left else ""
-    )
+    left = left_out_words(every["eval_set"].nunique() - rows["eval_set"].nunique())
     rows = rows[rows["group"].isin([LEARNED, OTHER])]
-    found = group_contrast(rows, asked.drawing.level)
+    found = group_contrast(rows, level)
+    untrained = untrained_words(
+        rows, lambda own: group_contrast(own, level), "the difference", level
+    )
     noise = context.noise(asked.group_recipes, rows["eval_set"])
     by_set = rows.groupby(["group", "eval_set"])["change"].mean()
     means = by_set.groupby("group").mean()
@@ -341,9 +320,8 @@ def _dichotomy(context: Context) -> dict[str, object]:
     )
     text = (
         f"Tuning changed {metric} on sets {_others(context)} by {new} and on learned ones by "
-        f"{old}; "
-        f"the difference is {number(found, asked.drawing.level, noise.floor)}.{others if left else ''}"
-        f"{_halves(context)}"
+        f"{old}; the difference is {number(found, level, noise.floor)}.{untrained}"
+        f"{left}{_halves(context)}{noise.sentence}"
     )
     published = Published("dichotomy", name, "above", asked.change_margin)
     return finding(published, found, text, noise)
@@ -388,7 +366,7 @@ class Published:
 
 
 def finding(published: Published, found: Estimate, text: str, noise: Noise) -> dict[str, object]:
-    """The row of a published finding."""
+    """The row of a published finding; `text` says its numbers and its noise floor."""
     clear = found.low > 0 or found.high < 0
     verdict: Verdict = "cannot tell"
     reason = ""
@@ -400,22 +378,15 @@ def finding(published: Published, found: Estimate, text: str, noise: Noise) -> d
         least = f"{signed(published.least)} or {'more' if published.side == 'above' else 'less'}"
         reason = f" The interval excludes {least}, the smallest effect that counts here."
     else:
-        reason = _reason(found, clear)
-    number, title = FINDINGS[published.slug]
+        reason = no_verdict_words(found, clear=clear)
+    place, title = FINDINGS[published.slug]
     return {
-        **{"finding": published.slug, "number": number, "title": title, "verdict": verdict},
+        **{"finding": published.slug, "number": place, "title": title, "verdict": verdict},
         "statistic": published.statistic,
         **{"value": found.value, "low": found.low, "high": found.high, "cells": found.cells},
         "floor": noise.floor.value,
-        "sentence": text + reason + noise.sentence,
+        "sentence": text + reason,
     }
-
-
-def _reason(found: Estimate, clear: bool) -> str:
-    """Why there is no verdict."""
-    if found.reason:
-        return f" No interval: {found.reason}."
-    return " A value under the noise floor is no finding." if clear else " The interval includes 0."
 
 
 def no_verdict(slug: str, statistic: str, reason: str) -> dict[str, object]:
@@ -429,14 +400,6 @@ def no_verdict(slug: str, statistic: str, reason: str) -> dict[str, object]:
     }
 
 
-def number(found: Estimate, level: float, floor: Floor) -> str:
-    """An estimate with sign, interval and cells, and whether it is under the noise floor."""
-    cells = "1 cell" if found.cells == 1 else f"{found.cells} cells"
-    noise = "; under the noise floor" if under(found.value, floor) else ""
-    interval = interval_text(found.low, found.high, level)
-    return f"{signed(found.value)} ({interval}; {cells}{noise})"
-
-
 def _pooled(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """The pairs that a pooled row is over, and that row."""
     pooled = table[table["eval_set"] == POOLED].iloc[0]
@@ -448,20 +411,6 @@ def _mean_slope(pooled: pd.Series, pairs: pd.DataFrame) -> Estimate:
     """The mean slope of the pairs that have one; its cells are all cells of those slopes."""
     sloped = pairs[pairs["slope"].notna()]
     return _estimate(pooled, "slope", int(sloped["checkpoints"].sum()), sloped)
-
-
-def _ends(pooled: pd.Series, pairs: pd.DataFrame, words: str) -> str:
-    """`words` on the first and the last checkpoint, with the number of their pairs if those are
-    not all pairs that have a slope."""
-    whole = int((pairs["checkpoints"] == pooled["checkpoints"]).sum())
-    sloped = int(pairs["slope"].notna().sum())
-    if not whole:
-        return (
-            "no pair is evaluated at every checkpoint, so that the first and the last have no mean"
-        )
-    if whole == sloped:
-        return words
-    return f"on the {whole} of {sloped} pairs that are evaluated at every checkpoint, {words}"
 
 
 def _estimate(row: pd.Series, value: str, cells: int, pairs: pd.DataFrame) -> Estimate:

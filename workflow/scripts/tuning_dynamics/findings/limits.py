@@ -32,7 +32,7 @@ def limit_rows(tables: Tables, *, recipe: str, level: float) -> Iterator[Row]:
     yield turning_row(tables["turning_points"], recipe)
     yield rules_row(tables["group_rules"], level)
     yield denominators_row(tables["denominators"], tables["changes"])
-    yield noise_row(tables["noise"], recipe)
+    yield noise_row(tables["noise"], tables["scores"], recipe)
     lost = tables["unpaired"]
     refused = are_refused(lost)
     if refused.any():
@@ -61,8 +61,8 @@ def turning_row(points: pd.DataFrame, recipe: str) -> Row:
     some = f" over {whole} of {len(sets)} sets" if 0 < whole < len(sets) else ""
     texts = [_turning(base, f"base{some}")]
     counts = sets["shape"].value_counts()
-    listed = ", ".join(f"{counts[shape]} {_SHAPES[shape]}" for shape in _SHAPES if shape in counts)
-    texts.append(f"Of its {plural(len(sets), 'set')}: {listed}.")
+    listed = "; ".join(f"{_SHAPES[shape]}: {counts[shape]}" for shape in _SHAPES if shape in counts)
+    texts.append(f"Of its {plural(len(sets), 'set')}, {listed}.")
     if recipe in pooled.index:
         texts.append(_turning(pooled.loc[recipe], f"models tuned by {recipe} on the task"))
     return _row(
@@ -81,13 +81,13 @@ def turning_row(points: pd.DataFrame, recipe: str) -> Row:
 _VERDICTS = {STOPS: "supported", FALLS: "supported", STILL_RISING: "contradicted"}
 
 _SHAPES = {
-    STILL_RISING: "still rise at the end",
-    STOPS: "rise and stop",
-    FALLS: "rise and fall",
-    END_OPEN: "rise, and the checkpoints can't tell whether they still do at the end",
-    FLAT: "are flat within the study's margin",
-    NOT_SHOWN: "are not shown to rise",
-    TOO_FEW: f"have fewer than {LEAST_FOR_A_TURN} checkpoints",
+    STILL_RISING: "still rising at the end",
+    STOPS: "rising, then level",
+    FALLS: "rising, then falling",
+    END_OPEN: "rising, where the checkpoints can't tell whether to the end",
+    FLAT: "flat within the study's margin",
+    NOT_SHOWN: "not shown to rise",
+    TOO_FEW: f"with fewer than {LEAST_FOR_A_TURN} checkpoints",
 }
 
 
@@ -191,13 +191,15 @@ def denominators_row(denominators: pd.DataFrame, changes: pd.DataFrame) -> Row:
     return _row("denominators", title, verdict, name, text, value=share, cells=found.cells)
 
 
-def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
+def noise_row(noise: pd.DataFrame, scores: pd.DataFrame, recipe: str) -> Row:
     """How far scores differ that should be equal: those of the main recipe, or of untuned models
-    if it has none."""
+    if it has none. `scores` say on how many sets these were evaluated."""
     pooled = noise[noise["checkpoint"] == POOLED]
     tuned = pooled[pooled["recipe"] == recipe]
     untuned = pooled[pooled["recipe"] == "base"]
     pooled, whose = (tuned, "") if len(tuned) else (untuned, "untuned models at ")
+    evaluated = scores[scores["recipe"] == (recipe if len(tuned) else "base")]
+    all_sets = plural(evaluated["eval_set"].nunique(), "set")
     found = [
         (
             *(root_mean_square(rows), int(rows["pairs"].sum()), rows["eval_set"].nunique()),
@@ -209,7 +211,7 @@ def noise_row(noise: pd.DataFrame, recipe: str) -> Row:
     largest = max(found, default=(math.nan, 0, 0, ""))
     text = "; ".join(
         f"scores of {what} differ by {value:.3f} (root mean square of {plural(pairs, 'pair')}, "
-        f"{plural(sets, 'set')})"
+        f"on {sets} of {all_sets})"
         for value, pairs, sets, what in found
     )
     unknown = (

@@ -250,7 +250,7 @@ KINDS = (
         TRANSFER,
         "Base scores that a ratio divides by",
         (),
-        ("denominators",),
+        ("denominators", "seed_means"),
         lambda asked: asked.transferred,
     ),
     *map(_cross, ("classification", "generation", "multiple_choice")),

@@ -1,4 +1,7 @@
-"""What tuning changed, in short: per train set and evaluation set the scores before and after."""
+"""What tuning changed, in short: per train set and evaluation set the scores before and after.
+
+Words on a change (raised, lowered) compare with the base; words on a score, with its baseline.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,13 +9,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tuning_dynamics.common.formatting import interval_text, metric_text, shots_text, signed
+from tuning_dynamics.common.formatting import (
+    interval_text,
+    metric_text,
+    plural,
+    shots_text,
+    signed,
+)
 from tuning_dynamics.stats.base_pairs import base_rows
 from tuning_dynamics.stats.degenerate import degenerate_cells
 from tuning_dynamics.stats.noise import noise_floor, under
 from tuning_dynamics.stats.primary_cells import curve_cells
 
-BETTER, WORSE, OPEN, UNKNOWN = "better", "worse", "no difference shown", "no interval"
+RAISED, LOWERED, OPEN, UNKNOWN = "raised", "lowered", "no difference shown", "no interval"
 
 #: The roles of sets to a model, its own task first, in words.
 ROLES = {
@@ -22,13 +31,23 @@ ROLES = {
     "cross": "other task",
 }
 
+#: The same in a sentence about scores.
+_WHERE = {
+    "id": "on a set's own task and domain",
+    "ood": "on its task in other domains",
+    "bench": "on benchmarks",
+    "cross": "on other tasks",
+}
+
 _SET = ["train_set", "eval_set", "prediction", "shots", "metric"]
+_CELL = ["family", "checkpoint", "recipe", "format", *_SET]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One evaluation set before and after tuning. Numbers are fractions, NaN if unknown; `low` and
-    `high` are the ends of the change's interval. `note` says what else to know."""
+    """One evaluation set before and after tuning. Numbers are fractions, NaN if unknown; `after` is
+    a mean over `seeds`, `low` and `high` are the ends of the change's interval. `note` says what
+    else to know."""
 
     eval_set: str
     role: str
@@ -38,10 +57,12 @@ class Answer:
     before_draws: int
     after: float
     after_shots: int
+    seeds: int
     change: float
     low: float
     high: float
     verdict: str
+    floor_known: bool
     chance: float
     majority: float
     note: str
@@ -63,6 +84,11 @@ class TrainSetAnswers:
     train_set: str
     answers: Sequence[Answer]
     level: float
+
+    @property
+    def floors(self) -> int:
+        """How many of the sets have a known noise floor."""
+        return sum(answer.floor_known for answer in self.answers)
 
     @property
     def sentences(self) -> list[str]:
@@ -96,8 +122,8 @@ class TrainSetAnswers:
         counts = [
             f"{sum(answer.verdict == verdict for answer in others)} {words}"
             for verdict, words in (
-                (BETTER, "better"),
-                (WORSE, "worse"),
+                (RAISED, "raised"),
+                (LOWERED, "lowered"),
                 (OPEN, "with no difference shown"),
                 (UNKNOWN, "without an interval"),
             )
@@ -105,7 +131,7 @@ class TrainSetAnswers:
         ]
         if not counts:
             return []
-        sets = f"{len(others)} {'other ' if beside else ''}set{'' if len(others) == 1 else 's'}"
+        sets = plural(len(others), "other set" if beside else "set")
         return [f"Of {sets}: {', '.join(counts)}."]
 
 
@@ -113,15 +139,56 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
+def overview(found: Sequence[TrainSetAnswers]) -> list[str]:
+    """What tuning did to all scores of `answers` at once, a sentence for each family: how many it
+    raised and lowered, and by how much, on its own task, in other domains and on other tasks."""
+    by_family: dict[str, list[TrainSetAnswers]] = {}
+    for group in found:
+        by_family.setdefault(group.family, []).append(group)
+    return [_overview(groups) for groups in by_family.values()]
+
+
+def _overview(groups: Sequence[TrainSetAnswers]) -> str:
+    first, own = groups[0], [answer for group in groups for answer in group.answers]
+    parts = [
+        _shifted(here, where)
+        for role, where in _WHERE.items()
+        if (here := [answer for answer in own if answer.role == role])
+    ]
+    rest = sum(answer.verdict in (OPEN, UNKNOWN) for answer in own)
+    return (
+        f"At checkpoint {first.checkpoint}, tuning {first.family} by {first.recipe} on "
+        f"{plural(len(groups), 'set')} {'; it '.join(parts)}. "
+        f"For {rest or 'none'} of all {plural(len(own), 'score')}, no difference is shown."
+    )
+
+
+def _shifted(answers: Sequence[Answer], where: str) -> str:
+    """`raised 4 of 5 scores on other tasks (+0.392 to +0.775) and lowered 1 (-0.117)`."""
+    of = f" of {plural(len(answers), 'score')} {where}"
+    found: list[str] = []
+    for verdict in (RAISED, LOWERED):
+        changes = [answer.change for answer in answers if answer.verdict == verdict]
+        if changes:
+            found.append(f"{verdict} {len(changes)}{'' if found else of} ({_span(changes)})")
+    return " and ".join(found) or f"is not shown to have changed any{of}"
+
+
+def _span(changes: Sequence[float]) -> str:
+    return " to ".join(dict.fromkeys(map(signed, (min(changes), max(changes)))))
+
+
 def answers(tables: Mapping[str, pd.DataFrame], recipe: str, level: float) -> list[TrainSetAnswers]:
     """What tuning by `recipe` changed, for each family and train set, from a study's tables.
 
-    A change is `better` or `worse` if its interval, of `level`, excludes 0 and it is not under the
-    noise floor of its set. Scores are means over seeds, of the cells that the figures draw.
+    A change has `raised` or `lowered` the score if its interval, of `level`, excludes 0 and it is
+    not under the noise floor of its set. Scores are means over seeds, of the cells that the figures
+    draw.
     """
     found = []
     tuned = curve_cells(tables["seed_means"])
     tuned = tuned[(tuned["recipe"] == recipe) & tuned["change"].notna()]
+    tuned = tuned.merge(_widest(tables["changes"]), on=_CELL, how="left", validate="many_to_one")
     for family, own in tuned.groupby("family", sort=True):
         last = own.sort_values(["tokens", "step"], kind="stable").iloc[-1]["checkpoint"]
         here = own[own["checkpoint"] == last]
@@ -157,6 +224,7 @@ def _answer(tables: Mapping[str, pd.DataFrame], row: pd.Series, base: pd.Series)
         "the change is under the noise floor" if quiet and not low <= 0 <= high else "",
         _beaten(float(row["ci_low"]), levels),
         *(_collapsed(degenerate_cells(tables["scores"]), one) for one in (base, row)),
+        _loose(row),
     ]
     return Answer(
         eval_set=str(row["eval_set"]),
@@ -167,10 +235,12 @@ def _answer(tables: Mapping[str, pd.DataFrame], row: pd.Series, base: pd.Series)
         before_draws=1 if pd.isna(base["draws"]) else int(base["draws"]),
         after=float(row["score"]),
         after_shots=int(row["shots"]),
+        seeds=int(row["seeds"]),
         change=change,
         low=low,
         high=high,
         verdict=verdict(low, high, quiet=quiet),
+        floor_known=floor.pairs > 0,
         note="; ".join(filter(None, notes)),
         **levels,
     )
@@ -191,7 +261,7 @@ def _beaten(low: float, levels: Mapping[str, float]) -> str:
     majority, chance = levels["majority"], levels["chance"]
     level = chance if math.isnan(majority) else majority
     words = "guessing" if math.isnan(majority) else "the commonest label"
-    return f"the tuned model is not shown to be better than {words}" if low <= level else ""
+    return f"the tuned score is not shown to be above that of {words}" if low <= level else ""
 
 
 def verdict(low: float, high: float, *, quiet: bool) -> str:
@@ -200,17 +270,35 @@ def verdict(low: float, high: float, *, quiet: bool) -> str:
         return UNKNOWN
     if quiet or low <= 0 <= high:
         return OPEN
-    return BETTER if low > 0 else WORSE
+    return RAISED if low > 0 else LOWERED
 
 
 def _collapsed(degenerate: pd.DataFrame, row: pd.Series) -> str:
     """How many of the seeds of a row of seed_means.csv give one answer to nearly all items, from
     the degenerate rows of scores.csv."""
-    columns = ["family", "checkpoint", "recipe", "format", *_SET]
-    found = int((degenerate[columns] == row[columns]).all(axis=1).sum())
+    found = int((degenerate[_CELL] == row[_CELL]).all(axis=1).sum())
     if not found:
         return ""
     if row["recipe"] == "base":
         return "base gives one answer to nearly all items"
     some = f" at {found} of {row['seeds']} seeds" if row["seeds"] > 1 else ""
     return f"the tuned model gives one answer to nearly all items{some}"
+
+
+def _widest(changes: pd.DataFrame) -> pd.DataFrame:
+    """The width of the widest interval that one seed and draw of a cell has, from changes.csv."""
+    widths = changes.assign(widest=changes["change_high"] - changes["change_low"])
+    return widths.groupby(_CELL, as_index=False)["widest"].max()
+
+
+def _loose(row: pd.Series) -> str:
+    """That seeds or draws differ so much that the interval of their mean is wider than that of any
+    one of them; empty if it is not."""
+    counts = [
+        plural(int(row[name]), name.removesuffix("s"))
+        for name in ("seeds", "draws")
+        if not pd.isna(row[name]) and row[name] > 1
+    ]
+    if not counts or not row["change_high"] - row["change_low"] > row["widest"]:
+        return ""
+    return f"the interval is wide, as {' and '.join(counts)} that differ say little of others"

@@ -32,7 +32,7 @@ from tuning_dynamics.grid.merged_config import (
     summary,
 )
 from tuning_dynamics.report.account import commit, grid_rows, reasons, stage_costs, versions
-from tuning_dynamics.report.answers import ROLES, answers
+from tuning_dynamics.report.answers import ROLES, answers, overview
 from tuning_dynamics.report.captions import column_meanings, table_caption
 from tuning_dynamics.report.examples import CellExamples, cell_examples
 from tuning_dynamics.report.gallery import Picture, existing_files, pictures, shows, themes
@@ -82,6 +82,11 @@ class Card:
     drawing: IntervalDrawing | None
     picture: Picture | None
     lacking: bool
+
+    @property
+    def number(self) -> int | None:
+        """The finding's number in the paper; None for a check."""
+        return None if pd.isna(self.row["number"]) else int(self.row["number"])
 
 
 def write_report(
@@ -135,6 +140,7 @@ def write_pages(
     read = {path.stem: read_table(path) for path in tables}
     found = pictures(figures, report, CAPTIONS, FIGURE_CHARACTERS)
     shown = cards(read["findings"], found)
+    changed = answers(read, about.recipe, about.level)
     head = {
         "about": about,
         "summary": {
@@ -145,6 +151,8 @@ def write_pages(
             **one_answer(read["scores"]),
             **rates_at_edge(read["rates"]),
         },
+        "overview": overview(changed),
+        "answers": changed,
         "cards": shown,
         "above": {card.picture.anchor for own in shown.values() for card in own if card.picture},
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -164,8 +172,8 @@ def cards(findings: pd.DataFrame, found: Sequence[Picture]) -> dict[str, list[Ca
         left = [other for other in left if other is not picture]
         # Findings without a number are sizes and places, where 0 has no meaning.
         ends = [float(row[name]) for name in ("value", "low", "high", "floor")]
-        drawn = None if pd.isna(row["number"]) else drawing(*ends)
-        by_family.setdefault(row["family"], []).append(Card(row, drawn, picture, without))
+        card = Card(row, None if pd.isna(row["number"]) else drawing(*ends), picture, without)
+        by_family.setdefault(row["family"], []).append(card)
     return by_family
 
 
@@ -179,10 +187,9 @@ def lacking(finding: Mapping[str, Any]) -> bool:
 def _body(
     about: About, tables: Mapping[str, pd.DataFrame], found: Sequence[Picture]
 ) -> dict[str, Any]:
-    """What the report shows in addition to the findings."""
+    """What the report alone shows."""
     checkpoints = tables["checkpoints"]
     return {
-        "answers": answers(tables, about.recipe, about.level),
         "themes": themes(found),
         "outside": sum(not picture.inside for picture in found),
         "tables": embedded_tables(_findings_first(tables), TABLE_CHARACTERS),

@@ -76,5 +76,16 @@ def weak_bases(cells: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
 def weak_denominators(changes: pd.DataFrame, denominators: pd.DataFrame) -> WeakBases:
     """Count, each once, the weak base cells that rows of changes.csv in format `default` are
     compared with. Rows in other formats may have a base in their own format."""
+    return weak_bases(_compared(changes), denominators)
+
+
+def divided_by(denominators: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
+    """The rows of denominators.csv that `weak_denominators` counts; `changes` may be means over
+    seeds."""
+    return denominators.merge(_compared(changes)[_BASE], on=_BASE, validate="one_to_one")
+
+
+def _compared(changes: pd.DataFrame) -> pd.DataFrame:
+    """A row for each base cell that a change in format `default` is compared with."""
     default = changes[changes["format"] == DEFAULT_FORMAT]
-    return weak_bases(default.drop_duplicates(_BASE), denominators)
+    return default.drop_duplicates(_BASE)

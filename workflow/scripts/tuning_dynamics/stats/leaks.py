@@ -88,6 +88,6 @@ def _sentence(row: Mapping[str, Any]) -> str:
     counts = [f"{row[name]:,} {words}" for name, words in COUNTS.items() if row[name]]
     known = f" This is known: {row['known']}" if row["known"] else ""
     return (
-        f"Of {row['items']:,} evaluated items of {row['eval_set']}, there stand in {_place(row)}: "
+        f"Of the {row['items']:,} evaluated items of {row['eval_set']}, found in {_place(row)}: "
         f"{'; '.join(counts)}.{known}"
     )

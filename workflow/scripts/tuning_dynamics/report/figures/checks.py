@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
 from tuning_dynamics.common.formatting import short_count
 from tuning_dynamics.report.figures.axes import (
     LEAST_RANGE,
@@ -25,15 +26,19 @@ from tuning_dynamics.report.figures.series import BASE_LOOK, Panel, Series, look
 from tuning_dynamics.report.figures.style import COLOURS, TEXT_COLOUR, style
 from tuning_dynamics.report.figures.view import View, bands_words, metric_words, shots_words
 from tuning_dynamics.stats.checkpoint_curve import TOLERANCE
+from tuning_dynamics.stats.curve_shape import TOO_FEW
 from tuning_dynamics.tables.columns import POOLED
 
 KINDS = {"seeds": "between seeds", "near_checkpoints": "between near-identical checkpoints"}
 
 
 def turning_points(view: View) -> Figure:
-    """Base scores, and scores of the main recipe on its own task, with their turning points."""
+    """Base scores, and scores of the main recipe on its own task, with their turning points; tuned
+    curves with too few checkpoints for one are left out."""
     estimates = view.tables["turning_points"]
-    tuned = view.main("id", "ood")
+    every = view.main("id", "ood")
+    short = estimates[estimates["shape"] == TOO_FEW][["recipe", "train_set", "eval_set"]]
+    tuned = every.merge(short, how="left", indicator=True).query("_merge == 'left_only'")
     names = looks([f"tuned on {name}" for name in sorted(tuned["train_set"].unique())])
     shown, turns = [], []
     for eval_set in sorted(view.base["eval_set"].unique()):
@@ -52,11 +57,15 @@ def turning_points(view: View) -> Figure:
     title = f"{view.family}: where scores stop rising"
     if not shown:
         return empty(title, "no set was evaluated with the base model")
-    note = (
+    note = joined(
         "At the foot, a row for each line: point and line, the turning point of a broken line "
         f"over log tokens with its {view.interval}; pale, the distance between the checkpoints on "
-        "either side of it; in words if there is none. "
-        f"{bands_words(view, pd.concat([view.base, tuned]))} {shots_words(view.base, tuned)}"
+        "either side of it; in words if there is none.",
+        f"Left out: tuned models at fewer than {LEAST_FOR_A_TURN} checkpoints."
+        if len(tuned) < len(every)
+        else "",
+        bands_words(view, pd.concat([view.base, tuned])),
+        shots_words(view.base, tuned),
     )
     with style():
         frame = series_figure(view.axis, shown, title, note)

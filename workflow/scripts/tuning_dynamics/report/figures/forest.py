@@ -15,8 +15,9 @@ ROW_INCHES = 0.27
 
 @dataclass(frozen=True)
 class ForestRow:
-    """One row: its words, value and interval (NaN if there is none), colour; hollow if it does not
-    count, such as under the noise floor; and a value to compare with, drawn as a cross.
+    """One row: its words, value and interval (NaN if there is none), colour; hollow if it is under
+    the noise floor, half filled if that is `unknown`; and a value to compare with, drawn as a
+    cross.
     """
 
     words: str
@@ -25,6 +26,7 @@ class ForestRow:
     high: float
     colour: str
     hollow: bool = False
+    unknown: bool = False
     compared: float | None = None
 
 
@@ -33,10 +35,16 @@ def height(rows: int) -> float:
     return max(1.2, ROW_INCHES * rows)
 
 
-def draw_forest(ax: Axes, rows: Sequence[ForestRow], *, floor: float | None = None) -> None:
+def draw_forest(
+    ax: Axes,
+    rows: Sequence[ForestRow],
+    *,
+    floor: float | None = None,
+    limits: tuple[float, float] | None = None,
+) -> None:
     """The rows from the top; a line at 0, and a grey background from -floor to floor if known.
 
-    A missing value is `n/a`.
+    A missing value is `n/a`. With `limits` of the axis, a value beyond them is an arrow at its end.
     """
     ax.grid(False)
     ax.set_ylim(len(rows) - 0.35, -0.75)
@@ -47,9 +55,9 @@ def draw_forest(ax: Axes, rows: Sequence[ForestRow], *, floor: float | None = No
     ax.axvline(0, color="#999999", linewidth=0.8, zorder=0)
     for place, row in enumerate(rows):
         _words(ax, place, row)
-        _estimate(ax, place, row)
+        _estimate(ax, place, row, limits)
     ax.margins(x=0.08)
-    ax.set_xlim(at_least(*ax.get_xlim()))
+    ax.set_xlim(limits or at_least(*ax.get_xlim()))
     ax.locator_params(axis="x", nbins=5)
 
 
@@ -66,10 +74,14 @@ def _words(ax: Axes, place: int, row: ForestRow) -> None:
     )
 
 
-def _estimate(ax: Axes, place: int, row: ForestRow) -> None:
+def _estimate(ax: Axes, place: int, row: ForestRow, limits: tuple[float, float] | None) -> None:
     if row.compared is not None:
         ax.plot([row.compared], [place + 0.1], "x", color="#222222", markersize=5)
     if not np.isfinite(row.value):
+        return
+    if limits is not None and not limits[0] <= row.value <= limits[1]:
+        end, arrow = (limits[1], ">") if row.value > limits[1] else (limits[0], "<")
+        ax.plot([end], [place + 0.1], arrow, color=row.colour, markersize=6, clip_on=False)
         return
     value, low, high = (np.array([number]) for number in (row.value, row.low, row.high))
     ax.errorbar(
@@ -79,7 +91,9 @@ def _estimate(ax: Axes, place: int, row: ForestRow) -> None:
         fmt="o",
         color=row.colour,
         markerfacecolor="white" if row.hollow else row.colour,
+        markerfacecoloralt="white",
+        fillstyle="bottom" if row.unknown else "full",
         elinewidth=1.2,
         capsize=0,
-        markersize=4.5,
+        markersize=5,
     )

@@ -85,16 +85,17 @@ def format_trend(view: View) -> Figure:
         for key, mine in rows.groupby(["recipe", "train_set", "eval_set"], sort=True):
             if key in drawn:
                 look = Look(str(key), colours[str(key[1])])
-                draw_series(ax, view.axis, Series(look, mine), marks=False)
+                line = mine.drop(columns="seeds")
+                draw_series(ax, view.axis, Series(look, line), marks=False)
         _from_zero(ax, rows)
-        panel_title(ax, "spread", f"{what.lower()}; one line a pair")
+        panel_title(ax, "spread", "best minus worst format; one line a pair")
 
     return trend_figure(
         view,
         slopes,
         draw,
         title=f"{view.family}: spread over prompt formats along pre-training",
-        note="Coloured by train set.",
+        note=f"Left: {what[0].lower()}{what[1:]}. Coloured by train set.",
         unit="change of spread per tenfold tokens",
         over="what a straight line leaves",
         colour=lambda row: colours.get(

@@ -6,8 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from tuning_dynamics.common.formatting import signed
+from tuning_dynamics.report.figures.axes import Frame
 from tuning_dynamics.report.figures.style import MISSING_COLOUR
 
 
@@ -18,10 +20,11 @@ def draw_heat(
     *,
     points: float = 7,
     quiet: pd.DataFrame | None = None,
+    unknown: pd.DataFrame | None = None,
 ) -> AxesImage:
     """A field per cell, orange above 0 and purple below, saturated at `reach` either way.
 
-    Numbers in brackets where `quiet` (of the table's shape) is true.
+    Numbers in brackets where `quiet` (of the table's shape) is true, aslant where `unknown` is.
     """
     values = table.to_numpy(dtype=float)
     image = ax.imshow(
@@ -44,9 +47,20 @@ def draw_heat(
             ha="center",
             va="center",
             fontsize=points,
+            style="italic" if unknown is not None and bool(unknown.iloc[row, column]) else "normal",
             color="white" if dark else "#222222",
         )
     return image
+
+
+def colour_bar(frame: Frame, image: AxesImage, words: str) -> None:
+    """The scale of `draw_heat`'s colours, in `words`, to the right of all panels."""
+    figure = frame.axes[0].get_figure()
+    assert figure is not None
+    bar = figure.colorbar(image, ax=frame.axes, pad=0.02, aspect=15, fraction=0.05)
+    bar.set_label(words, fontsize=7)
+    bar.locator = MaxNLocator(5)
+    bar.ax.tick_params(labelsize=6.5, length=2)
 
 
 def hatch_missing(ax: Axes, missing: np.ndarray) -> None:

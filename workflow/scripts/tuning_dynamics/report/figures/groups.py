@@ -52,6 +52,7 @@ def change_by_group(view: View) -> Figure:
                 "Bars: mean of tuned minus base score; number: cells in it. Whiskers: "
                 f"{view.interval} over train sets and evaluation sets; none for 1 train set, or "
                 "fewer than 4 evaluation sets. x: none of the group. Below: checkpoint.",
+                view.untrained,
                 view.compared_shots,
             ),
             legend=legend,
@@ -125,6 +126,7 @@ def ood_change(view: View) -> Figure:
                 "evaluation set, from the first checkpoint (left) to the last; their spread is "
                 "what the mean has no interval for. Intervals of single changes are in "
                 "seed_means.csv.",
+                view.untrained,
                 view.compared_shots,
             ),
             size=(max(5.2, 1.2 * len(tasks)), 2.0),
@@ -170,6 +172,7 @@ def group_rules(view: View) -> Figure:
                 "Mean change of other sets minus that of those learned in pre-training. Whiskers: "
                 f"{view.interval} over train sets and evaluation sets; none for 1 train set, or "
                 "where a group has fewer than 2 evaluation sets. n/a: a group is empty.",
+                view.untrained,
                 view.compared_shots,
             ),
             size=(5.6, height(len(rows))),
@@ -196,7 +199,7 @@ def latent_gain(view: View) -> Figure:
     def draw(ax: Axes) -> None:
         for pair, rows in _pairs(cells):
             colour = GROUP_COLOURS.get(str(groups.get(pair, "")), MISSING_COLOUR)
-            line = rows.assign(low=np.nan, high=np.nan)
+            line = rows.assign(low=np.nan, high=np.nan).drop(columns="seeds")
             draw_series(ax, view.axis, Series(Look(" on ".join(pair), colour), line), marks=False)
         panel_title(ax, "change of score", "tuned minus base; one line a pair")
 

@@ -1,19 +1,33 @@
 """Figures of the effect of tuning on other sets: by set, kind and task, and ratios of change."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
-from tuning_dynamics.report.figures.axes import checkpoint_words, joined, panel_title, panels
+from tuning_dynamics.common.formatting import percent, plural, signed
+from tuning_dynamics.report.figures.axes import (
+    at_least,
+    checkpoint_words,
+    joined,
+    panel_title,
+    panels,
+)
 from tuning_dynamics.report.figures.forest import ForestRow, draw_forest, height
-from tuning_dynamics.report.figures.grids import draw_heat, hatch_missing, name_fields
+from tuning_dynamics.report.figures.grids import (
+    colour_bar,
+    draw_heat,
+    hatch_missing,
+    name_fields,
+)
 from tuning_dynamics.report.figures.scores import empty
 from tuning_dynamics.report.figures.series import Panel, Series, looks, series_figure
 from tuning_dynamics.report.figures.style import COLOURS, style
 from tuning_dynamics.report.figures.view import View, changed
-from tuning_dynamics.stats.denominators import AT_CHANCE, NEAR_ZERO, ZERO
+from tuning_dynamics.stats.denominators import AT_CHANCE, NEAR_ZERO, ZERO, divided_by
 from tuning_dynamics.tables.columns import POOLED
 
 #: Mean ratio of change by kind tuned on and kind evaluated (Sun and Dredze, arXiv 2408.06663).
@@ -21,6 +35,20 @@ PUBLISHED_MEAN_RATIO = {
     ("classification", "generation"): -0.614,
     ("generation", "classification"): 0.003,
 }
+
+#: Statistics of transfer.csv in the figure's order, and their units.
+STATISTICS = {
+    "mean_ratio": "mean over pairs of change / base score",
+    "ratio_of_means": "mean change / mean base score",
+    "median_ratio": "median of change / base score",
+    "mean_change": "points of score",
+    "normalised_change": "share of the way from chance to 1",
+}
+RATIOS = ("mean_ratio", "ratio_of_means", "median_ratio")
+
+#: The farthest from 0 that their axes reach: a loss can't be more, and a gain on next to nothing
+#: would leave no room for others.
+MOST_SHOWN = 1.0
 
 #: Flags of denominators.csv: the sign in a field, its colour, and what it means.
 FLAGS = {
@@ -51,13 +79,15 @@ def transfer_heat_map(view: View) -> Figure:
                 f"Rows: tuned on; columns: evaluated on, by task. Means over {_span(points)} "
                 "checkpoints, each a mean over seeds; intervals are in seed_means.csv. Hatched: "
                 "not evaluated.",
+                view.untrained,
                 view.compared_shots,
             ),
             size=(max(3.6, 0.52 * len(table.columns)), max(0.8, 0.36 * len(table))),
         )
         ax = frame.axes[0]
-        draw_heat(ax, table, float(np.nanmax(np.abs(values))) or 1.0)
+        image = draw_heat(ax, table, float(np.nanmax(np.abs(values))) or 1.0)
         name_fields(ax, table)
+        colour_bar(frame, image, "change of score")
         panel_title(ax, "tuned minus base", "orange: gain, purple: loss")
     return frame.figure
 
@@ -81,21 +111,28 @@ def forgetting(view: View) -> Figure:
                 "Mean of tuned minus base score over the cells of a field; rows: task tuned on, "
                 "columns: task evaluated. Orange: gain, purple: loss. In brackets: under the noise "
                 "floor. Hatched: not evaluated. Intervals are in forgetting.csv.",
+                "In italics: that floor is unknown."
+                if "unknown" in set(own["under_floor"])
+                else "",
+                view.untrained,
                 view.compared_shots,
             ),
-            size=(max(1.3, 0.42 * len(columns)), max(0.7, 0.3 * len(rows))),
+            size=(max(1.3, 0.5 * len(columns)), max(0.7, 0.3 * len(rows))),
         )
         ways = zip(frame.axes, [*points, POOLED], frame.lowest, strict=True)
         for number, (ax, point, lowest) in enumerate(ways):
             mine = own[own["checkpoint"] == point]
             table = _fields(mine, "change", rows, columns)
-            quiet = _fields(mine.assign(q=mine["under_floor"] == "yes"), "q", rows, columns)
-            draw_heat(ax, table, reach, points=6.5, quiet=quiet == True)  # noqa: E712
+            floors = _fields(mine, "under_floor", rows, columns)
+            image = draw_heat(
+                ax, table, reach, points=6.5, quiet=floors == "yes", unknown=floors == "unknown"
+            )
             name_fields(ax, table, rows=number % 6 == 0, columns=lowest)
             words = (
                 "all checkpoints" if point == POOLED else f"checkpoint {checkpoint_words(point)}"
             )
             panel_title(ax, words)
+        colour_bar(frame, image, "change of score")
     return frame.figure
 
 
@@ -142,60 +179,75 @@ def transfer_by_checkpoint(view: View) -> Figure:
 
 
 def transfer_statistics(view: View) -> Figure:
-    """The mean ratio of change and robust alternatives over all checkpoints; the published one."""
+    """The mean ratio of change and robust alternatives over all checkpoints, a panel each, with a
+    row for each pair of kinds; the published mean ratio."""
     own = view.tables["transfer"]
     own = own[own["checkpoint"] == POOLED]
     title = f"{view.family}, {view.recipe}: mean ratio of change and robust alternatives"
     if own.empty:
         return empty(title, "no set other than the train set was evaluated")
-    pairs = sorted(set(zip(own["train_kind"], own["eval_kind"], strict=True)))
-    statistics = list(own["statistic"].unique())
+    names = [name for name in STATISTICS if name in set(own["statistic"])]
+    pairs = len(own[["train_kind", "eval_kind"]].drop_duplicates())
     with style():
         frame = panels(
-            len(pairs),
+            len(names),
             3,
             title,
             joined(
-                f"All checkpoints. Whiskers: {view.interval} over train sets and evaluation sets; "
-                "none for a median, 1 train set, or fewer than 4 evaluation sets. Ratios are "
-                "shares of the base score, changes are in points of score. x: the mean ratio as "
-                "published.",
+                "Rows: kind tuned on to kind evaluated. All checkpoints. Whiskers: "
+                f"{view.interval} over train sets and evaluation sets; none for a median, 1 train "
+                "set, or fewer than 4 evaluation sets. The ratios share an axis, and so do the "
+                "changes; an arrow points to a value beyond it, and a whisker may leave it. x: the "
+                "mean ratio as published.",
+                view.untrained,
                 view.compared_shots,
             ),
-            size=(2.7, height(len(statistics))),
+            size=(3.4, height(pairs)),
         )
-        for ax, pair in zip(frame.axes, pairs, strict=True):
-            rows = own[(own["train_kind"] == pair[0]) & (own["eval_kind"] == pair[1])]
-            names = " to ".join(name.replace("_", " ") for name in pair)
-            panel_title(ax, names, _counted(rows))
-            draw_forest(ax, [_statistic(row, pair) for row in rows.to_dict("records")])
+        for ax, name in zip(frame.axes, names, strict=True):
+            ratio = name in RATIOS
+            rows = own[own["statistic"] == name].sort_values(["train_kind", "eval_kind"])
+            alike = own[
+                own["statistic"].isin([other for other in names if (other in RATIOS) == ratio])
+            ]
+            panel_title(ax, name.replace("_", " "), STATISTICS[name])
+            draw_forest(
+                ax, [_statistic(row) for row in rows.to_dict("records")], limits=_reach(alike)
+            )
+            if ratio:
+                ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     return frame.figure
 
 
-def _statistic(row: dict[str, object], pair: tuple[str, str]) -> ForestRow:
-    name = str(row["statistic"])
-    ratio = name == "mean_ratio"
+def _reach(rows: pd.DataFrame) -> tuple[float, float]:
+    """Ends of the axis of some rows of transfer.csv: room for all, but at most MOST_SHOWN."""
+    ends = rows[["value", "low", "high"]].to_numpy(dtype=float)
+    low, high = min(float(np.nanmin(ends)), 0.0), max(float(np.nanmax(ends)), 0.0)
+    low, high = at_least(max(low, -MOST_SHOWN), min(high, MOST_SHOWN))
+    room = 0.06 * (high - low)
+    return low - room, high + room
+
+
+def _statistic(row: dict[Hashable, Any]) -> ForestRow:
+    name, value = row["statistic"], float(row["value"])
+    pair = row["train_kind"], row["eval_kind"]
+    words = " to ".join(kind.replace("_", " ") for kind in pair)
+    shown = percent(value) if name in RATIOS else signed(value)
     return ForestRow(
-        words=name.replace("_", " "),
-        value=float(str(row["value"])),
-        low=float(str(row["low"])),
-        high=float(str(row["high"])),
-        colour=COLOURS[0] if "ratio" in name else COLOURS[2],
-        compared=PUBLISHED_MEAN_RATIO.get(pair) if ratio else None,
+        words=f"{words}: {shown} ({plural(row['cells'], 'cell')})",
+        value=value,
+        low=float(row["low"]),
+        high=float(row["high"]),
+        colour=COLOURS[0] if name in RATIOS else COLOURS[2],
+        compared=PUBLISHED_MEAN_RATIO.get(pair) if name == "mean_ratio" else None,
     )
-
-
-def _counted(rows: pd.DataFrame) -> str:
-    """The number of cells; those with a base score of 0 have no ratio."""
-    cells = rows.set_index("statistic")["cells"]
-    ratios, changes = int(cells["mean_ratio"]), int(cells["mean_change"])
-    without = changes - ratios
-    return f"{changes} cells, {without} without a ratio" if without else f"{changes} cells"
 
 
 def denominators(view: View) -> Figure:
     """Base scores that a ratio should not be divided by, by evaluation set and checkpoint."""
     own = view.tables["denominators"]
+    means = view.tables["seed_means"]
+    own = divided_by(own, means[means["change"].notna()])
     title = f"{view.family}: base scores that a ratio of change divides by"
     if own.empty:
         return empty(title, "no set other than the train set was evaluated")
@@ -216,7 +268,8 @@ def denominators(view: View) -> Figure:
             1,
             title,
             f"{words}. At chance: the low end of the base score's {view.interval} is not above it. "
-            "Hatched: not evaluated.",
+            "Hatched: no tuned model is compared with it. Checkpoints and sets without one are "
+            "left out.",
             size=(max(1.6, 0.32 * len(table.columns)), max(0.6, 0.24 * len(table))),
         )
         ax = frame.axes[0]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,13 +38,20 @@ def trend_figure(
     """The curves drawn by `draw`, and rows of latent_gain.csv or format_trend.csv as a forest plot.
 
     `over` names what a pair's intervals are over. Pooled rows come last; those under the noise
-    floor are hollow.
+    floor are hollow, those whose floor is unknown half filled.
     """
     if slopes.empty:
         return empty(title, "too few checkpoints were tuned for a trend")
     records = slopes.to_dict("records")
     ordered = sorted(records, key=lambda row: row["train_set"] == "")
     rows = [_estimate(row, colour(row)) for row in ordered]
+    unknown = " Half filled: that floor is unknown." if any(row.unknown for row in rows) else ""
+    bare = (
+        " No whisker: too few checkpoints, or sets, for an interval."
+        if any(np.isnan(row.low) and not np.isnan(row.value) for row in rows)
+        else ""
+    )
+    passed = int(slopes["checkpoints"].max()) < len(view.axis.checkpoints)
     with style():
         frame = panels(
             2,
@@ -53,7 +61,8 @@ def trend_figure(
                 f"Right: least-squares slopes over log tokens, pooled ones last. Whiskers: "
                 f"{view.interval}, of a pair over {over}, of pooled ones over train sets and "
                 "evaluation sets. Hollow: under the noise floor of its sets (shaded: that "
-                f"of all). {note}",
+                f"of all).{unknown}{bare} {note}",
+                "Dotted lines pass by checkpoints without a tuned model." if passed else "",
                 hole_words(view.axis),
                 X_WORDS,
             ),
@@ -83,4 +92,5 @@ def _estimate(row: dict[Any, Any], colour: str) -> ForestRow:
         high=float(row["high"]),
         colour=colour,
         hollow=row["under_floor"] == "yes",
+        unknown=row["under_floor"] == "unknown",
     )

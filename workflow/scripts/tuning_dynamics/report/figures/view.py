@@ -86,6 +86,15 @@ class View:
         found = both.loc[base_rows(both).dropna().unique()]
         return shots_words(found, tuned)
 
+    @cached_property
+    def untrained(self) -> str:
+        """That an untrained checkpoint is among those of the changes of `primary`, as a sentence
+        for means over checkpoints; empty if there is none."""
+        changed = self.primary[self.primary["change"].notna()]
+        if not (changed["tokens"] == 0).any():
+            return ""
+        return "One checkpoint is untrained (0 tokens): it has learned nothing to lose."
+
 
 def scored(means: pd.DataFrame) -> pd.DataFrame:
     """Rows of seed_means.csv whose `value` and interval are those of the score."""

@@ -1,7 +1,8 @@
 """Change by task tuned on and task evaluated.
 
 Mean change by the task tuned on and the task evaluated: main recipe, means over seeds, the train
-set's own test items included.
+set's own test items included. Rows `all` pool all checkpoints, one that is untrained (0 tokens) and
+has learned nothing to lose among them.
 
 A task has few evaluation sets, so that these intervals, unlike those of `transfer.csv`, say nothing
 about other sets of the task. Errors of one evaluation set's cells, which share items, are taken as

@@ -4,8 +4,9 @@ Mean change of each group's sets, for the recipes `statistics.group_recipes` (th
 in the roles `statistics.group_roles` (`id` and `ood`: the task that was tuned on). A set counts
 once, with the mean of its cells. Only sets of one metric count, the one that most of these sets
 have. Groups are made from one half of each set's items, changes are those of the other
-(`halves.csv`). A set that two of the recipes have is refused: it would count
-twice, and mix unlike with like.
+(`halves.csv`). A set that two of the recipes have is refused: it would count twice, and mix unlike
+with like. Rows `all` pool all checkpoints, an untrained one (0 tokens) among them; finding
+`dichotomy` gives the difference without it, too.
 """
 
 import pandas as pd

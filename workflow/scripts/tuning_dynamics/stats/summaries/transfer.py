@@ -12,6 +12,9 @@ sum of changes over the sum of base scores. `median_ratio` is the median of the 
 / (1 - `chance`), the share of the possible gain over guessing (chance is 0 for generation; sets
 whose chance is unknown are left out). If `cells` of the ratios is less than that of `mean_change`,
 the other cells had a base score of 0.
+
+Rows `all` pool all checkpoints, one that is untrained (0 tokens) and has learned nothing to lose
+among them. Finding `forgetting` gives `mean_change` without it, too.
 """
 
 import pandas as pd

@@ -24,7 +24,7 @@ class Row(Columns):
     """`forgetting`, `format_sensitivity`, `latent_gain`, `dichotomy` (published); `turning_point`,
     `group_rules`, `denominators`, `noise_floor` and, if there are any, `refused` and `unpaired`"""
     number: int
-    """1 to 4 for the published ones; else empty"""
+    """its place in the abstract of Sun and Dredze (RepL4NLP 2025), 1 to 4; empty for a check"""
     family: str
     """name of the family"""
     title: str
