@@ -37,7 +37,7 @@ TASKS = {
     "summary": ("generation", "greedy", PLANTED),
     "question_generation": ("generation", "greedy", PLANTED),
 }
-DOMAINS = ("people", "places", "events", "stories")
+DOMAINS = ("people", "places", "events")
 LEARNED_TASKS = ("nli", "summary")
 DRAWING: dict[str, Any] = {"resamples": 400, "level": 0.95, "seed": 0}
 
@@ -199,6 +199,7 @@ def asked(**changes: Any) -> SummarySettings:
         groups=None,
         group_recipes=("full",),
         roles=("id", "ood"),
+        group_metric=None,
         last_checkpoints=10,
         reruns={},
     )

@@ -37,6 +37,9 @@ def asking(**statistics: Any) -> PlantedJobs:
         ),
         ({"group_recipes": ["full"]}, ["group_recipes", "did you mean 'full_small'"]),
         ({"group_roles": ["ood", "other"]}, ["group_roles"]),
+        ({"group_metric": "acuracy"}, ["group_metric", "did you mean 'accuracy'"]),
+        # A metric, but of no set of the study.
+        ({"group_metric": "f1"}, ["group_metric", "known: accuracy, rouge_l"]),
     ],
 )
 def test_a_name_that_the_study_does_not_have_is_refused(

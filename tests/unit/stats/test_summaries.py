@@ -148,6 +148,7 @@ NAMES: list[tuple[dict[str, Any], str]] = [
     ({"eval_sets": ("nli_people", "nowhere")}, r"statistics\.transfer\.eval_sets"),
     ({"groups": {"learned": ["nowhere"], "not_learned": []}}, r"statistics\.groups\.learned"),
     ({"recipe": "mix"}, "recipe 'mix'"),
+    ({"group_metric": "acuracy"}, "did you mean 'accuracy'"),
     ({"group_recipes": ("full", "mix")}, "recipe 'mix'"),
 ]
 

@@ -111,6 +111,9 @@ class StatisticsSettings(Strict):
         list[Literal["id", "ood", "cross", "bench"]], Field(min_length=1), Unique
     ] = ["id", "ood"]
     """Roles of evaluation sets whose changes the groups compare."""
+    group_metric: str | None = None
+    """Metric of the evaluation sets whose changes the groups compare; none: the paper's way, means
+    over sets of all metrics."""
 
     @field_validator("reruns")
     @classmethod

@@ -1,5 +1,6 @@
 """findings.csv: what a study's tables say on each published finding, and on its limitations."""
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +20,6 @@ from tuning_dynamics.findings.words import (
     base_words,
     compared_words,
     ends_words,
-    left_out_words,
     marked,
     no_verdict_words,
     number,
@@ -32,7 +32,6 @@ from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_mean, too_few
 from tuning_dynamics.stats.denominators import weak_bases
 from tuning_dynamics.stats.groups import LEARNED, OTHER, group_contrast, grouped_changes
 from tuning_dynamics.stats.noise import UNKNOWN, noise_floor, under
-from tuning_dynamics.stats.one_metric import of_one_metric
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT
 from tuning_dynamics.stats.summarise import SummarySettings
 from tuning_dynamics.stats.tokens import placed
@@ -88,10 +87,11 @@ class Context:
 
     def slope_margin(self) -> float:
         """The slope, per tenfold tokens, that makes the smallest change that counts over the
-        checkpoints that the main recipe tuned."""
+        checkpoints that the main recipe tuned; NaN for one of them."""
         means = self.tables["seed_means"]
         x = placed(means[means["recipe"] == self.asked.recipe], means)["x"]
-        return self.asked.change_margin / float(x.max() - x.min())
+        span = float(x.max() - x.min())
+        return self.asked.change_margin / span if span else math.nan
 
     def noise(
         self,
@@ -241,7 +241,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     corrected = context.tables["sensitivity"]["beyond_chance"].notna().any()
     beyond = " beyond chance" if corrected else ""
     text = (
-        f"The spread of tuned {metric_text(pooled['metric'])} over formats{beyond} changed by "
+        f"The spread of tuned scores over formats{beyond} changed by "
         f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens; {ends}."
     )
     if not corrected:
@@ -255,7 +255,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
     name = f"slope of the change on sets {_others(context)}, per tenfold tokens"
     table = context.tables["latent_gain"]
     table = table[table["group"] == OTHER]
-    if not (table["eval_set"] == POOLED).any():
+    if table.empty:
         return no_verdict(
             "latent_gain", name, f"no tuned evaluation set is among those {_others(context)}"
         )
@@ -272,7 +272,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
     )
     text = (
         f"On the {pairs['eval_set'].nunique()} sets {_others(context)}, the change of "
-        f"{metric_text(pooled['metric'])} by tuning moved by "
+        f"{_group_metric(context)} by tuning moved by "
         f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
         f"pre-training; {ends}.{_halves(context)}{noise.sentence}"
     )
@@ -286,25 +286,33 @@ def _others(context: Context) -> str:
     return "declared as not learned" if declared else "not shown to be learned in pre-training"
 
 
+def _group_metric(context: Context) -> str:
+    """What the groups' changes are of."""
+    asked, changes = context.asked, context.tables["changes"]
+    if asked.group_metric is not None:
+        return metric_text(asked.group_metric)
+    own = changes["recipe"].isin(asked.group_recipes) & changes["role"].isin(asked.roles)
+    met = sorted(changes.loc[own, "metric"].unique())
+    return f"score ({', '.join(map(metric_text, met))})"
+
+
 def _dichotomy(context: Context) -> dict[str, object]:
     name = f"mean change of sets {_others(context)} minus that of learned ones, all checkpoints"
     asked, level = context.asked, context.asked.drawing.level
     changes = compared_changes(context.tables, level, declared=context.declared)
-    every = grouped_changes(
+    rows = grouped_changes(
         changes,
         context.tables["groups"],
         recipes=asked.group_recipes,
         roles=asked.roles,
+        metric=asked.group_metric,
     )
-    rows = of_one_metric(every)
     sizes = {group: int((rows["group"] == group).sum()) for group in (LEARNED, OTHER)}
     empty = [group.replace("_", " ") for group, size in sizes.items() if size == 0]
     if empty:
         return no_verdict(
             "dichotomy", name, f"no tuned evaluation set is in the group '{empty[0]}'"
         )
-    metric = metric_text(rows["metric"].iloc[0])
-    left = left_out_words(every["eval_set"].nunique() - rows["eval_set"].nunique())
     rows = rows[rows["group"].isin([LEARNED, OTHER])]
     found = group_contrast(rows, level)
     untrained = untrained_words(
@@ -319,9 +327,9 @@ def _dichotomy(context: Context) -> dict[str, object]:
         for group in (OTHER, LEARNED)
     )
     text = (
-        f"Tuning changed {metric} on sets {_others(context)} by {new} and on learned ones by "
-        f"{old}; the difference is {number(found, level, noise.floor)}.{untrained}"
-        f"{left}{_halves(context)}{noise.sentence}"
+        f"Tuning changed the {_group_metric(context)} of sets {_others(context)} by {new} and of "
+        f"learned ones by {old}; the difference is {number(found, level, noise.floor)}."
+        f"{untrained}{_halves(context)}{noise.sentence}"
     )
     published = Published("dichotomy", name, "above", asked.change_margin)
     return finding(published, found, text, noise)
@@ -403,8 +411,7 @@ def no_verdict(slug: str, statistic: str, reason: str) -> dict[str, object]:
 def _pooled(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     """The pairs that a pooled row is over, and that row."""
     pooled = table[table["eval_set"] == POOLED].iloc[0]
-    pairs = table[(table["eval_set"] != POOLED) & (table["metric"] == pooled["metric"])]
-    return pairs, pooled
+    return table[table["eval_set"] != POOLED], pooled
 
 
 def _mean_slope(pooled: pd.Series, pairs: pd.DataFrame) -> Estimate:

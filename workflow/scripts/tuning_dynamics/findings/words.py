@@ -114,13 +114,6 @@ def untrained_words(
     )
 
 
-def left_out_words(sets: int) -> str:
-    """That so many sets have another metric, as a sentence; empty if none has."""
-    if not sets:
-        return ""
-    return f" {plural(sets, 'set')} with another metric can't be averaged with these."
-
-
 def shots_words(cells: pd.DataFrame, level: float) -> str:
     """The change where base has as many shots as tuned models, as a sentence; empty if it has as
     many in all cells."""

@@ -1,6 +1,6 @@
 """Checks the names in a study's `statistics` against the study."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from tuning_dynamics.common.errors import StudyError, require_known
 from tuning_dynamics.config.statistics import StatisticsSettings
@@ -12,17 +12,21 @@ def require_named(
     recipes: Collection[str],
     train_sets: Collection[str],
     eval_sets: Collection[str],
+    metrics: Iterable[str] | None,
     file: str,
 ) -> None:
     """StudyError if `statistics` name something that the study lacks, or a set in two groups.
 
-    `train_sets` are those of the main recipe.
+    `train_sets` are those of the main recipe, `metrics` those of the evaluation sets (None:
+    unknown).
     """
     asked = {
         "transfer.train_sets": (settings.transfer.train_sets, train_sets),
         "transfer.eval_sets": (settings.transfer.eval_sets, eval_sets),
         "group_recipes": (settings.group_recipes, recipes),
     }
+    if settings.group_metric is not None and metrics is not None:
+        require_known([settings.group_metric], metrics, "statistics.group_metric", file)
     if settings.groups is not None:
         asked["groups.learned"] = (settings.groups.learned, eval_sets)
         asked["groups.not_learned"] = (settings.groups.not_learned, eval_sets)

@@ -60,7 +60,13 @@ class Jobs(Scope):
         tuned = {recipe for _, recipe, _ in self.grid.trainings}
         own = {name for _, recipe, name in self.grid.trainings if recipe == settings.main_recipe}
         require_named(
-            settings, recipes=tuned, train_sets=own, eval_sets=self.grid.eval_sets, file=self.file
+            settings,
+            recipes=tuned,
+            train_sets=own,
+            eval_sets=self.grid.eval_sets,
+            # Those of published scores are in their file, which the summaries hold against this.
+            metrics=map(self.resolved.metric, self.grid.eval_sets) if self.table is None else None,
+            file=self.file,
         )
 
     def check_whole(self) -> None:

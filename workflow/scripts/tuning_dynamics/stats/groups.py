@@ -14,7 +14,6 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_contrast, crossed_mean, within
 from tuning_dynamics.stats.curve_shape import RISES, TOO_FEW, curve_shape
 from tuning_dynamics.stats.drawing import Drawing
-from tuning_dynamics.stats.one_metric import of_one_metric
 from tuning_dynamics.stats.primary_cells import (
     DEFAULT_FORMAT,
     VARIANT_AND_SET,
@@ -149,18 +148,16 @@ def kendall_group(curve: Curve, alpha: float, *, rise: bool = True) -> str:
 def group_change_rows(grouped: pd.DataFrame, level: float) -> pd.DataFrame:
     """group_changes.csv: mean change over each group's sets, per checkpoint and over `all`.
 
-    `grouped` as of `grouped_changes`; only those of a family's commonest metric count. A set counts
-    once, with the mean of its cells. Intervals are over train sets and evaluation sets.
+    `grouped` as of `grouped_changes`. A set counts once, with the mean of its cells. Intervals are
+    over train sets and evaluation sets.
     """
     rows: list[dict[str, object]] = []
-    alike = of_one_metric(grouped)
-    for (family, metric, group), block in alike.groupby(["family", "metric", "group"], sort=True):
+    for (family, group), block in grouped.groupby(["family", "group"], sort=True):
         parts = list(block.groupby(["step", "checkpoint"], sort=True))
         for (step, checkpoint), cells in [*parts, ((pd.NA, POOLED), block)]:
             mean = crossed_mean(Pairs.of(cells, "change"), level, by_set=True)
             found = within(mean, -1.0, 1.0)
-            place = {"family": family, "checkpoint": checkpoint, "step": step}
-            place |= {"metric": metric, "group": group}
+            place = {"family": family, "checkpoint": checkpoint, "step": step, "group": group}
             rows.append({**place, **estimate_columns(found, "mean_change")})
     return from_rows(rows, "group_changes")
 
@@ -171,13 +168,16 @@ def grouped_changes(
     *,
     recipes: Sequence[str],
     roles: Sequence[str] = OWN_TASK,
+    metric: str | None = None,
 ) -> pd.DataFrame:
-    """The primary cells of `changes` (as of `compared_changes`) of `recipes` in `roles`, with the
-    column `group`, that in which changes are compared.
+    """The primary cells of `changes` (as of `compared_changes`) of `recipes` in `roles`, by
+    `metric` (None: by any), with the column `group`, that in which changes are compared.
 
     Raises StudyError for a set that two of the recipes have, or that has no group, or two.
     """
     chosen = changes[changes["recipe"].isin(list(recipes)) & changes["role"].isin(list(roles))]
+    if metric is not None:
+        chosen = chosen[chosen["metric"] == metric]
     cells = one_per(chosen[chosen["format"] == DEFAULT_FORMAT], SEEDLESS_VARIANT_AND_SET)
     _require_one_recipe(cells)
     return with_groups(cells, groups)
@@ -226,8 +226,7 @@ def _require_one_recipe(cells: pd.DataFrame) -> None:
 
 
 def group_contrast(grouped: pd.DataFrame, level: float) -> Estimate:
-    """Mean change of other sets minus that of learned ones; rows of `grouped_changes` of one
-    family and metric."""
+    """Mean change of other sets minus that of learned ones; rows of `grouped_changes`."""
     new, old = (
         Pairs.of(grouped[grouped["group"] == group], "change") for group in (OTHER, LEARNED)
     )

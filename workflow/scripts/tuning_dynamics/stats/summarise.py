@@ -20,9 +20,10 @@ class SummarySettings:
 
     `recipe`: for transfer, latent gain, format trend and forgetting; `train_sets` and `eval_sets`
     restrict transfer (None: all); `groups` are declared ones (None: by the curve's shape), for the
-    cells of `group_recipes` in `roles`. A rise is shown at a p-value below `alpha`; `margin` is a
-    slope per tenfold tokens that counts as none; `change_margin` is the smallest change that
-    counts. Noise is over `last_checkpoints`; `reruns` are families by the family that they repeat.
+    cells of `group_recipes` in `roles` by `group_metric` (None: by any). A rise is shown at a
+    p-value below `alpha`; `margin` is a slope per tenfold tokens that counts as none;
+    `change_margin` is the smallest change that counts. Noise is over `last_checkpoints`; `reruns`
+    are families by the family that they repeat.
     """
 
     drawing: Drawing
@@ -35,6 +36,7 @@ class SummarySettings:
     groups: Mapping[str, list[str]] | None
     group_recipes: tuple[str, ...]
     roles: tuple[str, ...]
+    group_metric: str | None
     last_checkpoints: int
     reruns: Mapping[str, str]
 
@@ -54,6 +56,7 @@ class SummarySettings:
             groups=found["groups"],
             group_recipes=tuple(found["group_recipes"] or [found["recipe"]]),
             roles=tuple(found["group_roles"]),
+            group_metric=found["group_metric"],
             last_checkpoints=found["last_checkpoints"],
             reruns=found["reruns"],
         )
@@ -96,6 +99,8 @@ def require_asked(asked: SummarySettings, tables: Tables) -> None:
     own = pd.concat([primary_cells(changes), lost]).query("recipe == @asked.recipe")
     for key, sets in (("train_set", asked.train_sets), ("eval_set", asked.eval_sets)):
         require_known(sets or (), own[key], f"statistics.transfer.{key}s")
+    if asked.group_metric is not None:
+        require_known([asked.group_metric], scores["metric"], "statistics.group_metric")
     families = [*scores["family"], *unpaired["family"]]
     require_known([*asked.reruns, *asked.reruns.values()], families, "statistics.reruns")
     base = pd.concat([primary_cells(scores), unpaired]).query("recipe == 'base'")

@@ -10,7 +10,6 @@ from scipy.stats import norm, t
 
 from tuning_dynamics.stats.crossed import Pairs, crossed_mean
 from tuning_dynamics.stats.noise import Floor, marks, noise_floor, slope_floor
-from tuning_dynamics.stats.one_metric import of_one_metric
 from tuning_dynamics.stats.primary_cells import DEFAULT_FORMAT, curve_cells
 from tuning_dynamics.stats.tokens import Floats, placed, slope
 from tuning_dynamics.tables.columns import POOLED
@@ -33,12 +32,11 @@ def latent_gain_rows(
     """latent_gain.csv: the change by tuning over pre-training, for each train and evaluation set.
 
     `grouped` are one recipe's changes (as of `groups.grouped_changes`), `seed_means` has all
-    checkpoints. A pooled row per group has the mean slope of its pairs whose metric is the family's
-    commonest, with an interval over train sets and evaluation sets.
+    checkpoints. A pooled row per group has the mean slope of its pairs, with an interval over train
+    sets and evaluation sets.
     """
     cells = curve_cells(grouped)
     points = placed(cells, seed_means).assign(value=cells["change"].to_numpy(dtype=float))
-    points = points.assign(pooled=points.index.isin(of_one_metric(points).index))
     rows: list[dict[str, object]] = []
     for (family, group), own in points.groupby(["family", "group"], sort=True):
         floor_of = partial(_floor, noise[noise["family"] == family], recipe, (DEFAULT_FORMAT,))
@@ -56,16 +54,14 @@ def format_trend_rows(
     recipe: str,
 ) -> pd.DataFrame:
     """format_trend.csv: the spread over formats beyond chance over pre-training, for each train and
-    evaluation set, seeds averaged; and, pooled, the mean slope of the pairs of one metric with an
-    interval over train sets and evaluation sets."""
+    evaluation set, seeds averaged; and, pooled, the mean slope of the pairs with an interval over
+    train sets and evaluation sets."""
     tuned = sensitivity[sensitivity["recipe"] == recipe]
     # Published scores have no items, so that what is due to chance is unknown.
     value = "beyond_chance" if tuned["beyond_chance"].notna().any() else "spread"
     seeds = tuned.groupby(_VARIANT, sort=True)
     cells = seeds.agg(value=(value, "mean"), step=("step", "first")).assign(error=np.nan)
-    metrics = scores[["family", "eval_set", "metric"]].drop_duplicates(["family", "eval_set"])
-    points = placed(cells.reset_index(), scores).merge(metrics, how="left")
-    points = points.assign(pooled=points.index.isin(of_one_metric(points).index))
+    points = placed(cells.reset_index(), scores)
     rows: list[dict[str, object]] = []
     for family, own in points.groupby("family", sort=True):
         floor_of = partial(_floor, noise[noise["family"] == family], recipe, ())
@@ -83,9 +79,9 @@ def _floor(
 def _rows(
     points: pd.DataFrame, floor_of: Callable[[set[str]], Floor], recipe: str, level: float
 ) -> list[dict[str, object]]:
-    """A row per (train set, evaluation set), and then one over those that are `pooled`, if any is.
-    `floor_of` gives the noise floor of evaluation sets."""
-    rows: list[dict[str, object]] = []
+    """A row per (train set, evaluation set), and then the pooled one. `floor_of` gives the noise
+    floor of evaluation sets."""
+    rows = []
     for (train_set, eval_set), pair in points.groupby(["train_set", "eval_set"], sort=True):
         curve = pair.sort_values(["x", "checkpoint"])
         found = _slope(curve, level)
@@ -94,21 +90,15 @@ def _rows(
                 "recipe": recipe,
                 "train_set": train_set,
                 "eval_set": eval_set,
-                "metric": curve["metric"].iloc[0],
                 **_columns(curve, found, floor_of({str(eval_set)})),
             }
         )
-    alike = points[points["pooled"]]
-    if alike.empty:
-        return rows
-    metric = alike["metric"].iloc[0]
-    pairs = pd.DataFrame(rows)
-    sloped = pairs[pairs["slope"].notna() & (pairs["metric"] == metric)]
+    sloped = pd.DataFrame([row for row in rows if not np.isnan(row["slope"])], columns=[*rows[0]])
     pooled = crossed_mean(Pairs.of(sloped, "slope"), level)
     found = (pooled.value, pooled.low, pooled.high)
-    place = {"recipe": recipe, "train_set": "", "eval_set": POOLED, "metric": metric}
-    floor = floor_of(set(alike["eval_set"]))
-    return [*rows, place | _columns(_mean_curve(alike), found, floor)]
+    mean_curve = _mean_curve(points)
+    place = {"recipe": recipe, "train_set": "", "eval_set": POOLED}
+    return [*rows, place | _columns(mean_curve, found, floor_of(set(points["eval_set"])))]
 
 
 def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:

@@ -63,7 +63,7 @@ class StatsJobs(RuleJobs):
     def summaries_spec(self) -> str:
         """The spec of the summaries and findings: settings of `statistics`."""
         drawing = ("resamples", "level", "seed", "recipe", "alpha", "margin", "change_margin")
-        groups = ("groups", "group_recipes", "group_roles")
+        groups = ("groups", "group_recipes", "group_roles", "group_metric")
         noise = ("last_checkpoints", "reruns")
         return self.statistics_spec(*drawing, "transfer", *groups, *noise)
 

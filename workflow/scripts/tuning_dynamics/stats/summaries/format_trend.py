@@ -22,8 +22,6 @@ class Row(Columns):
     """train set; empty in the pooled row"""
     eval_set: str
     """evaluation set; `all` in the pooled row"""
-    metric: str
-    """metric of the set; a pooled row is over the pairs of one metric, that of most sets"""
     checkpoints: int
     """checkpoints; in pooled rows those that any pair has"""
     first_spread: float

@@ -2,10 +2,10 @@
 
 Mean change of each group's sets, for the recipes `statistics.group_recipes` (the main one) and sets
 in the roles `statistics.group_roles` (`id` and `ood`: the task that was tuned on). A set counts
-once, with the mean of its cells. Only sets of one metric count, the one that most of these sets
-have. Groups are made from one half of each set's items, changes are those of the other
-(`halves.csv`). A set that two of the recipes have is refused: it would count twice, and mix unlike
-with like. Rows `all` pool all checkpoints, an untrained one (0 tokens) among them; finding
+once, with the mean of its cells. Groups are made from one half of each set's items, changes are
+those of the other (`halves.csv`). A set that two of the recipes have is refused: it would count
+twice, and mix unlike with like. Sets of all metrics count, unless `statistics.group_metric` names
+one. Rows `all` pool all checkpoints, an untrained one (0 tokens) among them; finding
 `dichotomy` gives the difference without it, too.
 """
 
@@ -26,8 +26,6 @@ class Row(Columns):
     """label of the checkpoint, or `all` for all of them pooled"""
     step: int
     """its step; empty for `all`"""
-    metric: str
-    """metric of the sets"""
     group: str
     """as `compared_group` in `groups.csv`"""
     mean_change: float
@@ -46,6 +44,10 @@ def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     level = asked.drawing.level
     changes = compared_changes(tables, level, declared=asked.groups is not None)
     grouped = grouped_changes(
-        changes, tables["groups"], recipes=asked.group_recipes, roles=asked.roles
+        changes,
+        tables["groups"],
+        recipes=asked.group_recipes,
+        roles=asked.roles,
+        metric=asked.group_metric,
     )
     return group_change_rows(grouped, level)

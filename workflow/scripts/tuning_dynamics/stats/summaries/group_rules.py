@@ -1,8 +1,8 @@
 """The groups' difference under other rules for what is learned.
 
 How the groups, and the changes by tuning in them, depend on the rule that makes the groups. A row
-per rule, the study's own first, of sets of one metric as in `group_changes.csv`. Groups are made
-from one half of each set's items, changes are those of the other (`halves.csv`).
+per rule, the study's own first. Groups are made from one half of each set's items, changes are
+those of the other (`halves.csv`).
 
 `study` is `compared_group` of `groups.csv`. `kendall`: trend above 0 and Kendall's p-value below
 `alpha`, undecided where no order of the checkpoints reaches it. `slope_t_test`: the same with the
@@ -31,7 +31,6 @@ from tuning_dynamics.stats.groups import (
     kendall_group,
     with_groups,
 )
-from tuning_dynamics.stats.one_metric import of_one_metric
 from tuning_dynamics.stats.summarise import SummarySettings, Tables
 from tuning_dynamics.tables.columns import Columns
 from tuning_dynamics.tables.tables import from_rows
@@ -74,6 +73,7 @@ def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
         level=level,
         recipes=asked.group_recipes,
         roles=asked.roles,
+        metric=asked.group_metric,
     )
 
 
@@ -91,14 +91,15 @@ def group_rule_rows(
     level: float,
     recipes: Sequence[str],
     roles: Sequence[str] = OWN_TASK,
+    metric: str | None = None,
 ) -> pd.DataFrame:
     """group_rules.csv: a row per family and rule, `study` (groups.csv as it is) first.
 
     `curves` as of `base_curves`, `changes` as of `compared_changes`. The numbers of sets count all
     sets that base is evaluated on; `difference` is the mean change of sets not learned minus that
-    of learned ones, of one metric, with its interval over train sets and evaluation sets.
+    of learned ones, with its interval over train sets and evaluation sets.
     """
-    cells = of_one_metric(grouped_changes(changes, groups, recipes=recipes, roles=roles))
+    cells = grouped_changes(changes, groups, recipes=recipes, roles=roles, metric=metric)
     rules = [(STUDY, np.nan, groups)]
     rules += [(name, alpha, _classified(curves, rule)) for name, alpha, rule in _rules()]
     rows: list[dict[str, object]] = []

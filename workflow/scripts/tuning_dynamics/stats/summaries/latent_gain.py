@@ -1,7 +1,7 @@
 """Slope of the gain by tuning along pre-training.
 
-How the change by tuning varies with pre-training: main recipe, roles `group_roles`, means over
-seeds. Each group's pairs are followed by a pooled row, if any has the metric that is pooled.
+How the change by tuning varies with pre-training: main recipe, roles `group_roles`, metric
+`group_metric`, means over seeds. Each group's pairs are followed by a pooled row.
 """
 
 import pandas as pd
@@ -24,8 +24,6 @@ class Row(Columns):
     """train set; empty in pooled rows"""
     eval_set: str
     """evaluation set; `all` in pooled rows"""
-    metric: str
-    """metric of the set; a pooled row is over the pairs of one metric, that of most sets"""
     group: str
     """group of the evaluation set, `compared_group` of `groups.csv`"""
     checkpoints: int
@@ -57,7 +55,13 @@ def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """The table."""
     level = asked.drawing.level
     changes = compared_changes(tables, level, declared=asked.groups is not None)
-    grouped = grouped_changes(changes, tables["groups"], recipes=[asked.recipe], roles=asked.roles)
+    grouped = grouped_changes(
+        changes,
+        tables["groups"],
+        recipes=[asked.recipe],
+        roles=asked.roles,
+        metric=asked.group_metric,
+    )
     return latent_gain_rows(
         grouped, tables["seed_means"], tables["noise"], level=level, recipe=asked.recipe
     )

@@ -44,7 +44,6 @@ from tuning_dynamics.stats.curve_shape import (
     curve_shape,
 )
 from tuning_dynamics.stats.drawing import Drawing
-from tuning_dynamics.stats.one_metric import commonest_metric
 from tuning_dynamics.stats.primary_cells import curve_cells
 from tuning_dynamics.stats.summarise import SummarySettings, Tables
 from tuning_dynamics.stats.tokens import placed
@@ -131,7 +130,7 @@ def turning_rows(seed_means: pd.DataFrame, asked: SummarySettings) -> pd.DataFra
     rows = [_row(own, asked, own["metric"].iloc[0]) for _, own in points.groupby(_SERIES)]
     counted = points[(points["recipe"] == "base") | points["role"].isin(list(asked.roles))]
     for (family, recipe), own in counted.groupby(["family", "recipe"]):
-        metric = commonest_metric(own)
+        metric = _commonest_metric(own)
         key = {"family": family, "recipe": recipe, "train_set": "", "eval_set": POOLED}
         curve = _mean_curve(own[own["metric"] == metric])
         if curve.empty:
@@ -158,6 +157,13 @@ _NO_CURVE: dict[str, object] = {
     **dict.fromkeys((*_SLOPE, *_LATE, *_TOKENS, "rise_p", "fit_p"), np.nan),
     "reason": "no set is evaluated at every checkpoint",
 }
+
+
+def _commonest_metric(points: pd.DataFrame) -> str:
+    """The metric of most evaluation sets, the first by name of several: scores by different metrics
+    have no mean."""
+    sets = points.groupby("metric")["eval_set"].nunique()
+    return str(sets.idxmax())
 
 
 def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
