@@ -13,9 +13,8 @@ with running(snakemake) as job:
     if job.due:
         manifests = [Path(path) for path in snakemake.input.manifests]
         chosen = [Path(path) for path in snakemake.input.rates]
-        tuned = [Path(path) for path in snakemake.input.losses]
         checkpoints, rates, losses = map(Path, snakemake.output.csv)
         points = checkpoint_rows(manifests, **json.loads(snakemake.params.spec))
         write_table(points, checkpoints)
         write_table(rate_rows(chosen, json.loads(snakemake.params.choices)), rates)
-        write_table(text_loss_rows(tuned, points), losses)
+        write_table(text_loss_rows([*map(Path, snakemake.input.losses)], points), losses)

@@ -1,10 +1,11 @@
-"""Losses of tuned models on the text on which their checkpoints' losses are known.
+"""Losses of tuned models on the fixed text, with those of their checkpoints.
 
 One row per tuned model, seeds apart; empty unless the study asks for it (`evaluate.text_loss`). A
 model whose train set was refused has no row.
 
-The loss rises as tuning forgets the distribution of pre-training. It is measured on one text, in
-float32 for both models, so no interval is given: it says nothing of other texts. How far seeds of
+The text is that of `checkpoints.csv`: held-out documents if the family is pre-trained here. The
+loss rises as tuning forgets the distribution of pre-training. Both models are read in float32. It
+is one text, so no interval is given: the change says nothing of other texts. How far seeds of
 tuning differ shows in their rows.
 """
 
@@ -36,4 +37,4 @@ class Row(Columns):
     tuned_loss: float
     """nats per token of the tuned model on the same text"""
     change: float
-    """tuned minus base, in nats per token; above 0 the model has forgotten"""
+    """tuned minus base, in nats per token; above 0 if tuning costs some of pre-training"""
