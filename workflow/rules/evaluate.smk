@@ -2,10 +2,11 @@
 
 Inputs: a variant's manifest and frozen items. Outputs: results/{study}/{variant}/cells/
 {eval_set}/{format}/{shots}shot/{prediction}.parquet ({shots}shot_draw{draw} for another draw of the
-demonstrations: answers and log-likelihoods, or why an input is refused) and evaluation.json (seconds, loads, cells, tokens, memory); with evaluate.text_loss
-also text_loss.json of tuned variants (loss on the fixed text). Variants with the same
-cells share a rule. A job keeps the cells that are current, and loads the model only for others.
-A study too large for one plan is made in parts (docs/scale.md).
+demonstrations: answers and log-likelihoods, or why an input is refused), evaluation.json (seconds,
+loads, cells, tokens, memory) and, with evaluate.text_loss, text_loss.json of a tuned variant (its
+loss on the fixed text). Variants with the same cells share a rule. A job keeps the cells that are
+current, and loads the model only for others. A study too large for one plan is made in parts
+(docs/scale.md).
 """
 
 for evaluation in jobs.evaluate.evaluations:

@@ -1,9 +1,11 @@
 """Sources: what a study's cells were made from, and the tables from their records.
 
 Inputs: manifests of checkpoints and of datasets, chosen learning rates, tuned models' losses on
-the fixed text, the cells' per-item records. Outputs, in results/{study}/tables/: checkpoints.csv (revisions, digests, and which losses
-do not fit their place), rates.csv (candidate learning rates and their losses), text_losses.csv (losses of tuned models on the fixed text), datasets.csv (sources, commits, counts, digests), and the tables made from records:
-scores, changes, unpaired, seed_means, halves, sensitivity, measures, item_changes, seed_agreement.
+the fixed text, the cells' per-item records. Outputs, in results/{study}/tables/: checkpoints.csv
+(revisions, digests, and which losses do not fit their place), rates.csv (candidate learning rates
+and their losses), text_losses.csv (losses of tuned models on the fixed text), datasets.csv
+(sources, commits, counts, digests), and the tables made from records: scores, changes, unpaired,
+seed_means, halves, sensitivity, measures, item_changes, seed_agreement.
 """
 
 
