@@ -43,6 +43,8 @@ def test_the_option_adds_a_job_per_tuned_model_and_runs_no_other_model(copied: R
         change = float(row["tuned_loss"]) - float(row["base_loss"])
         assert 0 < abs(change) < 1
         assert float(row["change"]) == pytest.approx(change, abs=1e-7)
+    # The run for the tables of a study in parts takes the losses as current.
+    assert copied.planned("--config", "part=tables/2") == FROM_CONFIG
     # Tuning again at another rate measures that model again, and no other.
     copied.edit("tests/catalogue/recipes/quick_lora.yaml", "lr: 1e-3", "lr: 2e-3")
     planned = copied.planned()
