@@ -44,6 +44,8 @@ def cases() -> Iterator[tuple[str, Figure]]:
         yield f"{kind}.one_checkpoint", drawn(kind, alone)
     yield "sensitivity.one_seed", drawn("sensitivity", one_seed)
     yield "base_by_checkpoint.no_items", drawn("base_by_checkpoint", without_items(usual))
+    untuned = {**usual, "text_losses": usual["text_losses"].iloc[:0]}
+    yield "text_loss.base_alone", drawn("text_loss", untuned)
 
 
 def drawn(kind: str, tables: dict[str, pd.DataFrame]) -> Figure:

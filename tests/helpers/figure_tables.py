@@ -63,6 +63,7 @@ def made_tables(made: Made = Made()) -> dict[str, pd.DataFrame]:
         "forgetting": _forgetting,
         "noise": _noise,
         "checkpoints": _checkpoints,
+        "text_losses": _text_losses,
     }
     tables = {
         name: from_rows([row for family in made.families for row in make(made, family)], name)
@@ -310,6 +311,19 @@ def _checkpoints(made: Made, family: str) -> Iterator[dict[str, Any]]:
             "gap_before": tokens - before if step == made.hole_before else None,
         }
         before = tokens
+
+
+def _text_losses(made: Made, family: str) -> Iterator[dict[str, Any]]:
+    base = {row["checkpoint"]: row for row in _checkpoints(made, family)}
+    for step, recipe, (train_set, _) in product(made.tuned, made.recipes, made.train_sets):
+        own = base[str(step)]
+        for seed in range(made.seeds if step else 1):
+            change = 0.4 + 0.2 * _wave(recipe, train_set) + 0.05 * _wave(step, train_set, seed)
+            yield {
+                **{key: own[key] for key in ("family", "checkpoint", "step", "tokens")},
+                **{"recipe": recipe, "train_set": train_set, "seed": seed, "change": change},
+                **{"base_loss": own["text_loss"], "tuned_loss": own["text_loss"] + change},
+            }
 
 
 def _datasets(made: Made) -> Iterator[dict[str, Any]]:

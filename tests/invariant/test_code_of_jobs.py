@@ -249,3 +249,19 @@ def test_an_evaluation_runs_its_code_alone(
     assert (study / "cell.parquet").is_file()
     assert ("tuning_dynamics/evaluate/cell.py", "evaluate_cell") in seen
     assert unsaid("evaluate_variant.py", spec_words(spec), seen) == set()
+
+
+def test_a_loss_on_the_fixed_text_runs_its_code_alone(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snakemake = as_snakemake(
+        wildcards=Named(variant="tiny/1/r/x/seed0"),
+        params=Named(spec="{}"),
+        input=Named(manifest="checkpoint/manifest.json", heldout=[]),
+        output=Named(out="text_loss.json"),
+    )
+    job = SimpleNamespace(due=[1], code="c")
+    seen = run_stub(monkeypatch, "evaluate_text_loss.py", snakemake, job)
+    assert read_json(study / "text_loss.json")["text_loss"] > 0
+    assert ("tuning_dynamics/checkpoints/manifest.py", "text_loss") in seen
+    assert unsaid("evaluate_text_loss.py", frozenset(), seen) == set()

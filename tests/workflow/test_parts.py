@@ -6,7 +6,7 @@ from collections import Counter
 from repository import Repository
 
 #: Rules whose jobs belong to a variant, so that they run in one part alone.
-OF_VARIANTS = ("tune", "evaluate")
+OF_VARIANTS = ("tune", "evaluate", "text_loss")
 #: Rules that only the whole study and the run for the tables have.
 AFTER_CELLS = {
     *("merged_config", "checkpoints", "overlaps", "datasets", "scores"),

@@ -1,17 +1,20 @@
 """Sources: what a study's cells were made from, and the tables from their records.
 
-Inputs: manifests of checkpoints and of datasets, chosen learning rates, the cells' per-item
-records. Outputs, in results/{study}/tables/: checkpoints.csv (revisions, digests, and which losses
-do not fit their place), rates.csv (candidate learning rates and their losses), datasets.csv (sources, commits, counts, digests), and the tables made from records:
-scores, changes, unpaired, seed_means, halves, sensitivity, measures, item_changes, seed_agreement.
+Inputs: manifests of checkpoints and of datasets, chosen learning rates, tuned models' losses on
+the fixed text, the cells' per-item records. Outputs, in results/{study}/tables/: checkpoints.csv
+(revisions, digests, and which losses do not fit their place), rates.csv (candidate learning rates
+and their losses), text_losses.csv (losses of tuned models on the fixed text), datasets.csv
+(sources, commits, counts, digests), and the tables made from records: scores, changes, unpaired,
+seed_means, halves, sensitivity, measures, item_changes, seed_agreement.
 """
 
 
 rule checkpoints:
-    """List the checkpoints, those that do not fit their loss curve, and chosen learning rates."""
+    """List checkpoints, those that do not fit, chosen learning rates, and tuned models' losses."""
     input:
         manifests=lambda wildcards: jobs.checkpoints.checkpoint_files(),
         rates=lambda wildcards: jobs.tune.rate_files(),
+        losses=lambda wildcards: jobs.evaluate.text_loss_files(jobs.grid.tuned),
     output:
         csv=[shown.table(name) for name in tables_of("checkpoints")],
         parquet=[paths.parquet(name) for name in tables_of("checkpoints")],

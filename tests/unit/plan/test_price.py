@@ -358,6 +358,9 @@ def test_a_budget_adds_up_and_shrinks_with_its_jobs(tmp_path: Path) -> None:
     assert rest.whole.hours.mid < budget.whole.hours.mid
     assert rest.disk.peak(1) < budget.disk.peak(1)
     assert [stage.name for stage in budget_for(resolved, [Job("scores")]).stages] == ["other"]
+    measured = study(tmp_path, TUNED, evaluate={"text_loss": True})
+    counts = {stage.name: stage.jobs for stage in budget_for(measured).stages}
+    assert counts["evaluate"] == 2
 
 
 def test_kept_weights_take_disk(tmp_path: Path) -> None:

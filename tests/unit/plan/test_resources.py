@@ -61,6 +61,7 @@ def test_short_jobs_have_the_least(tmp_path: Path) -> None:
     ask = asked(study(tmp_path, *BLOCKS))
     assert minutes(ask, "freeze", dataset="pairs") == LEAST_MINUTES
     assert minutes(ask, "verify", family="big", step="20") == LEAST_MINUTES
+    assert minutes(ask, "text_loss", variant=VARIANT) == LEAST_MINUTES
 
 
 def test_an_evaluation_has_the_time_of_all_its_cells(tmp_path: Path) -> None:
@@ -170,6 +171,7 @@ def test_a_download_takes_its_bytes_and_a_large_split_its_rows(tmp_path: Path) -
     for rule, wildcards in (
         ("download", {"family": "big", "step": "20"}),
         ("verify", {"family": "big", "step": "20"}),
+        ("text_loss", {"variant": VARIANT}),
         ("freeze", {"dataset": "pairs"}),
     ):
         assert minutes(big, rule, **wildcards) > minutes(small, rule, **wildcards)
@@ -184,3 +186,6 @@ def test_the_demo_asks_for_its_corpus() -> None:
     assert ask.gpu == 0
     assert minutes(ask, "corpus", family="mini") == LEAST_MINUTES
     assert megabytes(ask, "pretrain", family="mini", step="120") > 4000
+    tuned = "mini/120/full/nli_people/seed0"
+    assert minutes(ask, "text_loss", variant=tuned) == LEAST_MINUTES
+    assert megabytes(ask, "text_loss", variant=tuned) > 4000

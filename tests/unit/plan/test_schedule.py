@@ -70,6 +70,11 @@ def test_a_variant_is_one_task_on_one_gpu() -> None:
     jobs = [Job("verify", {"family": "big", "step": "20"}), Job("tune", variant)]
     jobs += [Job("evaluate", variant), Job("scores")]
     plan = Planned(jobs, [[], [0], [1], [2]])
+    with_loss = [*jobs[:2], Job("text_loss", variant), *jobs[2:]]
+    once = tasks_of(
+        Planned(with_loss, [[], [0], [1], [1, 2], [3]]), [Price(job) for job in with_loss]
+    )
+    assert [task.before for task in once] == [set(), {0}, {1}]
     prices = [Price(job, Range(1, 2, 3)) for job in jobs]
     tasks = tasks_of(plan, prices)
     assert [(task.seconds, task.before) for task in tasks] == [(2, set()), (4, {0}), (2, {1})]

@@ -130,7 +130,7 @@ def test_a_change_under_the_floor_of_its_set_is_no_difference(tables: Tables) ->
 def test_the_own_set_is_told_in_full_and_the_others_are_counted(tables: Tables) -> None:
     lower = with_change(tables, -0.3, -0.2, -0.1)
     (group,) = [one for one in answers(lower, "full", 0.95) if one.train_set == "nli_people"]
-    own, others = group.sentences
+    own, others, on_text = group.sentences
     answer = group.answers[0]
     assert own.startswith(
         f"On its own set, accuracy went from {answer.before:.3f} (base, 4 demonstrations) to "
@@ -139,6 +139,31 @@ def test_the_own_set_is_told_in_full_and_the_others_are_counted(tables: Tables) 
     assert "95 % interval" in own
     assert "Guessing would score 0.333, always giving the commonest label 0.420." in own
     assert others == "Of 5 other sets: 5 lowered."
+    assert on_text.startswith("The loss on the fixed text went from ")
+
+
+def test_the_loss_on_the_fixed_text_is_told_with_its_seeds_if_it_is_known(tables: Tables) -> None:
+    row = {
+        **{"family": "toy", "checkpoint": "3000", "step": 3000, "tokens": 9, "recipe": "full"},
+        **{"train_set": "nli_people", "seed": 0, "base_loss": 3.0, "tuned_loss": 3.25},
+        "change": 0.25,
+    }
+    other = {**row, "seed": 1, "tuned_loss": 3.75, "change": 0.75}
+
+    def told(*rows: dict[str, Any]) -> list[str]:
+        losses = from_rows([*rows], "text_losses")
+        found = answers({**tables, "text_losses": losses}, "full", 0.95)
+        return [group.on_text for group in found]
+
+    words = "The loss on the fixed text went from 3.000 (base) to"
+    assert told() == ["", "", ""]
+    assert told(row)[1] == (f"{words} 3.250 nats per token (change +0.250; one text, no interval).")
+    assert told(row, other)[1] == (
+        f"{words} 3.500 nats per token (change +0.500, mean of 2 seeds, +0.250 to +0.750; "
+        "one text, no interval)."
+    )
+    elsewhere = ({**row, "recipe": "lora"}, {**row, "checkpoint": "0"}, {**row, "family": "x"})
+    assert told(*elsewhere) == ["", "", ""]
 
 
 def test_a_set_of_the_same_domain_is_named_and_one_without_interval_too(tables: Tables) -> None:

@@ -115,7 +115,7 @@ def test_equal_tables_give_equal_files(tables: Tables, kind: str, tmp_path: Path
 
 
 def test_all_figures_of_a_study_are_drawn_in_one_go(tables: Tables, tmp_path: Path) -> None:
-    for name in ("seed_means", "groups", "checkpoints", "datasets"):
+    for name in ("seed_means", "groups", "checkpoints", "text_losses", "datasets"):
         write_table(tables[name], tmp_path / f"{name}.csv")
     paths = {path.stem: str(path) for path in tmp_path.glob("*.csv")}
     figures = [
@@ -449,6 +449,21 @@ def test_a_checkpoint_that_breaks_the_curve_is_crossed_and_passed_by(tables: Tab
     figure = drawn("text_loss", {**tables, "checkpoints": broken})
     assert "does not fit" in words(figure)
     assert [len(one.get_xdata()) for one in figure.axes[0].lines[:2]] == [4, 1]
+
+
+def test_tuned_models_losses_are_means_of_the_main_recipe_s_seeds(tables: Tables) -> None:
+    figure = drawn("text_loss", tables)
+    losses = tables["text_losses"]
+    own = losses[(losses["recipe"] == "full") & (losses["train_set"] == "facts_people")]
+    means = own.groupby("checkpoint")["tuned_loss"].mean()
+    heights = line(figure, FULL).get_ydata()
+    wanted = [means.get(str(step), np.nan) for step in MADE.steps]
+    assert heights.tolist() == pytest.approx(wanted, nan_ok=True)
+    assert "Tuned by full: means of 1 to 2 seeds" in words(figure)
+    assert "Dotted lines pass checkpoints that were not tuned." in words(figure)
+    alone = drawn("text_loss", {**tables, "text_losses": losses.iloc[:0]})
+    assert "uned" not in words(alone)
+    assert len(alone.axes[0].lines) < len(figure.axes[0].lines)
 
 
 def test_a_step_that_no_checkpoint_has_and_an_unknown_family_are_refused(tables: Tables) -> None:

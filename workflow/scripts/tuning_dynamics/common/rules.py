@@ -64,6 +64,7 @@ RULES = {
     "choose_rate_at_checkpoint": _source("rate"),
     "tune": Rule("tune", "tune", before_cells=True, group=VARIANT),
     "evaluate": Rule("evaluate", "evaluate", group=VARIANT),
+    "text_loss": Rule("evaluate", group=VARIANT),
     "merged_config": Rule("statistics", once=True),
     "checkpoints": _analysis("statistics"),
     "overlaps": Rule("data", once=True),

@@ -42,3 +42,7 @@ class EvaluateSettings(Strict):
     dtype: Precision = "float32"
     """What the layers compute in; bfloat16 is many times faster on a GPU, and log-probabilities
     move by about a hundredth of a nat a token. The head is float32 either way."""
+    text_loss: bool = False
+    """Whether each tuned model's loss is measured on the text that its checkpoint's is known on,
+    always in float32: what tuning costs of pre-training, text_losses.csv. One more load of the
+    model on a CPU; no model is tuned or evaluated again for it."""

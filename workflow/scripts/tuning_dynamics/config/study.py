@@ -130,7 +130,8 @@ class Study(Strict):
     """A run does not start if its likely hours of the device execution.plan_for are more than
     this; none: no limit."""
     keep_weights: Literal["all", "none"] = "all"
-    """Tuned weights: kept, or deleted once their cells are evaluated."""
+    """Tuned weights: kept, or deleted once their cells are evaluated and, with
+    evaluate.text_loss, their loss on the fixed text is known."""
     # Left out of the merged config: it only changes the tables of cells.
     partial: Annotated[bool, Field(exclude=True)] = False
     """Whether tables are made although cells were refused for the content of their input: these

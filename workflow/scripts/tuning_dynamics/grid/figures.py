@@ -309,7 +309,7 @@ KINDS = (
         CHECKS,
         "Loss on a fixed text by checkpoint",
         (),
-        (),
+        ("text_losses",),
         lambda asked: asked.measured,
     ),
 )

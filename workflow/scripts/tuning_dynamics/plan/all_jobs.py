@@ -29,7 +29,7 @@ def all_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
         *_checkpoint_jobs(resolved, grid),
         *_data_jobs(resolved, grid),
         *_trial_jobs(resolved, grid),
-        *_variant_jobs(grid),
+        *_variant_jobs(resolved, grid),
         *(Job(rule) for rule in ONCE),
     ]
 
@@ -92,10 +92,13 @@ def _trial_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
     return jobs
 
 
-def _variant_jobs(grid: Grid) -> list[Job]:
-    """Tuning each variant, and evaluating it in all its cells."""
+def _variant_jobs(resolved: ResolvedStudy, grid: Grid) -> list[Job]:
+    """Tuning each variant, measuring its loss on the fixed text where that is asked for, and
+    evaluating it in all its cells."""
+    measured = grid.tuned if resolved.study.evaluate.text_loss else []
     return [
         *(Job("tune", {"variant": variant_key(variant)}) for variant in grid.tuned),
+        *(Job("text_loss", {"variant": variant_key(variant)}) for variant in measured),
         *(
             Job(
                 "evaluate",

@@ -31,7 +31,7 @@ class Disk:
     def peak(self, gpus: int) -> float:
         """Peak bytes while this many variants are in progress at a time.
 
-        With keep_weights: none, a variant's weights are deleted once its cells are evaluated.
+        With keep_weights: none, a variant's weights are deleted once no job needs them.
         """
         kept = self.tuned if self.keep_all else self.tuned[:gpus]
         return self.downloads + self.pretrained + sum(kept) + sum(self.states[:gpus])

@@ -10,7 +10,7 @@ from typing import Any
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.plan.basis import Basis, basis_of
 from tuning_dynamics.plan.budget import budget_of
-from tuning_dynamics.plan.limits import refused, unknown
+from tuning_dynamics.plan.limits import refused, unknown, without_weights
 from tuning_dynamics.plan.planned_jobs import planned
 from tuning_dynamics.plan.power import power_of
 from tuning_dynamics.plan.render_csv import FOLDER, write_files
@@ -66,7 +66,11 @@ def _print_if_dry(workflow: Any, jobs: Jobs, basis: Basis, errors: _Errors) -> N
         write_files(Path(os.environ[FOLDER]), budget, walls, jobs, plan.again)
     lines = jobs.current.version_lines()
     if plan.jobs:
-        refusal = unknown(jobs, plan) or refused(budget, jobs.resolved.study)
+        refusal = (
+            unknown(jobs, plan)
+            or without_weights(jobs, plan)
+            or refused(budget, jobs.resolved.study)
+        )
         lines.append(budget_text(budget, jobs.resolved, jobs.grid, walls, plan.again))
         lines += power_lines(power_of(jobs.resolved, jobs.grid, budget.prices.known))
         lines += refusal_lines(refusal)

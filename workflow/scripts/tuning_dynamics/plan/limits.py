@@ -9,7 +9,9 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.paths import Paths
 from tuning_dynamics.common.rules import RULES
 from tuning_dynamics.config.study import Study
-from tuning_dynamics.identity.reasons import unrecorded, unrecorded_error
+from tuning_dynamics.identity.current import WEIGHTS
+from tuning_dynamics.identity.reasons import GONE, unrecorded, unrecorded_error
+from tuning_dynamics.identity.units import job_name
 from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.budget import Budget, budget_of
 from tuning_dynamics.plan.planned_jobs import Planned, planned
@@ -25,14 +27,14 @@ def guard(workflow: Any, jobs: Jobs) -> list[str]:
     """Stop a run that must not begin; `workflow` is Snakemake's, its jobs planned. For a run that
     begins, return the lines that say why it makes finished results again.
 
-    StudyError if it can't use existing results (`unknown`), if its likely hours exceed
-    max_gpu_hours, if that is set and they are unknown, or if a job does not fit the memory of the
-    planned device.
+    StudyError if it can't use existing results (`unknown`), if it would tune models again for their
+    loss on a text alone (`without_weights`), if its likely hours exceed max_gpu_hours, if that is
+    set and they are unknown, or if a job does not fit the memory of the planned device.
     """
     study = jobs.resolved.study
     basis = basis_of(study, Path(workflow.basedir))
     plan = planned(workflow, jobs)
-    refusal = unknown(jobs, plan)
+    refusal = unknown(jobs, plan) or without_weights(jobs, plan)
     if refusal is not None:
         raise refusal
     budget = budget_of(jobs.resolved, jobs.grid, plan.jobs, basis)
@@ -57,6 +59,39 @@ def unknown(jobs: Jobs, plan: Planned) -> StudyError | None:
         value=[text for text, _ in plan.again],
         fix="run the parts again; each makes only what is not current",
     )
+
+
+def without_weights(jobs: Jobs, plan: Planned) -> StudyError | None:
+    """Why a run can't measure losses on the fixed text: the tuned weights were deleted, and all
+    else that needs them is done. None if it can."""
+    if jobs.resolved.study.keep_weights == "all":
+        return None
+    of = {
+        rule: {job.wildcards["variant"] for job in plan.jobs if job.rule == rule}
+        for rule in ("tune", "text_loss")
+    }
+    again = [
+        key for key in sorted(of["tune"] & of["text_loss"]) if _for_its_weights_alone(jobs, key)
+    ]
+    if not again:
+        return None
+    return StudyError(
+        f"the loss on the fixed text of {len(again):,} tuned models needs their weights, which "
+        "were deleted (keep_weights: none)",
+        file=jobs.paths.variant_file(again[0], WEIGHTS),
+        key="evaluate.text_loss",
+        value=True,
+        fix="leave it out; or make the weights again, with this command and --forcerun tune",
+    )
+
+
+def _for_its_weights_alone(jobs: Jobs, key: str) -> bool:
+    """Whether a variant is current with all its cells, but its weights are gone."""
+    variant = jobs.variant(key)
+    weights = jobs.paths.variant_file(key, WEIGHTS)
+    why = jobs.current.why(job_name("tune", (key,)), jobs.paths.manifest(variant))
+    cells = jobs.current.stale_cells(jobs.evaluate.evaluation(variant))
+    return why == [GONE.of(weights)] and not cells
 
 
 def refused(budget: Budget, study: Study) -> StudyError | None:

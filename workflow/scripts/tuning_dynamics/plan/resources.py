@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning_dynamics.config.device import Device
+from tuning_dynamics.config.family import PretrainFamily
 from tuning_dynamics.config.study import Study
 from tuning_dynamics.plan.basis import basis_of
 from tuning_dynamics.plan.equations import BYTES
@@ -140,6 +141,7 @@ class Allocation:
             "corpus": self._corpus,
             "download": self._download,
             "verify": self._verify,
+            "text_loss": self._text_loss,
             "freeze": self._freeze,
             "encode": self._encode,
             "overlaps": self._overlaps,
@@ -186,10 +188,21 @@ class Allocation:
 
     def _verify(self, job: Job) -> Need:
         """Weights are read twice, and a short text is evaluated on one core."""
-        family = job.wildcards["family"]
+        return self._read_through(job.family, VERIFIED)
+
+    def _text_loss(self, job: Job) -> Need:
+        """As `_verify`; of a family that is pre-trained here on its held-out documents, of about a
+        window each."""
+        family = self.jobs.resolved.families[job.family]
+        if not isinstance(family, PretrainFamily):
+            return self._read_through(job.family, VERIFIED)
+        return self._read_through(job.family, family.heldout * family.training.sequence_length)
+
+    def _read_through(self, family: str, tokens: float) -> Need:
+        """Reading weights twice, and this many tokens by the model."""
         weights = self._known.size(family).parameters
         reading = 2 * BYTES * weights / HASH
-        return Need(reading + 2 * weights * VERIFIED / CORE, self._host(family, 0))
+        return Need(reading + 2 * weights * tokens / CORE, self._host(family, 0))
 
     def _freeze(self, job: Job) -> Need:
         """A whole split is read and screened, however much of it the study uses."""

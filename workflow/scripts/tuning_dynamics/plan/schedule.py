@@ -2,7 +2,7 @@
 
 Whenever a GPU is free it takes the ready job with the longest path of jobs that depend on it
 (Graham 1969, bounds on multiprocessing timing anomalies; priority by longest path). That is within
-a factor of two of the optimum. A variant's tuning and evaluation run on one GPU, one after the
+a factor of two of the optimum. A variant's jobs (RULES' group) run on one GPU, one after the
 other. Jobs without a GPU wait only for their inputs.
 """
 
@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tuning_dynamics.common.rules import RULES
+from tuning_dynamics.common.rules import RULES, VARIANT
 from tuning_dynamics.plan.planned_jobs import Planned
 from tuning_dynamics.plan.price import Price
 
@@ -44,7 +44,7 @@ def tasks_of(plan: Planned, prices: Sequence[Price]) -> list[ScheduledJob]:
     number: dict[object, int] = {}
     of: list[int] = []
     for place, job in enumerate(plan.jobs):
-        key = job.wildcards["variant"] if job.rule in ("tune", "evaluate") else place
+        key = job.wildcards["variant"] if RULES[job.rule].group == VARIANT else place
         of.append(number.setdefault(key, len(number)))
     tasks = [ScheduledJob() for _ in number]
     for place, price in enumerate(prices):

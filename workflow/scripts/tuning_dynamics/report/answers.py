@@ -84,6 +84,7 @@ class TrainSetAnswers:
     train_set: str
     answers: Sequence[Answer]
     level: float
+    on_text: str = ""
 
     @property
     def floors(self) -> int:
@@ -92,10 +93,12 @@ class TrainSetAnswers:
 
     @property
     def sentences(self) -> list[str]:
-        """The own sets in full, and how the others went."""
+        """The own sets in full, how the others went, and `on_text`, what happened to the loss on
+        the fixed text, if that is known."""
         own = [answer for answer in self.answers if answer.role == "id"]
         others = [answer for answer in self.answers if answer.role != "id"]
-        return [*(self._in_full(answer) for answer in own), *self._counted(others, bool(own))]
+        told = [*(self._in_full(answer) for answer in own), *self._counted(others, bool(own))]
+        return [*told, self.on_text] if self.on_text else told
 
     def _in_full(self, answer: Answer) -> str:
         after = shots_text(answer.after_shots)
@@ -194,10 +197,25 @@ def answers(tables: Mapping[str, pd.DataFrame], recipe: str, level: float) -> li
         here = own[own["checkpoint"] == last]
         for train_set, rows in here.groupby("train_set", sort=True):
             shown = _shown(tables, rows.reset_index(drop=True))
-            found.append(
-                TrainSetAnswers(str(family), str(last), recipe, str(train_set), shown, level)
-            )
+            key = (str(family), str(last), recipe, str(train_set))
+            found.append(TrainSetAnswers(*key, shown, level, _on_text(tables["text_losses"], key)))
     return found
+
+
+def _on_text(losses: pd.DataFrame, key: tuple[str, ...]) -> str:
+    """What happened to the loss on the fixed text of the models of a family, checkpoint, recipe and
+    train set, as a sentence; empty if it was not measured."""
+    columns = ["family", "checkpoint", "recipe", "train_set"]
+    own = losses[(losses[columns] == list(key)).all(axis=1)]
+    if own.empty:
+        return ""
+    before, after = own["base_loss"].mean(), own["tuned_loss"].mean()
+    low, high = signed(own["change"].min()), signed(own["change"].max())
+    seeds = f", mean of {len(own)} seeds, {low} to {high}" if len(own) > 1 else ""
+    return (
+        f"The loss on the fixed text went from {before:.3f} (base) to {after:.3f} nats per token "
+        f"(change {signed(after - before)}{seeds}; one text, no interval)."
+    )
 
 
 def _shown(tables: Mapping[str, pd.DataFrame], rows: pd.DataFrame) -> list[Answer]:

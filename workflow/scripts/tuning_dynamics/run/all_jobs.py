@@ -1,5 +1,6 @@
 """The jobs of one study, by rule file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tuning_dynamics.common.errors import StudyError
@@ -9,6 +10,7 @@ from tuning_dynamics.config.study import ResolvedStudy
 from tuning_dynamics.grid.checks import require_named
 from tuning_dynamics.grid.compare_request import COMPARISONS
 from tuning_dynamics.grid.dataset_checks import require_fitting
+from tuning_dynamics.identity.reasons import Reason
 from tuning_dynamics.run.jobs.checkpoints import CheckpointJobs
 from tuning_dynamics.run.jobs.data import DataJobs
 from tuning_dynamics.run.jobs.evaluate import EvaluateJobs
@@ -107,22 +109,16 @@ class Jobs(Scope):
                 )
 
     def _require_current_cells(self, parts: int) -> None:
-        """StudyError for cells of a study in parts that are missing or not current."""
+        """StudyError for cells of a study in parts, or losses on the fixed text, that are missing
+        or not current."""
         stale = {
             cell: reason
             for variant in self.grid.variants
             for cell, reason in self.current.stale_cells(self.evaluate.evaluation(variant)).items()
         }
-        if stale:
-            first = min(stale)
-            raise StudyError(
-                f"{len(stale):,} of {len(self.grid.cells):,} cells are missing or not current",
-                file=first,
-                key="part",
-                value="missing" if stale[first].absent else stale[first].text,
-                fix=f"run the parts again, 1/{parts} to {parts}/{parts}; each makes only what is "
-                "missing",
-            )
+        _require_none_stale(stale, f"{len(self.grid.cells):,} cells", parts)
+        losses = self.evaluate.stale_text_losses()
+        _require_none_stale(losses, f"{len(self.grid.tuned):,} losses on the fixed text", parts)
 
     def _check_names(self) -> None:
         if self.resolved.study.study == COMPARISONS:
@@ -184,7 +180,8 @@ class Jobs(Scope):
         return self.part_files(self.part.number, self.part.parts)
 
     def _model_files(self) -> list[str]:
-        """The manifest of every model, and the folder of weights if they are made here and kept."""
+        """The manifest of every model, the folder of weights if they are made here and kept, and
+        losses on the fixed text."""
         keys = [variant_key(variant) for variant in self.grid.tuned]
         kept = keys if self.resolved.study.keep_weights == "all" else []
         return [
@@ -196,12 +193,27 @@ class Jobs(Scope):
             ),
             *(self.paths.variant_file(key, "manifest.json") for key in keys),
             *(self.paths.variant_file(key, "weights") for key in kept),
+            *self.evaluate.text_loss_files(self.grid.tuned),
         ]
 
     def part_files(self, number: int, parts: int) -> list[str]:
-        """The cells of a part, and the manifests of their models."""
+        """The cells of a part, the manifests of their models, and losses on the fixed text."""
         variants = part_variants(self.grid, number, parts, self.file)
         return [
             *self.evaluate.cells_of_variants(variants),
+            *self.evaluate.text_loss_files(variants),
             *dict.fromkeys(map(self.paths.manifest, variants)),
         ]
+
+
+def _require_none_stale(stale: Mapping[str, Reason], of_all: str, parts: int) -> None:
+    if stale:
+        first = min(stale)
+        raise StudyError(
+            f"{len(stale):,} of {of_all} are missing or not current",
+            file=first,
+            key="part",
+            value="missing" if stale[first].absent else stale[first].text,
+            fix=f"run the parts again, 1/{parts} to {parts}/{parts}; each makes only what is "
+            "missing",
+        )

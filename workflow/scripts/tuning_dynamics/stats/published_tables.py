@@ -75,6 +75,7 @@ def published_tables(
         "sensitivity": sensitivity(scores),
         "checkpoints": _checkpoints(scores),
         "rates": from_rows([], "rates"),
+        "text_losses": from_rows([], "text_losses"),
         "datasets": _datasets(table, scores, chance, train_kinds),
         **{name: from_rows([], name) for name in _OF_ITEMS},
     }

@@ -22,9 +22,22 @@ from tuning_dynamics.report.figures.axes import (
 )
 from tuning_dynamics.report.figures.forest import ROW_INCHES
 from tuning_dynamics.report.figures.scores import baselines, empty
-from tuning_dynamics.report.figures.series import BASE_LOOK, Panel, Series, looks, series_figure
-from tuning_dynamics.report.figures.style import COLOURS, TEXT_COLOUR, style
-from tuning_dynamics.report.figures.view import View, bands_words, metric_words, shots_words
+from tuning_dynamics.report.figures.series import (
+    BASE_LOOK,
+    Panel,
+    Series,
+    draw_series,
+    looks,
+    series_figure,
+)
+from tuning_dynamics.report.figures.style import BASE_COLOUR, COLOURS, TEXT_COLOUR, style
+from tuning_dynamics.report.figures.view import (
+    View,
+    bands_words,
+    metric_words,
+    seeds_words,
+    shots_words,
+)
 from tuning_dynamics.stats.checkpoint_curve import TOLERANCE
 from tuning_dynamics.stats.curve_shape import TOO_FEW
 from tuning_dynamics.tables.columns import POOLED
@@ -184,16 +197,21 @@ def _set_labels(rows: pd.DataFrame) -> pd.Series:
 
 
 def text_loss(view: View) -> Figure:
-    """Loss on a fixed text by checkpoint; checkpoints that do not fit the curve are crosses, which
-    the line skips."""
+    """Loss on a fixed text by checkpoint, of base and, where it was measured, of models tuned by
+    the main recipe; checkpoints that do not fit the curve are crosses, which the line skips."""
     own = view.tables["checkpoints"].sort_values(["tokens", "step", "checkpoint"])
-    title = f"{view.family}: loss on a fixed text, by which a wrong label shows"
+    tuned = _tuned_losses(view)
+    what = "before and after tuning" if tuned else "by which a wrong label shows"
+    title = f"{view.family}: loss on a fixed text, {what}"
     losses = own["text_loss"].to_numpy(dtype=float)
     if np.isnan(losses).all():
         return empty(title, "no loss on a text is known")
     broken = (own["breaks_curve"] == "yes").to_numpy()
     places = np.asarray(view.axis.places)
     fits, breaks = Look("fits the curve", COLOURS[0]), Look("does not fit", COLOURS[1], "X", "")
+    if tuned:  # their colours are those of the train sets
+        fits, breaks = BASE_LOOK, Look("base, does not fit", BASE_COLOUR, "X", "")
+    compared = [fits] if tuned or broken.any() else []
     with style():
         frame = panels(
             1,
@@ -202,16 +220,29 @@ def text_loss(view: View) -> Figure:
             joined(
                 f"Loss falls with pre-training. Does not fit: by more than {TOLERANCE:g} nats per "
                 "token.",
+                _tuned_words(view, tuned),
                 hole_words(view.axis),
                 X_WORDS,
             ),
-            legend=[fits, breaks] if broken.any() else [],
+            legend=[
+                *compared,
+                *([breaks] if broken.any() else []),
+                *(one.look for one in tuned),
+            ],
             size=(5.4, 2.0),
         )
         ax = frame.axes[0]
         panel_title(ax, "loss", "nats per token")
-        ax.plot(places[~broken], losses[~broken], "o-", color=fits.colour)
+        ax.plot(
+            places[~broken],
+            losses[~broken],
+            fits.dash,
+            color=fits.colour,
+            marker=fits.marker,
+        )
         ax.plot(places[broken], losses[broken], "X", color=breaks.colour, markersize=8)
+        for one in tuned:
+            draw_series(ax, view.axis, one, marks=False)
         for start, end, tokens in view.axis.holes:
             ax.text(
                 (start + end) / 2,
@@ -226,3 +257,30 @@ def text_loss(view: View) -> Figure:
         ax.margins(y=0.12)
         draw_token_axis(ax, view.axis, labels=True)
     return frame.figure
+
+
+def _tuned_losses(view: View) -> list[Series]:
+    """Means over seeds of the losses of models tuned by the main recipe, by train set."""
+    table = view.tables["text_losses"]
+    own = table[(table["family"] == view.family) & (table["recipe"] == view.recipe)]
+    styles = looks([f"tuned on {name}" for name in sorted(own["train_set"].unique())])
+    means = own.groupby(["train_set", "checkpoint"], as_index=False).agg(
+        value=("tuned_loss", "mean"), seeds=("seed", "nunique")
+    )
+    means = means.assign(low=np.nan, high=np.nan)  # one text: no interval
+    return [
+        Series(styles[f"tuned on {name}"], rows)
+        for name, rows in means.groupby("train_set", sort=True)
+    ]
+
+
+def _tuned_words(view: View, tuned: list[Series]) -> str:
+    """How the tuned models' lines were made; empty without any."""
+    if not tuned:
+        return ""
+    rows = pd.concat([one.rows for one in tuned])
+    passed = any(len(one.rows) < len(view.axis.checkpoints) for one in tuned)
+    return joined(
+        f"Tuned by {view.recipe}: {seeds_words(rows)}; one text, so no interval.",
+        "Dotted lines pass checkpoints that were not tuned." if passed else "",
+    )

@@ -1,11 +1,13 @@
 """What the rules of evaluate.smk need from a study."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
 from tuning_dynamics.common.variants import Cell, Setting, Variant, variant_key
 from tuning_dynamics.config.base import canonical
+from tuning_dynamics.config.family import PretrainFamily
+from tuning_dynamics.identity.reasons import Reason
 from tuning_dynamics.identity.units import DATA, EVALUATE, JobView, cells_param, parse_cells
 from tuning_dynamics.run.jobs.patterns import evaluation_name, pattern_of
 from tuning_dynamics.run.jobs.scope import RuleJobs, Scope
@@ -118,6 +120,67 @@ class EvaluateJobs(RuleJobs):
     def _labels(self, dataset: str) -> list[list[str]]:
         gold = self.resolved.datasets[dataset].gold
         return gold.label_groups() if gold is not None else []
+
+    # --- the loss on the fixed text ----------------------------------------------------------
+
+    def text_loss(self, variant: Variant) -> JobView:
+        """The job that measures a tuned variant's loss on the fixed text, as Snakemake would plan
+        it."""
+        key = variant_key(variant)
+        return JobView(
+            "text_loss",
+            (key,),
+            "evaluate_text_loss.py",
+            {"spec": self.text_loss_spec(variant.family)},
+            {"manifest": [self.paths.manifest(variant)], "heldout": self.heldout(variant.family)},
+            self.text_loss_files([variant]),
+        )
+
+    def text_loss_files(self, variants: Iterable[Variant]) -> list[str]:
+        """The losses on the fixed text of the tuned ones of variants; none unless the study asks
+        for them."""
+        if not self.resolved.study.evaluate.text_loss:
+            return []
+        return [
+            self.paths.variant_file(variant_key(variant), "text_loss.json")
+            for variant in variants
+            if variant.recipe != "base"
+        ]
+
+    def stale_text_losses(self) -> dict[str, Reason]:
+        """The losses on the fixed text that are missing or not current, each with the reason."""
+        views = [self.text_loss(variant) for variant in self.grid.tuned]
+        asked = [view for view in views if view.outputs]
+        for view in asked:
+            self.scope.current.reason(view)
+        return {
+            path: reason
+            for view in asked
+            for path, reason in self.scope.current.due[view.name].items()
+        }
+
+    def text_loss_first(self, key: str) -> list[str]:
+        """The loss that must be known before a variant is evaluated: where weights are not kept,
+        one that came later would need them to be tuned again."""
+        if self.resolved.study.keep_weights == "all":
+            return []
+        return self.text_loss_files([self.scope.variant(key)])
+
+    def text_loss_spec(self, family: str) -> str:
+        """The spec of a loss on the fixed text, without its inputs: of a family that is
+        pre-trained here, the tokens of a window."""
+        description = self.resolved.families[family]
+        if not isinstance(description, PretrainFamily):
+            return canonical({})
+        return canonical({"context": description.training.sequence_length})
+
+    def heldout(self, family: str) -> list[str]:
+        """The documents that stand for the fixed text of a family that is pre-trained here; none
+        of others."""
+        pretrained = isinstance(self.resolved.families[family], PretrainFamily)
+        return [self.paths.corpus(family, "heldout.json")] if pretrained else []
+
+    # --- cells -------------------------------------------------------------------------------
 
     def cell_files(self) -> list[str]:
         """The records of every cell."""
