@@ -22,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,9 @@ KINDS = {"nothing": NOTHING, "planted": Planted()}
 #: Of so many null studies one has effects planted.
 PLANTED_SHARE = 10
 
+# Studies whose tables are made together.
+BATCH = 20
+
 # A finding's slug, value, ends of its interval and verdict.
 Found = dict[str, tuple[float, float, float, str]]
 
@@ -64,13 +68,17 @@ def _jobs(grid: str) -> PlantedJobs:
     return planted_jobs(FILES[grid])
 
 
-def study(grid: str, kind: str, number: int) -> Found:
-    """The published findings of one study."""
-    found = published_findings(_jobs(grid), replace(KINDS[kind], seed=1000 + number))
-    return {
-        str(slug): (row["value"], row["low"], row["high"], row["verdict"])
-        for slug, row in found.iterrows()
-    }
+def studies_from(grid: str, kind: str, count: int, first: int) -> list[Found]:
+    """The published findings of BATCH studies, or those that are left of `count`."""
+    seeds = range(1000 + first, 1000 + min(first + BATCH, count))
+    planted = [replace(KINDS[kind], seed=seed) for seed in seeds]
+    return [
+        {
+            str(slug): (row["value"], row["low"], row["high"], row["verdict"])
+            for slug, row in found.iterrows()
+        }
+        for found in published_findings(_jobs(grid), planted)
+    ]
 
 
 def summary(studies: list[Found], truth: dict[str, float], kind: str) -> dict[str, Any]:
@@ -121,7 +129,8 @@ def main() -> None:
             for kind, planted in KINDS.items():
                 begun = time.monotonic()
                 count = studies if kind == "nothing" else max(1, studies // PLANTED_SHARE)
-                found = list(pool.map(partial(study, grid, kind), range(count), chunksize=5))
+                batches = pool.map(partial(studies_from, grid, kind, count), range(0, count, BATCH))
+                found = list(chain.from_iterable(batches))
                 rows = summary(found, planted.truth(_jobs(grid)), kind)
                 result.setdefault(grid, {})[kind] = rows
                 print(grid, kind, json.dumps(rows, indent=1), flush=True)

@@ -4,7 +4,7 @@ Every cell is there; only items' scores are made up. Items differ in ease, which
 train sets, pairs of sets, models and demonstrations differ at random.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
-from synthetic import PLANTED, dataset_table
+from synthetic import dataset_table
 
 from tuning_dynamics.config.load import load_study, read_yaml
 from tuning_dynamics.findings.findings import FINDINGS, Context, finding_rows, published_row
@@ -124,14 +124,15 @@ def _whole(block: dict[str, Any]) -> Iterator[bool]:
 
 def planted_findings(jobs: PlantedJobs, planted: Planted) -> pd.DataFrame:
     """findings.csv of the study with these effects, by slug."""
-    made = planted_tables(jobs, planted)
+    made = planted_tables(jobs, [planted])
     tables = {**made, **summary_tables(made, jobs.asked)}
     return finding_rows(tables, jobs.asked).set_index("finding")
 
 
-def published_findings(jobs: PlantedJobs, planted: Planted) -> pd.DataFrame:
-    """The published findings alone, by slug, from the tables that they read."""
-    made, asked = planted_tables(jobs, planted), jobs.asked
+def published_findings(jobs: PlantedJobs, studies: Sequence[Planted]) -> list[pd.DataFrame]:
+    """The published findings alone, by slug, from the tables that they read; of each of several
+    studies, which are families of one."""
+    made, asked = planted_tables(jobs, studies), jobs.asked
     # Their groups are those of the base model's curves, and transfer counts two kinds.
     base = made["seed_means"].query("recipe == 'base'")
     curves = summary_tables({**made, "seed_means": base}, asked, ["turning_points"])
@@ -143,35 +144,48 @@ def published_findings(jobs: PlantedJobs, planted: Planted) -> pd.DataFrame:
     transfer = summary_tables({**shared, "changes": pooled}, asked, ["transfer"])
     names = ["groups", "latent_gain", "format_trend", "noise", "denominators"]
     tables = {**shared, **transfer, **summary_tables(shared, asked, names)}
-    family = str(made["scores"]["family"].iloc[0])
-    context = Context(family, tables, asked)
-    return pd.DataFrame([published_row(slug, context) for slug in FINDINGS]).set_index("finding")
+    found = []
+    for family in sorted(made["scores"]["family"].unique()):
+        own = {
+            name: table[table["family"] == family] if "family" in table else table
+            for name, table in tables.items()
+        }
+        context = Context(str(family), own, asked)
+        rows = pd.DataFrame([published_row(slug, context) for slug in FINDINGS])
+        found.append(rows.set_index("finding"))
+    return found
 
 
-def planted_tables(jobs: PlantedJobs, planted: Planted) -> Tables:
-    """The tables of cells, and datasets.csv."""
-    made = block_tables(_blocks(jobs, planted), 99, ["recipe"])
+def planted_tables(jobs: PlantedJobs, studies: Sequence[Planted]) -> Tables:
+    """The tables of cells, and datasets.csv, each study a family: `0000`, `0001`, …"""
+    made = block_tables(_blocks(jobs, studies), 99, ["recipe"])
     made["datasets"] = dataset_table(made["scores"])
     return {**made, "unpaired": from_rows([], "unpaired")}
 
 
-def _blocks(jobs: PlantedJobs, planted: Planted) -> Iterator[ItemBlock]:
+def _blocks(jobs: PlantedJobs, studies: Sequence[Planted]) -> Iterator[ItemBlock]:
     asked = jobs.asked.drawing
     resampling = Resampling(asked.resamples, asked.level, asked.seed)
-    generator = np.random.default_rng(planted.seed)
-    expected = _expected(jobs, planted, generator)
-    for _, own in jobs.cells.assign(expected=expected, metric=PLANTED).groupby("eval_set"):
-        cells = own.reset_index(drop=True)
-        binary = cells["kind"].iloc[0] != "generation"
-        scores = _scores(cells["expected"].to_numpy(), planted.items, binary, generator)
+    metrics = jobs.cells["eval_set"].map(jobs.resolved.metric)
+    generators = [np.random.default_rng(planted.seed) for planted in studies]
+    expected = [_expected(jobs, *study) for study in zip(studies, generators, strict=True)]
+    for _, places in jobs.cells.groupby("eval_set").indices.items():
+        own = jobs.cells.assign(metric=metrics).iloc[places]
+        binary = own["kind"].iloc[0] != "generation"
+        cells = [own.assign(family=f"{number:04}") for number in range(len(studies))]
+        scores = [
+            _scores(values[places], planted.items, binary, generator)
+            for values, planted, generator in zip(expected, studies, generators, strict=True)
+        ]
+        every = pd.concat(cells, ignore_index=True)
         yield block_of(
-            cells,
-            cells.iloc[:0][list(KEY_COLUMNS)],
-            scores,
-            np.arange(planted.items),
+            every,
+            every.iloc[:0][list(KEY_COLUMNS)],
+            np.hstack(scores),
+            np.arange(studies[0].items),
             resampling,
-            truncated=[0] * len(cells),
-            commonest=[0.5] * len(cells),
+            truncated=[0] * len(every),
+            commonest=[0.5] * len(every),
         )
 
 

@@ -249,9 +249,9 @@ def test_a_value_over_the_noise_floor_stays_a_finding(published: Tables) -> None
     assert all(f"{SLOPES} 0.020" in item.sentence for item in quiet[1:3])
 
 
-def test_a_contradiction_under_the_noise_floor_is_none() -> None:
-    found = Estimate(0.1, 0.05, 0.15, 40)
-    for value, verdict in ((0.05, "contradicted"), (0.2, "cannot tell")):
+def test_an_effect_under_the_noise_floor_is_none() -> None:
+    found = Estimate(-0.1, -0.15, -0.05, 40)
+    for value, verdict in ((0.05, "supported"), (0.2, "cannot tell")):
         noise = Noise(Floor(value, SEEDS, 4, 2), 2)
         row = finding(FORGETTING, found, "Text.", noise)
         assert row["verdict"] == verdict
@@ -281,9 +281,9 @@ def test_an_effect_that_the_interval_excludes_is_contradicted(
     least = "+0.020 or more" if side == "above" else "−0.020 or less"  # noqa: RUF001
     excluded = f"The interval excludes {least}" in str(row["sentence"])
     assert excluded == (verdict == "contradicted")
-    # Where models that should be equal differ by more, so small an effect can't be excluded.
-    loud = finding(published, found, "Text.", Noise(Floor(0.021, SEEDS, 4, 2), 2))
-    assert loud["verdict"] == "cannot tell"
+    # An interval of means excludes less than single scores of equal models differ by.
+    loud = finding(published, found, "Text.", Noise(Floor(0.2, SEEDS, 4, 2), 2))
+    assert (loud["verdict"] == "contradicted") == published.excluded(found)
 
 
 def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:

@@ -381,7 +381,7 @@ def finding(published: Published, found: Estimate, text: str, noise: Noise) -> d
     if clear and not under(found.value, noise.floor):
         agrees = (found.low > 0) == (published.side == "above")
         verdict = "supported" if agrees else "contradicted"
-    elif published.excluded(found) and not under(published.margin, noise.floor):
+    elif published.excluded(found):
         verdict = "contradicted"
         least = f"{signed(published.least)} or {'more' if published.side == 'above' else 'less'}"
         reason = f" The interval excludes {least}, the smallest effect that counts here."
