@@ -20,7 +20,7 @@ from synthetic import (
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.formatting import signed
 from tuning_dynamics.findings.caveats import out_of_line
-from tuning_dynamics.findings.findings import FINDINGS, Published, finding, finding_rows
+from tuning_dynamics.findings.findings import FINDINGS, Context, Published, finding, finding_rows
 from tuning_dynamics.findings.words import Noise
 from tuning_dynamics.stats.crossed import Estimate
 from tuning_dynamics.stats.noise import SEEDS, UNKNOWN, Floor, noise_rows
@@ -284,6 +284,32 @@ def test_an_effect_that_the_interval_excludes_is_contradicted(
     # An interval of means excludes less than single scores of equal models differ by.
     loud = finding(published, found, "Text.", Noise(Floor(0.2, SEEDS, 4, 2), 2))
     assert (loud["verdict"] == "contradicted") == published.excluded(found)
+
+
+def test_a_slope_counts_by_what_it_makes_of_the_tuned_checkpoints(published: Tables) -> None:
+    context = Context("toy", published, asked(change_margin=0.1))
+    # From a third of 100 steps, where the untrained checkpoint is placed, to 10,000.
+    assert context.slope_margin() == pytest.approx(0.1 / np.log10(300))
+    flat = published["format_trend"].assign(slope=0.0, low=-0.04, high=0.04)
+    found = {
+        margin: finding_rows({**published, "format_trend": flat}, asked(change_margin=margin))
+        for margin in (0.1, 0.09)
+    }
+    verdicts = [rows.set_index("finding").loc["format_sensitivity"] for rows in found.values()]
+    assert [row["verdict"] for row in verdicts] == ["contradicted", "cannot tell"]
+    assert "The interval excludes −0.040 or less" in verdicts[0]["sentence"]  # noqa: RUF001
+
+
+def test_what_groups_compare_is_named(published: Tables) -> None:
+    both = published_findings(published)
+    assert "Tuning changed the score (accuracy, planted) of sets" in both[3].sentence
+    assert "the change of score (accuracy, planted) by tuning" in both[2].sentence
+    of_one = asked(group_metric="accuracy")
+    tables = {**published, **summary_tables(published, of_one, ["latent_gain", "group_rules"])}
+    rows = finding_rows(tables, of_one).set_index("finding")
+    assert "Tuning changed the accuracy of sets" in rows.loc["dichotomy", "sentence"]
+    assert "On the 3 sets" in rows.loc["latent_gain", "sentence"]
+    assert "the change of accuracy by tuning" in rows.loc["latent_gain", "sentence"]
 
 
 def test_the_floor_is_that_of_the_sets_spoken_of(published: Tables) -> None:

@@ -34,7 +34,7 @@ from tuning_dynamics.stats.groups import (
 )
 from tuning_dynamics.stats.primary_cells import curve_cells, primary_cells
 from tuning_dynamics.stats.summaries.turning_points import turning_rows
-from tuning_dynamics.stats.summarise import require_asked
+from tuning_dynamics.stats.summarise import require_asked, summary_tables
 from tuning_dynamics.stats.tokens import log_tokens, slope
 from tuning_dynamics.stats.transfer import transfer_rows
 
@@ -265,6 +265,24 @@ def test_compared_groups_are_of_the_first_half_of_the_items(
     assert moved["group"].equals(tables["groups"]["group"])
     changes = compared_changes(tables, LEVEL, declared=False)
     assert set(grouped_changes(changes, moved, recipes=["full"])["group"]) == {"other"}
+
+
+def test_groups_compare_the_changes_of_one_metric_if_it_is_named(
+    tables: dict[str, pd.DataFrame],
+) -> None:
+    names = ("group_changes", "group_rules", "latent_gain")
+    found = summary_tables(tables, asked(group_metric="accuracy"), names)
+    sets = set(found["latent_gain"]["eval_set"]) - {"all"}
+    accurate = set(tables["scores"].query("metric == 'accuracy'")["eval_set"])
+    assert sets == accurate < set(tables["latent_gain"]["eval_set"])
+    cells = [
+        int(found["group_changes"].query("checkpoint == 'all'")["cells"].sum()),
+        int(found["group_rules"].query("rule == 'study'")["cells"].iloc[0]),
+    ]
+    changes = compared_changes(tables, LEVEL, declared=False)
+    kept = grouped_changes(changes, tables["groups"], recipes=["full"], metric="accuracy")
+    assert cells == [len(kept)] * 2
+    assert set(kept["metric"]) == {"accuracy"}
 
 
 def test_changes_are_compared_on_the_second_half_unless_groups_are_declared(
