@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tuning_dynamics.common.formatting import short_count
+from tuning_dynamics.common.formatting import metric_text, short_count
 from tuning_dynamics.report.figures.axes import (
     LEAST_RANGE,
     X_WORDS,
@@ -23,31 +23,42 @@ from tuning_dynamics.report.figures.forest import ROW_INCHES
 from tuning_dynamics.report.figures.scores import baselines, empty
 from tuning_dynamics.report.figures.series import BASE_LOOK, Panel, Series, looks, series_figure
 from tuning_dynamics.report.figures.style import COLOURS, TEXT_COLOUR, style
-from tuning_dynamics.report.figures.view import View, bands_words, metric_words, shots_words
+from tuning_dynamics.report.figures.view import (
+    View,
+    bands_words,
+    metric_words,
+    probable,
+    shots_words,
+)
 from tuning_dynamics.stats.checkpoint_curve import TOLERANCE
+from tuning_dynamics.stats.curve_measure import PROBABILITY
 from tuning_dynamics.tables.columns import POOLED
 
 KINDS = {"seeds": "between seeds", "near_checkpoints": "between near-identical checkpoints"}
 
 
 def turning_points(view: View) -> Figure:
-    """Base scores, and scores of the main recipe on its own task, with their turning points."""
+    """Base scores, and scores of the main recipe on its own task, with their turning points; of a
+    set that is judged by the probability of the right option, that."""
     estimates = view.tables["turning_points"]
     tuned = view.main("id", "ood")
     names = looks([f"tuned on {name}" for name in sorted(tuned["train_set"].unique())])
     shown, turns = [], []
     for eval_set in sorted(view.base["eval_set"].unique()):
         base = view.base[view.base["eval_set"] == eval_set]
-        series = [Series(BASE_LOOK, base)]
         mine = tuned[tuned["eval_set"] == eval_set]
+        metric = metric_words(base)
+        chance, majority = baselines(view, eval_set, metric)
+        if _by_probability(estimates, eval_set):
+            base, mine = probable(base), probable(mine)
+            metric, majority = metric_text(PROBABILITY), None
+        series = [Series(BASE_LOOK, base)]
         keys = [("base", "")]
         for train_set in sorted(mine["train_set"].unique()):
             rows = mine[mine["train_set"] == train_set]
             series.append(Series(names[f"tuned on {train_set}"], rows))
             keys.append((view.recipe, train_set))
-        metric = metric_words(base)
-        levels = baselines(view, eval_set, metric)
-        shown.append(Panel(eval_set, metric, series, metric, *levels))
+        shown.append(Panel(eval_set, metric, series, metric, chance, majority))
         turns.append([_found(estimates, *key, eval_set) for key in keys])
     title = f"{view.family}: where scores stop rising"
     if not shown:
@@ -65,6 +76,12 @@ def turning_points(view: View) -> Figure:
             for number, (one, row) in enumerate(zip(panel.series, rows, strict=True)):
                 _turn(ax, view.axis, one.look, row, 0.04 + 0.075 * (len(rows) - 1 - number))
     return frame.figure
+
+
+def _by_probability(estimates: pd.DataFrame, eval_set: str) -> bool:
+    """Whether turning_points.csv judges the set's curves by the probability of the right option."""
+    own = estimates[(estimates["eval_set"] == eval_set) & (estimates["recipe"] == "base")]
+    return bool((own["measure"] == PROBABILITY).any())
 
 
 def _found(
