@@ -71,8 +71,8 @@ def turning_row(points: pd.DataFrame, recipe: str) -> Row:
     listed = ", ".join(f"{counts[shape]} {_SHAPES[shape]}" for shape in _SHAPES if shape in counts)
     texts.append(f"Of its {plural(len(sets), 'set')}: {listed}.")
     if number := int((sets["measure"] == PROBABILITY).sum()):
-        verb = "is" if number == 1 else "are"
-        texts.append(f"{number} of these sets {verb} judged by the {metric_text(PROBABILITY)}, not by accuracy.")
+        judged = f"judged by the {metric_text(PROBABILITY)}, not by accuracy"
+        texts.append(f"{number} of these sets {'is' if number == 1 else 'are'} {judged}.")
     if recipe in pooled.index:
         texts.append(_turning(pooled.loc[recipe], f"models tuned by {recipe} on the task"))
     return _row(

@@ -2,14 +2,15 @@
 option (`measures.csv`).
 
 Accuracy asks of each item only which option is first, so that it hardly moves while a model that
-guesses comes to prefer the right option by a little. The probability does move, but where it is
-nearly the same for all checkpoints (labels that a model rarely says, say) accuracy may see more. A
-curve's slope must not decide between them: the larger of two rises is too often a rise by chance.
+guesses comes to prefer the right option by a little. The probability does move. But it also varies
+with how sure a checkpoint is of all its answers, and accuracy does not. A curve's slope must not
+decide between them: the larger of two rises is too often a rise by chance.
 
-So a set is judged by the measure by which its base model stands further above chance, in standard
-errors, on average over the checkpoints; by the score if by neither it is above chance. Both are 1
-over the number of options at chance, and 1 at best. An average stays as it is in whatever order its
-values come, and says nothing of a slope (benchmarks/curve_measures.py).
+So what decides is how far the base model stands above chance on average over the checkpoints, in
+units of a measure's noise: the error over items, or the scatter around a straight line if that is
+larger. Where that is more by CLEARLY for the probability, a set is judged by it, and else by the
+score. Both measures are 1 over the number of options at chance, and 1 at best. Average and scatter
+say nothing of a slope.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from numpy.typing import NDArray
 from tuning_dynamics.stats.option_measures import PROBABILITY as PROBABILITY
 
 SCORE = "score"
+
+#: How many times as far above chance the probability must be. From 1 on it sees more rises. But
+#: where checkpoints differ a little in how sure they are, 1 also lets it see a rise where there is
+#: none in 9 % of curves, and this in 5 % (benchmarks/curve_measures.py).
+CLEARLY = 1.25
 
 Floats = NDArray[np.float64]
 
@@ -37,15 +43,18 @@ class Values:
         """Root mean square of the standard errors."""
         return float(np.sqrt((self.errors**2).mean()))
 
-    def above(self, chance: float) -> float:
-        """How many standard errors the values are above chance on average."""
-        return (float(self.means.mean()) - chance) / self.typical_error
+    def above(self, chance: float, x: Floats) -> float:
+        """How far above chance the values are on average, in units of their noise at `x`, log10
+        tokens, (checkpoints,): 3 at least."""
+        residuals = self.means - np.polyval(np.polyfit(x, self.means, 1), x)
+        scatter = float(np.sqrt(residuals @ residuals / (len(x) - 2)))
+        return (float(self.means.mean()) - chance) / max(self.typical_error, scatter)
 
 
-def judged_by(scores: Values, probabilities: Values, chance: float) -> str:
-    """SCORE or PROBABILITY, whichever is further above chance; SCORE if neither is above it."""
-    least = max(scores.above(chance), 0.0)
-    return PROBABILITY if probabilities.above(chance) > least else SCORE
+def judged_by(x: Floats, scores: Values, probabilities: Values, chance: float) -> str:
+    """PROBABILITY if it is above chance, and CLEARLY further than the scores are; else SCORE."""
+    least = max(CLEARLY * scores.above(chance, x), 0.0)
+    return PROBABILITY if probabilities.above(chance, x) > least else SCORE
 
 
 def margin_of_probability(margin: float, scores: Values, probabilities: Values) -> float:

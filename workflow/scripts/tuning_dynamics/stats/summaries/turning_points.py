@@ -5,10 +5,11 @@ evaluation set. Evaluation set `all` is the mean curve over the sets of one metr
 most sets have, that are evaluated at every checkpoint: for `base` all sets, for a recipe those in
 `group_roles`. If there is none, its shape is `too_few`.
 
-Where the options' scores are recorded, a set of accuracy is judged by its score or by the
-probability of the right option (`measure`), for all recipes alike: by the one by which the base
-model stands further above chance, in standard errors, on average over the checkpoints, and by the
-score if by neither it is above chance. That average says nothing of the slope, so the choice
+Where the options' scores are recorded, the accuracy of a set with 5 checkpoints is judged by its
+score or by the probability of the right option (`measure`), for all recipes alike: by the
+probability if by it the base model stands at least 1.25 times as far above chance as by the score,
+on average over the checkpoints, in units of noise (the error over items, or the scatter around a
+straight line if that is larger). Average and scatter say nothing of the slope, so the choice
 favours no shape. A mean curve is one of scores.
 
 The shape needs at least 5 checkpoints. A curve that is shown to rise is
@@ -191,11 +192,12 @@ def _measure(points: pd.DataFrame, chance: float | None) -> str:
     """What the curves of one set are judged by, of all recipes: `points` are theirs."""
     known = ["score", "error", "probability", "probability_error"]
     base = points[points["recipe"] == "base"]
-    if chance is None or base.empty or points[known].isna().any(axis=None):
+    if chance is None or (points["metric"] != "accuracy").any():
         return SCORE
-    if (points["metric"] != "accuracy").any():
+    if base["x"].nunique() < LEAST_FOR_A_TURN or points[known].isna().any(axis=None):
         return SCORE
-    return judged_by(_scores(base), _probabilities(base), chance)
+    x = base["x"].to_numpy(dtype=float)
+    return judged_by(x, _scores(base), _probabilities(base), chance)
 
 
 def _scores(curve: pd.DataFrame) -> Values:
