@@ -12,12 +12,12 @@ on average over the checkpoints, in units of noise (the error over items, or the
 straight line if that is larger). Average and scatter say nothing of the slope, so the choice
 favours no shape. A mean curve is one of scores.
 
-The shape needs at least 5 checkpoints. A curve that is shown to rise is
-`still_rising` where the slope over the last tenfold tokens (at least 3 checkpoints) is above 0;
-`stops` where an upper bound of the slope at the end is below `margin` (a slope per tenfold tokens
-that counts as none); `falls` where the slope is below 0; and else `end_open`: the checkpoints can't
-tell. A curve that is not shown to rise is `flat` where its slope over all checkpoints lies within
-the margin, with its interval, else `not_shown`.
+The shape needs at least 5 checkpoints. A curve that is shown to rise is `still_rising` where the
+slope over the last tenfold tokens (at least 3 checkpoints) is above 0; `stops` where an upper bound
+of the slope at the end is below `margin` (a slope per tenfold tokens that counts as none); `falls`
+where the slope is below 0; and else `end_open`: the checkpoints can't tell. A curve that is not
+shown to rise is `flat` where its slope over all checkpoints lies within the margin, with its
+interval, else `not_shown`.
 
 Noise is that of the scores' intervals, or of the residuals if that is larger or intervals are
 unknown; in a mean curve, errors of one set's cells, which share items, add up, those of different
