@@ -181,7 +181,7 @@ def main() -> None:
     start = time.process_time()
     found = {
         # False claims are rare, so that more studies are needed to count them.
-        name: measured(model, options.times * (1 if model.growth else 3))
+        name: measured(model, options.times * (1 if model.growth else 8))
         for name, model in MODELS.items()
     }
     result = {

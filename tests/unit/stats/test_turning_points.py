@@ -242,6 +242,22 @@ def test_other_sets_are_judged_by_their_scores(
     assert (found["measure"], found["margin"]) == ("score", 0.01)
 
 
+def test_a_late_rise_is_not_taken_for_scatter() -> None:
+    scores = (0.25, 0.24, 0.26, 0.25, 0.27, 0.31, 0.38)
+    late = (0.25, 0.248, 0.251, 0.253, 0.258, 0.28, 0.34)
+    assert judged(options(scores, late)).loc[("base", "a"), "measure"] == "probability"
+    # The same values in an order that is no curve.
+    mixed = np.array(late)[[0, 6, 1, 5, 2, 4, 3]]
+    assert judged(options(scores, mixed)).loc[("base", "a"), "measure"] == "score"
+
+
+def test_labels_that_share_a_number_of_tokens_have_a_measure() -> None:
+    rows = options(NEAR_CHANCE, CLEAR)
+    shared = [{**rows[2], "checkpoint": label, "step": 11} for label in ("x", "y")]
+    found = judged([*rows, *shared]).loc["base", "a"]
+    assert (found["checkpoints"], found["measure"]) == (9, "probability")
+
+
 def test_below_chance_a_set_is_judged_by_its_score() -> None:
     below, near = np.array(NEAR_CHANCE) - 0.06, np.array(CLEAR) - 0.018
     assert judged(options(below, near)).loc[("base", "a"), "measure"] == "score"

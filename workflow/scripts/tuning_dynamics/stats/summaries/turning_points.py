@@ -8,9 +8,9 @@ most sets have, that are evaluated at every checkpoint: for `base` all sets, for
 Where the options' scores are recorded, the accuracy of a set with 5 checkpoints is judged by its
 score or by the probability of the right option (`measure`), for all recipes alike: by the
 probability if by it the base model stands at least 1.25 times as far above chance as by the score,
-on average over the checkpoints, in units of noise (the error over items, or the scatter around a
-straight line if that is larger). Average and scatter say nothing of the slope, so the choice
-favours no shape. A mean curve is one of scores.
+on average over the checkpoints, in units of noise (the error over items, or the scatter between
+checkpoints if that is larger). Average and scatter say nothing of the slope, so the choice favours
+no shape. A mean curve is one of scores.
 
 The shape needs at least 5 checkpoints. A curve that is shown to rise is `still_rising` where the
 slope over the last tenfold tokens (at least 3 checkpoints) is above 0; `stops` where an upper bound
@@ -191,7 +191,7 @@ def _errors(cells: pd.DataFrame, level: float) -> Floats:
 def _measure(points: pd.DataFrame, chance: float | None) -> str:
     """What the curves of one set are judged by, of all recipes: `points` are theirs."""
     known = ["score", "error", "probability", "probability_error"]
-    base = points[points["recipe"] == "base"]
+    base = points[points["recipe"] == "base"].sort_values("x")
     if chance is None or (points["metric"] != "accuracy").any():
         return SCORE
     if base["x"].nunique() < LEAST_FOR_A_TURN or points[known].isna().any(axis=None):
