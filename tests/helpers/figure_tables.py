@@ -108,6 +108,7 @@ def _seed_means(made: Made, family: str) -> Iterator[dict[str, Any]]:
             **_empty("seed_means"),
             **key,
             **_around(base, 0.04, ("score", "ci_low", "ci_high")),
+            **_probability(task, base, 0.01),
             "base_score": base,
         }
         if step in made.tuned:
@@ -127,8 +128,15 @@ def _tuned(made: Made, key: dict[str, Any], base: float) -> Iterator[dict[str, A
                 **{"recipe": recipe, "train_set": train_set, "role": role, "format": name},
                 **{"shots": 0, "seeds": made.seeds if key["step"] else 1, "base_score": base},
                 **_around(base + change, 0.05, ("score", "ci_low", "ci_high")),
+                **_probability(key["task"], base + change, 0.015),
                 **_around(change, 0.05, ("change", "change_low", "change_high")),
             }
+
+
+def _probability(task: str, score: float, reach: float) -> dict[str, float]:
+    """Of `facts`, the sets that turning points are of the probability for."""
+    names = ("probability", "probability_low", "probability_high")
+    return _around(1 / 3 + (score - 1 / 3) / 2, reach, names) if task == "facts" else {}
 
 
 def _groups(made: Made, family: str) -> Iterator[dict[str, Any]]:
@@ -204,6 +212,7 @@ def _turning_points(made: Made, family: str) -> Iterator[dict[str, Any]]:
         row = {
             **{"family": family, "recipe": "base", "train_set": "", "eval_set": eval_set},
             **{"metric": TASKS[task][2], "checkpoints": len(made.steps), "shape": shape},
+            **{"measure": "probability" if task == "facts" else "score", "margin": 0.01},
             **{"tokens": 7e8 if there else None, "low": 4e8 if there else None},
             **{"high": 1.2e9 if there else None, "gap_low": 6e8 if there else None},
             **{"gap_high": 2e9 if there else None, "reason": "" if there else shape},

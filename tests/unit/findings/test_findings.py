@@ -361,7 +361,15 @@ def test_the_turning_point_of_the_mean_curve_is_stated(published: Tables) -> Non
     shapes = points.query("recipe == 'base' and eval_set != 'all'")["shape"].value_counts()
     assert f"Of its 12 sets, still rising at the end: {shapes['still_rising']}" in row["sentence"]
     assert f"; not shown to rise: {shapes['not_shown']}" in row["sentence"]
+    assert "judged by" not in row["sentence"]
     pooled = (points["recipe"] == "base") & (points["eval_set"] == "all")
+    own = points.index[(points["recipe"] == "base") & ~pooled]
+    for number, words in ((1, "1 of these sets is"), (2, "2 of these sets are")):
+        judged = points["measure"].where(~points.index.isin(own[:number]), "probability")
+        moved = {**published, "turning_points": points.assign(measure=judged)}
+        sentence = further(moved).loc["turning_point", "sentence"]
+        assert f"{words} judged by the probability of the right option, not by" in sentence
+        assert start in sentence
     points.loc[pooled, ["shape", "tokens", "low", "high"]] = ["stops", 5e5, 1e5, 1e6]
     points.loc[pooled, ["gap_low", "gap_high"]] = [3e5, 1e6]
     row = further({**published, "turning_points": points}).loc["turning_point"]

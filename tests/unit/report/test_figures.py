@@ -423,6 +423,18 @@ def test_a_mean_over_checkpoints_says_that_one_is_untrained(tables: Tables, kind
     assert sentence not in words(drawn(kind, {**tables, "seed_means": trained}))
 
 
+def test_a_turning_point_is_drawn_on_the_measure_that_it_is_of(tables: Tables) -> None:
+    by_name = {ax.texts[0].get_text(): ax for ax in drawn("turning_points", tables).axes}
+    base = tables["seed_means"].query("recipe == 'base' and eval_set == 'facts_people'")
+    assert "probability of the right option" in by_name["facts_people"].texts[1].get_text()
+    assert list(by_name["facts_people"].lines[0].get_ydata()) == base["probability"].tolist()
+    by_score = tables["turning_points"].assign(measure="score")
+    figure = drawn("turning_points", {**tables, "turning_points": by_score})
+    by_name = {ax.texts[0].get_text(): ax for ax in figure.axes}
+    assert by_name["facts_people"].texts[1].get_text() == "accuracy"
+    assert list(by_name["facts_people"].lines[0].get_ydata()) == base["score"].tolist()
+
+
 def test_rounding_errors_do_not_look_like_differences(tables: Tables) -> None:
     tiny = {"slope": 1e-17, "low": -1e-17, "high": 2e-17, "floor": np.nan}
     slopes = tables["latent_gain"].assign(**tiny)

@@ -117,6 +117,15 @@ def test_a_large_rise_with_disjoint_intervals_is_a_rise(
     assert found.shape in RISES
 
 
+def test_what_is_known_to_rise_is_never_flat() -> None:
+    x = np.linspace(9, 12, 9)
+    level = np.full(9, 0.3)
+    errors = np.full(9, 0.001)
+    assert shape(x, level, errors).shape == FLAT
+    found = curve_shape(x, level, errors, DRAWING, alpha=0.05, margin=0.01, known_to_rise=True)
+    assert found.shape in RISES
+
+
 def test_the_slopes_are_least_squares_and_their_interval_normal() -> None:
     x = np.linspace(9, 12, 7)
     y = 0.3 + 0.05 * (x - 9)

@@ -208,3 +208,89 @@ def test_scores_of_a_wrong_type_are_refused_where_they_are_read(tmp_path: Path) 
     assert len(cell_tables(cells, **DRAWING)["scores"]) == 1
     with pytest.raises(StudyError, match="wrong type: option_scores"):
         measures(cells)
+
+
+def tuned(path: Path, records: pd.DataFrame, **changes: Any) -> dict[str, Any]:
+    """A tuned cell of a classification set with these records."""
+    key = {"recipe": "full", "train_set": "nli_people", "seed": 0, "role": "id", "shots": 0}
+    return labelled(path, records, **{**key, **changes})
+
+
+def right_share(records: pd.DataFrame) -> Any:
+    """Probability of the right label of each item."""
+    shares = np.exp(np.array(records["option_scores"].tolist()))
+    right = [LABELS.index(gold) for (gold,) in records["gold"]]
+    return shares[np.arange(len(right)), right] / shares.sum(axis=1)
+
+
+def test_the_change_of_a_measure_is_paired_over_items(tmp_path: Path) -> None:
+    before, after = answered(1), answered(2)
+    cells = [labelled(tmp_path / "base", before), tuned(tmp_path / "tuned", after)]
+    table = measures(cells)
+    change = ["base_value", "change", "change_low", "change_high"]
+    assert table.loc[table["recipe"] == "base", change].isna().all(axis=None)
+    own = table[table["recipe"] == "full"]
+    assert value_of(own, "macro_f1")[change].isna().all()
+    for name in ("probability", "margin", "nats"):
+        row, base = value_of(own, name), value_of(table[table["recipe"] == "base"], name)
+        assert row["base_value"] == pytest.approx(base["value"], rel=1e-12)
+        assert row["change"] == pytest.approx(row["value"] - base["value"], abs=1e-12)
+        assert row["change_low"] < row["change"] < row["change_high"]
+    row = value_of(own, "probability")
+    ends = stats.bootstrap(
+        (right_share(after) - right_share(before),),
+        np.mean,
+        n_resamples=DRAWING["resamples"],
+        confidence_level=expanded(DRAWING["level"], ITEMS),
+        method="percentile",
+        rng=np.random.default_rng(DRAWING["seed"]),
+    ).confidence_interval
+    assert (row["change_low"], row["change_high"]) == pytest.approx(tuple(ends), abs=1e-12)
+
+
+def test_the_base_of_a_measure_is_the_mean_over_its_draws(tmp_path: Path) -> None:
+    draws = [labelled(tmp_path / f"{d}", answered(d), draw=d) for d in range(3)]
+    cells = [*draws, tuned(tmp_path / "tuned", answered(7))]
+    table = measures(cells)
+    row = value_of(table[table["recipe"] == "full"], "probability")
+    base = np.mean([right_share(answered(d)).mean() for d in range(3)])
+    assert row["base_value"] == pytest.approx(base, rel=1e-12)
+    one = measures([draws[0], cells[-1]])
+    alone = value_of(one[one["recipe"] == "full"], "probability")
+    # Other demonstrations would give another base.
+    assert row["change_high"] - row["change_low"] != alone["change_high"] - alone["change_low"]
+
+
+def test_a_measure_that_no_item_changes_has_a_change_without_an_interval(tmp_path: Path) -> None:
+    records = answered(1)
+    cells = [labelled(tmp_path / "base", records), tuned(tmp_path / "tuned", records)]
+    table = measures(cells)
+    row = value_of(table[table["recipe"] == "full"], "probability")
+    assert row["change"] == 0.0
+    assert row[["change_low", "change_high"]].isna().all()
+
+
+def test_a_tuned_cell_without_a_base_has_a_measure_and_no_change(tmp_path: Path) -> None:
+    row = value_of(measures([tuned(tmp_path / "tuned", answered(1))]), "probability")
+    assert row["value"] > 0
+    assert row[["base_value", "change", "change_low", "change_high"]].isna().all()
+
+
+def test_seed_means_have_the_mean_probability_over_seeds(tmp_path: Path) -> None:
+    cells = [labelled(tmp_path / "base", answered(0))]
+    cells += [tuned(tmp_path / f"{s}", answered(s), seed=s) for s in (1, 2, 3)]
+    # Generated labels have no scores of options.
+    free = answered(4).assign(option_scores=[[] for _ in range(ITEMS)])
+    cells.append(labelled(tmp_path / "free", free, prediction="free"))
+    made = cell_tables(cells, sets={SET.name: SET}, **DRAWING)
+    means = made["seed_means"].set_index(["recipe", "prediction"])
+    columns = ["probability", "probability_low", "probability_high"]
+    of_seeds, base = means.loc[("full", "token_prob")], means.loc[("base", "token_prob")]
+    expected = np.mean([right_share(answered(s)).mean() for s in (1, 2, 3)])
+    assert of_seeds["probability"] == pytest.approx(expected, rel=1e-12)
+    assert of_seeds["probability_low"] < expected < of_seeds["probability_high"]
+    assert means.loc[("base", "free"), columns].isna().all()
+    row = value_of(made["measures"].query("recipe == 'base'"), "probability")
+    assert base[columns].tolist() == row[["value", "ci_low", "ci_high"]].tolist()
+    unknown = cell_tables(cells, **DRAWING)["seed_means"]
+    assert unknown[columns].isna().all(axis=None)

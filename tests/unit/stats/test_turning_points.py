@@ -8,7 +8,9 @@ import pytest
 from synthetic import asked
 
 from tuning_dynamics.stats.drawing import Drawing
+from tuning_dynamics.stats.summaries import groups
 from tuning_dynamics.stats.summaries.turning_points import Turn, turning_point, turning_rows
+from tuning_dynamics.stats.tokens import log_tokens
 from tuning_dynamics.tables.catalogue import columns_of
 from tuning_dynamics.tables.tables import from_rows
 
@@ -170,3 +172,158 @@ def test_pairs_on_one_evaluation_set_do_not_average_its_noise_away() -> None:
     apart = table(*((scores, {**own, "train_set": "t", "eval_set": f"e{k}"}) for k in range(6)))
     # Other items each: this mean is surer.
     assert apart.set_index("eval_set").loc["all", "reason"] != reasons[0]
+
+
+#: Accuracy hardly moves from chance, .25, and the probability of the right option does.
+NEAR_CHANCE = (0.26, 0.24, 0.27, 0.26, 0.28, 0.27, 0.29)
+CLEAR = (0.25, 0.252, 0.256, 0.262, 0.27, 0.28, 0.291)
+CHANCE = {"a": 0.25, "b": 0.25}
+
+
+def options(
+    scores: Any, probabilities: Any, error: float = 0.003, **more: Any
+) -> list[dict[str, Any]]:
+    """Rows of a set with options, with standard errors of .02 of its accuracy, and so of the
+    probability."""
+    return [
+        row(
+            step,
+            score,
+            **{"kind": "multiple_choice", "metric": "accuracy", "prediction": "likelihood"},
+            **{"ci_low": score - 0.039, "ci_high": score + 0.039, "probability": value},
+            **{"probability_low": value - 1.96 * error, "probability_high": value + 1.96 * error},
+            **more,
+        )
+        for step, score, value in zip(STEPS, scores, probabilities, strict=False)
+    ]
+
+
+def judged(*sets: list[dict[str, Any]], chance: dict[str, float] | None = None) -> pd.DataFrame:
+    """turning_points.csv of these rows, without mean curves."""
+    rows = from_rows([one for own in sets for one in own], "seed_means")
+    found = turning_rows(rows, asked(), CHANCE if chance is None else chance)
+    return found[found["eval_set"] != "all"].set_index(["recipe", "eval_set"])
+
+
+def test_a_set_near_chance_is_judged_by_the_probability_of_the_right_option() -> None:
+    own = options(NEAR_CHANCE, CLEAR)
+    found = judged(own).loc["base", "a"]
+    assert (found["metric"], found["measure"]) == ("accuracy", "probability")
+    assert (found["shape"], found["rise_p"] < 0.01) == ("still_rising", True)
+    x = log_tokens(pd.Series([1000 * step for step in STEPS]))
+    assert 0 < found["slope_low"] < np.polyfit(x, CLEAR, 1)[0] < found["slope_high"]
+    # As small in standard errors as .01 is of accuracy.
+    assert found["margin"] == pytest.approx(0.01 * 0.003 / (0.039 / 1.96), rel=1e-3)
+    by_score = judged(own, chance={}).loc["base", "a"]
+    assert (by_score["measure"], by_score["margin"]) == ("score", 0.01)
+    assert by_score["shape"] == "not_shown"
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "error", "more"),
+    [
+        # Further above chance, but not clearly.
+        (np.array(NEAR_CHANCE) + 0.004, 0.02, {}),
+        # How sure checkpoints are differs from one to the next.
+        (np.array(CLEAR) + 0.02 * np.array([1, -1, 1, -1, 1, -1, 1]), 0.003, {}),
+        # Of an unknown error.
+        (CLEAR, np.nan, {}),
+        # Chance of ROUGE-L is not that of the options.
+        (CLEAR, 0.003, {"metric": "rouge_l"}),
+        # Its chance is not known.
+        (CLEAR, 0.003, {"eval_set": "c"}),
+    ],
+)
+def test_other_sets_are_judged_by_their_scores(
+    probabilities: Any, error: float, more: dict[str, Any]
+) -> None:
+    rows = [{**one, **more} for one in options(NEAR_CHANCE, probabilities, error)]
+    found = judged(rows).iloc[0]
+    assert (found["measure"], found["margin"]) == ("score", 0.01)
+
+
+def test_a_late_rise_is_not_taken_for_scatter() -> None:
+    scores = (0.25, 0.24, 0.26, 0.25, 0.27, 0.31, 0.38)
+    late = (0.25, 0.248, 0.251, 0.253, 0.258, 0.28, 0.34)
+    assert judged(options(scores, late)).loc[("base", "a"), "measure"] == "probability"
+    # The same values in an order that is no curve.
+    mixed = np.array(late)[[0, 6, 1, 5, 2, 4, 3]]
+    assert judged(options(scores, mixed)).loc[("base", "a"), "measure"] == "score"
+
+
+def test_labels_that_share_a_number_of_tokens_have_a_measure() -> None:
+    rows = options(NEAR_CHANCE, CLEAR)
+    shared = [{**rows[2], "checkpoint": label, "step": 11} for label in ("x", "y")]
+    found = judged([*rows, *shared]).loc["base", "a"]
+    assert (found["checkpoints"], found["measure"]) == (9, "probability")
+
+
+def test_below_chance_a_set_is_judged_by_its_score() -> None:
+    below, near = np.array(NEAR_CHANCE) - 0.06, np.array(CLEAR) - 0.018
+    assert judged(options(below, near)).loc[("base", "a"), "measure"] == "score"
+    assert judged(options(below, near + 0.01)).loc[("base", "a"), "measure"] == "probability"
+
+
+def test_a_set_is_judged_by_its_score_where_a_checkpoint_has_no_probability() -> None:
+    rows = options(NEAR_CHANCE, CLEAR)
+    rows[3]["probability"] = None
+    assert judged(rows).loc[("base", "a"), "measure"] == "score"
+    assert judged(options(NEAR_CHANCE, CLEAR)[:4]).loc[("base", "a"), "measure"] == "score"
+
+
+def test_tuned_models_are_judged_as_the_base_model_is() -> None:
+    more = {"recipe": "full", "train_set": "a", "role": "id", "seeds": 1}
+    # By its own values a tuned model would be judged by its scores.
+    own = options(0.2 + np.array(CLEAR), CLEAR, **more)
+    found = judged(options(NEAR_CHANCE, CLEAR), own, options(CLEAR, CLEAR, 0.02, eval_set="b"))
+    assert found["measure"].to_dict() == {
+        ("base", "a"): "probability",
+        ("full", "a"): "probability",
+        ("base", "b"): "score",
+    }
+    without = [{**one, "probability": None} for one in own]
+    assert set(judged(options(NEAR_CHANCE, CLEAR), without)["measure"]) == {"score"}
+
+
+def test_the_measure_does_not_depend_on_the_direction_of_a_curve() -> None:
+    generator = np.random.default_rng(0)
+    found = []
+    for _ in range(30):
+        scores = generator.normal(0.3, 0.02, 7)
+        values = generator.normal(0.27, 0.008, 7)
+        curves = [(scores, values), (scores[::-1], values), (scores, values[::-1])]
+        # At places that lie the same in both directions.
+        measures = [_evenly(*curve) for curve in curves]
+        assert len(set(measures)) == 1
+        found.append(measures[0])
+    assert set(found) == {"score", "probability"}
+
+
+def _evenly(scores: Any, probabilities: Any) -> str:
+    rows = options(scores, probabilities)
+    for place, one in enumerate(rows):
+        one |= {"checkpoint": str(place), "step": place, "tokens": 10 ** (place + 3)}
+    return str(judged(rows).loc[("base", "a"), "measure"])
+
+
+def test_a_large_rise_of_the_score_is_never_flat_by_the_probability() -> None:
+    scores = (0.26, 0.25, 0.26, 0.25, 0.25, 0.25, 0.5)
+    values = (0.28,) * 7
+    found = judged(options(scores, values)).loc["base", "a"]
+    assert found["measure"] == "probability"
+    assert found["rise_p"] > 0.5
+    assert found["shape"] not in ("flat", "not_shown")
+    lower = judged(options(np.minimum(scores, 0.3), values)).loc["base", "a"]
+    assert (lower["measure"], lower["shape"]) == ("probability", "flat")
+
+
+def test_the_mean_curve_and_the_groups_are_of_scores() -> None:
+    means = from_rows(options(NEAR_CHANCE, CLEAR), "seed_means")
+    by_rule = turning_rows(means, asked(), CHANCE).set_index("eval_set")
+    assert by_rule["measure"].to_dict() == {"a": "probability", "all": "score"}
+    empty = from_rows([], "halves")
+    tables = {"seed_means": means, "halves": empty, "turning_points": by_rule.reset_index()}
+    (group,) = groups.make(tables, asked()).to_dict("records")
+    by_score = judged(options(NEAR_CHANCE, CLEAR), chance={}).loc["base", "a"]
+    assert (group["group"], group["shape"]) == ("other", "not_shown")
+    assert (group["trend"], group["trend_p"]) == (by_score["slope"], by_score["rise_p"])

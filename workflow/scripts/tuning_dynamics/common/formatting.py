@@ -66,5 +66,6 @@ def shots_text(shots: int) -> str:
 
 
 def metric_text(metric: str) -> str:
-    """A metric's name as people write it: `ROUGE-L`, `F1`, `exact match`."""
-    return {"rouge_l": "ROUGE-L", "f1": "F1"}.get(metric, metric.replace("_", " "))
+    """The name of a metric, or of a measure, as people write it: `ROUGE-L`, `F1`, `exact match`."""
+    words = {"rouge_l": "ROUGE-L", "f1": "F1", "probability": "probability of the right option"}
+    return words.get(metric, metric.replace("_", " "))

@@ -6,8 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 import pandas as pd
 
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
-from tuning_dynamics.common.formatting import interval_text, plural, short_count, signed
+from tuning_dynamics.common.formatting import (
+    interval_text,
+    metric_text,
+    plural,
+    short_count,
+    signed,
+)
 from tuning_dynamics.stats.changes import RATIO_FLOOR
+from tuning_dynamics.stats.curve_measure import PROBABILITY
 from tuning_dynamics.stats.curve_shape import (
     END_OPEN,
     FALLS,
@@ -63,6 +70,9 @@ def turning_row(points: pd.DataFrame, recipe: str) -> Row:
     counts = sets["shape"].value_counts()
     listed = "; ".join(f"{_SHAPES[shape]}: {counts[shape]}" for shape in _SHAPES if shape in counts)
     texts.append(f"Of its {plural(len(sets), 'set')}, {listed}.")
+    if number := int((sets["measure"] == PROBABILITY).sum()):
+        judged = f"judged by the {metric_text(PROBABILITY)}, not by accuracy"
+        texts.append(f"{number} of these sets {'is' if number == 1 else 'are'} {judged}.")
     if recipe in pooled.index:
         texts.append(_turning(pooled.loc[recipe], f"models tuned by {recipe} on the task"))
     return _row(

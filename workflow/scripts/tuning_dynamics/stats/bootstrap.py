@@ -30,7 +30,8 @@ _BLOCK_NUMBERS = 4 * 2**20
 # The level furthest out: of 1, which rounding makes of the level for 2 units, BCa has no quantile.
 _OUTERMOST = 1 - 1e-12
 
-# Means closer than this differ only by rounding: scores lie in [-1, 1].
+# Means closer than this differ only by rounding: scores lie in [-1, 1], others are in units of
+# their size.
 _ROUNDING = 1e-12
 
 
@@ -45,6 +46,14 @@ class Estimates:
     se: Floats
     low: Floats
     high: Floats
+
+
+def without_zero_width(found: Estimates) -> Estimates:
+    """Estimates whose error and interval are NaN where the interval has no width: no resample
+    differs from another, and such an interval would claim certainty."""
+    certain = found.high - found.low <= _ROUNDING * np.maximum(1.0, np.abs(found.value))
+    known = (np.where(certain, np.nan, ends) for ends in (found.se, found.low, found.high))
+    return Estimates(found.value, *known)
 
 
 # --- units -------------------------------------------------------------------------------------

@@ -90,13 +90,20 @@ class CurveShape:
 
 
 def curve_shape(
-    x: Floats, y: Floats, errors: Floats, drawing: Drawing, *, alpha: float, margin: float
+    x: Floats,
+    y: Floats,
+    errors: Floats,
+    drawing: Drawing,
+    *,
+    alpha: float,
+    margin: float,
+    known_to_rise: bool = False,
 ) -> CurveShape:
     """The shape of a curve of scores `y` at log10 tokens `x` (ascending), each (checkpoints,).
 
     `errors` are the scores' standard errors; if one is unknown, noise is that of the residuals.
     A rise is shown at a p-value below `alpha`; `margin` is a slope, per tenfold tokens, that counts
-    as none.
+    as none. `known_to_rise`: the curve rises, whatever these values show.
     """
     if len(np.unique(x)) < LEAST_FOR_A_TURN:
         return CurveShape(TOO_FEW, np.nan, UNKNOWN, UNKNOWN, slower=False)
@@ -105,14 +112,14 @@ def curve_shape(
     reach = _quantile(drawing.level, curve) * noise
     overall = _around(curve.slope(), reach)
     end = _end(curve, drawing)
-    if p_value < alpha or _rises_plainly(y, errors, drawing.level):
+    if known_to_rise or p_value < alpha or rises_plainly(y, errors, drawing.level):
         shape = _ending(end, margin)
     else:
         shape = FLAT if max(-overall.low, overall.high) < margin else NOT_SHOWN
     return CurveShape(shape, p_value, overall, end.late, _slower(curve, end, reach))
 
 
-def _rises_plainly(y: Floats, errors: Floats, level: float) -> bool:
+def rises_plainly(y: Floats, errors: Floats, level: float) -> bool:
     """Whether the last score exceeds the first by LARGE_RISE, and its interval the first one's;
     False if these are unknown."""
     half = norm.ppf((1 + level) / 2) * errors

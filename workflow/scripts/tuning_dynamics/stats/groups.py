@@ -79,11 +79,11 @@ def group_rows(
 ) -> pd.DataFrame:
     """groups.csv: for each family and evaluation set, whether the base model learns it.
 
-    `curves` are rows of turning_points.csv, whose shape decides: a set is LEARNED if its curve is
-    shown to rise, UNDECIDED if it has too few checkpoints, else OTHER. `compared` are the curves
-    that the groups are made from in which changes are compared, by the same rule (`curve_shape`,
-    with `alpha` and `margin`). With `declared` groups, the set is in the one that names it, and
-    UNDECIDED if none does. Raises StudyError for a set that is declared twice.
+    `curves` are rows of turning_points.csv, judged by scores, whose shape decides: a set is LEARNED
+    if its curve is shown to rise, UNDECIDED if it has too few checkpoints, else OTHER. `compared`
+    are the curves that the groups are made from in which changes are compared, by the same rule
+    (`curve_shape`, with `alpha` and `margin`). With `declared` groups, the set is in the one that
+    names it, and UNDECIDED if none does. Raises StudyError for a set that is declared twice.
     """
     base = curves[(curves["recipe"] == "base") & (curves["eval_set"] != POOLED)]
     named = None if declared is None else _declared(declared)

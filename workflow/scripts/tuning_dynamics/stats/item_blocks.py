@@ -6,7 +6,7 @@ Memory holds one block, however many cells a study has.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -95,6 +95,27 @@ class ItemBlock:
     def asked(self) -> pd.DataFrame:
         """`cells`, then `refused`: a choice among all of them does not depend on refusals."""
         return pd.concat([self.cells, self.refused], ignore_index=True)
+
+    def measured(self, measure: str) -> tuple[Integers, "ItemBlock"]:
+        """The rows of the cells that have a measure of options, and these cells with its values in
+        place of scores, and no answers. A block with answers; one cell at least has the measure."""
+        assert self.answers is not None
+        measures = self.answers.measures
+        rows = np.flatnonzero([measure in of_cell for of_cell in measures])
+        values = np.column_stack([measures[row][measure] for row in rows])
+        sums, drawing = unit_sums(values, self.answers.units), self.resampling
+        block = replace(
+            self,
+            cells=self.cells.iloc[rows].reset_index(drop=True),
+            sums=sums,
+            drawn=resampled_means(sums, self.sizes, drawing.resamples, drawing.seed),
+            binary=np.zeros(len(rows), dtype=bool),
+            truncated=self.truncated[rows],
+            commonest=self.commonest[rows],
+            paths=[self.paths[row] for row in rows],
+            answers=None,
+        )
+        return rows, block
 
     def means(self, weights: csr_array) -> Estimates:
         """Estimates of cells' scores or means of them; `weights` (cells, means) add up to 1."""

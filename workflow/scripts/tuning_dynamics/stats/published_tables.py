@@ -141,6 +141,8 @@ def seed_means(scores: pd.DataFrame, changes: pd.DataFrame, level: float) -> pd.
         ci_high=np.where(several, ends["score"][1], own[1]),
         change_low=ends["change"][0],
         change_high=ends["change"][1],
+        # Published scores have no scores of options.
+        **dict.fromkeys(("probability", "probability_low", "probability_high"), np.nan),
     ).reset_index()
     table["seeds"] = table["seeds"].where(table["recipe"] != "base")
     return typed(table, "seed_means")

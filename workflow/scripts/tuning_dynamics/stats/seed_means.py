@@ -5,16 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from tuning_dynamics.stats.bootstrap import Estimates, Floats, Integers
+from tuning_dynamics.stats.bootstrap import Estimates, Floats, Integers, without_zero_width
 from tuning_dynamics.stats.cells import ORDER_KEYS
 from tuning_dynamics.stats.comparisons import Comparisons
 from tuning_dynamics.stats.item_blocks import ItemBlock, averaged
+from tuning_dynamics.stats.option_measures import PROBABILITY
 from tuning_dynamics.stats.replicates import Factor, Shares, over_replicates
 from tuning_dynamics.tables.columns import IDENTITY
 from tuning_dynamics.tables.tables import typed
 
 #: What differs between the cells of one mean.
 REPLICATED = ("seed", "draw")
+_PROBABILITY = ("probability", "probability_low", "probability_high")
 SEEDLESS = [name for name in IDENTITY if name not in REPLICATED]
 SEEDLESS_ORDER = [name for name in ORDER_KEYS if name not in REPLICATED]
 
@@ -44,8 +46,24 @@ def seed_mean_rows(block: ItemBlock, compared: Comparisons) -> pd.DataFrame:
         change=placed(change.value, has_change, len(table)),
         change_low=placed(np.clip(change.low, -1, 1), has_change, len(table)),
         change_high=placed(np.clip(change.high, -1, 1), has_change, len(table)),
+        **_probabilities(block, groups, len(table)),
     )
     return typed(table, "seed_means")
+
+
+def _probabilities(block: ItemBlock, groups: Integers, size: int) -> dict[str, Floats]:
+    """The columns of the probability of the right option, (size,), means over each group's cells;
+    NaN where it is not recorded."""
+    answers = block.answers
+    if answers is None or not any(PROBABILITY in of_cell for of_cell in answers.measures):
+        return dict.fromkeys(_PROBABILITY, np.full(size, np.nan))
+    cells, values = block.measured(PROBABILITY)
+    has, own = np.unique(groups[cells], return_inverse=True)
+    found = without_zero_width(mean_scores(values, own))
+    columns = (found.value, np.clip(found.low, 0, 1), np.clip(found.high, 0, 1))
+    return {
+        name: placed(column, has, size) for name, column in zip(_PROBABILITY, columns, strict=True)
+    }
 
 
 def grouped(cells: pd.DataFrame) -> tuple[Integers, Integers]:

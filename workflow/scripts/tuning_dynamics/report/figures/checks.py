@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
-from tuning_dynamics.common.formatting import short_count
+from tuning_dynamics.common.formatting import metric_text, short_count
 from tuning_dynamics.report.figures.axes import (
     LEAST_RANGE,
     X_WORDS,
@@ -35,10 +35,12 @@ from tuning_dynamics.report.figures.view import (
     View,
     bands_words,
     metric_words,
+    probable,
     seeds_words,
     shots_words,
 )
 from tuning_dynamics.stats.checkpoint_curve import TOLERANCE
+from tuning_dynamics.stats.curve_measure import PROBABILITY
 from tuning_dynamics.stats.curve_shape import TOO_FEW
 from tuning_dynamics.tables.columns import POOLED
 
@@ -46,8 +48,9 @@ KINDS = {"seeds": "between seeds", "near_checkpoints": "between near-identical c
 
 
 def turning_points(view: View) -> Figure:
-    """Base scores, and scores of the main recipe on its own task, with their turning points; tuned
-    curves with too few checkpoints for one are left out."""
+    """Base scores, and scores of the main recipe on its own task, with their turning points; of a
+    set that is judged by the probability of the right option, that. Tuned curves with too few
+    checkpoints for one are left out."""
     estimates = view.tables["turning_points"]
     every = view.main("id", "ood")
     short = estimates[estimates["shape"] == TOO_FEW][["recipe", "train_set", "eval_set"]]
@@ -56,16 +59,19 @@ def turning_points(view: View) -> Figure:
     shown, turns = [], []
     for eval_set in sorted(view.base["eval_set"].unique()):
         base = view.base[view.base["eval_set"] == eval_set]
-        series = [Series(BASE_LOOK, base)]
         mine = tuned[tuned["eval_set"] == eval_set]
+        metric = metric_words(base)
+        chance, majority = baselines(view, eval_set, metric)
+        if _by_probability(estimates, eval_set):
+            base, mine = probable(base), probable(mine)
+            metric, majority = metric_text(PROBABILITY), None
+        series = [Series(BASE_LOOK, base)]
         keys = [("base", "")]
         for train_set in sorted(mine["train_set"].unique()):
             rows = mine[mine["train_set"] == train_set]
             series.append(Series(names[f"tuned on {train_set}"], rows))
             keys.append((view.recipe, train_set))
-        metric = metric_words(base)
-        levels = baselines(view, eval_set, metric)
-        shown.append(Panel(eval_set, metric, series, metric, *levels))
+        shown.append(Panel(eval_set, metric, series, metric, chance, majority))
         turns.append([_found(estimates, *key, eval_set) for key in keys])
     title = f"{view.family}: where scores stop rising"
     if not shown:
@@ -87,6 +93,12 @@ def turning_points(view: View) -> Figure:
             for number, (one, row) in enumerate(zip(panel.series, rows, strict=True)):
                 _turn(ax, view.axis, one.look, row, 0.04 + 0.075 * (len(rows) - 1 - number))
     return frame.figure
+
+
+def _by_probability(estimates: pd.DataFrame, eval_set: str) -> bool:
+    """Whether turning_points.csv judges the set's curves by the probability of the right option."""
+    own = estimates[(estimates["eval_set"] == eval_set) & (estimates["recipe"] == "base")]
+    return bool((own["measure"] == PROBABILITY).any())
 
 
 def _found(

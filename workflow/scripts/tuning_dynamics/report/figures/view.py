@@ -101,6 +101,14 @@ def scored(means: pd.DataFrame) -> pd.DataFrame:
     return means.rename(columns={"score": "value", "ci_low": "low", "ci_high": "high"})
 
 
+def probable(means: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `View.primary` whose `value` and interval are those of the probability of the right
+    option."""
+    kept = means.drop(columns=["value", "low", "high"])
+    names = {"probability": "value", "probability_low": "low", "probability_high": "high"}
+    return kept.rename(columns=names)
+
+
 def changed(means: pd.DataFrame) -> pd.DataFrame:
     """Tuned rows of `View.primary` whose `value` and interval are those of the change; missing for
     rows without a base."""

@@ -5,12 +5,19 @@ evaluation set. Evaluation set `all` is the mean curve over the sets of one metr
 most sets have, that are evaluated at every checkpoint: for `base` all sets, for a recipe those in
 `group_roles`. If there is none, its shape is `too_few`.
 
-The shape is that of `groups.csv`, with at least 5 checkpoints. A curve that is shown to rise is
-`still_rising` where the slope over the last tenfold tokens (at least 3 checkpoints) is above 0;
-`stops` where an upper bound of the slope at the end is below `margin` (a slope per tenfold tokens
-that counts as none); `falls` where the slope is below 0; and else `end_open`: the checkpoints can't
-tell. A curve that is not shown to rise is `flat` where its slope over all checkpoints lies within
-the margin, with its interval, else `not_shown`.
+Where the options' scores are recorded, the accuracy of a set with 5 checkpoints is judged by its
+score or by the probability of the right option (`measure`), for all recipes alike: by the
+probability if by it the base model stands at least 1.25 times as far above chance as by the score,
+on average over the checkpoints, in units of noise (the error over items, or the scatter between
+checkpoints if that is larger). Average and scatter say nothing of the slope, so the choice favours
+no shape. A mean curve is one of scores.
+
+The shape needs at least 5 checkpoints. A curve that is shown to rise is `still_rising` where the
+slope over the last tenfold tokens (at least 3 checkpoints) is above 0; `stops` where an upper bound
+of the slope at the end is below `margin` (a slope per tenfold tokens that counts as none); `falls`
+where the slope is below 0; and else `end_open`: the checkpoints can't tell. A curve that is not
+shown to rise is `flat` where its slope over all checkpoints lies within the margin, with its
+interval, else `not_shown`.
 
 Noise is that of the scores' intervals, or of the residuals if that is larger or intervals are
 unknown; in a mean curve, errors of one set's cells, which share items, add up, those of different
@@ -21,6 +28,7 @@ falls in. `fit_p` tests the stick's residuals against the scores' errors: where 
 place is given.
 """
 
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from itertools import pairwise
 
@@ -32,6 +40,13 @@ from scipy.stats import chi2
 from tuning_dynamics.common.constants import LEAST_FOR_A_TURN
 from tuning_dynamics.common.formatting import interval_text, plural, signed
 from tuning_dynamics.stats.cell_errors import error_of_mean, errors_of
+from tuning_dynamics.stats.curve_measure import (
+    PROBABILITY,
+    SCORE,
+    Values,
+    judged_by,
+    margin_of_probability,
+)
 from tuning_dynamics.stats.curve_shape import (
     END_OPEN,
     FALLS,
@@ -42,11 +57,13 @@ from tuning_dynamics.stats.curve_shape import (
     TOO_FEW,
     CurveShape,
     curve_shape,
+    rises_plainly,
 )
 from tuning_dynamics.stats.drawing import Drawing
 from tuning_dynamics.stats.primary_cells import curve_cells
 from tuning_dynamics.stats.summarise import SummarySettings, Tables
 from tuning_dynamics.stats.tokens import placed
+from tuning_dynamics.stats.transfer import chance_of
 from tuning_dynamics.tables.columns import POOLED, Columns
 from tuning_dynamics.tables.tables import from_rows
 
@@ -64,14 +81,20 @@ class Row(Columns):
     """evaluation set, or `all`"""
     metric: str
     """as in `scores.csv`"""
+    measure: str
+    """what the curve is judged by: `score`, or `probability` of the right option, as in
+    `seed_means.csv`; all that follows is of this"""
     checkpoints: int
     """checkpoints on the curve"""
+    margin: float
+    """slope per tenfold tokens that counts as none: `statistics.flat_margin`, of a probability the
+    slope that is as small in standard errors"""
     shape: str
     """`too_few`, `not_shown`, `flat`, `still_rising`, `stops`, `falls` or `end_open`"""
     rise_p: float
     """p-value of a rise of any form"""
     slope: float
-    """least-squares slope over all checkpoints: score per tenfold tokens"""
+    """least-squares slope over all checkpoints: `measure` per tenfold tokens"""
     slope_low: float
     """low end of its interval"""
     slope_high: float
@@ -104,7 +127,7 @@ class Row(Columns):
 
 def make(tables: Tables, asked: SummarySettings) -> pd.DataFrame:
     """The table."""
-    return turning_rows(tables["seed_means"], asked)
+    return turning_rows(tables["seed_means"], asked, chance_of(tables["datasets"]))
 
 
 # Candidate breaks within each gap between two checkpoints.
@@ -112,31 +135,49 @@ _PER_HOLE = 8
 
 _SERIES = ["family", "recipe", "train_set", "eval_set"]
 
+_SET = ["family", "eval_set"]
+
 # Below this a stick's residuals are not noise, and its break is no place on the curve.
 _MISFIT = 0.01
 
 Floats = NDArray[np.float64]
 
 
-def turning_rows(seed_means: pd.DataFrame, asked: SummarySettings) -> pd.DataFrame:
+def turning_rows(
+    seed_means: pd.DataFrame, asked: SummarySettings, chance: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """turning_points.csv: for base and for every tuned pair of sets, by primary cells.
+
+    `chance` is the accuracy of guessing on each set that has one; without it all curves are judged
+    by their scores.
 
     Evaluation set `all` is the mean over sets of the commonest metric that are evaluated at every
     checkpoint: all sets for base; for a recipe, those in `asked.roles`, whatever the train set. If
     there is no such set, its shape is TOO_FEW, with no checkpoints.
     """
     cells = curve_cells(seed_means)
-    points = placed(cells, seed_means).assign(error=_errors(cells, asked.drawing.level))
-    rows = [_row(own, asked, own["metric"].iloc[0]) for _, own in points.groupby(_SERIES)]
+    level = asked.drawing.level
+    points = placed(cells, seed_means).assign(
+        error=_errors(cells, level),
+        probability_error=errors_of(cells["probability_low"], cells["probability_high"], level),
+    )
+    measures = {
+        key: _measure(own, (chance or {}).get(str(own["eval_set"].iloc[0])))
+        for key, own in points.groupby(_SET)
+    }
+    rows = [
+        _row(own, asked, own["metric"].iloc[0], measures[key[0], key[3]])
+        for key, own in points.groupby(_SERIES)
+    ]
     counted = points[(points["recipe"] == "base") | points["role"].isin(list(asked.roles))]
     for (family, recipe), own in counted.groupby(["family", "recipe"]):
         metric = _commonest_metric(own)
         key = {"family": family, "recipe": recipe, "train_set": "", "eval_set": POOLED}
         curve = _mean_curve(own[own["metric"] == metric])
         if curve.empty:
-            rows.append(_NO_CURVE | key | {"metric": metric})
+            rows.append(_NO_CURVE | key | {"metric": metric, "margin": asked.margin})
         else:
-            rows.append(_row(curve.assign(**key), asked, metric))
+            rows.append(_row(curve.assign(**key), asked, metric, SCORE))
     return from_rows(rows, "turning_points")
 
 
@@ -147,13 +188,34 @@ def _errors(cells: pd.DataFrame, level: float) -> Floats:
     return np.fmax(errors, np.where(np.isnan(errors), np.nan, least))
 
 
+def _measure(points: pd.DataFrame, chance: float | None) -> str:
+    """What the curves of one set are judged by, of all recipes: `points` are theirs."""
+    known = ["score", "error", "probability", "probability_error"]
+    base = points[points["recipe"] == "base"].sort_values("x")
+    if chance is None or (points["metric"] != "accuracy").any():
+        return SCORE
+    if base["x"].nunique() < LEAST_FOR_A_TURN or points[known].isna().any(axis=None):
+        return SCORE
+    x = base["x"].to_numpy(dtype=float)
+    return judged_by(x, _scores(base), _probabilities(base), chance)
+
+
+def _scores(curve: pd.DataFrame) -> Values:
+    return Values(curve["score"].to_numpy(dtype=float), curve["error"].to_numpy(dtype=float))
+
+
+def _probabilities(curve: pd.DataFrame) -> Values:
+    names = ("probability", "probability_error")
+    return Values(*(curve[name].to_numpy(dtype=float) for name in names))
+
+
 _SLOPE = ("slope", "slope_low", "slope_high")
 _LATE = ("late_slope", "late_low", "late_high")
 _TOKENS = ("tokens", "low", "high", "gap_low", "gap_high")
 
 # The columns of a mean curve over no set, except its key; others are empty.
 _NO_CURVE: dict[str, object] = {
-    **{"checkpoints": 0, "shape": TOO_FEW, "slower": ""},
+    **{"measure": SCORE, "checkpoints": 0, "shape": TOO_FEW, "slower": ""},
     **dict.fromkeys((*_SLOPE, *_LATE, *_TOKENS, "rise_p", "fit_p"), np.nan),
     "reason": "no set is evaluated at every checkpoint",
 }
@@ -180,16 +242,33 @@ def _mean_curve(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["x", "tokens", "score", "error"])
 
 
-def _row(points: pd.DataFrame, asked: SummarySettings, metric: str) -> dict[str, object]:
+def _row(
+    points: pd.DataFrame, asked: SummarySettings, metric: str, measure: str
+) -> dict[str, object]:
     curve = points.sort_values("x")
-    x, y, errors = (curve[name].to_numpy(dtype=float) for name in ("x", "score", "error"))
-    found = curve_shape(x, y, errors, asked.drawing, alpha=asked.alpha, margin=asked.margin)
+    x, scores, drawing = curve["x"].to_numpy(dtype=float), _scores(curve), asked.drawing
+    values, margin = scores, asked.margin
+    if measure == PROBABILITY:
+        values = _probabilities(curve)
+        margin = margin_of_probability(margin, scores, values)
+    found = curve_shape(
+        x,
+        values.means,
+        values.errors,
+        drawing,
+        alpha=asked.alpha,
+        margin=margin,
+        # A large rise of the score is one, whatever another measure shows.
+        known_to_rise=rises_plainly(scores.means, scores.errors, drawing.level),
+    )
     turn = NO_TURN
     if found.shape in (STOPS, FALLS):
-        turn = turning_point(x, y, errors, found.late.value, asked.drawing)
+        turn = turning_point(x, values.means, values.errors, found.late.value, drawing)
     return {
         **{name: curve[name].iloc[0] for name in _SERIES},
         "metric": metric,
+        "measure": measure,
+        "margin": margin,
         "checkpoints": len(curve),
         "shape": found.shape,
         "rise_p": found.rise_p,
@@ -198,7 +277,7 @@ def _row(points: pd.DataFrame, asked: SummarySettings, metric: str) -> dict[str,
         "slower": "yes" if found.slower else "",
         **_places(x, curve["tokens"].to_numpy(dtype=float), turn),
         "fit_p": turn.fit_p,
-        "reason": _reason(found, turn, len(np.unique(x)), asked),
+        "reason": _reason(found, turn, len(np.unique(x)), margin, drawing.level),
     }
 
 
@@ -221,9 +300,8 @@ def _checkpoint(x: Floats, tokens: Floats, place: float, side: int) -> float:
     return float(tokens[right - 1 + side])
 
 
-def _reason(found: CurveShape, turn: "Turn", points: int, asked: SummarySettings) -> str:
+def _reason(found: CurveShape, turn: "Turn", points: int, margin: float, level: float) -> str:
     """Why there is no turning point; empty if there is one."""
-    level = asked.drawing.level
     overall, late = (
         f"{signed(part.value)} per tenfold tokens, {interval_text(part.low, part.high, level)}"
         for part in (found.overall, found.late)
@@ -231,7 +309,7 @@ def _reason(found: CurveShape, turn: "Turn", points: int, asked: SummarySettings
     reasons = {
         TOO_FEW: f"{plural(points, 'checkpoint')} where {LEAST_FOR_A_TURN} are needed",
         NOT_SHOWN: f"no rise beyond noise (p = {found.rise_p:.2g})",
-        FLAT: f"flat within {asked.margin:g}: {overall}",
+        FLAT: f"flat within {margin:.3g}: {overall}",
         STILL_RISING: f"it rises over the last tenfold tokens: {late}",
         END_OPEN: f"the checkpoints can't tell whether it rises at its end: {late}",
     }

@@ -29,3 +29,13 @@ class Row(CellColumns):
     Hall's transformation; empty where `se` is"""
     ci_high: float
     """high end"""
+    base_value: float
+    """the same of the base cell that `changes.csv` compares a tuned cell with, over its draws of
+    demonstrations; empty for `base`, without a base cell, and for `macro_f1`"""
+    change: float
+    """`value` less `base_value`, paired over items"""
+    change_low: float
+    """low end of its interval over items, or contexts, and over the base's draws, as in
+    `changes.csv`; empty where no item changes"""
+    change_high: float
+    """high end"""

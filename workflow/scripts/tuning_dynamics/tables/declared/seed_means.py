@@ -34,3 +34,10 @@ class Row(MeanColumns):
     """low end of its interval, made as that of `score` from paired differences"""
     change_high: float
     """high end"""
+    probability: float
+    """mean over seeds, draws and items of the probability of the right option, as in
+    `measures.csv`; empty where that has none"""
+    probability_low: float
+    """low end of its interval, made as that of `score`; empty where no item differs"""
+    probability_high: float
+    """high end"""
