@@ -9,10 +9,17 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import load_study, read_yaml
 
 
+INSTRUCTION = {
+    **{"family": "mini", "checkpoints": "last", "recipes": ["instruction_small"]},
+    **{"train_sets": ["instruct_world"], "eval_sets": ["facts_qa"]},
+}
+
+
 def asking(**statistics: Any) -> PlantedJobs:
-    """The demo with these settings of `statistics`."""
+    """The demo and instruction tuning, with these settings of `statistics`."""
     config = read_yaml(ROOT / "config" / "config.yaml")
     config["statistics"] |= statistics
+    config["blocks"].append(INSTRUCTION)
     return PlantedJobs(load_study(config, ROOT, "config/config.yaml"), "config/config.yaml")
 
 
