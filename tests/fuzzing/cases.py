@@ -1,6 +1,7 @@
 """One case per reader: examples, and what must hold of each."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from tuning_dynamics.config.study import Study
 from tuning_dynamics.data.dedup import Screen
 from tuning_dynamics.data.items import Item, read_in_batches, read_items, write_items
 from tuning_dynamics.data.sources import read_rows, read_split
+from tuning_dynamics.grid.peft_table import ACCURACY_SET, ITEMS, TEXT_SET
+from tuning_dynamics.grid.peft_table import COLUMNS as METHOD_COLUMNS
 from tuning_dynamics.grid.published_table import read_layout
 from tuning_dynamics.grid.pythia_table import COLUMNS
 from tuning_dynamics.stats.records import read_records
@@ -525,6 +528,82 @@ def _pythia(mutations: Any, folder: Path) -> str:
     return compared(ours, _or_value_error(theirs))
 
 
+_LADDER = "\n".join(
+    [
+        "_step,batch_size_in_tokens,eval/downstream/piqa_val_rc_0shot_acc,"
+        "eval/downstream_soft/piqa_val_rc_0shot_soft,eval/pile-validation/CrossEntropyLoss",
+        "200,1000,0.55,0.45,5.5",
+        "400,1000,0.65,,4.5",
+        "600,1000,0.75,0.5,\n",
+    ]
+).encode()
+
+
+def _ladder(mutations: Any, folder: Path) -> str:
+    path = folder / "run.csv"
+    path.write_bytes(mutated(_LADDER, mutations))
+
+    def theirs() -> list[tuple[Any, ...]]:
+        found = [
+            {key.strip(): text.strip() for key, text in row.items()}
+            for row in strict.csv_rows(path.read_bytes())
+        ]
+        return sorted(
+            (int(row["_step"]) * int(row["batch_size_in_tokens"]), name, float(text))
+            for row in found
+            for name, text in row.items()
+            if name.startswith("eval/downstream") and text
+        )
+
+    def ours() -> list[tuple[Any, ...]]:
+        read = read_layout(str(path), "olmo_ladder").rows
+        measured = {"likelihood": "/piqa_val_rc_0shot_acc", "soft": "_soft/piqa_val_rc_0shot_soft"}
+        return sorted(
+            (row["tokens"], f"eval/downstream{measured[row['prediction']]}", row["score"])
+            for row in read
+        )
+
+    return compared(ours, _or_value_error(theirs))
+
+
+_METHODS = "\n".join(
+    [
+        ",".join(METHOD_COLUMNS),
+        f"lora/llama-3.2-3B-rank32,LORA,32,False,False,{660 / ITEMS},0.25,1.5,100,9,60,5,50,0,"
+        "meta-llama/Llama-3.2-3B",
+        "ia3/llama-3.2-3B-default,IA3,,,,0,0,1.5,100,9,60,5,50,0,meta-llama/Llama-3.2-3B\n",
+    ]
+).encode()
+
+
+def _methods(mutations: Any, folder: Path) -> str:
+    path = folder / "methods.csv"
+    path.write_bytes(mutated(_METHODS, mutations))
+
+    def theirs() -> list[tuple[Any, ...]]:
+        found = [
+            {key.strip(): text.strip() for key, text in row.items()}
+            for row in strict.csv_rows(path.read_bytes())
+        ]
+        return sorted(
+            (int(row["seed"]), float(row["test_accuracy"]), math.exp(-float(row["forgetting"])))
+            for row in found
+        )
+
+    def ours() -> list[tuple[Any, ...]]:
+        read = [row for row in read_layout(str(path), "peft_methods").rows if row["train_set"]]
+        scores = {
+            name: [row for row in read if row["eval_set"] == name]
+            for name in (ACCURACY_SET, TEXT_SET)
+        }
+        return sorted(
+            (one["seed"], one["score"], other["score"])
+            for one, other in zip(*scores.values(), strict=True)
+        )
+
+    return compared(ours, _or_value_error(theirs))
+
+
 # --- what the project wrote itself -------------------------------------------------------------
 
 _ITEMS = [
@@ -628,6 +707,8 @@ CASES = {
     "study YAML": _yaml_case(Study, _shipped("config/studies/*.yaml", STUDY)),
     "published table": Case(st.tuples(st.integers(0, 60), MUTATIONS), _table),
     "Pythia's table": Case(MUTATIONS, _pythia),
+    "a ladder's table": Case(MUTATIONS, _ladder),
+    "table of methods": Case(MUTATIONS, _methods),
     "frozen items": Case(OF_BYTES, _frozen),
     "records": Case(OF_BYTES, _records),
 }

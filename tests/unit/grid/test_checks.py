@@ -8,7 +8,6 @@ from planted import ROOT, PlantedJobs, demo
 from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.config.load import load_study, read_yaml
 
-
 INSTRUCTION = {
     **{"family": "mini", "checkpoints": "last", "recipes": ["instruction_small"]},
     **{"train_sets": ["instruct_world"], "eval_sets": ["facts_qa"]},
