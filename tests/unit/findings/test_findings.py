@@ -300,6 +300,36 @@ def test_a_slope_counts_by_what_it_makes_of_the_tuned_checkpoints(published: Tab
     assert "The interval excludes −0.040 or less" in verdicts[0]["sentence"]  # noqa: RUF001
 
 
+def test_a_slope_says_where_its_untrained_checkpoint_is(published: Tables) -> None:
+    words = "The untrained checkpoint (0 tokens) is placed at a third of the first one's tokens."
+    found = published_findings(published)
+    assert [words in item.sentence for item in found] == [False, True, True, False]
+    means = published["seed_means"]
+    trained = means[(means["recipe"] == "base") | (means["tokens"] > 0)]
+    found = published_findings({**published, "seed_means": trained})
+    assert not any(words in item.sentence for item in found)
+
+
+def test_tuned_scores_of_0_are_counted(published: Tables) -> None:
+    assert "tuned score" not in published_findings(published)[0].sentence
+    changes = published["changes"].copy()
+    there = changes["eval_set"].eq("summary_people") & changes["train_set"].eq("nli_people")
+    changes.loc[there, "tuned_score"] = 0.0
+    found = published_findings({**published, "changes": changes})[0]
+    assert f"{there.sum()} of the 216 tuned scores are 0." in found.sentence
+
+
+def test_sets_that_half_of_the_items_put_elsewhere_are_named(published: Tables) -> None:
+    groups = published["groups"].assign(compared_group=published["groups"]["group"])
+    said = published_findings({**published, "groups": groups})[3].sentence
+    assert "Groups are from one half of the items, changes from the other." in said
+    places = groups["eval_set"] == "nli_places"
+    moved = groups.assign(compared_group=groups["compared_group"].mask(places, "other"))
+    said = published_findings({**published, "groups": moved})[3].sentence
+    words = "(by that half, nli_places in another than by the whole curve), changes from the other."
+    assert words in said
+
+
 def test_what_groups_compare_is_named(published: Tables) -> None:
     both = published_findings(published)
     assert "Tuning changed the score (accuracy, planted) of sets" in both[3].sentence
@@ -355,11 +385,11 @@ def test_the_turning_point_of_the_mean_curve_is_stated(published: Tables) -> Non
     # The planted trend goes on to the end.
     assert row["verdict"] == "contradicted"
     # Texts have another metric, and no mean with accuracies.
-    start = "The mean accuracy of base over 6 of 12 sets still rises at the end: it rises over"
+    start = "The mean accuracy of base over 6 of 12 sets still rises at the end: over the last"
     assert start in row["sentence"]
     points = published["turning_points"].copy()
     shapes = points.query("recipe == 'base' and eval_set != 'all'")["shape"].value_counts()
-    assert f"Of its 12 sets, still rising at the end: {shapes['still_rising']}" in row["sentence"]
+    assert f"Of base's 12 sets, still rising at the end: {shapes['still_rising']}" in row["sentence"]
     assert f"; not shown to rise: {shapes['not_shown']}" in row["sentence"]
     assert "judged by" not in row["sentence"]
     pooled = (points["recipe"] == "base") & (points["eval_set"] == "all")

@@ -29,7 +29,16 @@ from tuning_dynamics.tables.tables import from_rows
 
 Tables = dict[str, pd.DataFrame]
 
-LOST: dict[str, Any] = {"seed": 2, "degenerate": "yes"}
+LOST: dict[str, Any] = {"seed": 2, "degenerate": "yes", "commonest": 0.64}
+
+#: What findings.csv holds of the paper's findings, and of a check.
+VERDICTS = pd.DataFrame(
+    {
+        "family": "toy",
+        "number": [1, 2, 3, 4, None],
+        "verdict": ["supported", "contradicted", "cannot tell", "supported", "contradicted"],
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -193,12 +202,12 @@ def test_a_tuned_model_that_does_not_beat_its_baseline_is_said_to(tables: Tables
 def test_degenerate_models_are_said_to_be(tables: Tables) -> None:
     here = {"checkpoint": "3000", "step": 3000, "degenerate": ""}
     cells = score_table(
-        {**here, "seed": 1}, {**here, **LOST}, {**here, **BASE, "degenerate": "yes"}
+        {**here, "seed": 1}, {**here, **LOST}, {**here, **BASE, **LOST, "commonest": 0.96}
     )
     found = rows_of(answers({**tables, "scores": cells}, "full", 0.95), "nli_people")
     assert found["nli_people"].note.endswith(
-        "base gives one answer to nearly all items; the tuned model gives one answer to nearly "
-        "all items at 1 of 2 seeds"
+        "base gives one answer to 96 % of the items; the tuned model gives one answer to 64 % of "
+        "the items at 1 of 2 seeds"
     )
     assert "one answer" not in found["nli_places"].note
     assert KEY["train_set"] == "nli_people"
@@ -206,7 +215,11 @@ def test_degenerate_models_are_said_to_be(tables: Tables) -> None:
 
 def test_one_sentence_sums_up_all_train_sets(tables: Tables) -> None:
     found = answers(with_change(tables, 0.01, 0.2, 0.3), "full", 0.95)
-    (sentence,) = overview(found)
+    (sentence,) = overview(found, VERDICTS)
+    assert sentence.startswith(
+        "Of the paper's findings, 1 and 4 are supported here; 2 is contradicted; 3 is left open. At"
+    )
+    sentence = sentence.partition("3 is left open. ")[2]
     assert sentence == (
         "At checkpoint 3000, tuning toy by full on 3 sets raised 3 of 3 scores on a set's own task "
         "and domain (+0.200); it raised 3 of 3 scores on its task in other domains (+0.200); it "
@@ -220,7 +233,7 @@ def test_one_sentence_sums_up_all_train_sets(tables: Tables) -> None:
     means.loc[one, ends] = [-0.3, -0.25, -0.2]
     means.loc[means["role"] == "ood", ends] = [-0.1, 0.1, 0.2]
     means.loc[(means["role"] == "ood") & (means["train_set"] == "nli_people"), "change_low"] = None
-    (sentence,) = overview(answers({**tables, "seed_means": means}, "full", 0.95))
+    (sentence,) = overview(answers({**tables, "seed_means": means}, "full", 0.95), VERDICTS)
     minus = "\N{MINUS SIGN}"
     assert (
         f"raised 2 of 3 scores on a set's own task and domain (+0.200) and lowered 1 ({minus}0.250)"
@@ -262,7 +275,7 @@ def test_an_interval_that_few_seeds_make_wide_is_explained(tables: Tables) -> No
 def test_a_study_that_compares_nothing_has_no_answers(tables: Tables) -> None:
     means = tables["seed_means"]
     assert answers({**tables, "seed_means": means[means["recipe"] == "base"]}, "full", 0.95) == []
-    assert overview([]) == []
+    assert overview([], VERDICTS) == []
 
 
 def test_findings_without_data_are_those_without_cells_or_interval() -> None:

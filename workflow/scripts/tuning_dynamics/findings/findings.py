@@ -23,9 +23,11 @@ from tuning_dynamics.findings.words import (
     marked,
     no_verdict_words,
     number,
+    placed_words,
     refused_words,
     shots_words,
     untrained_words,
+    zero_words,
 )
 from tuning_dynamics.stats.compared_changes import compared_changes, on_halves
 from tuning_dynamics.stats.crossed import Estimate, Pairs, crossed_mean, too_few, within
@@ -92,6 +94,11 @@ class Context:
         x = placed(means[means["recipe"] == self.asked.recipe], means)["x"]
         span = float(x.max() - x.min())
         return self.asked.change_margin / span if span else math.nan
+
+    def untrained_place(self) -> str:
+        """Where the main recipe's slopes have an untrained checkpoint, as a sentence."""
+        means = self.tables["seed_means"]
+        return placed_words(means.loc[means["recipe"] == self.asked.recipe, "tokens"])
 
     def noise(
         self,
@@ -215,7 +222,10 @@ def _direction(context: Context, train_kind: str, eval_kind: str) -> _Direction 
             words.append(f"{percent(found['value'])} ({interval}) {name}")
     weak = weak_bases(cells, tables["denominators"])
     untrained = untrained_words(cells, lambda own: _mean_change(own, level), "the change", level)
-    limits = f"{untrained}{shots_words(cells, level)}{base_words(weak)}{noise.sentence}"
+    limits = (
+        f"{zero_words(cells)}{untrained}{shots_words(cells, level)}{base_words(weak)}"
+        f"{noise.sentence}"
+    )
     return _Direction(change, noise, f"{', '.join(words)}.{limits}")
 
 
@@ -246,7 +256,7 @@ def _format_sensitivity(context: Context) -> dict[str, object]:
     )
     if not corrected:
         text += " Chance alone makes a spread positive, and without items can't be taken off."
-    text += noise.sentence
+    text += f"{context.untrained_place()}{noise.sentence}"
     published = Published("format_sensitivity", name, "below", context.slope_margin())
     return finding(published, found, text, noise)
 
@@ -274,7 +284,7 @@ def _latent_gain(context: Context) -> dict[str, object]:
         f"On the {pairs['eval_set'].nunique()} sets {_others(context)}, the change of "
         f"{_group_metric(context)} by tuning moved by "
         f"{number(found, context.asked.drawing.level, noise.floor)} per tenfold tokens of "
-        f"pre-training; {ends}.{_halves(context)}{noise.sentence}"
+        f"pre-training; {ends}.{context.untrained_place()}{_halves(context)}{noise.sentence}"
     )
     published = Published("latent_gain", name, "above", context.slope_margin())
     return finding(published, found, text, noise)
@@ -336,13 +346,15 @@ def _dichotomy(context: Context) -> dict[str, object]:
 
 
 def _halves(context: Context) -> str:
-    """That groups and changes are from separate items, as a sentence; empty if they are not."""
-    if on_halves(context.tables, declared=context.declared):
-        return (
-            " Groups are from one half of the items, changes from the other, so that a set may be "
-            "in another group than its whole curve says."
-        )
-    return ""
+    """That groups and changes are from separate items, and the sets that are in another group by
+    half of them, as a sentence; empty if groups are from all items."""
+    if not on_halves(context.tables, declared=context.declared):
+        return ""
+    groups = context.tables["groups"]
+    moved = groups.loc[groups["group"] != groups["compared_group"], "eval_set"]
+    names = ", ".join(sorted(moved))
+    apart = f" (by that half, {names} in another than by the whole curve)" if names else ""
+    return f" Groups are from one half of the items{apart}, changes from the other."
 
 
 _ROWS: dict[str, Callable[[Context], dict[str, object]]] = {

@@ -69,7 +69,7 @@ def turning_row(points: pd.DataFrame, recipe: str) -> Row:
     texts = [_turning(base, f"base{some}")]
     counts = sets["shape"].value_counts()
     listed = "; ".join(f"{_SHAPES[shape]}: {counts[shape]}" for shape in _SHAPES if shape in counts)
-    texts.append(f"Of its {plural(len(sets), 'set')}, {listed}.")
+    texts.append(f"Of base's {plural(len(sets), 'set')}, {listed}.")
     if number := int((sets["measure"] == PROBABILITY).sum()):
         judged = f"judged by the {metric_text(PROBABILITY)}, not by accuracy"
         texts.append(f"{number} of these sets {'is' if number == 1 else 'are'} {judged}.")
@@ -109,7 +109,8 @@ def _turning(pooled: pd.Series, whose: str) -> str:
         return f"No turning point of the {measure} of {whose}: {pooled['reason']}."
     if pooled["shape"] == STILL_RISING:
         slower = ", slower than before" if pooled["slower"] else ""
-        return f"{what} still rises at the end{slower}: {pooled['reason']}."
+        reason = str(pooled["reason"]).removeprefix("it rises ")
+        return f"{what} still rises at the end{slower}: {reason}."
     ends = "stops rising" if pooled["shape"] == STOPS else "stops rising, and then falls,"
     if pd.isna(pooled["tokens"]):
         return f"{what} {ends} before the last checkpoint; the place is open: {pooled['reason']}."

@@ -1,6 +1,6 @@
 """The numbers of a finding in words: estimates, their noise floor, and what weakens them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -74,10 +74,10 @@ def no_verdict_words(found: Estimate, *, clear: bool) -> str:
 def compared_words(one: Estimate, other: Estimate) -> str:
     """Which of two mean changes is the lower, if their intervals say so."""
     if one.high < other.low:
-        return "the former is the worse"
+        return "the former loses more"
     if one.low > other.high:
-        return "the former is the better"
-    return "neither is shown to be worse: their intervals overlap or are missing"
+        return "the latter loses more"
+    return "which of the two loses more is not shown: their intervals overlap or are missing"
 
 
 def ends_words(pooled: pd.Series, pairs: pd.DataFrame, words: str) -> str:
@@ -112,6 +112,21 @@ def untrained_words(
         f"lose; without it, {what} is {signed(found.value)} "
         f"({interval}; {plural(found.cells, 'cell')})."
     )
+
+
+def zero_words(cells: pd.DataFrame) -> str:
+    """How many tuned scores are 0, as a sentence; empty if none is."""
+    zero = int((cells["tuned_score"] == 0).sum())
+    if not zero:
+        return ""
+    return f" {zero} of the {plural(len(cells), 'tuned score')} {'is' if zero == 1 else 'are'} 0."
+
+
+def placed_words(tokens: Iterable[int]) -> str:
+    """Where a slope has an untrained checkpoint, as a sentence; empty if all are trained."""
+    if 0 not in set(tokens):
+        return ""
+    return " The untrained checkpoint (0 tokens) is placed at a third of the first one's tokens."
 
 
 def shots_words(cells: pd.DataFrame, level: float) -> str:

@@ -142,13 +142,35 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def overview(found: Sequence[TrainSetAnswers]) -> list[str]:
-    """What tuning did to all scores of `answers` at once, a sentence for each family: how many it
-    raised and lowered, and by how much, on its own task, in other domains and on other tasks."""
+def overview(found: Sequence[TrainSetAnswers], findings: pd.DataFrame) -> list[str]:
+    """A text for each family: the verdicts of findings.csv on the paper's findings; and what tuning
+    did to all scores of `answers` at once, how many it raised and lowered, and by how much, on its
+    own task, in other domains and on other tasks."""
     by_family: dict[str, list[TrainSetAnswers]] = {}
     for group in found:
         by_family.setdefault(group.family, []).append(group)
-    return [_overview(groups) for groups in by_family.values()]
+    published = findings[findings["number"].notna()]
+    return [
+        f"{_verdicts(published[published['family'] == family])} {_overview(groups)}"
+        for family, groups in by_family.items()
+    ]
+
+
+def _verdicts(published: pd.DataFrame) -> str:
+    """`Of the paper's findings, 1 and 4 are supported here; 2 is contradicted.`"""
+    told = []
+    for verdict, words in (
+        ("supported", "supported here"),
+        ("contradicted", "contradicted"),
+        ("cannot tell", "left open"),
+    ):
+        numbers = [
+            f"{number:g}" for number in published.loc[published["verdict"] == verdict, "number"]
+        ]
+        if numbers:
+            listed = " and ".join(filter(None, [", ".join(numbers[:-1]), numbers[-1]]))
+            told.append(f"{listed} {'are' if len(numbers) > 1 else 'is'} {words}")
+    return f"Of the paper's findings, {'; '.join(told)}."
 
 
 def _overview(groups: Sequence[TrainSetAnswers]) -> str:
@@ -292,15 +314,16 @@ def verdict(low: float, high: float, *, quiet: bool) -> str:
 
 
 def _collapsed(degenerate: pd.DataFrame, row: pd.Series) -> str:
-    """How many of the seeds of a row of seed_means.csv give one answer to nearly all items, from
-    the degenerate rows of scores.csv."""
-    found = int((degenerate[_CELL] == row[_CELL]).all(axis=1).sum())
-    if not found:
+    """To what share of the items a model of a row of seed_means.csv gives one answer, and at how
+    many of its seeds, from the degenerate rows of scores.csv; empty if it is in none."""
+    found = degenerate[(degenerate[_CELL] == row[_CELL]).all(axis=1)]["commonest"]
+    if found.empty:
         return ""
-    if row["recipe"] == "base":
-        return "base gives one answer to nearly all items"
-    some = f" at {found} of {row['seeds']} seeds" if row["seeds"] > 1 else ""
-    return f"the tuned model gives one answer to nearly all items{some}"
+    shares = " to ".join(dict.fromkeys(f"{100 * end:.0f} %" for end in (found.min(), found.max())))
+    whose = "base" if row["recipe"] == "base" else "the tuned model"
+    several = row["recipe"] != "base" and row["seeds"] > 1
+    some = f" at {len(found)} of {row['seeds']} seeds" if several else ""
+    return f"{whose} gives one answer to {shares} of the items{some}"
 
 
 def _widest(changes: pd.DataFrame) -> pd.DataFrame:

@@ -151,7 +151,7 @@ def write_pages(
             **one_answer(read["scores"]),
             **rates_at_edge(read["rates"]),
         },
-        "overview": overview(changed),
+        "overview": overview(changed, read["findings"]),
         "answers": changed,
         "cards": shown,
         "above": {card.picture.anchor for own in shown.values() for card in own if card.picture},

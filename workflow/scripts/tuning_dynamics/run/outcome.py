@@ -201,7 +201,7 @@ def say_where(workflow: Any, jobs: Jobs) -> None:
 
 
 def degenerate_lines(scores: Path) -> list[str]:
-    """What scores.csv says of cells with one answer to nearly all items; nothing if there are none,
+    """What scores.csv says of degenerate cells; nothing if there are none,
     or no such table."""
     if not scores.is_file():
         return []
@@ -213,8 +213,8 @@ def degenerate_lines(scores: Path) -> list[str]:
     named = ", ".join(f"{name} ({cells})" for name, cells in sets.most_common(NAMED_SETS))
     more = f" and {len(sets) - NAMED_SETS} more sets" if len(sets) > NAMED_SETS else ""
     return [
-        f"\nDegenerate: {sets.total():,} of {len(rows):,} cells give one answer to nearly all "
-        "items:",
+        f"\nDegenerate: {sets.total():,} of {len(rows):,} cells give one answer to 95 % of the "
+        "items (of texts: to half):",
         f"  {named}{more}",
         f"  They are the rows of {scores} whose column degenerate is yes.",
     ]

@@ -51,7 +51,8 @@ def change_by_group(view: View) -> Figure:
             joined(
                 "Bars: mean of tuned minus base score; number: cells in it. Whiskers: "
                 f"{view.interval} over train sets and evaluation sets; none for 1 train set, or "
-                "fewer than 4 evaluation sets. x: none of the group. Below: checkpoint.",
+                "fewer than 4 evaluation sets (a difference of groups needs 2 in each). x: none of "
+                "the group. Below: checkpoint.",
                 view.untrained,
                 view.compared_shots,
             ),
@@ -193,8 +194,10 @@ def _rule(row: dict[object, object]) -> str:
 def latent_gain(view: View) -> Figure:
     """Change by tuning along pre-training on sets of the task tuned on, and its slopes."""
     slopes = view.tables["latent_gain"]
-    cells = changed(view.main("id", "ood"))
     groups = slopes[slopes["train_set"] != ""].set_index(["train_set", "eval_set"])["group"]
+    cells = changed(view.main("id", "ood"))
+    compared = pd.MultiIndex.from_frame(cells[["train_set", "eval_set"]]).isin(groups.index)
+    cells = cells[compared]
 
     def draw(ax: Axes) -> None:
         for pair, rows in _pairs(cells):

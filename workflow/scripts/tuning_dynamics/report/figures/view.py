@@ -155,12 +155,14 @@ def bands_words(view: View, rows: pd.DataFrame) -> str:
     counts = ", ".join(words for words in (items_words(rows), seeds_words(rows)) if words)
     if rows["low"].isna().all():
         return f"No {mark.lower()}: intervals need the items, which are not known ({counts})."
-    return f"{mark}: {view.interval}{_over(view, bool((rows['seeds'] > 1).any()))} ({counts})."
+    return f"{mark}: {view.interval}{_over(view, rows)} ({counts})."
 
 
-def _over(view: View, several: bool) -> str:
+def _over(view: View, rows: pd.DataFrame) -> str:
     """What intervals are over; those of published scores have no items."""
+    several = bool((rows["seeds"] > 1).any())
     if not view.given:
-        return " over seeds and items" if several else " over items"
+        varied = [name for name in ("seeds", "draws") if (rows[name] > 1).any()]
+        return f" over {' and '.join([', '.join(varied), 'items'] if varied else ['items'])}"
     single = "as published, or of its standard error or items"
     return f" over seeds, of a single score {single}" if several else f" {single}"
