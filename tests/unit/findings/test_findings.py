@@ -389,7 +389,9 @@ def test_the_turning_point_of_the_mean_curve_is_stated(published: Tables) -> Non
     assert start in row["sentence"]
     points = published["turning_points"].copy()
     shapes = points.query("recipe == 'base' and eval_set != 'all'")["shape"].value_counts()
-    assert f"Of base's 12 sets, still rising at the end: {shapes['still_rising']}" in row["sentence"]
+    assert (
+        f"Of base's 12 sets, still rising at the end: {shapes['still_rising']}" in row["sentence"]
+    )
     assert f"; not shown to rise: {shapes['not_shown']}" in row["sentence"]
     assert "judged by" not in row["sentence"]
     pooled = (points["recipe"] == "base") & (points["eval_set"] == "all")

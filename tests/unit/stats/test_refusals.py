@@ -28,6 +28,7 @@ from tuning_dynamics.report.account import grid_rows
 from tuning_dynamics.report.figures.draw import DRAWN
 from tuning_dynamics.stats.cell_tables import cell_tables
 from tuning_dynamics.stats.summarise import summary_tables
+from tuning_dynamics.tables.tables import from_rows
 
 Cell = dict[str, Any]
 Tables = dict[str, pd.DataFrame]
@@ -189,6 +190,7 @@ def test_summaries_findings_and_figures_show_what_is_missing(cells: list[Cell]) 
     tables = made(cells, lambda one: of_people(one) or one["family"] == "other")
     tables["datasets"] = dataset_table(everything)
     tables["checkpoints"] = checkpoint_table(everything)
+    tables["text_losses"] = from_rows([], "text_losses")
     tables |= summary_tables(tables, asked(**named))
     found = finding_rows(tables, asked(**named)).set_index(["family", "finding"])
     for family, lost in (("other", 96), ("toy", 12)):
