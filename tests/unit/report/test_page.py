@@ -104,7 +104,7 @@ def test_one_sentence_on_all_train_sets_stands_above_all_else(made: Made) -> Non
         header = re.findall(r"<header>(.*?)</header>", path.read_text(encoding="utf-8"), re.S)[0]
         sentence = re.findall(r"<p>(.*?)</p>", header, re.S)
         assert len(sentence) == 1
-        assert sentence[0].startswith("Of the paper&#39;s findings, 1 is supported here; 2 is ")
+        assert sentence[0].startswith("Of the findings of Amuro &amp; Char, 1 is supported here; ")
         assert "left open. At checkpoint 1000, tuning toy by full on 8 sets " in sentence[0]
         assert header.index(sentence[0]) < header.index("<dl")
 

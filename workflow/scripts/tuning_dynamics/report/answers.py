@@ -157,7 +157,7 @@ def overview(found: Sequence[TrainSetAnswers], findings: pd.DataFrame) -> list[s
 
 
 def _verdicts(published: pd.DataFrame) -> str:
-    """`Of the paper's findings, 1 and 4 are supported here; 2 is contradicted.`"""
+    """`Of the findings of Amuro & Char, 1 and 4 are supported here; 2 is contradicted.`"""
     told = []
     for verdict, words in (
         ("supported", "supported here"),
@@ -170,7 +170,7 @@ def _verdicts(published: pd.DataFrame) -> str:
         if numbers:
             listed = " and ".join(filter(None, [", ".join(numbers[:-1]), numbers[-1]]))
             told.append(f"{listed} {'are' if len(numbers) > 1 else 'is'} {words}")
-    return f"Of the paper's findings, {'; '.join(told)}."
+    return f"Of the findings of Amuro & Char, {'; '.join(told)}."
 
 
 def _overview(groups: Sequence[TrainSetAnswers]) -> str:
