@@ -4,7 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from planted import NOTHING, Planted, PlantedJobs, planted_findings, planted_jobs
+from planted import (
+    NOTHING,
+    Planted,
+    PlantedJobs,
+    planted_findings,
+    planted_jobs,
+    published_findings,
+)
 
 PUBLISHED = ("forgetting", "format_sensitivity", "latent_gain", "dichotomy")
 
@@ -38,21 +45,21 @@ def test_opposite_effects_are_contradicted() -> None:
         seed=1,
     )
     jobs = grid()
-    found = planted_findings(jobs, opposite)
+    (found,) = published_findings(jobs, [opposite])
     assert list(found["verdict"].loc[list(PUBLISHED)]) == ["contradicted"] * 4
     for slug, value in opposite.truth(jobs).items():
         assert found.loc[slug, "low"] <= value <= found.loc[slug, "high"]
 
 
 def test_nothing_is_found_where_nothing_is_planted() -> None:
-    found = planted_findings(grid(), replace(NOTHING, seed=3)).loc[list(PUBLISHED)]
+    (found,) = published_findings(grid(), [replace(NOTHING, seed=3)])
     assert not (found["verdict"] == "supported").any()
     # That effects are small can be shown; that they are on the other side can't.
     assert ((found["low"] < 0) & (found["high"] > 0)).all()
 
 
 def test_a_study_with_fewer_pairs_gives_no_verdict() -> None:
-    found = planted_findings(grid(train_sets=["nli_people"]), Planted())
+    (found,) = published_findings(grid(train_sets=["nli_people"]), [Planted()])
     assert list(found["verdict"].loc[list(PUBLISHED)]) == ["cannot tell"] * 4
     for slug, reason in (
         ("forgetting", "No interval: 1 train set where 2 are needed."),
@@ -85,5 +92,5 @@ def test_a_study_with_few_items_gives_no_verdict_on_small_effects() -> None:
         items=15,
         seed=3,
     )
-    found = planted_findings(grid(), small)
+    (found,) = published_findings(grid(), [small])
     assert list(found["verdict"].loc[list(PUBLISHED)]) == ["cannot tell"] * 4
