@@ -14,14 +14,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 SNAKEMAKE := $(BIN)/snakemake
 
-.PHONY: demo test bench slurm-test browser-test lint generated clean-env
+.PHONY: demo test bench slurm-test browser-test lint lint-types lint-style generated clean-env
 
 demo: .venv/run.ready
 	@$(SNAKEMAKE) --quiet rules reason host
 
 test: .venv/test.ready lint
-	@# Two workers for two cores; each file's tests stay in one of them, with what they share.
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
+	@# Three workers for two cores, as runs of studies also wait; each file's tests stay in one of
+	@# them, with what they share.
+	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 15
 
 bench: .venv/bench.ready
 	$(BIN)/python benchmarks/engine.py $(if $(DATA),--data $(DATA)) \
@@ -39,10 +40,15 @@ browser-test: .venv/test.ready
 	$(BIN)/pytest tests/browser/report_in_chromium.py
 
 lint: .venv/test.ready
+	@$(MAKE) --jobs 2 --output-sync lint-types lint-style
+
+lint-types:
+	$(BIN)/mypy
+
+lint-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/mypy
 	@# Lint says on standard error what it would like changed, and fails where there is any.
 	$(SNAKEMAKE) --lint
 

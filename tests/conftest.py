@@ -18,7 +18,7 @@ WHOLE_RUNS = ("hub", "smoke", "workflow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests of whole runs as slow, and put them first: two workers then end together."""
+    """Mark tests of whole runs as slow, and put them first: workers then end together."""
     for item in items:
         if item.path.parent.name in WHOLE_RUNS:
             item.add_marker(pytest.mark.slow)
