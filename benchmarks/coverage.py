@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -142,20 +141,12 @@ def sets(studies: int) -> Iterator[Row]:
 
 
 def formats(studies: int) -> Iterator[Row]:
-    """Coverage of 0 by slopes of spreads over equal formats: few sets, and, as these take long, one
-    case of many."""
-    cases = [
-        *((*case, 3, 4) for case in product((60, 120, 500), (3, 6), (2, 3, 5))),
-        *((120, checkpoints, 3, 8, 8) for checkpoints in (3, 6)),
-    ]
-    for items, checkpoints, number, train_sets, eval_sets in cases:
-        found = slopes_of_equal_formats(
-            *(items, checkpoints, number, studies // 4),
-            train_sets=train_sets,
-            eval_sets=eval_sets,
-        )
-        key = {"n": items, "checkpoints": checkpoints, "formats": number}
-        yield row(found, **key, train_sets=train_sets, eval_sets=eval_sets)
+    """Coverage of 0 by slopes of spreads over equal formats."""
+    for items in (60, 120, 500):
+        for checkpoints in (3, 6):
+            for number in (2, 3, 5):
+                found = slopes_of_equal_formats(items, checkpoints, number, studies // 4)
+                yield row(found, n=items, checkpoints=checkpoints, formats=number)
 
 
 def hierarchical(studies: int) -> Iterator[Row]:

@@ -144,18 +144,10 @@ def over_sets(
 
 
 def slopes_of_equal_formats(
-    items: int,
-    checkpoints: int,
-    formats: int,
-    studies: int,
-    *,
-    train_sets: int = 3,
-    eval_sets: int = 4,
-    seed: int = 4,
+    items: int, checkpoints: int, formats: int, studies: int, *, pairs: int = 12, seed: int = 4
 ) -> Coverage:
     """Coverage of 0 by the pooled slope of the spread beyond chance, where formats are equal and
-    scores rise from .5 to .9 over the checkpoints; each train set on each evaluation set."""
-    pairs = train_sets * eval_sets
+    scores rise from .5 to .9 over the checkpoints; 3 train sets on `pairs` / 3 evaluation sets."""
     generator = np.random.default_rng(seed)
     x = np.linspace(0, 2, checkpoints)
     abilities = ndtri(np.linspace(0.5, 0.9, checkpoints))
@@ -171,7 +163,7 @@ def slopes_of_equal_formats(
                 chance = rotated_spreads(right, np.ones(items), number).mean()
                 spreads.append(np.ptp(right.mean(axis=0)) - chance)
             slopes.append(slope(x, np.array(spreads)))
-        names = [(str(pair % train_sets), str(pair // train_sets)) for pair in range(pairs)]
+        names = [(str(pair % 3), str(pair // 3)) for pair in range(pairs)]
         trained, evaluated = zip(*names, strict=True)
         pooled = crossed_mean(Pairs(np.array(slopes), trained, evaluated, np.ones(pairs)), LEVEL)
         found[study] = pooled.low, pooled.high
