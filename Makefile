@@ -20,9 +20,8 @@ demo: .venv/run.ready
 	@$(SNAKEMAKE) --quiet rules reason host
 
 test: .venv/test.ready lint
-	@# Three workers for two cores, as runs of studies also wait; each file's tests stay in one of
-	@# them, with what they share.
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations 15
+	@# Two workers for two cores; each file's tests stay in one of them, with what they share.
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 bench: .venv/bench.ready
 	$(BIN)/python benchmarks/engine.py $(if $(DATA),--data $(DATA)) \
