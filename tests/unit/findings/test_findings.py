@@ -21,7 +21,7 @@ from tuning_dynamics.common.errors import StudyError
 from tuning_dynamics.common.formatting import signed
 from tuning_dynamics.findings.caveats import out_of_line
 from tuning_dynamics.findings.findings import FINDINGS, Context, Published, finding, finding_rows
-from tuning_dynamics.findings.words import Noise
+from tuning_dynamics.findings.words import Noise, compared_words
 from tuning_dynamics.stats.crossed import Estimate
 from tuning_dynamics.stats.noise import SEEDS, UNKNOWN, Floor, noise_rows
 from tuning_dynamics.stats.summarise import summary_tables
@@ -308,6 +308,16 @@ def test_a_slope_says_where_its_untrained_checkpoint_is(published: Tables) -> No
     trained = means[(means["recipe"] == "base") | (means["tokens"] > 0)]
     found = published_findings({**published, "seed_means": trained})
     assert not any(words in item.sentence for item in found)
+
+
+def test_the_lower_of_two_changes_is_named_also_where_both_are_gains() -> None:
+    low, high, wide = (
+        Estimate(sum(ends) / 2, *ends, 9) for ends in ((0.1, 0.2), (0.3, 0.4), (0, 1))
+    )
+    assert compared_words(low, high) == "the former is the lower"
+    assert compared_words(high, low) == "the latter is the lower"
+    for other in (wide, Estimate(0.3, math.nan, math.nan, 9)):
+        assert compared_words(low, other).startswith("which of the two is lower is not shown")
 
 
 def test_tuned_scores_of_0_are_counted(published: Tables) -> None:

@@ -74,10 +74,10 @@ def no_verdict_words(found: Estimate, *, clear: bool) -> str:
 def compared_words(one: Estimate, other: Estimate) -> str:
     """Which of two mean changes is the lower, if their intervals say so."""
     if one.high < other.low:
-        return "the former loses more"
+        return "the former is the lower"
     if one.low > other.high:
-        return "the latter loses more"
-    return "which of the two loses more is not shown: their intervals overlap or are missing"
+        return "the latter is the lower"
+    return "which of the two is lower is not shown: their intervals overlap or are missing"
 
 
 def ends_words(pooled: pd.Series, pairs: pd.DataFrame, words: str) -> str:
