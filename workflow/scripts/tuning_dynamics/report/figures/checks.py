@@ -255,20 +255,25 @@ def text_loss(view: View) -> Figure:
         ax.plot(places[broken], losses[broken], "X", color=breaks.colour, markersize=8)
         for one in tuned:
             draw_series(ax, view.axis, one, marks=False)
-        for start, end, tokens in view.axis.holes:
-            ax.text(
-                (start + end) / 2,
-                0.97,
-                f"none for\n{short_count(tokens)} tokens",
-                transform=ax.get_xaxis_transform(),
-                ha="center",
-                va="top",
-                fontsize=6.5,
-                color=TEXT_COLOUR,
-            )
+        _holes(ax, view.axis)
         ax.margins(y=0.12)
         draw_token_axis(ax, view.axis, labels=True)
     return frame.figure
+
+
+def _holes(ax: Axes, axis: TokenAxis) -> None:
+    """How many tokens each hole of the series spans, above its place."""
+    for start, end, tokens in axis.holes:
+        ax.text(
+            (start + end) / 2,
+            0.97,
+            f"none for\n{short_count(tokens)} tokens",
+            transform=ax.get_xaxis_transform(),
+            ha="center",
+            va="top",
+            fontsize=6.5,
+            color=TEXT_COLOUR,
+        )
 
 
 def _tuned_losses(view: View) -> list[Series]:
